@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What the user asked for: `/etc/vfio.conf` and its drop-ins, read, checked, every message with its path and line.
+
+use crate::pci::{Address, Identity};
+use std::fmt;
+use std::time::Duration;
+
+/// Where something was written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct Location {
+    /// The file, absolute as the user knows it (`/etc/vfio.conf`), whatever the root is.
+    pub path: std::rc::Rc<str>,
+    /// The line, from 1; 0 where the message is about the whole file.
+    pub line: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            write!(f, "{}", self.path)
+        } else {
+            write!(f, "{}:{}", self.path, self.line)
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing, changes no exit code.
+    Note,
+    /// Something was ignored; the rest works.
+    Warning,
+    /// A section (or the whole file) does not count.
+    Error,
+}
+
+/// One finding about the configuration: a sentence, and where.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is.
+    pub at: Location,
+    /// One sentence: what is wrong and what to do. No path in it: `at` has that.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.message)
+    }
+}
+
+/// A value, and where it was written (the section's header where it is the default).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub at: Location,
+}
+
+/// The whole configuration. Sections with errors are not in it, only in `diagnostics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `[host]`.
+    pub host: HostSection,
+    /// The `[gpu NAME]` sections, in the order in which they first appear.
+    pub gpus: Vec<Gpu>,
+    /// The `[guest NAME]` sections, in the order in which they first appear.
+    pub guests: Vec<Guest>,
+    /// Names of `[gpu]` and `[guest]` sections that were disabled by an error, so that "no such section" is never said of them.
+    pub disabled: Vec<Disabled>,
+    /// Everything there is to say, in file order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A section that an error disabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disabled {
+    /// `gpu` or `guest`.
+    pub kind: &'static str,
+    /// The section's name.
+    pub name: String,
+    /// Where it begins.
+    pub at: Location,
+    /// The first error in it, as a sentence.
+    pub why: Diagnostic,
+}
+
+/// `[host]`: what concerns the whole machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSection {
+    /// `enable`: the whole suite is idle if not.
+    pub enable: bool,
+    /// `iommu`: which kernel parameters boot entries need.
+    pub iommu: Iommu,
+    /// `iommu-passthrough`: `iommu=pt`.
+    pub iommu_passthrough: bool,
+    /// `kernel-parameters`: more words to own.
+    pub kernel_parameters: Vec<String>,
+    /// `failed-boots`: skip boot-time binding after so many boots that did not come up; 0 = never skip.
+    pub failed_boots: u32,
+}
+
+/// `[host] iommu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Iommu {
+    /// What this CPU and kernel need.
+    Auto,
+    /// Always ask for it.
+    On,
+    /// Never ask for it.
+    Off,
+}
+
+/// `[gpu NAME]`: a card that guests may get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// The user's name for it.
+    pub name: String,
+    /// Where the section begins.
+    pub at: Location,
+    /// `device`: which card.
+    pub device: At<Selector>,
+    /// `identity`: what must be at the address.
+    pub identity: Option<At<Identity>>,
+    /// `functions` of the slot.
+    pub functions: Functions,
+    /// `also`: further endpoints of the group that the host may lose.
+    pub also: Vec<At<Address>>,
+    /// `bind`: when it is bound to vfio.
+    pub bind: Bind,
+    /// `driver`.
+    pub driver: Driver,
+    /// `bar0` to `bar5`.
+    pub bars: [Option<At<BarSize>>; 6],
+    /// `reset`.
+    pub reset: Reset,
+    /// `rom`: an option ROM file.
+    pub rom: Option<At<String>>,
+    /// `only-display`: may be bound at boot although the host keeps no other display.
+    pub only_display: bool,
+}
+
+/// `device`: how a card is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selector {
+    /// By where it sits.
+    Address(Address),
+    /// By what it is; exactly one slot must match.
+    Identity(Identity),
+    /// The card the firmware booted on (`boot_vga`).
+    BootDisplay,
+    /// The one display that is not the boot display.
+    NotBootDisplay,
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::Address(address) => address.fmt(f),
+            Selector::Identity(identity) => identity.fmt(f),
+            Selector::BootDisplay => f.write_str("boot-display"),
+            Selector::NotBootDisplay => f.write_str("not-boot-display"),
+        }
+    }
+}
+
+/// `functions`: which of the slot's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Functions {
+    /// All that are there.
+    All,
+    /// These, by number (0 to 7), sorted, none twice.
+    Listed(At<Vec<u8>>),
+}
+
+/// `bind`: when the card is bound to vfio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bind {
+    /// At boot, before any host driver.
+    Boot,
+    /// Only while a guest runs.
+    Guest,
+}
+
+/// `driver`: what the functions are bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// `vfio-pci`.
+    VfioPci,
+    /// The best vfio variant driver in `modules.alias`.
+    Auto,
+}
+
+/// `bar0` to `bar5`: the size wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BarSize {
+    /// So many bytes.
+    Bytes(u64),
+    /// The largest that fits.
+    Max,
+    /// The smallest supported.
+    Min,
+    /// What the firmware chose.
+    Firmware,
+}
+
+/// `reset`: how the card is reset between guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// From the table of known cards.
+    Auto,
+    /// Function-level reset.
+    Flr,
+    /// Power state D3hot and back.
+    Pm,
+    /// Secondary bus reset.
+    Bus,
+    /// The kernel's device-specific method.
+    DeviceSpecific,
+    /// The vendor-reset module's.
+    VendorReset,
+    /// Not at all.
+    None,
+}
+
+/// `[guest NAME]`: a virtual machine that gets cards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The user's name for it; the instance of `vfio-guest@`.
+    pub name: String,
+    /// Where the section begins.
+    pub at: Location,
+    /// `gpus`: names of `[gpu]` sections.
+    pub gpus: At<Vec<String>>,
+    /// `domain`: the libvirt domain; the section's name by default.
+    pub domain: String,
+    /// `uri`.
+    pub uri: String,
+    /// `runner`.
+    pub runner: Runner,
+    /// `command`, split into words; not empty with `runner = command`.
+    pub command: Vec<String>,
+    /// `handover`.
+    pub handover: Handover,
+    /// `display-manager`.
+    pub display_manager: DisplayManager,
+    /// `stop-units`: further units stopped for the guest.
+    pub stop_units: Vec<String>,
+    /// `before`: commands, each split into words.
+    pub before: Vec<Vec<String>>,
+    /// `after`: commands, each split into words.
+    pub after: Vec<Vec<String>>,
+    /// `start-timeout`.
+    pub start_timeout: Duration,
+    /// `stop-timeout`.
+    pub stop_timeout: Duration,
+    /// `inhibit-sleep`.
+    pub inhibit_sleep: bool,
+}
+
+/// `runner`: what the guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// A libvirt domain.
+    Libvirt,
+    /// A program, plain QEMU for example.
+    Command,
+}
+
+/// `handover`: what becomes of the host's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// The display manager is stopped and comes back.
+    Steal,
+    /// Sessions stay.
+    Hot,
+    /// The device is bound at boot.
+    None,
+}
+
+/// `display-manager`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DisplayManager {
+    /// Found.
+    Auto,
+    /// There is none.
+    None,
+    /// This unit.
+    Unit(String),
+}

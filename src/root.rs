@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The one place that knows paths: the system itself ("/") or a test tree.
+//!
+//! All other code names files relative to the root, without a leading slash. In a test tree every path is resolved by
+//! the kernel inside that tree (`openat2(2)`, `RESOLVE_IN_ROOT`): an absolute link in a recorded machine stays in it.
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// Where configuration is read: main file, then drop-in directories from the weakest to the strongest.
+pub const CONFIG_FILE: &str = "etc/vfio.conf";
+/// The drop-in directories, weakest first; of two files with one name the later directory's counts.
+pub const CONFIG_DIRS: [&str; 3] = ["usr/lib/vfio.conf.d", "run/vfio.conf.d", "etc/vfio.conf.d"];
+/// One link per PCI function.
+pub const PCI_DEVICES: &str = "sys/bus/pci/devices";
+/// One directory per PCI driver.
+pub const PCI_DRIVERS: &str = "sys/bus/pci/drivers";
+/// The PCI bus itself: `drivers_probe`, `drivers_autoprobe`, `rescan`.
+pub const PCI_BUS: &str = "sys/bus/pci";
+/// One directory per IOMMU group.
+pub const IOMMU_GROUPS: &str = "sys/kernel/iommu_groups";
+/// Run state, gone at reboot.
+pub const RUN: &str = "run/vfio";
+/// Kept state.
+pub const STATE: &str = "var/lib/vfio";
+/// The variable that names a test tree for programs that take no `--root`.
+pub const ROOT_VARIABLE: &str = "VFIO_ROOT";
+
+/// No file that we read is larger than this, in bytes, unless the reader says otherwise.
+const READ_LIMIT: u64 = 1 << 20;
+
+/// The root of all paths: the system's "/" or a test tree.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+    system: bool,
+}
+
+impl Root {
+    /// Opens a root. "/" is the system; anything else is a test tree, from which nothing escapes.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let fd = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let system = path == Path::new("/");
+        let path = if system { PathBuf::from("/") } else { path.canonicalize()? };
+        Ok(Root { fd, system: system || path == Path::new("/"), path })
+    }
+
+    /// The root that `--root` or the environment names, else "/".
+    pub fn from_option(option: Option<&Path>) -> io::Result<Self> {
+        match (option, std::env::var_os(ROOT_VARIABLE)) {
+            (Some(path), _) => Root::open(path),
+            (None, Some(path)) if !path.is_empty() => Root::open(Path::new(&path)),
+            _ => Root::open(Path::new("/")),
+        }
+    }
+
+    /// Whether this is the running system. In a test tree no process is touched and no tool is run.
+    pub fn is_system(&self) -> bool {
+        self.system
+    }
+
+    /// The path of the root itself, for a person to read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path below the root as a person would write it: absolute on the system, below the tree's path otherwise.
+    pub fn show(&self, path: &str) -> String {
+        self.path.join(path).display().to_string()
+    }
+
+    /// Opens a file below the root. Links are followed, but never out of a test tree.
+    pub(crate) fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        if self.system {
+            return Ok(rustix::fs::openat(&self.fd, path, flags, mode)?);
+        }
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        Ok(rustix::fs::openat2(&self.fd, path, flags, mode, resolve)?)
+    }
+
+    /// The directory that holds `path`, opened, and the last part of `path`.
+    pub(crate) fn parent<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        Ok((self.open_at(parent, flags, Mode::empty())?, name))
+    }
+
+    /// Opens a regular file, or one of the kernel's, for reading; never waits for a FIFO's writer.
+    pub fn open_file(&self, path: &str) -> io::Result<std::fs::File> {
+        Ok(self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?.into())
+    }
+
+    /// The bytes of a file of at most 1 MiB; a larger one is `InvalidData`.
+    pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open_file(path)?.take(READ_LIMIT + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > READ_LIMIT {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 1 MiB"));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a small kernel attribute into `buffer` with a single read; what was read is returned.
+    pub fn read_into<'b>(&self, path: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let file = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+        let n = rustix::io::read(&file, &mut *buffer)?;
+        Ok(&buffer[..n])
+    }
+
+    /// The text of a small attribute without its trailing newline.
+    pub fn read_text(&self, path: &str) -> io::Result<String> {
+        let mut text = String::from_utf8_lossy(&self.read(path)?).into_owned();
+        text.truncate(text.trim_end().len());
+        Ok(text)
+    }
+
+    /// What a link says, unresolved.
+    pub fn read_link(&self, path: &str) -> io::Result<PathBuf> {
+        let target = if self.system {
+            rustix::fs::readlinkat(&self.fd, path, Vec::new())?
+        } else {
+            let (parent, name) = self.parent(path)?;
+            rustix::fs::readlinkat(parent, name, Vec::new())?
+        };
+        Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
+    }
+
+    /// The last part of what a link says: the driver's name for `.../driver`, the group's number for `.../iommu_group`.
+    pub fn link_name(&self, path: &str) -> io::Result<String> {
+        let target = self.read_link(path)?;
+        Ok(target.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    }
+
+    /// Whether something is there; a dangling link is not.
+    pub fn exists(&self, path: &str) -> bool {
+        self.open_at(path, OFlags::PATH, Mode::empty()).is_ok()
+    }
+
+    /// Owner, mode and the like of what `path` leads to.
+    pub fn stat(&self, path: &str) -> io::Result<rustix::fs::Stat> {
+        let fd = self.open_at(path, OFlags::PATH, Mode::empty())?;
+        Ok(rustix::fs::fstat(fd)?)
+    }
+
+    /// The owner and group of the root directory itself: in a test tree they stand for root's.
+    pub fn owner(&self) -> io::Result<(u32, u32)> {
+        let stat = rustix::fs::fstat(&self.fd)?;
+        Ok((stat.st_uid, stat.st_gid))
+    }
+
+    /// Calls `each` with every name in a directory, in no order, as bytes.
+    pub fn for_each_name(&self, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
+        let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                each(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in a directory, sorted. Names that are not UTF-8 are left out: none of ours or the kernel's is.
+    pub fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        self.for_each_name(path, |name| names.extend(std::str::from_utf8(name).map(str::to_owned)))?;
+        names.sort_unstable();
+        Ok(names)
+    }
+}
