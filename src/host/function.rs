@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! PCI functions as sysfs shows them (`drivers/pci/pci-sysfs.c`, `drivers/pci/pci-driver.c`).
 
-use crate::pci::Address;
+use crate::pci::{Address, Slot};
 use crate::root::{Root, PCI_DEVICES};
 use std::fmt::Write;
 
@@ -92,6 +92,12 @@ pub(super) fn scan(root: &Root) -> Vec<Function> {
     let mut path = String::with_capacity(64);
     let mut buffer = [0; 4096];
     addresses.into_iter().filter_map(|address| read(root, address, &mut path, &mut buffer)).collect()
+}
+
+/// The functions of one slot, in order.
+pub(super) fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
+    let (mut path, mut buffer) = (String::with_capacity(64), [0; 4096]);
+    (0..8).filter_map(|n| read(root, slot.function(n), &mut path, &mut buffer)).collect()
 }
 
 /// One function: everything of `Depth::Boot` is in its `uevent`, one read; only a display needs a second.

@@ -69,6 +69,11 @@ impl Host {
         }
     }
 
+    /// The functions of one slot, as `Depth::Boot` shows them.
+    pub fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
+        function::scan_slot(root, slot)
+    }
+
     /// Reads what a plan for these functions needs beyond `Depth::Boot`: group, override, and the registered drivers.
     pub fn look_closer(&mut self, root: &Root, functions: impl IntoIterator<Item = Address>) {
         for address in functions {
@@ -86,9 +91,20 @@ impl Host {
         self.holders = holders::find(root, functions);
     }
 
+    /// Looks for holders, but only of functions that a driver has: at boot there are none, and no process is looked at.
+    pub fn find_holders_of_bound(&mut self, root: &Root, functions: &[Address]) {
+        let bound = |a: &Address| self.function(*a).is_some_and(|f| f.driver.is_some());
+        let bound: Vec<Address> = functions.iter().copied().filter(bound).collect();
+        if !bound.is_empty() {
+            self.find_holders(root, &bound);
+        }
+    }
+
     /// Looks up the best vfio driver of these functions in the running kernel's `modules.alias`.
     pub fn find_variants(&mut self, root: &Root, functions: &[Address]) {
-        self.variants = modules::variants(root, functions);
+        if !functions.is_empty() {
+            self.variants = modules::variants(root, functions);
+        }
     }
 
     /// The function at an address.

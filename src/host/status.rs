@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
+    /// Host drivers are kept away; binding follows.
+    Reserved,
     /// Every function is on its vfio driver.
     Bound,
     /// Nothing was touched; `why` says what forbade it.

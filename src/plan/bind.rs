@@ -17,6 +17,12 @@ pub fn wanted(choice: &Choice<'_>, host: &Host) -> Vec<(Address, String)> {
     chosen.functions.iter().map(|a| (*a, variant(a).unwrap_or_else(|| "vfio-pci".to_owned()))).collect()
 }
 
+/// The functions whose best vfio driver is asked for (`driver = auto`): what `Host::find_variants` is to look up.
+pub fn asks_for_variants(choices: &[Choice<'_>]) -> Vec<Address> {
+    let auto = choices.iter().filter(|c| c.gpu.driver == Driver::Auto);
+    auto.flat_map(|c| c.chosen.iter().flat_map(|c| c.functions.iter().copied())).collect()
+}
+
 /// The overrides that are not yet set.
 pub fn overrides(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
     wanted

@@ -26,13 +26,13 @@ fn shares(function: &Function) -> bool {
     }
 }
 
-/// What keeps a group from guests now; nothing if it is viable.
-pub fn blockers(host: &Host, group: u32) -> Vec<Blocker> {
+/// Which members of a group keep it from guests now; none if it is viable.
+pub fn blockers<'h>(members: impl Iterator<Item = &'h Function>) -> Vec<Blocker> {
     let blocker = |f: &Function| {
         let driver = f.driver.clone().filter(|_| !shares(f))?;
         Some(Blocker { function: f.address, driver })
     };
-    host.group(group).filter_map(blocker).collect()
+    members.filter_map(blocker).collect()
 }
 
 /// Why these functions cannot be given to a guest at all: the IOMMU is off, or leaves one of them out.
