@@ -55,7 +55,7 @@ all: build
 
 .PHONY: build
 build:
-	RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
+	VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
 
 .PHONY: install
 install: $(if $(NOBUILD),,build)
