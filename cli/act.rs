@@ -60,10 +60,8 @@ fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Ch
 
 /// The plan that `make` makes, unless something forbids it first.
 fn plan_or_refusal(choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
-    match (&choice.chosen, display::keep_one_now(choice, host)) {
-        (Err(finding), _) | (Ok(_), Some(finding)) => Plan::refused(finding.clone()),
-        (Ok(_), None) => make(),
-    }
+    let forbidden = choice.chosen.as_ref().err().cloned().or_else(|| display::keep_one_now(choice, host));
+    forbidden.map_or_else(make, Plan::refused)
 }
 
 /// Binds a card now.
