@@ -76,7 +76,11 @@ impl Root {
 
     /// Opens a file below the root. Links are followed, but never out of a test tree.
     pub(crate) fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let mut flags = flags | OFlags::CLOEXEC;
+        // openat2(2) refuses what O_PATH makes meaningless.
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NOCTTY;
+        }
         if self.system {
             return Ok(rustix::fs::openat(&self.fd, path, flags, mode)?);
         }
