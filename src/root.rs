@@ -33,6 +33,9 @@ pub const ROOT_VARIABLE: &str = "VFIO_ROOT";
 /// No file that we read is larger than this, in bytes, unless the reader says otherwise.
 const READ_LIMIT: u64 = 1 << 20;
 
+/// How often a path in a test tree is tried that is resolved while something is renamed.
+const RACES: u32 = 10_000;
+
 /// The root of all paths: the system's "/" or a test tree.
 #[derive(Debug)]
 pub struct Root {
@@ -83,7 +86,14 @@ impl Root {
             return Ok(rustix::fs::openat(&self.fd, path, flags, mode)?);
         }
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Ok(rustix::fs::openat2(&self.fd, path, flags, mode, resolve)?)
+        // The kernel cannot be sure of a ".." while anything anywhere is renamed or mounted, and says EAGAIN.
+        for _ in 0..RACES {
+            match rustix::fs::openat2(&self.fd, path, flags, mode, resolve) {
+                Err(rustix::io::Errno::AGAIN) => std::thread::yield_now(),
+                opened => return Ok(opened?),
+            }
+        }
+        Err(rustix::io::Errno::AGAIN.into())
     }
 
     /// The directory that holds `path`, opened, and the last part of `path`.

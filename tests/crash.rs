@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! SIGKILL at any moment, then `vfio restore`: the machine is byte for byte as it was.
+//!
+//! The real programs run under strace(1), which kills them at the Nth call that matters. There are two kinds: `fsync`,
+//! where a record of the journal is written but not yet safe, and `flock`, where the journal is safe and the kernel (of
+//! which the model takes its lock first) has not yet been asked. What the kernel was asked for, it finishes: no process
+//! dies in the middle of a write to sysfs.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::text::Nodes;
+use common::tree::Ran;
+use common::{cards, Machine, Tree};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
+
+/// More than any of the programs has; what is still killed then would never end.
+const MANY: u32 = 200;
+
+/// Where a program is killed.
+const CALLS: [&str; 2] = ["fsync,fdatasync", "flock"];
+
+/// Runs a program and kills it at the Nth of these calls; none if it ended before that.
+fn run_and_kill(tree: &Tree, program: &str, arguments: &[&str], calls: &str, n: u32) -> Option<Ran> {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    strace.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={n}"), program]).args(arguments);
+    strace.env("VFIO_ROOT", tree.path()).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM").env_remove("INVOCATION_ID");
+    let output = strace.output().unwrap_or_else(|error| {
+        panic!("strace cannot be run ({error}); install the package strace: without it no crash can be tested")
+    });
+    // strace ends as its child did.
+    match output.status.signal() {
+        Some(9) => None,
+        _ => Some(output.into()),
+    }
+}
+
+/// Whatever happened before: one restore, and all is as it was, with nothing left to undo.
+#[track_caller]
+fn restore(tree: &Tree, before: &Nodes, what: &str) {
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
+    tree.assert_same(before, what);
+    assert!(!tree.exists("run/vfio/journal/big"), "{what}: the journal is gone when all is undone");
+}
+
+/// A machine that is cheap to make: two cards, each below a port of its own.
+fn small() -> Tree {
+    let mut twin = cards::rx6800("0000:04:00", "0000:00:02.0", 12);
+    twin[0].boot_vga = true;
+    let machine = Machine::new()
+        .with([cards::port("0000:00:01.0", (0x8086, 0x460d), 1), cards::port("0000:00:02.0", (0x8086, 0x462d), 2)])
+        .with(cards::rx6800("0000:03:00", "0000:00:01.0", 11))
+        .with(twin);
+    let tree = machine.build();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\n");
+    tree
+}
+
+/// Two cards of four functions each.
+fn twins() -> Tree {
+    let mut twin = cards::rtx2080("0000:0a:00", "0000:00:03.1", 14);
+    twin[0].boot_vga = true;
+    let machine = Machine::new()
+        .with([cards::port("0000:00:03.1", (0x1022, 0x1453), 3), cards::port("0000:40:01.3", (0x1022, 0x1453), 22)])
+        .with(twin)
+        .with(cards::rtx2080("0000:42:00", "0000:40:01.3", 30));
+    let tree = machine.build();
+    tree.config("[gpu big]\ndevice = 0000:42:00.0\nidentity = 10de:1e87\n");
+    tree
+}
+
+/// Kills `program` at every call of both kinds, each time on a fresh machine, and restores. Gives the number of kills.
+fn kill_everywhere(machine: fn() -> Tree, program: &str, arguments: &[&str], bound: &[&str]) -> u32 {
+    let mut kills = 0;
+    for calls in CALLS {
+        for n in 1.. {
+            assert!(n < MANY, "{calls} never end");
+            let tree = machine();
+            let before = tree.snapshot();
+            let ran = run_and_kill(&tree, program, arguments, calls, n);
+            let what = format!("{program} {arguments:?} killed at {calls} {n}");
+            if let Some(ran) = ran {
+                assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+                for address in bound {
+                    assert_eq!(tree.driver(address).as_deref(), Some("vfio-pci"), "{address}");
+                }
+                restore(&tree, &before, "not killed");
+                break;
+            }
+            kills += 1;
+            restore(&tree, &before, &what);
+        }
+    }
+    kills
+}
+
+#[test]
+fn bind_killed_anywhere_is_undone() {
+    let functions = ["0000:42:00.0", "0000:42:00.1", "0000:42:00.2", "0000:42:00.3"];
+    let kills = kill_everywhere(twins, VFIO, &["bind", "big"], &functions);
+    // Four overrides, unbinds and probes, each with two kinds of calls.
+    assert!(kills >= 24, "only {kills} places to die in");
+}
+
+#[test]
+fn the_boot_time_binding_killed_anywhere_is_undone() {
+    let functions = ["0000:42:00.0", "0000:42:00.1", "0000:42:00.2", "0000:42:00.3"];
+    let kills = kill_everywhere(twins, VFIO_BIND, &["gpu", "big"], &functions);
+    assert!(kills >= 24, "only {kills} places to die in");
+}
+
+#[test]
+fn the_early_override_killed_anywhere_is_undone() {
+    let kills = kill_everywhere(twins, VFIO_BIND, &["early"], &[]);
+    assert!(kills >= 8, "only {kills} places to die in");
+}
+
+#[test]
+fn rescan_killed_anywhere_is_undone() {
+    let machine = || {
+        let tree = small();
+        tree.write(".kernel/rescan-honours-autoprobe", "");
+        tree
+    };
+    let kills = kill_everywhere(machine, VFIO, &["rescan", "big"], &["0000:03:00.0", "0000:03:00.1"]);
+    assert!(kills >= 16, "only {kills} places to die in");
+}
+
+#[test]
+fn restore_killed_anywhere_is_finished_by_the_next() {
+    for calls in CALLS {
+        for n in 1.. {
+            assert!(n < MANY, "{calls} never end");
+            let tree = twins();
+            let before = tree.snapshot();
+            let ran = tree.run(VFIO, &["bind", "big"]);
+            assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+            let ended = run_and_kill(&tree, VFIO, &["restore", "big"], calls, n).is_some();
+            restore(&tree, &before, &format!("restore killed at {calls} {n}"));
+            if ended {
+                assert!(n > 1, "{calls}: nothing was killed");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn bind_killed_and_then_restore_killed_is_finished_by_the_next() {
+    let mut pairs = 0;
+    for first in 1.. {
+        assert!(first < MANY, "bind never ends");
+        let mut bind_ended = false;
+        for second in 1.. {
+            assert!(second < MANY, "restore never ends");
+            let tree = small();
+            let before = tree.snapshot();
+            bind_ended = run_and_kill(&tree, VFIO, &["bind", "big"], "flock", first).is_some();
+            let ended = run_and_kill(&tree, VFIO, &["restore", "big"], "flock", second).is_some();
+            restore(&tree, &before, &format!("bind killed at flock {first}, restore at {second}"));
+            pairs += 1;
+            if ended {
+                break;
+            }
+        }
+        if bind_ended {
+            break;
+        }
+    }
+    assert!(pairs > 30, "only {pairs} pairs of places to die in");
+}
+
+#[test]
+fn bind_killed_anywhere_can_simply_be_run_again() {
+    for n in 1.. {
+        assert!(n < MANY, "bind never ends");
+        let tree = small();
+        let before = tree.snapshot();
+        let ended = run_and_kill(&tree, VFIO, &["bind", "big"], "flock", n).is_some();
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(0), "after a kill at flock {n}: {}", ran.stderr);
+        for address in ["0000:03:00.0", "0000:03:00.1"] {
+            assert_eq!(tree.driver(address).as_deref(), Some("vfio-pci"), "after a kill at flock {n}");
+        }
+        restore(&tree, &before, &format!("bind killed at flock {n}, run again"));
+        if ended {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_journal_cut_in_the_middle_of_its_last_record_still_undoes() {
+    let tree = small();
+    let before = tree.snapshot();
+    run_and_kill(&tree, VFIO, &["bind", "big"], "fsync,fdatasync", 7);
+    let journal = tree.read("run/vfio/journal/big");
+    assert!(journal.lines().count() > 1, "{journal:?}");
+    // The last record was not yet safe when the program died: any part of it may be on disk.
+    let last = journal.trim_end().rfind('\n').unwrap() + 1;
+    for cut in [last + 1, last + 20, journal.len() - 1] {
+        tree.write("run/vfio/journal/big", &journal[..cut]);
+        let ran = tree.run(VFIO, &["status", "--json"]);
+        assert!(ran.stderr.is_empty(), "{}", ran.stderr);
+    }
+    restore(&tree, &before, "cut");
+}
