@@ -11,7 +11,8 @@ mod common;
 
 use common::text::Nodes;
 use common::tree::Ran;
-use common::{cards, Machine, Tree};
+use common::pairs::{small, twins};
+use common::Tree;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
@@ -47,32 +48,6 @@ fn restore(tree: &Tree, before: &Nodes, what: &str) {
     assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
     tree.assert_same(before, what);
     assert!(!tree.exists("run/vfio/journal/big"), "{what}: the journal is gone when all is undone");
-}
-
-/// A machine that is cheap to make: two cards, each below a port of its own.
-fn small() -> Tree {
-    let mut twin = cards::rx6800("0000:04:00", "0000:00:02.0", 12);
-    twin[0].boot_vga = true;
-    let machine = Machine::new()
-        .with([cards::port("0000:00:01.0", (0x8086, 0x460d), 1), cards::port("0000:00:02.0", (0x8086, 0x462d), 2)])
-        .with(cards::rx6800("0000:03:00", "0000:00:01.0", 11))
-        .with(twin);
-    let tree = machine.build();
-    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\n");
-    tree
-}
-
-/// Two cards of four functions each.
-fn twins() -> Tree {
-    let mut twin = cards::rtx2080("0000:0a:00", "0000:00:03.1", 14);
-    twin[0].boot_vga = true;
-    let machine = Machine::new()
-        .with([cards::port("0000:00:03.1", (0x1022, 0x1453), 3), cards::port("0000:40:01.3", (0x1022, 0x1453), 22)])
-        .with(twin)
-        .with(cards::rtx2080("0000:42:00", "0000:40:01.3", 30));
-    let tree = machine.build();
-    tree.config("[gpu big]\ndevice = 0000:42:00.0\nidentity = 10de:1e87\n");
-    tree
 }
 
 /// Kills `program` at every call of both kinds, each time on a fresh machine, and restores. Gives the number of kills.
