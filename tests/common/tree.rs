@@ -166,7 +166,8 @@ impl Tree {
     #[track_caller]
     pub fn assert_same(&self, before: &Nodes, what: &str) {
         let differences = differences(before, &self.snapshot());
-        assert!(differences.is_empty(), "{what}: the tree differs:\n{differences}");
+        let first: Vec<&str> = differences.lines().take(12).collect();
+        assert!(differences.is_empty(), "{what}: the tree differs:\n{}", first.join("\n"));
     }
 
     /// Runs one of our programs on the tree.
