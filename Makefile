@@ -62,14 +62,18 @@ STAGED = $(abspath $(TARGETDIR))/check/root
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB_CACHE,VFIO_LAB_MIRROR)
 
 .PHONY: all
-all: build
+all: build ## build the programs (release)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 - \2/p' Makefile
 
 .PHONY: build
 build:
 	VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
 
 .PHONY: install
-install: $(if $(NOBUILD),,build)
+install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was built before)
 	$(foreach dir,GENERATORDIR SYSTEMUNITDIR UDEVDIR,$(call require,$(dir)))
 	$(call install_file,755,$(RELEASE)/vfio,$(BINDIR)/vfio)
 	$(call install_file,755,$(RELEASE)/vfio-generator,$(GENERATORDIR)/vfio-generator)
@@ -92,7 +96,7 @@ install: $(if $(NOBUILD),,build)
 # The packages of Debian and Ubuntu. -d: the toolchain may come from elsewhere than from packages, which is all that
 # the build dependencies could tell. The packages land in dist/ and nothing in the folder above.
 .PHONY: deb
-deb:
+deb: ## the Debian package, in dist/
 	rm -rf dist/deb dist/vfio-suite_*.deb
 	mkdir -p dist/deb
 	VFIO_DEB_DIR=dist/deb dpkg-buildpackage -b -us -uc -d --buildinfo-option=-udist/deb \
@@ -102,7 +106,7 @@ deb:
 
 # Everything, stopping at the first failure. CI runs this on a new machine; the time limits are for one of two cores.
 .PHONY: check
-check: setup
+check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,format,60) $(CARGO) fmt --all --check
 	$(call stage,clippy,900) $(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(call stage,documentation,600) env RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
@@ -113,6 +117,7 @@ check: setup
 	$(call stage,lintian,120) lintian --allow-root --fail-on error,warning dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
 	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
 	$(call stage,units,60) tests/units.sh $(STAGED)
+	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
 	$(call stage,lab,3600) $(LAB)
 	@echo "check: all stages passed"
@@ -120,14 +125,25 @@ check: setup
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
 LAB = $(CARGO) test --locked --features lab --test lab -- $(ONLY)
 .PHONY: lab
-lab: setup deb
+lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 	$(LAB)
 
+# The lab's scenario "demo", with what it prints: one machine, before and after.
+DEMO = $(CARGO) test --locked --features lab --test lab -- --exact demo
+.PHONY: demo
+demo: setup deb ## boot a machine with two cards, before and after
+	@$(DEMO) --list 2>/dev/null | grep -q '^demo: ' || { echo 'make: the lab has no scenario "demo"' >&2; exit 1; }
+	$(DEMO) --nocapture
+
+.PHONY: bench
+bench: setup ## what the boot-time programs cost
+	$(CARGO) bench --locked $(ONLY)
+
 .PHONY: setup
-setup:
+setup: ## install what all of this needs (Debian 12 and 13)
 	@tests/setup-debian.sh
 
 .PHONY: clean
-clean:
+clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist debian/vfio-suite debian/.debhelper debian/files debian/debhelper-build-stamp debian/*.substvars
