@@ -33,6 +33,9 @@ pub const ROOT_VARIABLE: &str = "VFIO_ROOT";
 /// No file that we read is larger than this, in bytes, unless the reader says otherwise.
 const READ_LIMIT: u64 = 1 << 20;
 
+/// How often a path in a test tree is tried that is resolved while something is renamed.
+const RACES: u32 = 10_000;
+
 /// The root of all paths: the system's "/" or a test tree.
 #[derive(Debug)]
 pub struct Root {
