@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The scenarios: each a function that runs a machine or more, and says what must be true of it.
+
+mod facts;
+
+use anyhow::Result;
+use libtest_mimic::Trial;
+
+/// A scenario by name.
+type Scenario = (&'static str, fn() -> Result<()>);
+
+/// Part of every check of the project.
+const ALWAYS: &[Scenario] = &[
+    ("micro_kernel_facts", facts::kernel_facts_trixie),
+    ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
+];
+
+/// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
+const LONG: &[Scenario] = &[];
+
+/// All scenarios as tests.
+pub fn trials() -> Vec<Trial> {
+    let all = std::env::var("VFIO_LAB").is_ok_and(|value| value == "all");
+    let always = ALWAYS.iter().map(|scenario| trial(*scenario));
+    always.chain(LONG.iter().map(|scenario| trial(*scenario).with_ignored_flag(!all))).collect()
+}
+
+fn trial((name, scenario): Scenario) -> Trial {
+    Trial::test(name, move || {
+        let result = scenario();
+        let runs = crate::cache::dir()?.join("runs").join(name);
+        match result {
+            Ok(()) if std::env::var_os("VFIO_LAB_KEEP").is_none() => Ok(crate::cache::remove(&runs)?),
+            Ok(()) => Ok(()),
+            Err(error) => Err(format!("{error:#}\nWhat the machine left is in {}", runs.display()).into()),
+        }
+    })
+}
