@@ -1,3 +1,119 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! A door of the suite; its work follows in the next commits.
-fn main() {}
+//! The command `vfio`: looks at the machine, says what will happen and why, binds and gives back.
+
+mod act;
+mod check;
+mod groups;
+mod output;
+mod plan;
+mod status;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use vfio_suite::act::live;
+use vfio_suite::logger::{self, Target};
+use vfio_suite::root::Root;
+
+/// Gives a GPU to a virtual machine, and takes it back.
+#[derive(Debug, Parser)]
+#[command(name = "vfio", version, arg_required_else_help = true)]
+struct Arguments {
+    /// Work on a test tree or a recorded machine instead of the system; nothing outside DIR is touched
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Print JSON for programs instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check the configuration: 0 clean, 1 warnings, 2 errors
+    Check,
+    /// List IOMMU groups: functions, drivers, reset methods, and what keeps a group from guests
+    Groups,
+    /// Say what the next boot will do with each card, and why
+    Plan,
+    /// Say how each card is now: 0 as configured, 1 not, 2 errors in the configuration
+    Status,
+    /// Bind a card to vfio now, if nobody holds it
+    Bind {
+        /// The name of a [gpu] section
+        name: String,
+    },
+    /// Give a card back to the host, from the journal
+    Restore {
+        /// The name of a [gpu] section
+        name: String,
+    },
+    /// Take a card off the bus and find it again, without the host's driver getting it in between
+    Rescan {
+        /// The name of a [gpu] section
+        name: String,
+    },
+}
+
+/// Exit codes: 0 done, or nothing to do.
+const DONE: u8 = 0;
+/// Exit codes: warnings, or "no".
+const NO: u8 = 1;
+/// Exit codes: errors.
+const ERRORS: u8 = 2;
+/// Exit codes: wrong usage.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    if let Some(code) = live::run_as_child() {
+        return code;
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; clap prints them on stdout.
+            let code = if error.use_stderr() { USAGE } else { DONE };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match run(&arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("vfio: {error:#}");
+            ExitCode::from(ERRORS)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+    let root = match Root::from_option(arguments.root.as_deref()) {
+        Ok(root) => root,
+        Err(error) => {
+            let path = arguments.root.as_deref().unwrap_or(std::path::Path::new("/"));
+            anyhow::bail!("{}: {error}; --root wants an existing directory", path.display());
+        }
+    };
+    logger::start("vfio", Target::Stderr, root.is_system());
+    let out = output::Output::new(arguments.json);
+    match &arguments.verb {
+        Verb::Check => check::run(&root, &out),
+        Verb::Groups => groups::run(&root, &out),
+        Verb::Plan => plan::run(&root, &out),
+        Verb::Status => status::run(&root, &out),
+        Verb::Bind { name } => act::bind(&root, &out, name),
+        Verb::Restore { name } => act::restore(&root, &out, name),
+        Verb::Rescan { name } => act::rescan(&root, &out, name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

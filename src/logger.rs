@@ -3,7 +3,7 @@
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::fs::File;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
 /// Where messages go.
@@ -11,6 +11,8 @@ use std::sync::Mutex;
 pub enum Target {
     /// `/dev/kmsg`, one record per message (generator, initramfs): there may be no journal yet.
     Kernel,
+    /// The kernel log, unless systemd reads standard error: for programs that run in the initramfs as well.
+    KernelWithoutSystemd,
     /// Standard error: with `<N>` prefixes (sd-daemon(3)) if systemd reads it, plain otherwise.
     Stderr,
 }
@@ -67,15 +69,23 @@ fn level() -> LevelFilter {
     }
 }
 
+/// Whether systemd started this program and reads its standard error.
+pub fn under_systemd() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some() || std::env::var_os("INVOCATION_ID").is_some()
+}
+
 /// Starts logging. Without a usable `/dev/kmsg` the kernel target falls back to standard error.
 ///
 /// In a test tree `kernel_log` is false: nothing outside the tree is written, so messages go to standard error.
 pub fn start(program: &'static str, target: Target, kernel_log: bool) {
-    let kmsg = match target {
-        Target::Kernel if kernel_log => File::options().write(true).open("/dev/kmsg").ok().map(Mutex::new),
-        _ => None,
+    let prefix = under_systemd();
+    let wanted = match target {
+        Target::Kernel => true,
+        Target::KernelWithoutSystemd => !prefix && !std::io::stderr().is_terminal(),
+        Target::Stderr => false,
     };
-    let prefix = std::env::var_os("JOURNAL_STREAM").is_some() || std::env::var_os("INVOCATION_ID").is_some();
+    let kmsg =
+        (wanted && kernel_log).then(|| File::options().write(true).open("/dev/kmsg").ok().map(Mutex::new)).flatten();
     let logger = Logger { program, kmsg, prefix };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(level());

@@ -1,3 +1,63 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! A door of the suite; its work follows in the next commits.
-fn main() {}
+//! The udev helper: `vfio-udev ADDRESS` prints which driver alone may take this function, if the configuration says so.
+//!
+//! Called by `70-vfio.rules` (`IMPORT{program}`) for every PCI function that appears, so it looks no further than it must.
+//! It changes nothing. No output: the function is none of ours.
+
+use std::io::Write;
+use std::process::ExitCode;
+use vfio_suite::config;
+use vfio_suite::host::{Depth, Host};
+use vfio_suite::logger::{self, Target};
+use vfio_suite::pci::Address;
+use vfio_suite::plan::{bind, boot, idle};
+use vfio_suite::root::Root;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(name), None) = (arguments.next(), arguments.next()) else {
+        eprintln!("vfio-udev: give the address of one PCI function, as 0000:03:00.0");
+        return ExitCode::from(64);
+    };
+    let root = match Root::from_option(None) {
+        Ok(root) => root,
+        Err(error) => {
+            eprintln!("vfio-udev: the root cannot be opened: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    logger::start("vfio-udev", Target::Stderr, root.is_system());
+    // udev also asks for PCI devices that are no functions (ports' services): none of ours.
+    let Some(function) = Address::from_sysfs(name.as_bytes()) else { return ExitCode::SUCCESS };
+    if let Some(properties) = properties(&root, function) {
+        if let Err(error) = std::io::stdout().write_all(properties.as_bytes()) {
+            log::error!("the answer cannot be written: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The properties of a function that a section bound at boot means, if it may be bound in this boot.
+fn properties(root: &Root, function: Address) -> Option<String> {
+    let config = config::load(root);
+    if !boot::concerns(&config, function, &Host::scan_slot(root, function.slot)) {
+        return None;
+    }
+    let mut host = Host::scan(root, Depth::Boot);
+    if host.off.is_some() || idle(&config, &host).is_some() {
+        return None;
+    }
+    let mut choices = boot::choices(&config, &host);
+    choices.retain(|c| c.chosen.as_ref().is_ok_and(|c| c.functions.contains(&function)));
+    host.look_closer(root, boot::functions(&choices));
+    host.find_variants(root, &bind::asks_for_variants(&choices));
+    boot::admit(&mut choices, &host);
+    let choice = choices.first()?;
+    let (_, driver) = bind::wanted(choice, &host).into_iter().find(|(address, _)| *address == function)?;
+    let name = &choice.gpu.name;
+    // Units are for the running system: in the initramfs nothing is bound yet.
+    let unit =
+        if root.exists("etc/initrd-release") { String::new() } else { format!("VFIO_UNIT=vfio-bind@{name}.service\n") };
+    Some(format!("VFIO_GPU={name}\nVFIO_OVERRIDE={driver}\n{unit}"))
+}

@@ -1,2 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Making it so, and undoing it: the only code that changes the system.
+
+pub mod card;
+pub mod execute;
+pub mod files;
+pub mod journal;
+pub mod kernel;
+pub mod live;
+pub mod lock;
+pub mod model;
+pub mod state;
+pub mod undo;

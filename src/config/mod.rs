@@ -1,7 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the user asked for: `/etc/vfio.conf` and its drop-ins, read, checked, every message with its path and line.
+//!
+//! The way of a text: `files` decides which files count, `scan` makes lines of bytes, `sections` collects over all
+//! files what stands in which section, `interpret` reads the values (with `values`, `commands` and `words`) and
+//! checks that names lead somewhere. `report` keeps what there is to say on the way. Nothing here fails or stops:
+//! whatever the files are, there is a [`Config`], and what was wrong is in its diagnostics.
+
+mod commands;
+mod files;
+mod interpret;
+mod keys;
+mod report;
+mod scan;
+mod sections;
+mod values;
+mod words;
 
 use crate::pci::{Address, Identity};
+use crate::root::Root;
 use std::fmt;
 use std::time::Duration;
 
@@ -77,6 +93,64 @@ pub struct Config {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Reads the configuration of a root. It never fails: no file is an empty configuration, and whatever is wrong is in
+/// the diagnostics.
+pub fn load(root: &Root) -> Config {
+    let mut report = report::Report::default();
+    let texts = files::read_all(root, &mut report);
+    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report)
+}
+
+/// Reads texts as if they were files, in this order: of each the path to name in messages, and the bytes.
+pub fn parse_files(files: &[(&str, &[u8])]) -> Config {
+    let mut report = report::Report::default();
+    let numbered: Vec<(u32, &[u8])> = files.iter().map(|(path, bytes)| (report.file(path), *bytes)).collect();
+    parse(numbered.into_iter(), report)
+}
+
+fn parse<'t>(files: impl Iterator<Item = (u32, &'t [u8])>, mut report: report::Report) -> Config {
+    let mut sections = sections::Sections::default();
+    for (file, bytes) in files {
+        sections.read(&mut report, file, bytes);
+    }
+    interpret::interpret(sections, report)
+}
+
+impl Default for Config {
+    /// What no file at all means.
+    fn default() -> Self {
+        Config {
+            host: HostSection::default(),
+            gpus: Vec::new(),
+            guests: Vec::new(),
+            disabled: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The `[gpu NAME]` section, if it is there and counts.
+    pub fn gpu(&self, name: &str) -> Option<&Gpu> {
+        self.gpus.iter().find(|gpu| gpu.name == name)
+    }
+
+    /// The `[guest NAME]` section, if it is there and counts.
+    pub fn guest(&self, name: &str) -> Option<&Guest> {
+        self.guests.iter().find(|guest| guest.name == name)
+    }
+
+    /// The section of this kind (`gpu`, `guest`) and name, if an error disabled it.
+    pub fn disabled_section(&self, kind: &str, name: &str) -> Option<&Disabled> {
+        self.disabled.iter().find(|disabled| disabled.kind == kind && disabled.name == name)
+    }
+
+    /// How bad the worst finding is; None if there is nothing to say.
+    pub fn worst(&self) -> Option<Severity> {
+        self.diagnostics.iter().map(|diagnostic| diagnostic.severity).max()
+    }
+}
+
 /// A section that an error disabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disabled {
@@ -103,6 +177,18 @@ pub struct HostSection {
     pub kernel_parameters: Vec<String>,
     /// `failed-boots`: skip boot-time binding after so many boots that did not come up; 0 = never skip.
     pub failed_boots: u32,
+}
+
+impl Default for HostSection {
+    fn default() -> Self {
+        HostSection {
+            enable: true,
+            iommu: Iommu::Auto,
+            iommu_passthrough: true,
+            kernel_parameters: Vec::new(),
+            failed_boots: 2,
+        }
+    }
 }
 
 /// `[host] iommu`.

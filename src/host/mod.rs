@@ -1,2 +1,127 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the machine is: read from sysfs, procfs and our own run state. Never writes, never decides.
+
+pub mod bars;
+pub mod boots;
+pub mod display;
+pub mod function;
+pub mod holders;
+pub mod iommu;
+pub mod modules;
+pub mod names;
+pub mod status;
+pub mod words;
+
+pub use function::Function;
+
+use crate::pci::{Address, Slot};
+use crate::root::{self, Root};
+use std::collections::BTreeMap;
+
+/// How closely to look: what stands in the boot path reads no more than it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Ids, class and driver of every function, the boot display, the kernel's words. For the boot path.
+    Boot,
+    /// As `Boot`, and every function's IOMMU group, and the displays with their connectors.
+    Full,
+}
+
+/// The machine, as it was when it was looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// All PCI functions, sorted by address.
+    pub functions: Vec<Function>,
+    /// The state of the IOMMU.
+    pub iommu: iommu::Iommu,
+    /// The kernel's command line.
+    pub words: words::KernelWords,
+    /// Displays with their DRM nodes; empty if not looked at, or if no DRM driver is loaded yet.
+    pub displays: Vec<display::Display>,
+    /// PCI drivers that are registered with the kernel; filled by [`Host::look_closer`].
+    pub drivers: Vec<String>,
+    /// Who holds which function; filled by [`Host::find_holders`].
+    pub holders: BTreeMap<Address, Vec<holders::Holder>>,
+    /// Best vfio driver for a function, for `driver = auto`; filled by [`Host::find_variants`].
+    pub variants: BTreeMap<Address, modules::Variant>,
+    /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
+    pub off: Option<String>,
+}
+
+impl Host {
+    /// Looks at the machine. What cannot be read is left out: a machine without PCI has no functions.
+    pub fn scan(root: &Root, depth: Depth) -> Host {
+        let mut functions = function::scan(root);
+        let mut displays = Vec::new();
+        if depth == Depth::Full {
+            for function in &mut functions {
+                function.group = function::group(root, function.address);
+            }
+            displays = display::scan(root, &functions);
+        }
+        Host {
+            functions,
+            iommu: iommu::Iommu::scan(root),
+            words: words::KernelWords::read(root),
+            displays,
+            off: root.read_text(&format!("{}/off", root::RUN)).ok(),
+            ..Host::default()
+        }
+    }
+
+    /// The functions of one slot, as `Depth::Boot` shows them.
+    pub fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
+        function::scan_slot(root, slot)
+    }
+
+    /// Reads what a plan for these functions needs beyond `Depth::Boot`: group, override, and the registered drivers.
+    pub fn look_closer(&mut self, root: &Root, functions: impl IntoIterator<Item = Address>) {
+        for address in functions {
+            if let Ok(at) = self.functions.binary_search_by_key(&address, |f| f.address) {
+                let function = &mut self.functions[at];
+                function.group = function::group(root, address);
+                function.driver_override = function::driver_override(root, address);
+            }
+        }
+        self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
+    }
+
+    /// Looks for whoever holds one of these functions: open files, mappings, mounts.
+    pub fn find_holders(&mut self, root: &Root, functions: &[Address]) {
+        self.holders = holders::find(root, functions);
+    }
+
+    /// Looks for holders, but only of functions that a driver has: at boot there are none, and no process is looked at.
+    pub fn find_holders_of_bound(&mut self, root: &Root, functions: &[Address]) {
+        let bound = |a: &Address| self.function(*a).is_some_and(|f| f.driver.is_some());
+        let bound: Vec<Address> = functions.iter().copied().filter(bound).collect();
+        if !bound.is_empty() {
+            self.find_holders(root, &bound);
+        }
+    }
+
+    /// Looks up the best vfio driver of these functions in the running kernel's `modules.alias`.
+    pub fn find_variants(&mut self, root: &Root, functions: &[Address]) {
+        if !functions.is_empty() {
+            self.variants = modules::variants(root, functions);
+        }
+    }
+
+    /// The function at an address.
+    pub fn function(&self, address: Address) -> Option<&Function> {
+        let at = self.functions.binary_search_by_key(&address, |f| f.address).ok()?;
+        Some(&self.functions[at])
+    }
+
+    /// All functions of a slot, in order.
+    pub fn slot(&self, slot: Slot) -> &[Function] {
+        let from = self.functions.partition_point(|f| f.address.slot < slot);
+        let to = self.functions.partition_point(|f| f.address.slot <= slot);
+        &self.functions[from..to]
+    }
+
+    /// The members of an IOMMU group. Complete only after `Depth::Full`.
+    pub fn group(&self, group: u32) -> impl Iterator<Item = &Function> {
+        self.functions.iter().filter(move |f| f.group == Some(group))
+    }
+}

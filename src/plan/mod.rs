@@ -1,2 +1,157 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What should happen: pure functions from configuration and machine to a `Plan`. No file, no clock, no process.
+//! What should happen: pure functions from configuration and machine to a [`Plan`]. No file, no clock, no process.
+
+pub mod bind;
+pub mod boot;
+pub mod display;
+pub mod group;
+pub mod release;
+pub mod rescan;
+pub mod select;
+
+use crate::config::{Config, Gpu, Location};
+use crate::host::Host;
+use crate::pci::Address;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One change to the system. What it was before is not here: the journal records that when the step is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Step {
+    /// Write `driver_override`: from now on only this driver can take the function; `None` lets all drivers.
+    Override {
+        /// The function.
+        function: Address,
+        /// The driver.
+        driver: Option<String>,
+    },
+    /// Load a module.
+    Load {
+        /// Its name.
+        module: String,
+    },
+    /// Take the function away from its driver.
+    Unbind {
+        /// The function.
+        function: Address,
+        /// The driver that has it.
+        driver: String,
+    },
+    /// Ask the kernel to bind the function, and see that this driver got it.
+    Probe {
+        /// The function.
+        function: Address,
+        /// The driver that must have it afterwards.
+        driver: String,
+    },
+    /// Let the kernel bind new devices by itself, or not.
+    Autoprobe {
+        /// Whether it may.
+        on: bool,
+    },
+    /// Take the function off the bus, as if pulled out.
+    Remove {
+        /// The function.
+        function: Address,
+    },
+    /// Look for new devices below a bridge, and see that these functions are there.
+    Rescan {
+        /// The bridge; `None` is the whole bus.
+        below: Option<Address>,
+        /// What must be there afterwards.
+        expect: Vec<Address>,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Override { function, driver: Some(driver) } => write!(f, "{function}: only {driver} may take it"),
+            Step::Override { function, driver: None } => write!(f, "{function}: any driver may take it"),
+            Step::Load { module } => write!(f, "load module {module}"),
+            Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
+            Step::Probe { function, driver } => write!(f, "{function}: bind to {driver}"),
+            Step::Autoprobe { on: true } => write!(f, "let the kernel bind new devices by itself again"),
+            Step::Autoprobe { on: false } => write!(f, "keep the kernel from binding new devices by itself"),
+            Step::Remove { function } => write!(f, "{function}: take it off the bus"),
+            Step::Rescan { below: Some(bridge), .. } => write!(f, "look for devices below {bridge}"),
+            Step::Rescan { below: None, .. } => write!(f, "look for devices on the whole bus"),
+        }
+    }
+}
+
+/// A sentence about a card, and the line of the configuration that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The `[gpu]` section's name.
+    pub gpu: String,
+    /// The line; `None` where the configuration has no part in it.
+    pub at: Option<Location>,
+    /// One sentence: what is so and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        write!(f, "[gpu {}] {}", self.gpu, self.text)
+    }
+}
+
+impl Finding {
+    /// A finding about a section.
+    pub fn new(gpu: &Gpu, at: &Location, text: impl Into<String>) -> Finding {
+        Finding { gpu: gpu.name.clone(), at: Some(at.clone()), text: text.into() }
+    }
+}
+
+/// What should happen to one card.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The `[gpu]` section's name.
+    pub gpu: String,
+    /// All functions that it is about.
+    pub functions: Vec<Address>,
+    /// The steps, in order; none if it is refused or if all is as it should be.
+    pub steps: Vec<Step>,
+    /// Why nothing is done, if it is refused.
+    pub refusals: Vec<Finding>,
+    /// What the user should know although it is done.
+    pub warnings: Vec<Finding>,
+}
+
+impl Plan {
+    /// A plan that does nothing, and why.
+    pub fn refused(finding: Finding) -> Plan {
+        Plan { gpu: finding.gpu.clone(), refusals: vec![finding], ..Plan::default() }
+    }
+}
+
+/// What forbids every act in this boot: the switch on the kernel command line, `enable = no`.
+pub fn idle(config: &Config, host: &Host) -> Option<String> {
+    if let Some(word) = host.words.switched_off() {
+        return Some(format!("nothing is bound because the kernel command line says '{word}'"));
+    }
+    (!config.host.enable).then(|| "nothing is bound because [host] says 'enable = no'".to_owned())
+}
+
+/// The section of a name, or why there is none.
+pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Gpu, Finding> {
+    if let Some(gpu) = config.gpus.iter().find(|g| g.name == name) {
+        return Ok(gpu);
+    }
+    let finding = |at: Option<Location>, text| Finding { gpu: name.to_owned(), at, text };
+    Err(match config.disabled.iter().find(|d| d.kind == "gpu" && d.name == name) {
+        Some(disabled) => finding(Some(disabled.why.at.clone()), disabled.why.message.clone()),
+        None if config.gpus.is_empty() => {
+            finding(None, "is not in the configuration, which has no [gpu] section".to_owned())
+        }
+        None => {
+            let names: Vec<&str> = config.gpus.iter().map(|g| g.name.as_str()).collect();
+            finding(None, format!("is not in the configuration; there is {}", names.join(", ")))
+        }
+    })
+}

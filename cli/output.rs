@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! How answers are shown: JSON for programs, tables for people, colour only on a terminal.
+
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// Where and how answers go.
+pub struct Output {
+    json: bool,
+    colour: bool,
+}
+
+impl Output {
+    /// As the arguments and the terminal want it (`NO_COLOR` is respected, <https://no-color.org>).
+    pub fn new(json: bool) -> Output {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        Output { json, colour: !plain && !json && io::stdout().is_terminal() }
+    }
+
+    /// Whether JSON is wanted.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints an answer as JSON, with its schema: documented in docs/JSON.md, and only added to within a version.
+    pub fn json<T: Serialize>(&self, schema: &'static str, answer: &T) -> anyhow::Result<()> {
+        #[derive(Serialize)]
+        struct Envelope<'a, T> {
+            schema: &'static str,
+            #[serde(flatten)]
+            answer: &'a T,
+        }
+        let mut text = serde_json::to_vec(&Envelope { schema, answer })?;
+        text.push(b'\n');
+        self.write(&text)
+    }
+
+    /// Prints text. A reader that has gone (`vfio groups | head`) is no error.
+    pub fn text(&self, text: &str) -> anyhow::Result<()> {
+        self.write(text.as_bytes())
+    }
+
+    fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        match io::stdout().write_all(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// A heading.
+    pub fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What is well.
+    pub fn good(&self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// What is not.
+    pub fn bad(&self, text: &str) -> String {
+        self.paint("31", text)
+    }
+}
+
+/// Rows as padded columns; the last column is as long as it is.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push(' ');
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 1));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio plan`: what the next boot will do with each card, and why.
+
+use crate::output::Output;
+use crate::{check, DONE, NO};
+use serde::Serialize;
+use vfio_suite::config::{self, Bind, Config};
+use vfio_suite::host::boots::{self, Boots};
+use vfio_suite::host::{Depth, Function, Host};
+use vfio_suite::plan::select::Choice;
+use vfio_suite::plan::{bind, boot, group, select, Finding, Plan};
+use vfio_suite::root::Root;
+
+#[derive(Serialize)]
+struct Answer {
+    /// Why the next boot binds nothing at all, if so.
+    forbidden: Option<String>,
+    cards: Vec<Card>,
+}
+
+#[derive(Serialize)]
+struct Card {
+    bind: &'static str,
+    #[serde(flatten)]
+    plan: Plan,
+}
+
+/// The machine as it will be when the next boot decides: no driver has anything, no override is set.
+fn before_boot(host: &Host) -> Host {
+    let fresh = |f: &Function| Function { driver: None, driver_override: None, ..f.clone() };
+    Host { functions: host.functions.iter().map(fresh).collect(), drivers: Vec::new(), off: None, ..host.clone() }
+}
+
+fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
+    let at_boot = choice.gpu.bind == Bind::Boot;
+    let mut plan = match &choice.chosen {
+        Err(finding) => Plan::refused(finding.clone()),
+        Ok(_) if at_boot => bind::plan(choice, fresh),
+        Ok(chosen) => Plan {
+            gpu: choice.gpu.name.clone(),
+            functions: chosen.functions.clone(),
+            warnings: chosen.warnings.clone(),
+            ..Plan::default()
+        },
+    };
+    if choice.chosen.is_ok() {
+        // What shares the group is named with the driver that has it now.
+        let mut warnings: Vec<Finding> = choice.chosen.iter().flat_map(|c| c.warnings.clone()).collect();
+        warnings.extend(group::left_out(choice, host));
+        plan.warnings = warnings;
+    }
+    Card { bind: if at_boot { "boot" } else { "guest" }, plan }
+}
+
+fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
+    let mut choices = boot::choices(config, host);
+    choices.extend(select::all(config, host).into_iter().filter(|c| c.gpu.bind == Bind::Guest));
+    choices.sort_by_key(|c| config.gpus.iter().position(|g| g.name == c.gpu.name));
+    host.find_variants(root, &bind::asks_for_variants(&choices));
+    boot::admit(&mut choices, host);
+    let fresh = before_boot(host);
+    choices.iter().map(|choice| card(choice, host, &fresh)).collect()
+}
+
+/// Says what the next boot will do.
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let mut host = Host::scan(root, Depth::Full);
+    // A boot that has come up by now does not count against the next one; one that is still coming up may.
+    let failed = match Boots::read(root) {
+        now if now.boot == boots::current(root) => 0,
+        earlier => earlier.failed,
+    };
+    let forbidden = boot::forbidden(&config, &host, failed);
+    let cards = cards(root, &config, &mut host);
+    let refused = cards.iter().any(|c| c.bind == "boot" && !c.plan.refusals.is_empty());
+    let code = check::code(&config).max(if refused || forbidden.is_some() { NO } else { DONE });
+    let answer = Answer { forbidden, cards };
+    if out.is_json() {
+        out.json("vfio.plan/1", &answer)?;
+    } else {
+        out.text(&text(&answer, out))?;
+    }
+    Ok(code)
+}
+
+fn text(answer: &Answer, out: &Output) -> String {
+    let mut text = String::new();
+    if let Some(why) = &answer.forbidden {
+        text.push_str(&format!("{}\n", out.bad(why)));
+    }
+    if answer.cards.is_empty() {
+        text.push_str("no [gpu] section: nothing is bound at boot\n");
+    }
+    for card in &answer.cards {
+        let plan = &card.plan;
+        let functions: Vec<String> = plan.functions.iter().map(ToString::to_string).collect();
+        let what = match (card.bind, plan.refusals.is_empty()) {
+            (_, false) => out.bad("refused"),
+            ("boot", true) if answer.forbidden.is_some() => "would be bound at boot".to_owned(),
+            ("boot", true) => out.good("bound at boot, before any host driver"),
+            _ => "left to the host until a guest starts".to_owned(),
+        };
+        text.push_str(&format!("{}: {what}\n", out.bold(&format!("[gpu {}]", plan.gpu))));
+        if !functions.is_empty() {
+            text.push_str(&format!("  functions: {}\n", functions.join(", ")));
+        }
+        plan.steps.iter().enumerate().for_each(|(n, step)| text.push_str(&format!("  {}. {step}\n", n + 1)));
+        plan.refusals.iter().for_each(|r| text.push_str(&format!("  {r}\n")));
+        plan.warnings.iter().for_each(|w| text.push_str(&format!("  warning: {w}\n")));
+    }
+    text
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio status`: how each card is now, against what is configured, and why.
+
+use crate::output::{table, Output};
+use crate::{check, DONE, NO};
+use serde::Serialize;
+use vfio_suite::config::{self, Bind, Config};
+use vfio_suite::host::boots::{self, Boots};
+use vfio_suite::host::status::{self, Outcome, Status};
+use vfio_suite::host::{function, Depth, Host};
+use vfio_suite::pci::Address;
+use vfio_suite::plan::group::{blockers, Blocker};
+use vfio_suite::plan::{boot, select};
+use vfio_suite::root::Root;
+
+#[derive(Serialize)]
+struct Answer {
+    iommu: vfio_suite::host::iommu::Iommu,
+    /// Why nothing is bound in this boot, if so.
+    off: Option<String>,
+    /// Boots in a row before this one that did not come up.
+    failed_boots: u32,
+    cards: Vec<Card>,
+}
+
+#[derive(Serialize)]
+struct Card {
+    gpu: String,
+    /// `boot`, `guest`; null for a card that is not in the configuration any more.
+    bind: Option<&'static str>,
+    /// Whether it is as configured.
+    ok: bool,
+    state: State,
+    why: Vec<String>,
+    functions: Vec<Member>,
+    blockers: Vec<Blocker>,
+    last: Option<Outcome>,
+}
+
+/// How a card is now, from what has its functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// All functions are on a vfio driver.
+    Vfio,
+    /// No function is.
+    Host,
+    /// Some are.
+    Mixed,
+    /// It is not there, or not to be told apart.
+    Unknown,
+}
+
+#[derive(Serialize)]
+struct Member {
+    address: Address,
+    driver: Option<String>,
+    group: Option<u32>,
+    /// `/dev/vfio/N`, where it is there.
+    node: Option<String>,
+}
+
+fn state(members: &[Member]) -> State {
+    let vfio = members.iter().filter(|m| m.driver.as_deref().is_some_and(function::is_vfio)).count();
+    match (members.len(), vfio) {
+        (0, _) => State::Unknown,
+        (all, vfio) if all == vfio => State::Vfio,
+        (_, 0) => State::Host,
+        _ => State::Mixed,
+    }
+}
+
+fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
+    let member = |f: &vfio_suite::host::Function| Member {
+        address: f.address,
+        driver: f.driver.clone(),
+        group: f.group,
+        node: f.group.map(|g| format!("dev/vfio/{g}")).filter(|n| root.exists(n)).map(|n| format!("/{n}")),
+    };
+    functions.iter().filter_map(|a| host.function(*a)).map(member).collect()
+}
+
+fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
+    let statuses = status::read_all(root);
+    let last = |name: &str| statuses.iter().find(|s| s.gpu == name);
+    let mut boot = boot::choices(config, host);
+    boot::admit(&mut boot, host);
+    let mut cards = Vec::new();
+    for choice in select::all(config, host) {
+        let gpu = choice.gpu;
+        let at_boot = gpu.bind == Bind::Boot;
+        let admitted = boot.iter().find(|c| c.gpu.name == gpu.name).unwrap_or(&choice);
+        let functions = choice.chosen.as_ref().map(|c| c.functions.clone()).unwrap_or_default();
+        let members = members(root, host, &functions);
+        let state = state(&members);
+        let mut groups: Vec<u32> = members.iter().filter_map(|m| m.group).collect();
+        groups.dedup();
+        let blockers = match state {
+            State::Vfio => groups.iter().flat_map(|g| blockers(host.group(*g))).collect(),
+            _ => Vec::new(),
+        };
+        let mut why: Vec<String> = last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default();
+        if let Err(finding) = &admitted.chosen {
+            let finding = finding.to_string();
+            if !why.contains(&finding) {
+                why.push(finding);
+            }
+        }
+        if at_boot && !off && why.is_empty() && state != State::Vfio {
+            why.push(format!(
+                "[gpu {}] ({}) is to be bound at boot but is not: reboot, or 'vfio bind {}'",
+                gpu.name, gpu.at, gpu.name
+            ));
+        }
+        let ok =
+            blockers.is_empty() && if at_boot { state == State::Vfio } else { choice.chosen.is_ok() && why.is_empty() };
+        let bind = Some(if at_boot { "boot" } else { "guest" });
+        cards.push(Card {
+            gpu: gpu.name.clone(),
+            bind,
+            ok,
+            state,
+            why,
+            functions: members,
+            blockers,
+            last: last(&gpu.name).map(|s| s.outcome),
+        });
+    }
+    // A card that was changed and is no longer configured is still to be given back.
+    let gone = |s: &&Status| !config.gpus.iter().any(|g| g.name == s.gpu) && s.outcome != Outcome::Restored;
+    for status in statuses.iter().filter(gone) {
+        let functions = members(root, host, &status.functions);
+        let mut why = status.why.clone();
+        why.push(format!(
+            "[gpu {}] is not in the configuration: 'vfio restore {}' gives it back",
+            status.gpu, status.gpu
+        ));
+        let (gpu, last, state) = (status.gpu.clone(), Some(status.outcome), state(&functions));
+        cards.push(Card { gpu, bind: None, ok: false, state, why, functions, blockers: Vec::new(), last });
+    }
+    cards
+}
+
+/// Says how each card is.
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let host = Host::scan(root, Depth::Full);
+    let failed_boots = Boots::read(root).failed_before(&boots::current(root));
+    let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
+    let cards = cards(root, &config, &host, off.is_some());
+    let code = check::code(&config).max(if cards.iter().all(|c| c.ok) { DONE } else { NO });
+    let answer = Answer { iommu: host.iommu, off, failed_boots, cards };
+    if out.is_json() {
+        out.json("vfio.status/1", &answer)?;
+    } else {
+        out.text(&text(&answer, out))?;
+    }
+    Ok(code)
+}
+
+fn text(answer: &Answer, out: &Output) -> String {
+    let mut text = String::new();
+    let units = answer.iommu.units.join(", ");
+    match answer.iommu.active {
+        true => text.push_str(&format!("IOMMU: {} ({units})\n", out.good("on"))),
+        false => text.push_str(&format!("IOMMU: {}\n", out.bad("off"))),
+    }
+    if let Some(why) = &answer.off {
+        text.push_str(&format!("{}\n", out.bad(why)));
+    }
+    if answer.cards.is_empty() {
+        text.push_str("no card is configured: see /etc/vfio.conf\n");
+    }
+    for card in &answer.cards {
+        let state = match card.state {
+            State::Vfio => "on vfio",
+            State::Host => "with the host",
+            State::Mixed => "partly on vfio",
+            State::Unknown => "not found",
+        };
+        let state = if card.ok { out.good(state) } else { out.bad(state) };
+        text.push_str(&format!("{}: {state}\n", out.bold(&format!("[gpu {}]", card.gpu))));
+        let row = |m: &Member| {
+            let group = m.group.map_or("no group".to_owned(), |g| format!("group {g}"));
+            let driver = m.driver.clone().unwrap_or_else(|| "no driver".to_owned());
+            vec![m.address.to_string(), driver, group, m.node.clone().unwrap_or_default()]
+        };
+        text.push_str(&table(&card.functions.iter().map(row).collect::<Vec<_>>()));
+        card.blockers
+            .iter()
+            .for_each(|b| text.push_str(&format!("  no guest can have it while {} has {}\n", b.driver, b.function)));
+        card.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
+    }
+    text
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Writing our own state files: whole or not at all.
+
+use crate::root::Root;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::fs::File;
+use std::io::{self, Write};
+
+/// Makes a directory and those above it.
+pub fn make_dirs(root: &Root, path: &str) -> io::Result<()> {
+    for (at, _) in path.match_indices('/').chain([(path.len(), "")]) {
+        let (parent, name) = root.parent(&path[..at])?;
+        match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a file: temporary file in the same directory, fsync, rename, fsync of the directory. Whoever reads it, even
+/// after a power cut, sees the old or the new content.
+pub fn replace(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
+    if let Some((dir, _)) = path.rsplit_once('/') {
+        make_dirs(root, dir)?;
+    }
+    let (parent, name) = root.parent(path)?;
+    let temporary = format!(".{name}.{}", std::process::id());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let result = (|| {
+        let mut file = File::from(rustix::fs::openat(&parent, temporary.as_str(), flags, Mode::from_raw_mode(0o644))?);
+        file.write_all(content)?;
+        file.sync_all()?;
+        rustix::fs::renameat(&parent, temporary.as_str(), &parent, name)?;
+        sync_dir(&parent)
+    })();
+    if result.is_err() {
+        // The error that matters is the one above; a leftover is only litter.
+        let _ = rustix::fs::unlinkat(&parent, temporary.as_str(), AtFlags::empty());
+    }
+    result
+}
+
+/// Makes renames and removals in a directory last. `parent` is an O_PATH descriptor, which itself cannot be synced.
+fn sync_dir(parent: &rustix::fd::OwnedFd) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(parent, ".", flags, Mode::empty())?;
+    Ok(rustix::fs::fsync(dir)?)
+}
+
+/// Removes a file; one that is not there is removed already.
+pub fn remove(root: &Root, path: &str) -> io::Result<()> {
+    let removed = root.parent(path).and_then(|(parent, name)| {
+        rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+        sync_dir(&parent)
+    });
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Opens a file to append to it, and makes it if need be.
+pub fn append(root: &Root, path: &str) -> io::Result<File> {
+    if let Some((dir, _)) = path.rsplit_once('/') {
+        make_dirs(root, dir)?;
+    }
+    let (parent, name) = root.parent(path)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+    sync_dir(&parent)?;
+    Ok(File::from(file))
+}

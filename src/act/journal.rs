@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The journal: what a card was before each change, on disk before the change is made.
+//!
+//! One file a card, `/run/vfio/journal/NAME`, one JSON record a line, synced one by one. It is gone after a reboot, as
+//! everything that it could undo is.
+
+use super::files;
+use crate::host::function;
+use crate::pci::Address;
+use crate::plan::Step;
+use crate::root::{Root, PCI_BUS, RUN};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Write};
+
+/// One step, and what was there before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The step.
+    pub step: Step,
+    /// `vendor:device` of its function, so that undo never touches another card that took its place.
+    pub ids: Option<String>,
+    /// What was there: the override, the state of autoprobe, the driver of a removed function.
+    pub before: Option<String>,
+    /// The module of the driver that had the function, to load again if it is gone.
+    pub module: Option<String>,
+    /// The bridge above a removed function, below which it is found again.
+    pub bridge: Option<Address>,
+}
+
+/// The path of a card's journal.
+pub fn path(gpu: &str) -> String {
+    format!("{RUN}/journal/{gpu}")
+}
+
+/// The function that a step is about.
+fn function_of(step: &Step) -> Option<Address> {
+    match step {
+        Step::Override { function, .. }
+        | Step::Unbind { function, .. }
+        | Step::Probe { function, .. }
+        | Step::Remove { function } => Some(*function),
+        Step::Load { .. } | Step::Autoprobe { .. } | Step::Rescan { .. } => None,
+    }
+}
+
+/// `vendor:device` of what is at an address now.
+pub(super) fn ids(root: &Root, address: Address) -> Option<String> {
+    let id = |name: &str| {
+        let text = root.read_text(&function::attribute(address, name)).ok()?;
+        Some(text.trim_start_matches("0x").to_owned())
+    };
+    Some(format!("{}:{}", id("vendor")?, id("device")?))
+}
+
+impl Record {
+    /// What is there now, before `step`.
+    pub fn before(root: &Root, step: &Step) -> Record {
+        let function = function_of(step);
+        let (mut before, mut module, mut bridge) = (None, None, None);
+        match step {
+            Step::Override { function, .. } => before = function::driver_override(root, *function),
+            Step::Unbind { function, .. } => module = function::driver_module(root, *function),
+            Step::Remove { function } => {
+                before = function::driver(root, *function);
+                module = function::driver_module(root, *function);
+                bridge = function::parents(root, *function).first().copied();
+            }
+            Step::Autoprobe { .. } => before = root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).ok(),
+            Step::Load { .. } | Step::Probe { .. } | Step::Rescan { .. } => {}
+        }
+        Record { step: step.clone(), ids: function.and_then(|f| ids(root, f)), before, module, bridge }
+    }
+
+    /// The function that the record is about.
+    pub fn function(&self) -> Option<Address> {
+        function_of(&self.step)
+    }
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+}
+
+impl Journal {
+    /// Opens a card's journal to add to it.
+    pub fn open(root: &Root, gpu: &str) -> io::Result<Journal> {
+        Ok(Journal { file: files::append(root, &path(gpu))? })
+    }
+
+    /// Adds a record. When this returns, it survives the program.
+    pub fn add(&mut self, record: &Record) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.file.sync_all()
+    }
+}
+
+/// All records of a card, in order. A last line that was cut off by a crash describes a change that was never made.
+pub fn read(root: &Root, gpu: &str) -> io::Result<Vec<Record>> {
+    let bytes = match root.read(&path(gpu)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut records = Vec::new();
+    let mut lines = bytes.split_inclusive(|b| *b == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        match serde_json::from_slice(line) {
+            Ok(record) => records.push(record),
+            Err(_) if lines.peek().is_none() => {}
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+    Ok(records)
+}

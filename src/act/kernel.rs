@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What answers our writes: the running kernel, or in a test tree a model of it.
+
+use crate::root::Root;
+use std::io;
+
+/// The kernel as the steps see it. Reading goes through [`Root`]; only changes come here.
+pub trait Kernel: std::fmt::Debug {
+    /// Writes `value` to an attribute (a path below the root, as `sys/bus/pci/drivers_probe`) in one `write(2)`.
+    ///
+    /// Errors are the kernel's errno. `TimedOut` means that the kernel has not answered within the deadline; the write
+    /// may still take effect.
+    fn write(&self, attribute: &str, value: &str) -> io::Result<()>;
+
+    /// Loads a module, by its name or by a device's modalias, as modprobe(8) does.
+    fn modprobe(&self, module: &str) -> io::Result<()>;
+}
+
+/// The kernel that belongs to a root: the running one for "/", a model for a test tree.
+pub fn kernel_for(root: &Root) -> Box<dyn Kernel + '_> {
+    if root.is_system() {
+        Box::new(super::live::LiveKernel::new(root))
+    } else {
+        Box::new(super::model::ModelKernel::new(root))
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Our own state: status of each card, whether anything is bound in this boot, and the failed-boot counter.
+
+use super::files;
+use crate::host::boots::{self, Boots};
+use crate::host::status::{self, Status};
+use crate::root::{Root, RUN};
+use std::io;
+
+/// Leaves a card's status for `vfio status`.
+pub fn write_status(root: &Root, status: &Status) -> io::Result<()> {
+    let mut json = serde_json::to_vec(status)?;
+    json.push(b'\n');
+    files::replace(root, &status::path(&status.gpu), &json)
+}
+
+/// The file whose presence lets the udev rule ask our helper.
+pub fn active_path() -> String {
+    format!("{RUN}/active")
+}
+
+/// Says whether any card is bound at boot, so that elsewhere the udev rule costs nothing.
+pub fn set_active(root: &Root, active: bool) -> io::Result<()> {
+    match active {
+        true => files::replace(root, &active_path(), b""),
+        false => files::remove(root, &active_path()),
+    }
+}
+
+/// Says that nothing is bound in this boot, and why.
+pub fn set_off(root: &Root, why: &str) -> io::Result<()> {
+    files::replace(root, &format!("{RUN}/off"), format!("{why}\n").as_bytes())
+}
+
+/// Counts this boot as failed until it comes up, once however often it is asked; the boots in a row before it that did
+/// not come up.
+pub fn begin_boot(root: &Root) -> io::Result<u32> {
+    let current = boots::current(root);
+    let before = Boots::read(root);
+    let now = before.begun(&current);
+    if now != before {
+        write_boots(root, &now)?;
+    }
+    Ok(before.failed_before(&current))
+}
+
+/// This boot came up.
+pub fn boot_came_up(root: &Root) -> io::Result<()> {
+    write_boots(root, &Boots::came_up(&boots::current(root)))
+}
+
+fn write_boots(root: &Root, boots: &Boots) -> io::Result<()> {
+    let mut json = serde_json::to_vec(boots)?;
+    json.push(b'\n');
+    files::replace(root, &boots::path(), &json)
+}

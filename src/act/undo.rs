@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Undo: the journal read backwards. It needs no configuration, and may be run again after any crash of its own:
+//! every record is compared with what is there now.
+
+use super::execute::{probe, probe_newcomers, rescan, set_override, unbind, wait_until};
+use super::journal::{self, Record};
+use super::kernel::Kernel;
+use crate::host::function::{self, attribute};
+use crate::pci::Address;
+use crate::plan::Step;
+use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
+use std::io;
+
+/// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those.
+pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for record in records.iter().rev() {
+        if let Some(function) = record.function() {
+            let now = journal::ids(root, function);
+            if now.is_some() && record.ids.is_some() && now != record.ids {
+                problems.push(format!(
+                    "{function} is {} now, not {}: it is left alone",
+                    now.unwrap_or_default(),
+                    record.ids.as_deref().unwrap_or_default()
+                ));
+                continue;
+            }
+        }
+        log::debug!("undo: {}", record.step);
+        if let Err(error) = one(root, kernel, record) {
+            problems.push(format!("undoing '{}': {error}", record.step));
+        }
+    }
+    problems
+}
+
+/// Brings back what was before one record.
+fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
+    let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
+    match &record.step {
+        Step::Override { function, .. } if there(function) => {
+            if function::driver_override(root, *function) != record.before {
+                set_override(kernel, *function, record.before.as_deref())?;
+            }
+            Ok(())
+        }
+        Step::Probe { function, driver } if there(function) => match function::driver(root, *function) {
+            Some(now) if now == *driver => unbind(root, kernel, *function, driver),
+            _ => Ok(()),
+        },
+        Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
+        Step::Remove { function } => {
+            if !there(function) {
+                rescan(kernel, record.bridge.filter(there))?;
+                if !wait_until(|| there(function)) {
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        "it was not found again; a reboot brings it back",
+                    ));
+                }
+            }
+            match &record.before {
+                Some(driver) => bind_back(root, kernel, *function, driver, record),
+                None => Ok(()),
+            }
+        }
+        Step::Autoprobe { .. } => {
+            let path = format!("{PCI_BUS}/drivers_autoprobe");
+            let Some(before) = record.before.as_deref() else { return Ok(()) };
+            if root.read_text(&path).ok().as_deref() != Some(before) {
+                kernel.write(&path, before)?;
+                if before == "1" {
+                    probe_newcomers(root, kernel);
+                }
+            }
+            Ok(())
+        }
+        // A module that is loaded harms nobody, and others may use it by now; a device that is gone has nothing to undo.
+        _ => Ok(()),
+    }
+}
+
+/// Gives a function back to the driver that had it. The override lets only that driver in meanwhile: no other can be
+/// faster.
+fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, record: &Record) -> io::Result<()> {
+    match function::driver(root, function) {
+        Some(now) if now == driver => return Ok(()),
+        Some(now) => return Err(io::Error::other(format!("{now} has it now"))),
+        None => {}
+    }
+    if !root.exists(&format!("{PCI_DRIVERS}/{driver}")) {
+        kernel.modprobe(record.module.as_deref().unwrap_or(driver))?;
+    }
+    let before = function::driver_override(root, function);
+    set_override(kernel, function, Some(driver))?;
+    let bound = probe(kernel, function);
+    let taken = bound.is_ok() && wait_until(|| function::driver(root, function).is_some());
+    set_override(kernel, function, before.as_deref())?;
+    bound?;
+    match taken {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("{driver} did not take it back; the kernel log says why"))),
+    }
+}
+
+/// Gives functions that no driver has to the host: whichever driver fits is loaded and asked.
+///
+/// What was bound before any host driver came (at boot) has no driver to go back to in the journal; this finds it one.
+pub fn give_to_host(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
+    for address in functions {
+        if !root.exists(&format!("{PCI_DEVICES}/{address}"))
+            || function::driver(root, *address).is_some()
+            || function::driver_override(root, *address).is_some()
+        {
+            continue;
+        }
+        // A function for which no module fits stays without a driver, as it would after a boot without us.
+        let modalias = root.read_text(&attribute(*address, "modalias")).unwrap_or_default();
+        if !modalias.is_empty() && kernel.modprobe(&modalias).is_err() {
+            log::debug!("{address}: no module for {modalias}");
+        }
+        if function::driver(root, *address).is_none() {
+            if let Err(error) = probe(kernel, *address) {
+                log::warn!("{address}: no host driver takes it: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Sections to the configuration: every value read, required keys there, names that lead somewhere.
+
+use super::commands::{command, commands, kernel_parameters, WithWarnings};
+use super::keys::{did_you_mean, Kind};
+use super::report::{clip, Report, Spot};
+use super::sections::{Section, Sections, Setting};
+use super::values::{self, Parsed};
+use super::{
+    At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, Handover, HostSection, Reset, Runner,
+    Selector,
+};
+use std::time::Duration;
+
+/// Reads the values of one section.
+struct Reader<'s, 'a> {
+    section: &'s mut Section<'a>,
+    report: &'s mut Report,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// The value of a key; None where it is not written, empty or wrong. A wrong one is reported and ends the section.
+    fn get<T>(&mut self, key: &str, parse: impl FnOnce(&'a str) -> Parsed<T>) -> Option<At<T>> {
+        let setting = self.section.get(key)?;
+        match parse(setting.value) {
+            Ok(value) => Some(At { value, at: self.report.location(setting.spot) }),
+            Err(why) => {
+                self.wrong(setting, &why, hint(setting.value));
+                None
+            }
+        }
+    }
+
+    /// The same, and a default.
+    fn or<T>(&mut self, key: &str, default: T, parse: impl FnOnce(&'a str) -> Parsed<T>) -> T {
+        self.get(key, parse).map_or(default, |at| at.value)
+    }
+
+    /// The same for words that come with warnings.
+    fn words<T: Default>(&mut self, key: &str, parse: impl FnOnce(&'a str) -> Parsed<WithWarnings<T>>) -> T {
+        match self.section.get(key) {
+            Some(setting) => self.checked_words(setting, parse),
+            None => T::default(),
+        }
+    }
+
+    fn checked_words<T: Default>(
+        &mut self,
+        setting: Setting<'a>,
+        parse: impl FnOnce(&'a str) -> Parsed<WithWarnings<T>>,
+    ) -> T {
+        match parse(setting.value) {
+            Ok((value, warnings)) => {
+                for warning in warnings {
+                    self.report.warning(setting.spot, format_args!("'{}': {warning}", setting.key));
+                }
+                value
+            }
+            Err(why) => {
+                self.wrong(setting, &why, "");
+                T::default()
+            }
+        }
+    }
+
+    fn wrong(&mut self, setting: Setting<'a>, why: &str, hint: &str) {
+        let key = setting.key;
+        let kept = match (self.section.kind, key) {
+            (Kind::Host, "enable") => "; until then the suite stays idle",
+            (Kind::Host, _) => "; until then the default counts",
+            _ => "",
+        };
+        let message = format_args!("wrong value for '{key}': {why}{hint}{kept}");
+        self.section.fail(self.report, setting.spot, message);
+    }
+
+    /// Where a key stands that has a value.
+    fn spot(&self, key: &str) -> Option<Spot> {
+        self.section.get(key).map(|setting| setting.spot)
+    }
+
+    /// A warning about a text that is taken whole although it seems to end in a comment.
+    fn warn_of_comment(&mut self, key: &str) {
+        if let Some(setting) = self.section.get(key).filter(|setting| !hint(setting.value).is_empty()) {
+            let message = format_args!("'{key}' is '{}' to its end{}", clip(setting.value), hint(setting.value));
+            self.report.warning(setting.spot, message);
+        }
+    }
+}
+
+/// What the value seems to have that it must not have.
+fn hint(value: &str) -> &'static str {
+    if value.starts_with(['#', ';']) || [" #", " ;", "\t#", "\t;"].iter().any(|mark| value.contains(mark)) {
+        "; a comment must stand on a line of its own"
+    } else if value.starts_with(['"', '\'']) {
+        "; write it without quotes"
+    } else {
+        ""
+    }
+}
+
+/// Makes the configuration from all sections.
+pub(super) fn interpret(sections: Sections<'_>, mut report: Report) -> Config {
+    let Sections { mut list, enable_unclear } = sections;
+    let mut config = Config::default();
+    // Guests name cards, wherever these stand: cards first.
+    for section in list.iter_mut().filter(|section| section.kind == Kind::Host) {
+        config.host = host(Reader { section, report: &mut report });
+        config.host.enable &= enable_unclear.is_none();
+    }
+    let mut devices: Vec<(Spot, String, Selector)> = Vec::new();
+    for section in list.iter_mut().filter(|section| section.kind == Kind::Gpu) {
+        let gpu = gpu(Reader { section, report: &mut report }, &mut devices);
+        take(gpu, section, &report, &mut config.gpus, &mut config.disabled);
+    }
+    for section in list.iter_mut().filter(|section| section.kind == Kind::Guest) {
+        let guest = guest(Reader { section, report: &mut report }, &config);
+        take(guest, section, &report, &mut config.guests, &mut config.disabled);
+    }
+    config.diagnostics = report.finish();
+    config
+}
+
+/// Into the list of what counts, or of what does not.
+fn take<T>(made: Option<T>, section: &mut Section<'_>, report: &Report, good: &mut Vec<T>, bad: &mut Vec<Disabled>) {
+    match (made, section.why.take()) {
+        (Some(made), None) => good.push(made),
+        (_, Some(why)) => {
+            let (kind, name) = (section.kind.word(), section.name.to_owned());
+            bad.push(Disabled { kind, name, at: report.location(section.spot), why });
+        }
+        // A section is not made only where an error said why.
+        (None, None) => {}
+    }
+}
+
+fn host(mut r: Reader<'_, '_>) -> HostSection {
+    let default = HostSection::default();
+    let asked = r.spot("enable").is_some();
+    let enable = r.get("enable", values::boolean);
+    let mut host = HostSection {
+        // Nobody knows what a wrong value was to be; to do nothing is safe.
+        enable: enable.map_or(default.enable && !asked, |at| at.value),
+        iommu: r.or("iommu", default.iommu, values::iommu),
+        iommu_passthrough: r.or("iommu-passthrough", default.iommu_passthrough, values::boolean),
+        kernel_parameters: default.kernel_parameters,
+        failed_boots: r.or("failed-boots", default.failed_boots, values::failed_boots),
+    };
+    host.kernel_parameters = r.words("kernel-parameters", |text| kernel_parameters(text, &host));
+    host
+}
+
+fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Option<Gpu> {
+    let begin = r.section.spot;
+    let name = r.section.name.to_owned();
+    let device = r.get("device", values::selector);
+    let identity = r.get("identity", values::identity);
+    let functions = r.get("functions", values::functions);
+    let also = r.get("also", values::addresses);
+    let bind = r.or("bind", Bind::Boot, values::bind);
+    let driver = r.or("driver", Driver::VfioPci, values::driver);
+    let bars = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"].map(|key| r.get(key, values::bar));
+    let reset = r.or("reset", Reset::Auto, values::reset);
+    let rom = r.get("rom", values::absolute_path);
+    r.warn_of_comment("rom");
+    let only_display = r.or("only-display", false, values::boolean);
+
+    let Some(device) = device else {
+        // Where another error stands, it may have been about this very line.
+        if r.section.why.is_none() {
+            let message = format_args!("[gpu {name}] has no 'device'; write device = and the card's address");
+            r.section.fail(r.report, begin, message);
+        }
+        return None;
+    };
+    let at = r.spot("device").unwrap_or(begin);
+    match devices.iter().find(|(_, _, selector)| *selector == device.value) {
+        None => devices.push((at, name.clone(), device.value)),
+        Some((first, owner, selector)) => {
+            let place = r.report.seen_from(at, *first);
+            let message =
+                format_args!("{selector} is the device of [gpu {owner}] already ({place}); remove one of the two");
+            r.section.fail(r.report, at, message);
+        }
+    }
+    Some(Gpu {
+        identity: useful_identity(&mut r, device.value, identity),
+        also: useful_also(&mut r, device.value, also),
+        name,
+        at: r.report.location(begin),
+        device,
+        functions: match functions {
+            Some(At { value: Some(value), at }) => Functions::Listed(At { value, at }),
+            _ => Functions::All,
+        },
+        bind,
+        driver,
+        bars,
+        reset,
+        rom,
+        only_display,
+    })
+}
+
+/// `identity` says what must be at an address; the other selectors do not name a place.
+fn useful_identity<T>(r: &mut Reader<'_, '_>, device: Selector, identity: Option<At<T>>) -> Option<At<T>> {
+    let spot = r.spot("identity").filter(|_| identity.is_some() && !matches!(device, Selector::Address(_)));
+    let Some(spot) = spot else { return identity };
+    r.report.warning(spot, format_args!("'identity' is ignored: it goes with an address, but 'device' is {device}"));
+    None
+}
+
+/// `also` names what is outside the card's own slot.
+fn useful_also(
+    r: &mut Reader<'_, '_>,
+    device: Selector,
+    also: Option<At<Vec<crate::pci::Address>>>,
+) -> Vec<At<crate::pci::Address>> {
+    let (Some(also), Some(spot)) = (also, r.spot("also")) else { return Vec::new() };
+    let mut list = Vec::new();
+    for address in also.value {
+        if matches!(device, Selector::Address(own) if own.slot == address.slot) {
+            let message =
+                format_args!("'also' names {address}, which is in the card's own slot; 'functions' is for these");
+            r.report.warning(spot, message);
+        } else {
+            list.push(At { value: address, at: also.at.clone() });
+        }
+    }
+    list
+}
+
+fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
+    let begin = r.section.spot;
+    let name = r.section.name.to_owned();
+    let gpus = r.get("gpus", values::names);
+    let domain = r.or("domain", name.clone(), values::domain);
+    r.warn_of_comment("domain");
+    let uri = r.or("uri", "qemu:///system".to_owned(), values::uri);
+    let runner = r.get("runner", values::runner);
+    let command = r.words("command", command);
+    let handover = r.or("handover", Handover::Steal, values::handover);
+    let display_manager = r.or("display-manager", DisplayManager::Auto, values::display_manager);
+    let stop_units = r.or("stop-units", Vec::new(), values::units);
+    let before = command_list(&mut r, "before");
+    let after = command_list(&mut r, "after");
+    let start_timeout = r.or("start-timeout", Duration::from_secs(90), values::time);
+    let stop_timeout = r.or("stop-timeout", Duration::from_secs(120), values::time);
+    let inhibit_sleep = r.or("inhibit-sleep", true, values::boolean);
+
+    let runner = runner.map_or(Runner::Libvirt, |at| at.value);
+    check_runner(&mut r, runner, &command);
+    let Some(gpus) = gpus else {
+        if r.section.why.is_none() {
+            let message = format_args!("[guest {name}] has no 'gpus'; write gpus = and the name of a [gpu] section");
+            r.section.fail(r.report, begin, message);
+        }
+        return None;
+    };
+    let at = r.spot("gpus").unwrap_or(begin);
+    for gpu in &gpus.value {
+        check_gpu(&mut r, at, gpu, handover, config);
+    }
+    Some(Guest {
+        name,
+        at: r.report.location(begin),
+        gpus,
+        domain,
+        uri,
+        runner,
+        command,
+        handover,
+        display_manager,
+        stop_units,
+        before,
+        after,
+        start_timeout,
+        stop_timeout,
+        inhibit_sleep,
+    })
+}
+
+/// `before` and `after`: the commands of all their lines.
+fn command_list(r: &mut Reader<'_, '_>, key: &str) -> Vec<Vec<String>> {
+    let lines: Vec<Setting<'_>> = r.section.all(key).collect();
+    lines.into_iter().flat_map(|setting| r.checked_words(setting, commands)).collect()
+}
+
+/// `command` and `runner = command` go together; `domain` and `uri` go with libvirt.
+fn check_runner(r: &mut Reader<'_, '_>, runner: Runner, command: &[String]) {
+    match runner {
+        Runner::Libvirt => {
+            if let Some(spot) = r.spot("command") {
+                r.report.warning(spot, format_args!("'command' has no effect; write runner = command with it"));
+            }
+        }
+        Runner::Command => {
+            for key in ["domain", "uri"] {
+                if let Some(spot) = r.spot(key) {
+                    r.report.warning(spot, format_args!("'{key}' has no effect with runner = command"));
+                }
+            }
+            // A wrong command has its own error.
+            if command.is_empty() && r.section.why.is_none() {
+                let spot = r.spot("runner").unwrap_or(r.section.spot);
+                let message = format_args!("runner = command needs a 'command'; write the program that is the guest");
+                r.section.fail(r.report, spot, message);
+            }
+        }
+    }
+}
+
+/// A name in `gpus` must lead to a card, and to one that is bound when the guest starts.
+fn check_gpu(r: &mut Reader<'_, '_>, at: Spot, name: &str, handover: Handover, config: &Config) {
+    if let Some(gpu) = config.gpu(name) {
+        if handover == Handover::None && gpu.bind != Bind::Boot {
+            let spot = r.spot("handover").unwrap_or(at);
+            let message =
+                format_args!("handover = none takes cards that are bound at boot; write bind = boot in [gpu {name}]");
+            r.report.warning(spot, message);
+        }
+        return;
+    }
+    let message = match config.disabled_section("gpu", name) {
+        Some(disabled) => format!("'gpus' names [gpu {name}], which is disabled by the error at {}", disabled.why.at),
+        None => {
+            let near = did_you_mean(name, config.gpus.iter().map(|gpu| gpu.name.as_str()));
+            format!("'gpus' names '{name}', but there is no [gpu {name}]{near}")
+        }
+    };
+    r.section.fail(r.report, at, format_args!("{message}"));
+}

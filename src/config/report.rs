@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Collects what there is to say about the files: in file order, printable, and never more than a screenful for one file.
+
+use super::{Diagnostic, Location, Severity};
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+use std::rc::Rc;
+
+/// So many messages about one file are kept; the rest is counted. A binary file would give thousands.
+const PER_FILE: u32 = 20;
+
+/// A place, as a number for the file and a line; small, because every setting has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// The number that `Report::file` gave.
+    pub(super) file: u32,
+    /// The line, from 1; 0 for the whole file.
+    pub(super) line: u32,
+}
+
+/// All files that were looked at, and everything said about them.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    files: Vec<File>,
+    list: Vec<(Spot, Diagnostic)>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: Rc<str>,
+    kept: u32,
+    more: u32,
+    worst_of_more: Severity,
+}
+
+impl Report {
+    /// Makes a file known, in the order of reading.
+    pub(super) fn file(&mut self, path: &str) -> u32 {
+        self.files.push(File { path: path.into(), kept: 0, more: 0, worst_of_more: Severity::Note });
+        (self.files.len() - 1) as u32 // each file is at least a name in memory: fewer than 2^32
+    }
+
+    /// The place as the user knows it.
+    pub(super) fn location(&self, spot: Spot) -> Location {
+        Location { path: self.files[spot.file as usize].path.clone(), line: spot.line }
+    }
+
+    /// Another place, named from this one: `line 3`, or with the path if it is in another file.
+    pub(super) fn seen_from(&self, here: Spot, there: Spot) -> String {
+        if here.file == there.file {
+            format!("line {}", there.line)
+        } else {
+            self.location(there).to_string()
+        }
+    }
+
+    /// A finding, not yet kept.
+    pub(super) fn make(&self, severity: Severity, spot: Spot, message: fmt::Arguments<'_>) -> Diagnostic {
+        let message = match message.as_str() {
+            Some(text) => text.to_owned(),
+            None => printable(&message.to_string()).into_owned(),
+        };
+        Diagnostic { severity, at: self.location(spot), message }
+    }
+
+    /// Keeps a finding, or only counts it where there are too many. The text is not even made then.
+    pub(super) fn add(&mut self, severity: Severity, spot: Spot, message: fmt::Arguments<'_>) {
+        let file = &mut self.files[spot.file as usize];
+        if file.kept == PER_FILE {
+            file.more += 1;
+            file.worst_of_more = file.worst_of_more.max(severity);
+            return;
+        }
+        file.kept += 1;
+        let finding = self.make(severity, spot, message);
+        self.list.push((spot, finding));
+    }
+
+    /// An error.
+    pub(super) fn error(&mut self, spot: Spot, message: fmt::Arguments<'_>) {
+        self.add(Severity::Error, spot, message);
+    }
+
+    /// A warning.
+    pub(super) fn warning(&mut self, spot: Spot, message: fmt::Arguments<'_>) {
+        self.add(Severity::Warning, spot, message);
+    }
+
+    /// Everything, by file and line.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        for number in 0..self.files.len() as u32 {
+            let file = &self.files[number as usize];
+            if file.more > 0 {
+                let message = format_args!("and {} more messages about this file", file.more);
+                let finding = self.make(file.worst_of_more, Spot { file: number, line: 0 }, message);
+                self.list.push((Spot { file: number, line: u32::MAX }, finding));
+            }
+        }
+        self.list.sort_by_key(|(spot, _)| (spot.file, spot.line));
+        self.list.into_iter().map(|(_, finding)| finding).collect()
+    }
+}
+
+/// A value for a message, in quotes by the caller: cut where it is long.
+pub(super) fn clip(value: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 60;
+    match value.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &value[..end]).into(),
+        None => value.into(),
+    }
+}
+
+/// What a terminal or a kernel log would not show is shown by its number: a no-break space that came with a copied line
+/// can be seen then, and nothing in a file moves a cursor.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_ascii() && !c.is_ascii_control() {
+            shown.push(c);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "{}", c.escape_debug());
+        }
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted() {
+        let mut report = Report::default();
+        let (one, two) = (report.file("/one"), report.file("/two"));
+        for line in (1..=1000).rev() {
+            report.warning(Spot { file: two, line }, format_args!("w{line}"));
+        }
+        report.error(Spot { file: two, line: 1 }, format_args!("e"));
+        report.error(Spot { file: one, line: 7 }, format_args!("e"));
+        let all = report.finish();
+        assert_eq!(all.len(), 22);
+        assert_eq!(all[0].to_string(), "/one:7: e");
+        assert_eq!(all[1].to_string(), "/two:981: w981");
+        assert_eq!(all[21].to_string(), "/two: and 981 more messages about this file");
+        assert_eq!(all[21].severity, Severity::Error);
+    }
+
+    #[test]
+    fn nothing_invisible_in_a_message() {
+        assert_eq!(printable("'a\u{a0}b' \u{1b}[31m \u{202e} größe"), "'a\\u{a0}b' \\u{1b}[31m \\u{202e} größe");
+        assert_eq!(clip(&"ä".repeat(61)), format!("{}...", "ä".repeat(60)));
+        assert_eq!(clip("short"), "short");
+    }
+}

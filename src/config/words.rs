@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Splits command lines into words, quoted as in a shell; nothing is expanded, because no shell runs them.
+
+/// A word, and whether all of it was written without quotes and backslashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The word without its quotes.
+    pub(super) text: String,
+    /// Nothing of it was quoted: a bare `;` separates commands, a quoted one is an argument.
+    pub(super) bare: bool,
+}
+
+/// Splits at blanks. `'...'` and `"..."` keep blanks; a backslash keeps the next character, within double quotes only
+/// `"`, `\`, `$` and the backtick, as in a shell. The error is a sentence fragment.
+pub(super) fn split(text: &str) -> Result<Vec<Word>, &'static str> {
+    let mut words = Vec::new();
+    let mut word: Option<Word> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if matches!(c, ' ' | '\t') {
+            words.extend(word.take());
+            continue;
+        }
+        let Word { text, bare } = word.get_or_insert(Word { text: String::new(), bare: true });
+        if matches!(c, '\'' | '"' | '\\') {
+            *bare = false;
+        }
+        match c {
+            '\'' => loop {
+                match chars.next() {
+                    Some('\'') => break,
+                    Some(c) => text.push(c),
+                    None => return Err("the closing ' is missing"),
+                }
+            },
+            '"' => loop {
+                match chars.next() {
+                    Some('"') => break,
+                    Some('\\') => match chars.next() {
+                        Some(c @ ('"' | '\\' | '$' | '`')) => text.push(c),
+                        Some(c) => text.extend(['\\', c]),
+                        None => return Err("the closing \" is missing"),
+                    },
+                    Some(c) => text.push(c),
+                    None => return Err("the closing \" is missing"),
+                }
+            },
+            '\\' => match chars.next() {
+                Some(c) => text.push(c),
+                None => return Err("there is nothing after the last backslash"),
+            },
+            c => text.push(c),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+/// Splits kernel parameters as the kernel does: at blanks, except within double quotes, which stay part of the word.
+pub(super) fn split_kernel(text: &str) -> Result<Vec<&str>, &'static str> {
+    let mut quoted = false;
+    let words = text.split(|c| {
+        quoted ^= c == '"';
+        !quoted && matches!(c, ' ' | '\t')
+    });
+    let words = words.filter(|word| !word.is_empty()).collect();
+    if text.bytes().filter(|b| *b == b'"').count() % 2 == 1 {
+        return Err("the closing \" is missing");
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_as_in_a_shell() {
+        let table: [(&str, &[&str]); 14] = [
+            ("", &[]),
+            ("  \t ", &[]),
+            ("a b\tc", &["a", "b", "c"]),
+            ("'a b' c", &["a b", "c"]),
+            ("\"a b\"c", &["a bc"]),
+            ("a'b'\"c\"d", &["abcd"]),
+            ("'' x", &["", "x"]),
+            (r"a\ b", &["a b"]),
+            (r#""a\"b\\c\$d\`e\nf""#, &[r#"a"b\c$d`e\nf"#]),
+            (r"'a\b'", &[r"a\b"]),
+            ("$HOME `id` ~ *", &["$HOME", "`id`", "~", "*"]),
+            (r#"-device '{"driver":"vfio-pci"}'"#, &["-device", r#"{"driver":"vfio-pci"}"#]),
+            ("größe 'ü ö'", &["größe", "ü ö"]),
+            (r"a\\", &[r"a\"]),
+        ];
+        for (text, words) in table {
+            let split: Vec<String> = split(text).unwrap().into_iter().map(|word| word.text).collect();
+            assert_eq!(split, words, "{text}");
+        }
+        for text in ["'", "\"", "a 'b", "a \"b", "a\\", "\"a\\", "\"a\\\""] {
+            assert!(split(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bare_words_are_known() {
+        let bare: Vec<bool> = split(r#"; ';' ";" \; a; a\;"#).unwrap().iter().map(|word| word.bare).collect();
+        assert_eq!(bare, [true, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn kernel_words_keep_their_quotes() {
+        let words = split_kernel(" a=1  dyndbg=\"file x.c +p\" \"b c\"=2\td ").unwrap();
+        assert_eq!(words, ["a=1", "dyndbg=\"file x.c +p\"", "\"b c\"=2", "d"]);
+        assert_eq!(split_kernel("").unwrap(), [""; 0]);
+        assert!(split_kernel("a=\"b c").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Base address registers and their sizes.
+
+use super::function::attribute;
+use crate::pci::Address;
+use crate::root::Root;
+
+/// One base address register that decodes something.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Bar {
+    /// 0 to 5.
+    pub index: u8,
+    /// Where it begins; 0 if the kernel could not place it.
+    pub start: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Resource flags (`include/linux/ioport.h`); 0 if unassigned.
+    pub flags: u64,
+    /// Sizes in bytes that the Resizable BAR capability offers; empty without one.
+    pub sizes: Vec<u64>,
+}
+
+/// Line 7 of `resource` is the option ROM (`PCI_ROM_RESOURCE`).
+const ROM: usize = 6;
+
+/// `start end flags`, hexadecimal with 0x.
+fn line(text: &str) -> Option<(u64, u64, u64)> {
+    let mut numbers = text.split_ascii_whitespace().map(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+/// Sizes from the bitmap in `resourceN_resize`: bit n stands for 2^(n+20) bytes (Documentation/ABI/testing/sysfs-bus-pci).
+fn sizes(bitmap: u64) -> Vec<u64> {
+    (0..44).filter(|n| bitmap & (1 << n) != 0).map(|n| 1 << (n + 20)).collect()
+}
+
+/// The registers in use, and the option ROM's size.
+pub fn read(root: &Root, address: Address) -> (Vec<Bar>, Option<u64>) {
+    let text = root.read_text(&attribute(address, "resource")).unwrap_or_default();
+    let (mut bars, mut rom) = (Vec::new(), None);
+    for (index, text) in text.lines().take(ROM + 1).enumerate() {
+        let Some((start, end, flags)) = line(text) else { continue };
+        let size = if end > start { end - start + 1 } else { 0 };
+        if index == ROM {
+            rom = Some(size).filter(|size| *size > 0);
+            continue;
+        }
+        let resize = root.read_text(&attribute(address, &format!("resource{index}_resize"))).ok();
+        let sizes = resize.and_then(|bits| u64::from_str_radix(&bits, 16).ok()).map(sizes).unwrap_or_default();
+        if size > 0 || !sizes.is_empty() {
+            // The enumeration is bounded by ROM, so the index fits.
+            bars.push(Bar { index: index as u8, start, size, flags, sizes });
+        }
+    }
+    (bars, rom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bitmap_bits_are_powers_of_two_from_one_mebibyte() {
+        assert_eq!(sizes(0x100), [256 << 20]);
+        assert_eq!(sizes(0x3f00).last(), Some(&(8 << 30)));
+    }
+
+    #[test]
+    fn a_broken_line_is_no_register() {
+        assert_eq!(line("0x1 0x2"), None);
+        assert_eq!(line("0x1 0x2 zz"), None);
+        assert_eq!(line("0x0000000000000010 0x000000000000001f 0x0000000000140204"), Some((16, 31, 0x140204)));
+    }
+}

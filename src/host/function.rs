@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! PCI functions as sysfs shows them (`drivers/pci/pci-sysfs.c`, `drivers/pci/pci-driver.c`).
+
+use crate::pci::{Address, Slot};
+use crate::root::{Root, PCI_DEVICES};
+use std::fmt::Write;
+
+/// One PCI function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its address.
+    pub address: Address,
+    /// Vendor id.
+    pub vendor: u16,
+    /// Device id.
+    pub device: u16,
+    /// Subsystem vendor and device.
+    pub subsystem: Option<(u16, u16)>,
+    /// Class code, 24 bits: base class, subclass, programming interface.
+    pub class: u32,
+    /// The driver that has it.
+    pub driver: Option<String>,
+    /// `boot_vga`: the firmware showed its messages here. Only read for displays.
+    pub boot_vga: bool,
+    /// The IOMMU group; `None` without one, or if it was not asked for (`Depth`).
+    pub group: Option<u32>,
+    /// `driver_override`; `None` if unset, or if it was not asked for (`Host::look_closer`).
+    pub driver_override: Option<String>,
+}
+
+impl Function {
+    /// Base class 03: VGA (0300), 3D controller without outputs (0302), other display (0380).
+    pub fn is_display(&self) -> bool {
+        self.class >> 16 == 0x03
+    }
+
+    /// A display that a monitor can hang on. A 3D controller (0302) has no outputs: a muxless laptop's second GPU.
+    pub fn has_outputs(&self) -> bool {
+        self.is_display() && self.class >> 8 != 0x0302
+    }
+
+    /// Base class 06, bridges of every kind: never given to a guest.
+    pub fn is_bridge(&self) -> bool {
+        self.class >> 16 == 0x06
+    }
+
+    /// `vendor:device` as lspci prints it.
+    pub fn ids(&self) -> String {
+        format!("{:04x}:{:04x}", self.vendor, self.device)
+    }
+
+    /// What sort of thing it is, in a user's words, from the class code (PCI Code and ID Assignment Specification).
+    pub fn kind(&self) -> &'static str {
+        match (self.class >> 16, (self.class >> 8) & 0xff) {
+            (0x03, 0x00) => "VGA display",
+            (0x03, 0x02) => "3D controller",
+            (0x03, _) => "display",
+            (0x04, 0x03) => "audio",
+            (0x04, _) => "multimedia",
+            (0x0c, 0x03) => "USB controller",
+            (0x0c, 0x05) => "SMBus",
+            (0x0c, 0x80) => "USB-C controller",
+            (0x0c, _) => "serial bus",
+            (0x01, 0x08) => "NVMe disk",
+            (0x01, _) => "storage controller",
+            (0x02, _) => "network",
+            (0x06, 0x00) => "host bridge",
+            (0x06, 0x04 | 0x09) => "PCI bridge",
+            (0x06, _) => "bridge",
+            (0x12, _) => "accelerator",
+            _ => "device",
+        }
+    }
+}
+
+/// Whether a driver hands devices to user space: vfio-pci and its variants (module aliases `vfio_pci:`).
+pub fn is_vfio(driver: &str) -> bool {
+    driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci")
+}
+
+/// The path of an attribute of a function, below the root.
+pub fn attribute(address: Address, name: &str) -> String {
+    format!("{PCI_DEVICES}/{address}/{name}")
+}
+
+/// All functions, sorted by address.
+pub(super) fn scan(root: &Root) -> Vec<Function> {
+    let mut addresses = Vec::new();
+    // No PCI bus is not an error: there is nothing to find then.
+    let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
+    addresses.sort_unstable();
+    let mut path = String::with_capacity(64);
+    let mut buffer = [0; 4096];
+    addresses.into_iter().filter_map(|address| read(root, address, &mut path, &mut buffer)).collect()
+}
+
+/// The functions of one slot, in order.
+pub(super) fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
+    let (mut path, mut buffer) = (String::with_capacity(64), [0; 4096]);
+    (0..8).filter_map(|n| read(root, slot.function(n), &mut path, &mut buffer)).collect()
+}
+
+/// One function: everything of `Depth::Boot` is in its `uevent`, one read; only a display needs a second.
+fn read(root: &Root, address: Address, path: &mut String, buffer: &mut [u8]) -> Option<Function> {
+    let mut attribute = |name: &str| {
+        path.clear();
+        // Writing to a String cannot fail.
+        let _ = write!(path, "{PCI_DEVICES}/{address}/{name}");
+        path.clone()
+    };
+    let function = match root.read_into(&attribute("uevent"), buffer) {
+        Ok(uevent) => from_uevent(address, uevent),
+        Err(_) => None,
+    };
+    let mut function = function.or_else(|| from_attributes(root, address))?;
+    if function.is_display() {
+        function.boot_vga = root.read_into(&attribute("boot_vga"), buffer).is_ok_and(|v| v.first() == Some(&b'1'));
+    }
+    Some(function)
+}
+
+/// Hexadecimal digits as a number.
+fn hex(text: &[u8]) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+}
+
+/// `VVVV:DDDD` as two numbers.
+fn pair(text: &[u8]) -> Option<(u16, u16)> {
+    let at = text.iter().position(|b| *b == b':')?;
+    Some((u16::try_from(hex(&text[..at])?).ok()?, u16::try_from(hex(&text[at + 1..])?).ok()?))
+}
+
+/// What `pci_uevent()` (`drivers/pci/pci-driver.c`) and `dev_uevent()` (`drivers/base/core.c`) print.
+fn from_uevent(address: Address, uevent: &[u8]) -> Option<Function> {
+    let (mut ids, mut class, mut subsystem, mut driver) = (None, None, None, None);
+    for line in uevent.split(|b| *b == b'\n') {
+        if let Some(value) = line.strip_prefix(b"PCI_ID=") {
+            ids = pair(value);
+        } else if let Some(value) = line.strip_prefix(b"PCI_CLASS=") {
+            class = hex(value);
+        } else if let Some(value) = line.strip_prefix(b"PCI_SUBSYS_ID=") {
+            subsystem = pair(value).filter(|s| *s != (0, 0));
+        } else if let Some(value) = line.strip_prefix(b"DRIVER=") {
+            driver = Some(String::from_utf8_lossy(value).into_owned());
+        }
+    }
+    let (vendor, device) = ids?;
+    Some(Function {
+        address,
+        vendor,
+        device,
+        subsystem,
+        class: class?,
+        driver,
+        boot_vga: false,
+        group: None,
+        driver_override: None,
+    })
+}
+
+/// The same from single attributes, for recordings that have no `uevent`.
+fn from_attributes(root: &Root, address: Address) -> Option<Function> {
+    let number = |name: &str| {
+        let text = root.read_text(&attribute(address, name)).ok()?;
+        hex(text.trim_start_matches("0x").as_bytes())
+    };
+    let short = |name: &str| number(name).and_then(|n| u16::try_from(n).ok());
+    Some(Function {
+        address,
+        vendor: short("vendor")?,
+        device: short("device")?,
+        subsystem: short("subsystem_vendor").zip(short("subsystem_device")).filter(|s| *s != (0, 0)),
+        class: number("class")?,
+        driver: driver(root, address),
+        boot_vga: false,
+        group: None,
+        driver_override: None,
+    })
+}
+
+/// The driver that has a function right now, from its link: what the act floor reads back.
+pub fn driver(root: &Root, address: Address) -> Option<String> {
+    root.link_name(&attribute(address, "driver")).ok()
+}
+
+/// The IOMMU group of a function.
+pub fn group(root: &Root, address: Address) -> Option<u32> {
+    root.link_name(&attribute(address, "iommu_group")).ok()?.parse().ok()
+}
+
+/// `driver_override`; the kernel prints `(null)` where it is unset.
+pub fn driver_override(root: &Root, address: Address) -> Option<String> {
+    let text = root.read_text(&attribute(address, "driver_override")).ok()?;
+    Some(text).filter(|t| !t.is_empty() && t != "(null)")
+}
+
+/// The module of the driver that has a function.
+pub fn driver_module(root: &Root, address: Address) -> Option<String> {
+    root.link_name(&attribute(address, "driver/module")).ok()
+}
+
+/// The reset methods the kernel would try, in order; `None` if it knows none (no such file).
+pub fn reset_methods(root: &Root, address: Address, buffer: &mut [u8]) -> Option<Vec<String>> {
+    let text = root.read_into(&attribute(address, "reset_method"), buffer).ok()?;
+    let text = String::from_utf8_lossy(text);
+    Some(text.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// The rest of what sysfs says of one function; read for looking, not in the boot path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Detail {
+    /// The module of its driver.
+    pub driver_module: Option<String>,
+    /// Header type without the multifunction bit: 0 endpoint, 1 bridge (PCI Local Bus Specification 6.2.1).
+    pub header_type: Option<u8>,
+    /// D0, D3hot, D3cold, unknown.
+    pub power_state: Option<String>,
+    /// The NUMA node; `None` where there is only one.
+    pub numa_node: Option<u32>,
+    /// Bridges above it, the nearest first, the root port last.
+    pub parents: Vec<Address>,
+    /// Base address registers that are in use.
+    pub bars: Vec<super::bars::Bar>,
+    /// The option ROM's size in bytes, where there is a ROM BAR or a shadow.
+    pub rom: Option<u64>,
+}
+
+/// Looks at one function closely.
+pub fn detail(root: &Root, address: Address) -> Detail {
+    let text = |name: &str| root.read_text(&attribute(address, name)).ok();
+    let mut config = [0; 64];
+    let header_type =
+        root.read_into(&attribute(address, "config"), &mut config).ok().and_then(|c| c.get(0x0e).copied());
+    let (bars, rom) = super::bars::read(root, address);
+    Detail {
+        driver_module: driver_module(root, address),
+        header_type: header_type.map(|h| h & 0x7f),
+        power_state: text("power_state"),
+        numa_node: text("numa_node").and_then(|n| n.parse().ok()),
+        parents: parents(root, address),
+        bars,
+        rom,
+    }
+}
+
+/// The bridges above a function, from its place in the device tree.
+pub fn parents(root: &Root, address: Address) -> Vec<Address> {
+    let Ok(place) = root.read_link(&format!("{PCI_DEVICES}/{address}")) else { return Vec::new() };
+    let mut parents: Vec<Address> = place
+        .components()
+        .filter_map(|part| Address::from_sysfs(part.as_os_str().as_encoded_bytes()))
+        .filter(|parent| *parent != address)
+        .collect();
+    parents.reverse();
+    parents
+}

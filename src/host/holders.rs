@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Who holds a function: processes with one of its device nodes open or mapped, and mounts on its disks.
+//!
+//! A driver's `remove` waits for its users: `snd_card_free()` for every open sound node, nvidia for its usage count,
+//! vfio-pci for the open group. So nothing is unbound while this finds somebody.
+
+use super::function;
+use crate::pci::Address;
+use crate::root::Root;
+use std::collections::BTreeMap;
+
+/// Somebody who holds a function.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Holder {
+    /// The device node it holds, or the mount point.
+    pub node: String,
+    /// The process; `None` for a mount.
+    pub pid: Option<u32>,
+    /// Its command name.
+    pub command: String,
+    /// The systemd unit it runs in, where it can be told.
+    pub unit: Option<String>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.pid, &self.unit) {
+            (Some(pid), Some(unit)) => write!(f, "{} (pid {pid}, {unit}) has {} open", self.command, self.node),
+            (Some(pid), None) => write!(f, "{} (pid {pid}) has {} open", self.command, self.node),
+            (None, _) => write!(f, "{} is mounted or in use at {}", self.node, self.command),
+        }
+    }
+}
+
+/// A device node of a function: its path below the root, and its number as `major:minor`.
+#[derive(Debug)]
+struct Node {
+    path: String,
+    number: String,
+    block: bool,
+}
+
+/// No device has more levels below its function than this.
+const DEPTH: usize = 12;
+
+/// The device nodes of everything below a function: every directory whose `uevent` names one (`DEVNAME=`).
+fn nodes(root: &Root, address: Address) -> Vec<Node> {
+    let mut found = Vec::new();
+    walk(root, &format!("{}/{address}", crate::root::PCI_DEVICES), DEPTH, &mut found);
+    if let Some(group) = function::group(root, address) {
+        let number = String::new();
+        found.push(Node { path: format!("/dev/vfio/{group}"), number, block: false });
+    }
+    found.extend(nvidia(root, address));
+    found
+}
+
+fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
+    if let Ok(uevent) = root.read_text(&format!("{dir}/uevent")) {
+        let value = |key: &str| uevent.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        if let Some(name) = value("DEVNAME") {
+            let number = format!("{}:{}", value("MAJOR").unwrap_or("?"), value("MINOR").unwrap_or("?"));
+            let block = value("DEVTYPE").is_some_and(|t| t == "disk" || t == "partition");
+            found.push(Node { path: format!("/dev/{name}"), number, block });
+        }
+    }
+    if depth == 0 {
+        return;
+    }
+    for name in root.list(dir).unwrap_or_default() {
+        let below = format!("{dir}/{name}");
+        // Links lead out of the subtree (driver, subsystem, iommu_group); another function's devices are not ours.
+        let ours = Address::from_sysfs(name.as_bytes()).is_none() && root.read_link(&below).is_err();
+        if ours && root.stat(&below).is_ok_and(|s| rustix::fs::FileType::from_raw_mode(s.st_mode).is_dir()) {
+            walk(root, &below, depth - 1, found);
+        }
+    }
+}
+
+/// The proprietary NVIDIA driver makes its nodes without sysfs: by the minor it prints, and those all cards share.
+fn nvidia(root: &Root, address: Address) -> Vec<Node> {
+    if function::driver(root, address).as_deref() != Some("nvidia") {
+        return Vec::new();
+    }
+    let information = root.read_text(&format!("proc/driver/nvidia/gpus/{address}/information")).unwrap_or_default();
+    let minor = information.lines().find_map(|l| Some(l.strip_prefix("Device Minor:")?.trim().to_owned()));
+    let shared = ["nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"].map(str::to_owned);
+    let names = minor.map(|m| format!("nvidia{m}")).into_iter().chain(shared);
+    names.map(|name| Node { path: format!("/dev/{name}"), number: String::new(), block: false }).collect()
+}
+
+/// Whoever holds one of `functions`, by function. Functions that nobody holds are not in the map.
+pub fn find(root: &Root, functions: &[Address]) -> BTreeMap<Address, Vec<Holder>> {
+    let nodes: Vec<(Address, Vec<Node>)> = functions.iter().map(|a| (*a, nodes(root, *a))).collect();
+    let mut holders: BTreeMap<Address, Vec<Holder>> = BTreeMap::new();
+    mounts(root, &nodes, &mut holders);
+    let ourselves = std::process::id();
+    let mut pids = Vec::new();
+    let number = |name: &[u8]| std::str::from_utf8(name).ok()?.parse::<u32>().ok();
+    // Without /proc there are no processes to find.
+    let _ = root.for_each_name("proc", |name| pids.extend(number(name).filter(|pid| *pid != ourselves)));
+    pids.sort_unstable();
+    for pid in pids {
+        for path in open_nodes(root, pid) {
+            for (address, nodes) in &nodes {
+                if nodes.iter().any(|n| n.path == path) {
+                    let held = holders.entry(*address).or_default();
+                    if !held.iter().any(|h| h.pid == Some(pid) && h.node == path) {
+                        held.push(Holder {
+                            node: path.clone(),
+                            pid: Some(pid),
+                            command: command(root, pid),
+                            unit: unit(root, pid),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    holders
+}
+
+/// Mounted disks and swap below the functions.
+fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Address, Vec<Holder>>) {
+    let mountinfo = root.read_text("proc/self/mountinfo").unwrap_or_default();
+    let swaps = root.read_text("proc/swaps").unwrap_or_default();
+    for (address, nodes) in nodes {
+        for node in nodes.iter().filter(|n| n.block) {
+            // mountinfo: id, parent, major:minor, root, mount point (proc_pid_mountinfo(5))
+            let mounted = mountinfo.lines().find_map(|line| {
+                let mut fields = line.split(' ').skip(2);
+                (fields.next() == Some(&node.number)).then(|| fields.nth(1).unwrap_or("?").to_owned())
+            });
+            let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
+            if let Some(place) = mounted.or_else(|| swap.then(|| "swap".to_owned())) {
+                let holder = Holder { node: node.path.clone(), pid: None, command: place, unit: None };
+                holders.entry(*address).or_default().push(holder);
+            }
+        }
+    }
+}
+
+/// The device nodes that a process has open or mapped. A process that ends meanwhile has none.
+fn open_nodes(root: &Root, pid: u32) -> Vec<String> {
+    let mut open = Vec::new();
+    let mut add = |path: &str| {
+        // After its removal a node that is still open shows with this suffix.
+        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+        if path.starts_with("/dev/") && !open.iter().any(|p| p == path) {
+            open.push(path.to_owned());
+        }
+    };
+    for fd in root.list(&format!("proc/{pid}/fd")).unwrap_or_default() {
+        if let Ok(path) = root.read_link(&format!("proc/{pid}/fd/{fd}")) {
+            add(&path.to_string_lossy());
+        }
+    }
+    let maps = root.read(&format!("proc/{pid}/maps")).unwrap_or_default();
+    for line in String::from_utf8_lossy(&maps).lines() {
+        // address perms offset dev inode path
+        if let Some(at) = line.find("/dev/") {
+            add(&line[at..]);
+        }
+    }
+    open
+}
+
+fn command(root: &Root, pid: u32) -> String {
+    root.read_text(&format!("proc/{pid}/comm")).unwrap_or_else(|_| "?".to_owned())
+}
+
+/// The unit from the cgroup path: its last part that names a service or scope.
+fn unit(root: &Root, pid: u32) -> Option<String> {
+    let cgroup = root.read_text(&format!("proc/{pid}/cgroup")).ok()?;
+    let path = cgroup.lines().find_map(|l| l.strip_prefix("0::"))?;
+    let unit = path.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"))?;
+    Some(unit.to_owned())
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Whether the IOMMU works, from what the kernel did and not from what it was told.
+//!
+//! `/sys/class/iommu` gets its entries only after translation was enabled (`drivers/iommu/intel/iommu.c`,
+//! `drivers/iommu/amd/init.c`); the log line "IOMMU enabled" is printed by the option parser and proves nothing.
+
+use crate::root::{Root, IOMMU_GROUPS};
+
+/// The state of the IOMMU.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Iommu {
+    /// There are groups: devices can be given away.
+    pub active: bool,
+    /// The units that translate: `dmar0` (Intel), `ivhd0` (AMD).
+    pub units: Vec<String>,
+    /// The firmware's table, `DMAR` or `IVRS`, which must be there for it to work; `None` if neither is.
+    pub firmware: Option<&'static str>,
+}
+
+impl Iommu {
+    /// Looks at it.
+    pub fn scan(root: &Root) -> Iommu {
+        let mut active = false;
+        // A missing directory means a kernel without IOMMU support: not active.
+        let _ = root.for_each_name(IOMMU_GROUPS, |_| active = true);
+        let table = |name: &&'static str| root.exists(&format!("sys/firmware/acpi/tables/{name}"));
+        Iommu {
+            active,
+            units: root.list("sys/class/iommu").unwrap_or_default(),
+            firmware: ["DMAR", "IVRS"].into_iter().find(table),
+        }
+    }
+}

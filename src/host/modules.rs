@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Kernel modules: which vfio driver fits a function best.
+
+use super::function::attribute;
+use crate::pci::Address;
+use crate::root::Root;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+
+/// A vfio variant driver for a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// The module to load.
+    pub module: String,
+    /// The name under which it registers with the PCI bus.
+    pub driver: String,
+}
+
+/// The release of the running kernel.
+pub fn release(root: &Root) -> Option<String> {
+    root.read_text("proc/sys/kernel/osrelease").ok()
+}
+
+/// The best vfio driver of each function, from the `vfio_pci:` aliases of the running kernel: the most specific one, as
+/// libvirt chooses. Functions for which only vfio-pci itself matches are not in the map.
+pub fn variants(root: &Root, functions: &[Address]) -> BTreeMap<Address, Variant> {
+    let mut best: BTreeMap<Address, (usize, Variant)> = BTreeMap::new();
+    let aliases: Vec<(Address, String)> = functions
+        .iter()
+        .filter_map(|a| Some((*a, root.read_text(&attribute(*a, "modalias")).ok()?.replacen("pci:", "vfio_pci:", 1))))
+        .collect();
+    let file = release(root).and_then(|r| root.open_file(&format!("lib/modules/{r}/modules.alias")).ok());
+    for line in file.into_iter().flat_map(|f| BufReader::new(f).lines()).map_while(Result::ok) {
+        let Some((pattern, module)) = line.strip_prefix("alias ").and_then(|l| l.split_once(' ')) else { continue };
+        if !pattern.starts_with("vfio_pci:") || module == "vfio_pci" {
+            continue;
+        }
+        let exact = pattern.bytes().filter(|b| *b != b'*').count();
+        for (address, alias) in &aliases {
+            if glob(pattern.as_bytes(), alias.as_bytes()) && best.get(address).is_none_or(|(e, _)| exact > *e) {
+                let variant = Variant { module: module.to_owned(), driver: driver_name(root, module) };
+                best.insert(*address, (exact, variant));
+            }
+        }
+    }
+    best.into_iter().map(|(address, (_, variant))| (address, variant)).collect()
+}
+
+/// The driver's name of a module: what it registered if it is loaded; else Intel's, the one whose name is written with
+/// hyphens, is known, and all others take their module's name (`KBUILD_MODNAME`).
+fn driver_name(root: &Root, module: &str) -> String {
+    let registered = root.list(&format!("sys/module/{module}/drivers")).unwrap_or_default();
+    match registered.iter().find_map(|d| d.strip_prefix("pci:")) {
+        Some(driver) => driver.to_owned(),
+        None if module == "xe_vfio_pci" => "xe-vfio-pci".to_owned(),
+        None => module.to_owned(),
+    }
+}
+
+/// Shell pattern with `*` and `?`, all that `modules.alias` uses for PCI.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => glob(rest, text) || text.split_first().is_some_and(|(_, more)| glob(pattern, more)),
+        (Some((p, rest)), Some((t, more))) if p == t || *p == b'?' => glob(rest, more),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_modules_alias() {
+        let alias = b"vfio_pci:v00008086d0000E211sv00008086sd00001111bc03sc80i00";
+        assert!(glob(b"vfio_pci:v*d*sv*sd*bc*sc*i*", alias));
+        assert!(glob(b"vfio_pci:v00008086d0000E211sv*sd*bc03sc*i*", alias));
+        assert!(!glob(b"vfio_pci:v00008086d0000E212sv*sd*bc*sc*i*", alias));
+        assert!(!glob(b"pci:v00008086d0000E211sv*sd*bc*sc*i*", alias));
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The kernel's command line.
+
+use crate::root::Root;
+
+/// The words of `/proc/cmdline`, quotes kept as the kernel got them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KernelWords {
+    words: Vec<String>,
+}
+
+impl KernelWords {
+    /// Reads them; none if there is no `/proc`.
+    pub fn read(root: &Root) -> KernelWords {
+        KernelWords::parse(&String::from_utf8_lossy(&root.read("proc/cmdline").unwrap_or_default()))
+    }
+
+    /// Splits a command line as the kernel does: at blanks, except inside double quotes (`lib/cmdline.c`, `next_arg`).
+    pub fn parse(line: &str) -> KernelWords {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for c in line.chars() {
+            if c.is_ascii_whitespace() && !quoted {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                continue;
+            }
+            quoted ^= c == '"';
+            word.push(c);
+        }
+        if !word.is_empty() {
+            words.push(word);
+        }
+        KernelWords { words }
+    }
+
+    /// All words.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
+    /// The word that switches the whole suite off, if there is one: `vfio=off` or `rd.vfio=off`
+    /// (`0`, `no` and `false` mean the same). The last of several counts.
+    pub fn switched_off(&self) -> Option<&str> {
+        ["vfio=", "rd.vfio="].iter().find_map(|key| {
+            let word = self.iter().filter(|w| w.starts_with(key)).last()?;
+            let off = matches!(&word[key.len()..], "off" | "0" | "no" | "false");
+            off.then_some(word)
+        })
+    }
+
+    /// The word that keeps the IOMMU off, if there is one.
+    pub fn iommu_off(&self) -> Option<&str> {
+        self.iter().find(|w| matches!(*w, "intel_iommu=off" | "amd_iommu=off" | "iommu=off"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_switch() {
+        for (line, off) in [
+            ("root=/dev/vda ro", None),
+            ("root=/dev/vda vfio=off ro\n", Some("vfio=off")),
+            ("rd.vfio=0", Some("rd.vfio=0")),
+            ("vfio=off vfio=on", None),
+            ("vfio=on vfio=no", Some("vfio=no")),
+            ("xvfio=off vfio.off vfio", None),
+            ("a=\"b vfio=off c\"", None),
+        ] {
+            assert_eq!(KernelWords::parse(line).switched_off(), off, "{line}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What happens at boot: which cards are bound, and what forbids the others.
+
+use super::select::{self, Choice};
+use super::{bind, display, group, idle, Finding, Plan};
+use crate::config::{Bind, Config, Functions, Selector};
+use crate::host::{Function, Host};
+use crate::pci::Address;
+
+/// The sections bound at boot, each with its functions or why it is refused: selection, then the last display.
+///
+/// Needs no more of the host than `Depth::Boot`. IOMMU groups are judged by [`admit`] after a closer look.
+pub fn choices<'c>(config: &'c Config, host: &Host) -> Vec<Choice<'c>> {
+    if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
+        return Vec::new();
+    }
+    let mut choices = select::all(config, host);
+    choices.retain(|c| c.gpu.bind == Bind::Boot);
+    display::keep_one_at_boot(&mut choices, host);
+    choices
+}
+
+/// All functions of choices that are not refused: what to look at more closely.
+pub fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
+    choices.iter().filter_map(|c| c.chosen.as_ref().ok()).flat_map(|c| c.functions.iter().copied()).collect()
+}
+
+/// Refuses choices that the IOMMU forbids, and `also` from outside the group.
+pub fn admit(choices: &mut [Choice<'_>], host: &Host) {
+    for choice in choices {
+        let Ok(chosen) = &choice.chosen else { continue };
+        let finding =
+            group::without_iommu(choice, &chosen.functions, host).or_else(|| group::foreign_also(choice, host));
+        if let Some(finding) = finding {
+            choice.chosen = Err(finding);
+        }
+    }
+}
+
+/// The early plans: overrides only, so that whatever loads in whatever order, no host driver can take the functions.
+pub fn early(choices: &[Choice<'_>], host: &Host) -> Vec<Plan> {
+    let plan = |choice: &Choice<'_>| match &choice.chosen {
+        Err(finding) => Plan::refused(finding.clone()),
+        Ok(chosen) => Plan {
+            gpu: choice.gpu.name.clone(),
+            functions: chosen.functions.clone(),
+            steps: bind::overrides(&bind::wanted(choice, host), host),
+            ..Plan::default()
+        },
+    };
+    choices.iter().map(plan).collect()
+}
+
+/// Why no card is bound in this boot: the switch, `enable = no`, or too many boots that did not come up.
+pub fn forbidden(config: &Config, host: &Host, failed_before: u32) -> Option<String> {
+    idle(config, host).or_else(|| {
+        let limit = config.host.failed_boots;
+        (limit > 0 && failed_before >= limit).then(|| {
+            format!(
+                "nothing is bound in this boot because the last {failed_before} did not come up (failed-boots = {limit}); \
+                 when this one comes up, the next one binds again"
+            )
+        })
+    })
+}
+
+/// Whether a section could mean this function, judged from the function's own slot alone: what a udev helper that runs
+/// once per function can afford. `slot` are the functions of its slot.
+pub fn concerns(config: &Config, function: Address, slot: &[Function]) -> bool {
+    config.gpus.iter().filter(|g| g.bind == Bind::Boot).any(|gpu| {
+        let named = gpu.also.iter().any(|a| a.value == function);
+        let listed = match &gpu.functions {
+            Functions::All => true,
+            Functions::Listed(listed) => listed.value.contains(&function.function),
+        };
+        let chosen = match gpu.device.value {
+            Selector::Address(address) => address.slot == function.slot,
+            Selector::Identity(identity) => slot.iter().any(|f| identity.matches(f.vendor, f.device, f.subsystem)),
+            Selector::BootDisplay | Selector::NotBootDisplay => slot.iter().any(Function::is_display),
+        };
+        named || (listed && chosen)
+    })
+}
+
+/// A refusal that concerns no single card, as a finding about each section bound at boot.
+pub fn refuse_all(config: &Config, why: &str) -> Vec<Plan> {
+    let boot = config.gpus.iter().filter(|g| g.bind == Bind::Boot);
+    boot.map(|gpu| Plan::refused(Finding { gpu: gpu.name.clone(), at: None, text: why.to_owned() })).collect()
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! IOMMU groups: whether a guest could get them, and what the host would lose.
+
+use super::select::Choice;
+use super::Finding;
+use crate::host::{function, Function, Host};
+use crate::pci::Address;
+use serde::Serialize;
+
+/// A member that keeps its group from guests: a driver that does not share (`driver_managed_dma` false,
+/// `drivers/iommu/iommu.c`, `iommu_group_claim_dma_owner`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Blocker {
+    /// The function.
+    pub function: Address,
+    /// The host driver that has it.
+    pub driver: String,
+}
+
+/// Whether a function with this driver leaves its group to a guest: no driver, a vfio driver, pci-stub, and bridges'
+/// own pcieport.
+fn shares(function: &Function) -> bool {
+    match function.driver.as_deref() {
+        None | Some("pci-stub" | "pcieport") => true,
+        Some(driver) => function::is_vfio(driver),
+    }
+}
+
+/// Which members of a group keep it from guests now; none if it is viable.
+pub fn blockers<'h>(members: impl Iterator<Item = &'h Function>) -> Vec<Blocker> {
+    let blocker = |f: &Function| {
+        let driver = f.driver.clone().filter(|_| !shares(f))?;
+        Some(Blocker { function: f.address, driver })
+    };
+    members.filter_map(blocker).collect()
+}
+
+/// Why these functions cannot be given to a guest at all: the IOMMU is off, or leaves one of them out.
+pub fn without_iommu(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Finding> {
+    let outside = functions.iter().filter_map(|a| host.function(*a)).find(|f| f.group.is_none())?;
+    let gpu = choice.gpu;
+    let text = if host.iommu.active {
+        format!(
+            "{} is in no IOMMU group: the IOMMU does not translate for it (on Intel, boot with 'intel_iommu=on')",
+            outside.address
+        )
+    } else if let Some(word) = host.words.iommu_off() {
+        format!("the IOMMU is off because the kernel command line says '{word}'; remove that word and reboot")
+    } else {
+        match host.iommu.firmware {
+            Some("DMAR") => "the IOMMU is off in the kernel; boot with 'intel_iommu=on'".to_owned(),
+            Some(_) => {
+                "the IOMMU is off in the kernel; remove 'amd_iommu=off' or use a kernel with AMD_IOMMU".to_owned()
+            }
+            None => "the firmware shows no IOMMU; switch on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in its setup".to_owned(),
+        }
+    };
+    Some(Finding::new(gpu, &gpu.device.at, text))
+}
+
+/// An `also` that is not in the card's group is refused: nothing asks for it, and it may be the host's disk.
+pub fn foreign_also(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
+    let chosen = choice.chosen.as_ref().ok()?;
+    let groups: Vec<u32> =
+        chosen.functions.iter().filter(|a| a.slot == chosen.slot).filter_map(|a| host.function(*a)?.group).collect();
+    let gpu = choice.gpu;
+    let also = gpu
+        .also
+        .iter()
+        .find(|also| host.function(also.value).is_some_and(|f| !f.group.is_some_and(|g| groups.contains(&g))))?;
+    let kind = host.function(also.value).map_or("device", Function::kind);
+    let text = format!("{} in 'also' ({kind}) is not in the card's IOMMU group; remove it from this line", also.value);
+    Some(Finding::new(gpu, &also.at, text))
+}
+
+/// Endpoints of the card's groups that the section does not name: a guest cannot start while a host driver has one.
+pub fn left_out(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
+    let Ok(chosen) = &choice.chosen else { return Vec::new() };
+    let mut groups: Vec<u32> = chosen.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let members = groups.iter().flat_map(|g| host.group(*g).map(move |f| (g, f)));
+    members
+        .filter(|(_, f)| !f.is_bridge() && !chosen.functions.contains(&f.address))
+        .map(|(group, f)| {
+            let (address, kind) = (f.address, f.kind());
+            let text = match &f.driver {
+                Some(driver) => format!(
+                    "{address} ({kind}, {driver}) shares IOMMU group {group}: a guest can start only if the host loses it \
+                     too; if it may, add it to 'also'"
+                ),
+                None => format!("{address} ({kind}, no driver) shares IOMMU group {group}: no host driver may take it while a guest runs"),
+            };
+            Finding::new(choice.gpu, &choice.gpu.device.at, text)
+        })
+        .collect()
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Taking a card off the bus and finding it again, without the host's driver getting it in between.
+
+use super::select::Choice;
+use super::{bind, release, Plan, Step};
+use crate::host::Host;
+use crate::pci::Address;
+
+/// The plan for a choice that nothing forbids; `bridge` is the port above the card.
+///
+/// A device that is found again is a new one to the kernel: its override is lost and a loaded host driver would bind it
+/// before anybody hears of it (`drivers/pci/bus.c`, `pci_bus_add_device`). So autoprobe is off until the overrides stand.
+pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
+    let wanted = bind::wanted(choice, host);
+    let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
+    let warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
+    let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
+    plan.refusals = release::forbids(choice.gpu, &functions, host);
+    if !plan.refusals.is_empty() {
+        return plan;
+    }
+    plan.steps.extend(bind::loads(&wanted, host));
+    plan.steps.push(Step::Autoprobe { on: false });
+    plan.steps.extend(functions.iter().rev().map(|function| Step::Remove { function: *function }));
+    plan.steps.push(Step::Rescan { below: bridge, expect: functions });
+    for (function, driver) in &wanted {
+        plan.steps.push(Step::Override { function: *function, driver: Some(driver.clone()) });
+    }
+    for (function, driver) in wanted {
+        plan.steps.push(Step::Probe { function, driver });
+    }
+    plan.steps.push(Step::Autoprobe { on: true });
+    plan
+}
