@@ -23,31 +23,17 @@ pub fn dir() -> Result<PathBuf> {
     Ok(dir.canonicalize()?)
 }
 
-/// A hash of everything an entry is made of.
-pub fn key(parts: &[&dyn HashPart]) -> u64 {
+/// A hash of everything an entry is made of: a tuple of its parts.
+pub fn key(parts: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for part in parts {
-        part.add(&mut hasher);
-    }
+    parts.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Something that is part of a key.
-pub trait HashPart {
-    /// Adds it.
-    fn add(&self, hasher: &mut DefaultHasher);
-}
-
-impl<T: Hash + ?Sized> HashPart for T {
-    fn add(&self, hasher: &mut DefaultHasher) {
-        self.hash(hasher);
-    }
 }
 
 /// A hash of a file's bytes.
 pub fn file_key(path: &Path) -> Result<u64> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(key(&[&bytes]))
+    Ok(key(&bytes))
 }
 
 /// The entry `name` with `key`: made by `build` in a directory of its own if it is not there. Two that want the same

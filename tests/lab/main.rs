@@ -5,6 +5,8 @@ mod apt;
 mod cache;
 mod checks;
 mod cpio;
+mod images;
+mod machine;
 mod micro;
 mod qemu;
 mod qmp;

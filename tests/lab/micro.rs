@@ -125,7 +125,7 @@ fn closure(program: &Path) -> Result<Vec<PathBuf>> {
 /// The kernel package of a suite, unpacked: `boot`, `lib/modules`, and `version`.
 fn kernel(suite: &str) -> Result<PathBuf> {
     let recipe = (suite, include_str!("apt.rs"));
-    cache::entry(&format!("kernel-{suite}"), cache::key(&[&recipe]), |dir| {
+    cache::entry(&format!("kernel-{suite}"), cache::key(&recipe), |dir| {
         let image = |name: &str| name.starts_with("linux-image-") && name.as_bytes()[12].is_ascii_digit();
         let apt = dir.join("apt");
         let package = apt::download(suite, &apt, "linux-image-amd64", image)?;
@@ -153,7 +153,7 @@ fn base(suite: &str) -> Result<PathBuf> {
     }
     let recipe =
         (kernel.clone(), include_str!("micro.rs"), include_str!("cpio.rs"), include_str!("guest/micro-init.sh"));
-    let key = cache::key(&[&recipe, &cache::file_key(&busybox)?]);
+    let key = cache::key(&(recipe, cache::file_key(&busybox)?));
     cache::entry(&format!("micro-{suite}"), key, |dir| {
         let version = fs::read_to_string(kernel.join("version"))?;
         fs::copy(kernel.join(format!("boot/vmlinuz-{version}")), dir.join("vmlinuz"))?;

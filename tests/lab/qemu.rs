@@ -52,19 +52,12 @@ pub struct Spec {
 pub struct Outcome {
     dir: PathBuf,
     facts: BTreeMap<String, String>,
-    /// Whether it was cut off as `cut_at` says.
-    pub was_cut: bool,
 }
 
 impl Outcome {
     /// A fact that the guest wrote down; "" if it did not.
     pub fn fact(&self, name: &str) -> &str {
         self.facts.get(name).map_or("", String::as_str)
-    }
-
-    /// All facts, for a message.
-    pub fn facts(&self) -> &BTreeMap<String, String> {
-        &self.facts
     }
 
     /// A file that the guest left in the share; "" if it did not. Bytes that are no text are replaced.
@@ -209,7 +202,7 @@ pub fn run(spec: &Spec, dir: &Path) -> Result<Outcome> {
         .filter_map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
         .collect();
     fs::write(dir.join("seconds"), format!("{:.1}\n", began.elapsed().as_secs_f32()))?;
-    let outcome = Outcome { dir: dir.to_owned(), facts, was_cut };
+    let outcome = Outcome { dir: dir.to_owned(), facts };
     match (&spec.cut_at, was_cut, outcome.fact("exit")) {
         (Some(_), true, _) | (None, _, "0") => Ok(outcome),
         (Some(words), false, _) => bail!("the console never showed {words:?}; {}", tail(dir)),

@@ -55,7 +55,8 @@ pub fn output(command: &mut Command) -> Result<String> {
         let lines: Vec<&str> = said.lines().collect();
         let tail = lines[lines.len().saturating_sub(25)..].join("\n");
         let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
-        bail!("`{name} {}`: {}\n{tail}", arguments.join(" "), output.status);
+        let arguments: String = arguments.join(" ").chars().take(160).collect();
+        bail!("`{name} {arguments}`: {}\n{tail}", output.status);
     }
     Ok(text)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The scenarios: each a function that runs a machine or more, and says what must be true of it.
 
+mod boot;
 mod facts;
 
 use anyhow::Result;
@@ -11,12 +12,23 @@ type Scenario = (&'static str, fn() -> Result<()>);
 
 /// Part of every check of the project.
 const ALWAYS: &[Scenario] = &[
+    ("machine_dracut", boot::dracut),
+    ("machine_initramfs_tools", boot::initramfs_tools),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
 ];
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
 const LONG: &[Scenario] = &[];
+
+/// The card at 0000:01:00 is bound at boot.
+const CONFIGURATION: &str = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1234:1111\nbind = boot\n";
+
+/// The drivers that were tried on a function, in order, from a kernel log with dd.c's debug messages.
+fn probed<'l>(dmesg: &'l str, address: &str) -> Vec<&'l str> {
+    let lines = dmesg.lines().filter(|line| line.contains(address));
+    lines.filter_map(|line| line.split_once("really_probe: probing driver ")?.1.split(' ').next()).collect()
+}
 
 /// All scenarios as tests.
 pub fn trials() -> Vec<Trial> {
