@@ -76,7 +76,9 @@ impl Root {
 
     /// Opens a file below the root. Links are followed, but never out of a test tree.
     pub(crate) fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // openat2() refuses with O_PATH what open() would ignore.
+        let flags =
+            flags | OFlags::CLOEXEC | if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
         if self.system {
             return Ok(rustix::fs::openat(&self.fd, path, flags, mode)?);
         }
@@ -175,5 +177,26 @@ impl Root {
         self.for_each_name(path, |name| names.extend(std::str::from_utf8(name).map(str::to_owned)))?;
         names.sort_unstable();
         Ok(names)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_tree_is_looked_at_without_opening_what_is_in_it() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tree.path().join("etc")).unwrap();
+        std::os::unix::fs::symlink("/etc", tree.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", tree.path().join("etc/dangling")).unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        assert!(root.exists("etc") && root.exists("link"));
+        assert!(!root.exists("usr") && !root.exists("etc/dangling"));
+        assert_eq!(root.stat("link").unwrap().st_ino, root.stat("etc").unwrap().st_ino);
+        // The link's target is inside the tree: it is not the system's /etc, which has more in it.
+        assert_eq!(root.list("link").unwrap(), ["dangling"]);
+        assert_eq!(root.read_link("etc/dangling").unwrap(), Path::new("/nowhere"));
     }
 }

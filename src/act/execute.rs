@@ -4,6 +4,7 @@
 use super::journal::{Journal, Record};
 use super::kernel::Kernel;
 use crate::host::function::{self, attribute};
+use crate::host::holders;
 use crate::pci::Address;
 use crate::plan::{Plan, Step};
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
@@ -75,6 +76,20 @@ fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> 
         Step::Load { module } => kernel.modprobe(module).map_err(kernel_error),
         Step::Unbind { function, driver } => {
             unbind(root, kernel, *function, driver).map_err(kernel_error)?;
+            match function::driver(root, *function) {
+                None => Ok(()),
+                Some(driver) => not_so(format!("{driver} still has it")),
+            }
+        }
+        Step::Free { function } => {
+            let Some(driver) = function::driver(root, *function) else { return Ok(()) };
+            log::warn!(
+                "{function}: {driver} was faster: this kernel binds what a rescan finds even with autoprobe off"
+            );
+            if let Some(holder) = holders::find(root, &[*function]).values().flatten().next() {
+                return not_so(holder.to_string());
+            }
+            unbind(root, kernel, *function, &driver).map_err(kernel_error)?;
             match function::driver(root, *function) {
                 None => Ok(()),
                 Some(driver) => not_so(format!("{driver} still has it")),

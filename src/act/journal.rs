@@ -39,6 +39,7 @@ fn function_of(step: &Step) -> Option<Address> {
         Step::Override { function, .. }
         | Step::Unbind { function, .. }
         | Step::Probe { function, .. }
+        | Step::Free { function }
         | Step::Remove { function } => Some(*function),
         Step::Load { .. } | Step::Autoprobe { .. } | Step::Rescan { .. } => None,
     }
@@ -67,7 +68,7 @@ impl Record {
                 bridge = function::parents(root, *function).first().copied();
             }
             Step::Autoprobe { .. } => before = root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).ok(),
-            Step::Load { .. } | Step::Probe { .. } | Step::Rescan { .. } => {}
+            Step::Load { .. } | Step::Probe { .. } | Step::Free { .. } | Step::Rescan { .. } => {}
         }
         Record { step: step.clone(), ids: function.and_then(|f| ids(root, f)), before, module, bridge }
     }

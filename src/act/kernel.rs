@@ -6,7 +6,8 @@ use std::io;
 
 /// The kernel as the steps see it. Reading goes through [`Root`]; only changes come here.
 pub trait Kernel: std::fmt::Debug {
-    /// Writes `value` to an attribute (a path below the root, as `sys/bus/pci/drivers_probe`) in one `write(2)`.
+    /// Writes `value` and a newline to an attribute (a path below the root, as `sys/bus/pci/drivers_probe`) in one
+    /// `write(2)`.
     ///
     /// Errors are the kernel's errno. `TimedOut` means that the kernel has not answered within the deadline; the write
     /// may still take effect.

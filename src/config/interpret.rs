@@ -82,7 +82,7 @@ impl<'a> Reader<'_, 'a> {
     /// A warning about a text that is taken whole although it seems to end in a comment.
     fn warn_of_comment(&mut self, key: &str) {
         if let Some(setting) = self.section.get(key).filter(|setting| !hint(setting.value).is_empty()) {
-            let message = format_args!("'{key}' is '{}' to its end{}", clip(setting.value), hint(setting.value));
+            let message = format_args!("'{key}' is the whole text '{}'{}", clip(setting.value), hint(setting.value));
             self.report.warning(setting.spot, message);
         }
     }
@@ -175,6 +175,8 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     };
     let at = r.spot("device").unwrap_or(begin);
     match devices.iter().find(|(_, _, selector)| *selector == device.value) {
+        // What is disabled claims nothing: the good one of two must not suffer from the bad.
+        None if r.section.why.is_some() => {}
         None => devices.push((at, name.clone(), device.value)),
         Some((first, owner, selector)) => {
             let place = r.report.seen_from(at, *first);

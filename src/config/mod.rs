@@ -7,6 +7,8 @@
 //! whatever the files are, there is a [`Config`], and what was wrong is in its diagnostics.
 
 mod commands;
+#[cfg(test)]
+mod example_tests;
 mod files;
 mod interpret;
 mod keys;

@@ -164,7 +164,7 @@ impl<'a> Sections<'a> {
         let latest = std::mem::replace(&mut section.latest, spot);
         if latest.file == spot.file && latest.line != spot.line {
             let (word, line, name) = (kind.word(), latest.line, clip(name));
-            let message = format_args!("[{word} {name}] stands on line {line} already; make one of the two");
+            let message = format_args!("[{word} {name}] stands on line {line} already; merge the two or rename one");
             section.fail(report, spot, message);
             return Place::Nowhere;
         }

@@ -38,6 +38,11 @@ pub enum Step {
         /// The driver that has it.
         driver: String,
     },
+    /// Take the function away from whatever driver took it meanwhile, if one did and nobody holds it.
+    Free {
+        /// The function.
+        function: Address,
+    },
     /// Ask the kernel to bind the function, and see that this driver got it.
     Probe {
         /// The function.
@@ -71,6 +76,7 @@ impl fmt::Display for Step {
             Step::Override { function, driver: None } => write!(f, "{function}: any driver may take it"),
             Step::Load { module } => write!(f, "load module {module}"),
             Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
+            Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
             Step::Probe { function, driver } => write!(f, "{function}: bind to {driver}"),
             Step::Autoprobe { on: true } => write!(f, "let the kernel bind new devices by itself again"),
             Step::Autoprobe { on: false } => write!(f, "keep the kernel from binding new devices by itself"),

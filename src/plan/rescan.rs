@@ -10,6 +10,8 @@ use crate::pci::Address;
 ///
 /// A device that is found again is a new one to the kernel: its override is lost and a loaded host driver would bind it
 /// before anybody hears of it (`drivers/pci/bus.c`, `pci_bus_add_device`). So autoprobe is off until the overrides stand.
+/// Kernels whose `pci_bus_add_device` calls `device_attach` do not ask for autoprobe; there a host driver that is loaded
+/// has the card for a moment, and it is taken from it at once.
 pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     let wanted = bind::wanted(choice, host);
     let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
@@ -26,6 +28,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     for (function, driver) in &wanted {
         plan.steps.push(Step::Override { function: *function, driver: Some(driver.clone()) });
     }
+    plan.steps.extend(wanted.iter().rev().map(|(function, _)| Step::Free { function: *function }));
     for (function, driver) in wanted {
         plan.steps.push(Step::Probe { function, driver });
     }

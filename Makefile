@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# "make help" lists what there is to do. Packages of distributions call "make install DESTDIR=... NOBUILD=1".
+
+CARGO ?= cargo
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+DESTDIR ?=
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+
+# A directory as the system's own package tells it. Debian 12 still says /lib, which is a link to /usr/lib there.
+pkgdir = $(patsubst /lib/%,/usr/lib/%,$(shell $(PKG_CONFIG) --variable=$(1) $(2) 2>/dev/null))
+
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib/vfio
+MANDIR ?= $(PREFIX)/share/man
+GENERATORDIR ?= $(call pkgdir,systemdsystemgeneratordir,systemd)
+SYSTEMUNITDIR ?= $(call pkgdir,systemdsystemunitdir,systemd)
+UDEVDIR ?= $(call pkgdir,udevdir,udev)
+# These have one place everywhere, and their tools need not be there when a package is built. An empty MKINITCPIODIR
+# leaves mkinitcpio's hooks out: most distributions do not have it.
+DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
+INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
+MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
+
+TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
+RELEASE = $(TARGETDIR)/release
+PROGRAMS = vfio vfio-generator vfio-udev vfio-bind
+UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service
+MANUALS = $(wildcard man/*.[1-8])
+
+# No path of the build machine in the programs (panic messages carry source paths): two builds of one source are equal.
+CARGO_HOME ?= $(HOME)/.cargo
+RELEASE_RUSTFLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/vfio-suite --remap-path-prefix=$(CARGO_HOME)=/usr/src/cargo
+
+SUBSTITUTE = sed -e 's,@BINDIR@,$(BINDIR),g' -e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@UDEVDIR@,$(UDEVDIR),g' \
+	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g'
+# $(call install_from,MODE,SOURCE.in,TARGET)
+define install_from
+	$(SUBSTITUTE) $(2) | $(INSTALL) -D -m$(1) /dev/stdin '$(DESTDIR)$(3)'
+
+endef
+# $(call install_file,MODE,SOURCE,TARGET)
+define install_file
+	$(INSTALL) -D -p -m$(1) $(2) '$(DESTDIR)$(3)'
+
+endef
+# An empty directory would install into the root of DESTDIR.
+require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Install systemd-dev (Debian 12: systemd and udev) or give $(1)=DIRECTORY))
+
+STAGE = tests/stage.sh
+
+.PHONY: all
+all: build
+
+.PHONY: build
+build:
+	VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
+
+.PHONY: install
+install: $(if $(NOBUILD),,build)
+	$(foreach dir,GENERATORDIR SYSTEMUNITDIR UDEVDIR,$(call require,$(dir)))
+	$(call install_file,755,$(RELEASE)/vfio,$(BINDIR)/vfio)
+	$(call install_file,755,$(RELEASE)/vfio-generator,$(GENERATORDIR)/vfio-generator)
+	$(call install_file,755,$(RELEASE)/vfio-udev,$(UDEVDIR)/vfio-udev)
+	$(call install_file,755,$(RELEASE)/vfio-bind,$(LIBDIR)/vfio-bind)
+	$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit)))
+	$(call install_file,644,udev/70-vfio.rules,$(UDEVDIR)/rules.d/70-vfio.rules)
+	$(call install_from,755,dracut/50vfio/module-setup.sh.in,$(DRACUTDIR)/50vfio/module-setup.sh)
+	$(call install_from,755,dracut/50vfio/vfio-early.sh.in,$(DRACUTDIR)/50vfio/vfio-early.sh)
+	$(call install_from,755,initramfs-tools/hooks/vfio.in,$(INITRAMFSTOOLSDIR)/hooks/vfio)
+	$(call install_from,755,initramfs-tools/scripts/init-top/00-vfio.in,$(INITRAMFSTOOLSDIR)/scripts/init-top/00-vfio)
+	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/install.in,$(MKINITCPIODIR)/install/vfio))
+	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/hook.in,$(MKINITCPIODIR)/hooks/vfio))
+	$(call install_file,644,vfio.conf,$(SYSCONFDIR)/vfio.conf)
+	$(foreach page,$(MANUALS),$(call install_file,644,$(page),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))))
+
+# The packages of Debian and Ubuntu. -d: the toolchain may come from elsewhere than from packages, which is all that
+# the build dependencies could tell. The packages land in dist/ and nothing in the folder above.
+.PHONY: deb
+deb:
+	rm -rf dist/deb
+	mkdir -p dist/deb
+	VFIO_DEB_DIR=dist/deb dpkg-buildpackage -b -us -uc -d --buildinfo-option=-udist/deb \
+		--buildinfo-file=dist/deb/vfio-suite.buildinfo --changes-option=-udist/deb \
+		--changes-file=dist/deb/vfio-suite.changes
+	mv dist/deb/*.deb dist/
+
+.PHONY: clean
+clean:
+	$(CARGO) clean
+	rm -rf dist debian/vfio-suite debian/.debhelper debian/files debian/debhelper-build-stamp debian/*.substvars

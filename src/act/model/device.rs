@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! One PCI function of the tree.
+
+use super::tree::Tree;
+use crate::pci::Address;
+use crate::root::{IOMMU_GROUPS, PCI_DEVICES};
+use rustix::io::Errno;
+use std::io;
+
+/// What a driver makes of a function: directories that exist only while it is bound. Those of DRM, framebuffers and
+/// sound cards are what people look for; the others are what else sits beside a GPU.
+const MADE_BY_DRIVERS: [&str; 7] = ["drm", "graphics", "sound", "backlight", "hwmon", "net", "nvme"];
+
+/// A function on the bus.
+#[derive(Debug)]
+pub(super) struct Device {
+    /// Its address as sysfs writes it.
+    pub(super) name: String,
+    /// Its directory, below `sys/devices`.
+    pub(super) path: String,
+}
+
+impl Device {
+    /// The function of an address, if it is on the bus.
+    pub(super) fn find(tree: &Tree<'_>, name: &str) -> Option<Device> {
+        Address::from_sysfs(name.as_bytes())?;
+        let link = format!("{PCI_DEVICES}/{name}");
+        let path = match tree.root.read_link(&link) {
+            Ok(target) => format!("sys/{}", target.to_str()?.trim_start_matches("../")),
+            // A tree may have directories where sysfs has links.
+            Err(_) => link,
+        };
+        tree.root.exists(&path).then(|| Device { name: name.to_owned(), path })
+    }
+
+    /// All functions on the bus.
+    pub(super) fn all(tree: &Tree<'_>) -> Vec<Device> {
+        tree.list(PCI_DEVICES).iter().filter_map(|name| Device::find(tree, name)).collect()
+    }
+
+    /// An attribute's path.
+    pub(super) fn file(&self, attribute: &str) -> String {
+        format!("{}/{attribute}", self.path)
+    }
+
+    /// The directory that the function lies in: the bridge above it, or the host bridge.
+    pub(super) fn bus(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(bus, _)| bus)
+    }
+
+    /// The driver that has it.
+    pub(super) fn driver(&self, tree: &Tree<'_>) -> Option<String> {
+        tree.root.link_name(&self.file("driver")).ok()
+    }
+
+    /// The number of its IOMMU group.
+    pub(super) fn group(&self, tree: &Tree<'_>) -> Option<String> {
+        tree.root.link_name(&self.file("iommu_group")).ok()
+    }
+
+    /// Whether a guest has its IOMMU group open.
+    pub(super) fn owned(&self, tree: &Tree<'_>) -> io::Result<bool> {
+        let Some(group) = self.group(tree) else { return Ok(false) };
+        Ok(tree.facts("owned")?.iter().any(|words| words[0] == group))
+    }
+
+    /// What modules are looked up by.
+    pub(super) fn modalias(&self, tree: &Tree<'_>) -> String {
+        tree.root.read_text(&self.file("modalias")).unwrap_or_default()
+    }
+
+    /// A number that an attribute has in hexadecimal, with `0x` before it.
+    pub(super) fn id(&self, tree: &Tree<'_>, attribute: &str) -> Option<u32> {
+        let text = tree.root.read_text(&self.file(attribute)).ok()?;
+        u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    }
+
+    /// Whether it is a bridge. The kernel looks at the header type; of the classes only 0604 and 0607 have one of their
+    /// own.
+    pub(super) fn is_bridge(&self, tree: &Tree<'_>) -> bool {
+        matches!(self.id(tree, "class").map(|class| class >> 8), Some(0x0604 | 0x0607 | 0x0609))
+    }
+
+    /// The only driver that may take it.
+    pub(super) fn driver_override(&self, tree: &Tree<'_>) -> Option<String> {
+        let text = tree.root.read(&self.file("driver_override")).ok()?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let name = text.strip_suffix('\n').unwrap_or(&text);
+        (name != "(null)").then(|| name.to_owned())
+    }
+
+    /// `driver_set_override()`: the first line counts, an empty one clears. Nothing is bound or unbound by it.
+    pub(super) fn set_override(&self, tree: &Tree<'_>, value: &str) -> io::Result<()> {
+        // A page, less the newline and the NUL that reading it back needs.
+        if value.len() >= 4095 {
+            return Err(Errno::INVAL.into());
+        }
+        let value = value.split('\0').next().unwrap_or_default();
+        let name = value.split('\n').next().unwrap_or_default();
+        let shown = if name.is_empty() { "(null)" } else { name };
+        tree.put(&self.file("driver_override"), &format!("{shown}\n"))
+    }
+
+    /// Makes the links and files of a bound function.
+    pub(super) fn show_bound(&self, tree: &Tree<'_>, driver: &str, vfio: bool) -> io::Result<()> {
+        let directory = format!("sys/bus/pci/drivers/{driver}");
+        tree.link(&self.file("driver"), &directory)?;
+        tree.link(&format!("{directory}/{}", self.name), &self.path)?;
+        self.show_driver_in_uevent(tree, Some(driver))?;
+        // vfio-pci puts an idle function to sleep (`disable_idle_d3` is off by default).
+        self.show_power(tree, if vfio { "D3hot" } else { "D0" })?;
+        self.unpark(tree, driver)?;
+        if vfio {
+            self.make_vfio_nodes(tree)?;
+        }
+        Ok(())
+    }
+
+    /// Undoes it; what the driver had made of the function is kept for the next time.
+    pub(super) fn show_unbound(&self, tree: &Tree<'_>, driver: &str, vfio: bool) -> io::Result<()> {
+        if vfio {
+            self.remove_vfio_nodes(tree)?;
+        }
+        self.park(tree, driver)?;
+        tree.unlink(&self.file("driver"))?;
+        tree.unlink(&format!("sys/bus/pci/drivers/{driver}/{}", self.name))?;
+        self.show_driver_in_uevent(tree, None)?;
+        // A driver that goes leaves a function in a state that the core does not know (`pci_device_remove`).
+        self.show_power(tree, "unknown")
+    }
+
+    fn show_power(&self, tree: &Tree<'_>, state: &str) -> io::Result<()> {
+        let file = self.file("power_state");
+        if tree.root.exists(&file) {
+            tree.put(&file, &format!("{state}\n"))?;
+        }
+        Ok(())
+    }
+
+    fn show_driver_in_uevent(&self, tree: &Tree<'_>, driver: Option<&str>) -> io::Result<()> {
+        let file = self.file("uevent");
+        let Ok(old) = tree.root.read(&file) else { return Ok(()) };
+        let old = String::from_utf8_lossy(&old).into_owned();
+        let mut new: String = driver.map(|driver| format!("DRIVER={driver}\n")).unwrap_or_default();
+        new.extend(old.split_inclusive('\n').filter(|line| !line.starts_with("DRIVER=")));
+        tree.put(&file, &new)
+    }
+
+    /// Names in the function's directory that its driver made.
+    fn made(&self, tree: &Tree<'_>) -> Vec<String> {
+        // usb1, i2c-4: a directory each, numbered
+        let numbered = |name: &str| {
+            let number = name.strip_prefix("usb").or_else(|| name.strip_prefix("i2c-"));
+            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let by_driver = |name: &String| MADE_BY_DRIVERS.contains(&name.as_str()) || numbered(name);
+        tree.list(&self.path).into_iter().filter(by_driver).collect()
+    }
+
+    fn park(&self, tree: &Tree<'_>, driver: &str) -> io::Result<()> {
+        let parked = format!(".kernel/parked/{}/{driver}", self.name);
+        for name in self.made(tree) {
+            self.each_class_link(tree, &name, &mut |link, _| tree.unlink(link))?;
+            tree.mkdir(&parked)?;
+            tree.rename(&self.file(&name), &format!("{parked}/{name}"))?;
+        }
+        Ok(())
+    }
+
+    fn unpark(&self, tree: &Tree<'_>, driver: &str) -> io::Result<()> {
+        let of_device = format!(".kernel/parked/{}", self.name);
+        let parked = format!("{of_device}/{driver}");
+        for name in tree.list(&parked) {
+            tree.rename(&format!("{parked}/{name}"), &self.file(&name))?;
+            self.each_class_link(tree, &name, &mut |link, target| tree.link(link, target))?;
+        }
+        for empty in [parked.as_str(), of_device.as_str(), ".kernel/parked"] {
+            tree.rmdir(empty)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every link in `sys/class` that belongs to a directory `class` of the function, and with what
+    /// it leads to: `drm/card0` and, below it, `card0-DP-1`.
+    fn each_class_link(
+        &self,
+        tree: &Tree<'_>,
+        class: &str,
+        each: &mut dyn FnMut(&str, &str) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let links = format!("sys/class/{class}");
+        if !tree.root.exists(&links) {
+            return Ok(());
+        }
+        for name in tree.list(&self.file(class)) {
+            let device = format!("{}/{name}", self.file(class));
+            each(&format!("{links}/{name}"), &device)?;
+            for child in tree.list(&device) {
+                let path = format!("{device}/{child}");
+                let other = tree.root.link_name(&format!("{path}/subsystem")).is_ok_and(|of| of != class);
+                // Devices have a uevent; attributes, `power` and the like have none.
+                if tree.root.exists(&format!("{path}/uevent")) && !other && child != "device" {
+                    each(&format!("{links}/{child}"), &path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `vfio-dev/vfioN` of the function and `/dev/vfio/GROUP`.
+    fn make_vfio_nodes(&self, tree: &Tree<'_>) -> io::Result<()> {
+        let class = "sys/class/vfio-dev";
+        let taken = tree.list(class);
+        let name = (0..).map(|n| format!("vfio{n}")).find(|name| !taken.contains(name)).unwrap_or_default();
+        let directory = self.file(&format!("vfio-dev/{name}"));
+        tree.mkdir(&directory)?;
+        tree.make_file(&format!("{directory}/uevent"), &format!("DEVNAME=vfio/devices/{name}\n"), 0o644)?;
+        if tree.root.exists(class) {
+            tree.link(&format!("{class}/{name}"), &directory)?;
+        }
+        match self.group(tree) {
+            Some(group) if tree.root.exists("dev/vfio") => tree.make_file(&format!("dev/vfio/{group}"), "", 0o600),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove_vfio_nodes(&self, tree: &Tree<'_>) -> io::Result<()> {
+        for name in tree.list(&self.file("vfio-dev")) {
+            let directory = self.file(&format!("vfio-dev/{name}"));
+            tree.unlink(&format!("sys/class/vfio-dev/{name}"))?;
+            tree.unlink(&format!("{directory}/uevent"))?;
+            tree.rmdir(&directory)?;
+        }
+        tree.rmdir(&self.file("vfio-dev"))?;
+        // The group's node stays as long as one of its functions is with vfio.
+        let Some(group) = self.group(tree) else { return Ok(()) };
+        let members = tree.list(&format!("{IOMMU_GROUPS}/{group}/devices"));
+        let left = members.iter().any(|name| tree.root.exists(&format!("{PCI_DEVICES}/{name}/vfio-dev")));
+        if left {
+            return Ok(());
+        }
+        tree.unlink(&format!("dev/vfio/{group}"))
+    }
+}

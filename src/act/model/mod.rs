@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! A rehearsal of the kernel's PCI core on a tree of plain files.
+//!
+//! With `--root DIR` nothing of the running system is touched: what we would write to sysfs is answered here, and the
+//! tree changes as the kernel would change it, errors included. The model keeps nothing in memory, so separate
+//! processes see one machine. What plain files cannot say lies in `DIR/.kernel/` (all files optional, one fact a line,
+//! `#` begins a comment):
+//!
+//! | file | lines | what |
+//! |---|---|---|
+//! | `drivers` | `DRIVER MODULE GLOB...` | what can be loaded, in the order in which it registers; `-` is "none" (built in; no PCI driver) |
+//! | `dynids` | `DRIVER IDS...` | what was written to `new_id` |
+//! | `owned` | `GROUP` | IOMMU groups that a guest has open |
+//! | `reset` | `ADDRESS METHOD...` | the reset methods a function has, in the kernel's order |
+//! | `windows` | `ADDRESS BYTES BASE` | the 64-bit prefetchable window of a bridge, or of a function that has one to itself |
+//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute; `hang` is an errno too; `late` takes effect first |
+//! | `count` | `N` | how many writes (and module loads) there were |
+//! | `removed/`, `groups/`, `parked/` | | functions off the bus, their empty groups, and what a driver had made of a function |
+//! | `rescan-honours-autoprobe` | | its presence makes rescans respect `drivers_autoprobe`, as newer kernels do (`pci_bus_add_device` calls `device_initial_probe` there) |
+//!
+//! The errors are those of `drivers/base/{bus,dd,driver}.c`, `drivers/pci/{pci,pci-driver,pci-sysfs,setup-res}.c` and
+//! `drivers/vfio/pci/` of 6.1 and 6.12.
+
+mod device;
+mod driver;
+mod faults;
+mod hotplug;
+mod reset;
+mod resize;
+mod tree;
+
+use super::kernel::Kernel;
+use crate::root::Root;
+use device::Device;
+use rustix::io::Errno;
+use std::io;
+use tree::Tree;
+
+/// The kernel of a test tree.
+#[derive(Debug)]
+pub struct ModelKernel<'a> {
+    root: &'a Root,
+}
+
+impl<'a> ModelKernel<'a> {
+    /// The kernel of the machine below `root`.
+    pub fn new(root: &'a Root) -> Self {
+        ModelKernel { root }
+    }
+}
+
+impl Kernel for ModelKernel<'_> {
+    fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
+        let tree = Tree::lock(self.root)?;
+        let attribute = attribute.trim_matches('/');
+        // As in the running kernel, the value comes with a newline: an empty one alone would never reach the attribute.
+        faults::around(&tree, attribute, || store(&tree, attribute, &format!("{value}\n")))
+    }
+
+    fn modprobe(&self, module: &str) -> io::Result<()> {
+        let tree = Tree::lock(self.root)?;
+        faults::around(&tree, &format!("modprobe:{module}"), || driver::modprobe(&tree, module))
+    }
+}
+
+/// What open(2) and write(2) of an attribute do.
+fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
+    // kernfs lets not even root write to an attribute without a write bit
+    // (`KERNFS_ROOT_EXTRA_OPEN_PERM_CHECK`).
+    let mode = tree.mode(attribute)?;
+    if mode & 0o222 == 0 {
+        return Err(Errno::ACCESS.into());
+    }
+    let parts: Vec<&str> = attribute.split('/').collect();
+    match parts.as_slice() {
+        ["sys", "bus", "pci", "drivers_probe"] => driver::probe(tree, &found(tree, value)?),
+        ["sys", "bus", "pci", "drivers_autoprobe"] => {
+            tree.put(attribute, if value.starts_with('0') { "0\n" } else { "1\n" })
+        }
+        ["sys", "bus", "pci", "rescan"] => match number(value)? {
+            0 => Ok(()),
+            _ => hotplug::rescan(tree, "sys/devices"),
+        },
+        ["sys", "bus", "pci", "drivers", driver, "bind"] => driver::bind(tree, driver, &found(tree, value)?),
+        ["sys", "bus", "pci", "drivers", driver, "unbind"] => driver::unbind(tree, driver, &found(tree, value)?),
+        ["sys", "bus", "pci", "drivers", driver, "new_id"] => driver::new_id(tree, driver, value),
+        ["sys", "bus", "pci", "drivers", driver, "remove_id"] => driver::remove_id(tree, driver, value),
+        ["sys", "bus", "pci", "devices", name, "driver", "unbind"] => {
+            let driver = found(tree, name)?.driver(tree).ok_or(Errno::NOENT)?;
+            driver::unbind(tree, &driver, &found(tree, value)?)
+        }
+        ["sys", "bus", "pci", "devices", name, attribute] => {
+            store_device(tree, &found(tree, name)?, attribute, value, mode)
+        }
+        _ => plain(tree, attribute, value, mode),
+    }
+}
+
+/// A write to an attribute of a function.
+fn store_device(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str, mode: u32) -> io::Result<()> {
+    match attribute {
+        "driver_override" => device.set_override(tree, value),
+        "remove" => match number(value)? {
+            0 => Ok(()),
+            _ => hotplug::remove(tree, device),
+        },
+        // The bus that the function sits on, and all below it.
+        "rescan" => match number(value)? {
+            0 => Ok(()),
+            _ => hotplug::rescan(tree, device.bus()),
+        },
+        "reset_method" => reset::choose(tree, device, value),
+        "reset" => reset::reset(tree, device, value),
+        // Writing switches reading on and off; the image is not replaced.
+        "rom" => Ok(()),
+        _ => match attribute.strip_prefix("resource").and_then(|rest| rest.strip_suffix("_resize")) {
+            Some(bar) => resize::resize(tree, device, bar, value),
+            None => plain(tree, &device.file(attribute), value, mode),
+        },
+    }
+}
+
+/// An attribute that only remembers what was written.
+fn plain(tree: &Tree<'_>, attribute: &str, value: &str, mode: u32) -> io::Result<()> {
+    if mode & 0o444 == 0 {
+        return Ok(());
+    }
+    tree.put(attribute, &format!("{}\n", line(value)))
+}
+
+/// The function that a value names.
+fn found(tree: &Tree<'_>, value: &str) -> io::Result<Device> {
+    Device::find(tree, line(value)).ok_or(Errno::NODEV.into())
+}
+
+/// A value without the one newline at its end that the kernel disregards.
+fn line(value: &str) -> &str {
+    value.strip_suffix('\n').unwrap_or(value)
+}
+
+/// A number as `kstrtoul(value, 0)` reads it: decimal, 0x and hexadecimal, or 0 and octal.
+fn number(value: &str) -> io::Result<u64> {
+    let digits = line(value);
+    let digits = digits.strip_prefix('+').unwrap_or(digits);
+    let (digits, base) = match (digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")), digits) {
+        (Some(hex), _) => (hex, 16),
+        (None, digits) if digits.len() > 1 && digits.starts_with('0') => (&digits[1..], 8),
+        (None, digits) => (digits, 10),
+    };
+    if digits.starts_with('+') {
+        return Err(Errno::INVAL.into());
+    }
+    u64::from_str_radix(digits, base).map_err(|_| Errno::INVAL.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_as_the_kernel_reads_them() {
+        for (text, value) in [("1", 1), ("1\n", 1), ("0x9", 9), ("010", 8), ("0", 0), ("+14\n", 14), ("0Xff", 255)] {
+            assert_eq!(number(text).ok(), Some(value), "{text:?}");
+        }
+        for text in ["", "\n", "abc", "-1", "1 ", " 1", "1\n\n", "0x", "08", "++1", "0x+1", "99999999999999999999"] {
+            assert!(number(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What the tests share: machines as trees of files, and what to do with them.
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod cards;
+pub mod hosts;
+pub mod machine;
+pub mod text;
+pub mod tree;
+
+pub use machine::{Function, Machine};
+pub use tree::Tree;

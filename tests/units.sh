@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Checks the installed units and the udev rule as systemd reads them: every key known, every program there, and no
+# ordering cycle when the units are wanted as the generator wants them. Usage: units.sh DESTDIR (of "make install").
+set -eu
+
+dest=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+units=$work/units
+mkdir -p "$units"
+
+# systemd-analyze looks for the programs on this machine: they are in DESTDIR, and so is everything the units name.
+for unit in "$dest"/usr/lib/systemd/system/vfio*; do
+    sed "s,=/usr/lib/vfio/,=$dest/usr/lib/vfio/," "$unit" >"$units/${unit##*/}"
+done
+
+# What vfio-generator writes for [gpu big] with bind=boot.
+mkdir -p "$units/sysinit.target.wants" "$units/default.target.wants" "$units/vfio-bind@big.service.d"
+ln -s ../vfio-early.service "$units/sysinit.target.wants/vfio-early.service"
+ln -s ../vfio-bind@.service "$units/sysinit.target.wants/vfio-bind@big.service"
+ln -s ../vfio-boot-ok.service "$units/default.target.wants/vfio-boot-ok.service"
+printf '[Unit]\nSourcePath=/etc/vfio.conf\nWants=modprobe@vfio_pci.service\nAfter=modprobe@vfio_pci.service\n' \
+    >"$units/vfio-bind@big.service.d/50-vfio.conf"
+
+# The empty last part stands for the system's own folders. An unknown key is only a message: stderr must be empty.
+export SYSTEMD_UNIT_PATH=$units:
+verify() {
+    systemd-analyze verify --man=no "$@" 2>"$work/stderr" || true
+    # Units of this machine may have findings of their own.
+    if grep -E 'vfio|cycle' "$work/stderr"; then
+        return 1
+    fi
+}
+verify "$units/vfio-early.service"
+verify "$units/vfio-bind@big.service"
+verify "$units/vfio-boot-ok.service"
+# The whole boot, into each of the targets that a machine may boot into.
+for target in multi-user.target graphical.target; do
+    ln -sfn "/usr/lib/systemd/system/$target" "$units/default.target"
+    verify "$units/default.target"
+done
+
+# udevadm has "verify" since systemd 254.
+rule=$dest/usr/lib/udev/rules.d/70-vfio.rules
+if udevadm verify --help >/dev/null 2>&1; then
+    udevadm verify --no-summary --resolve-names=never "$rule"
+    rules="rule verified"
+else
+    rules="rule not verified: this udevadm cannot (systemd 254 can)"
+fi
+echo "units verified, $rules"
