@@ -89,9 +89,10 @@ pub struct Disk {
     pub initramfs: Initramfs,
     /// Files written after our package was installed.
     pub files: Vec<(&'static str, String)>,
-    /// Commands run then, in the machine's root, before the initramfs is built anew. `REBUILD` in one stands for the
-    /// command that builds it.
+    /// Commands run then, in the machine's root. `REBUILD` in one stands for the command that builds the initramfs.
     pub commands: Vec<String>,
+    /// Whether the initramfs is built anew then, as an administrator does who has changed the configuration.
+    pub rebuild: bool,
     /// Commands run last; what they print is kept as `report`.
     pub report: Vec<&'static str>,
 }
@@ -142,7 +143,9 @@ impl Disk {
             for command in &self.commands {
                 enter(&tree, &command.replace("REBUILD", self.initramfs.rebuild()))?;
             }
-            enter(&tree, self.initramfs.rebuild())?;
+            if self.rebuild {
+                enter(&tree, self.initramfs.rebuild())?;
+            }
             let mut report = String::new();
             for command in &self.report {
                 report += &enter(&tree, command)?;

@@ -57,13 +57,15 @@ impl Machine {
 
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
-        let words = "root=/dev/vda rw console=ttyS0 panic=-1 log_buf_len=8M dyndbg=\"file dd.c +p\" \
+        let words =
+            "root=/dev/vda rw console=ttyS0 TERM=dumb panic=-1 mitigations=off log_buf_len=8M dyndbg=\"file dd.c +p\" \
                      systemd.getty_auto=no systemd.firstboot=no fsck.mode=skip";
         let spec = Spec {
             kernel: self.built.kernel(),
             initrd: self.built.initrd(),
             words: format!("{words} {}", boot.words),
             disk: Some(self.dir.join("disk.qcow2")),
+            cores: 2,
             memory: 2048,
             devices: boot.devices.clone(),
             script: boot.script.clone(),

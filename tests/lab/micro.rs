@@ -73,8 +73,12 @@ impl Micro {
             &Spec {
                 kernel: base.join("vmlinuz"),
                 initrd: initrd.clone(),
-                words: format!("console=ttyS0 panic=-1 log_buf_len=4M dyndbg=\"file dd.c +p\" {}", self.words),
+                words: format!(
+                    "console=ttyS0 panic=-1 mitigations=off log_buf_len=4M dyndbg=\"file dd.c +p\" {}",
+                    self.words
+                ),
                 disk: None,
+                cores: 1,
                 memory: 1024,
                 devices: self.devices.clone(),
                 script: self.script.clone(),

@@ -20,6 +20,9 @@ const AT_ONCE: usize = 2;
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
+/// Without what no scenario needs and a kernel under emulation takes seconds to find.
+const MACHINE: &str = "q35,kernel-irqchip=split,sata=off,smbus=off,i8042=off";
+
 /// What the guest calls in its script.
 const LIBRARY: &str = include_str!("guest/lab.sh");
 
@@ -33,6 +36,8 @@ pub struct Spec {
     pub words: String,
     /// The disk, /dev/vda: qcow2.
     pub disk: Option<PathBuf>,
+    /// Processors.
+    pub cores: u32,
     /// Memory in MiB.
     pub memory: u32,
     /// `-device` and its like, in order, after the IOMMU.
@@ -145,7 +150,8 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
     // The machine ends with the thread that started it, also when the tests are killed.
     let mut command = tools::command("setpriv")?;
     command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64")?);
-    command.args(["-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"]);
+    command.args(["-machine", MACHINE, "-accel", "tcg,thread=multi", "-cpu", "max,svm=off"]);
+    command.args(["-smp", &spec.cores.to_string()]);
     command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
     command.args(["-audiodev", "none,id=silence"]);
     command.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);

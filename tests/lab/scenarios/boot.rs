@@ -18,6 +18,7 @@ pub fn dracut_disk() -> Disk {
         initramfs: Initramfs::Dracut,
         files: vec![("etc/vfio.conf", CONFIGURATION.to_owned()), ("etc/dracut.conf.d/force.conf", force)],
         commands: Vec::new(),
+        rebuild: true,
         report: Vec::new(),
     }
 }
@@ -52,6 +53,7 @@ pub fn initramfs_tools_disk() -> Disk {
             ("etc/initramfs-tools/modules", modules),
         ],
         commands: Vec::new(),
+        rebuild: true,
         report: vec!["unmkinitramfs /boot/initrd.img-* /tmp/initrd; cat $(find /tmp/initrd -path '*/init-top/ORDER'); rm -r /tmp/initrd"],
     }
 }

@@ -2,7 +2,10 @@
 //! The scenarios: each a function that runs a machine or more, and says what must be true of it.
 
 mod boot;
+mod crash;
 mod facts;
+mod refusals;
+mod removal;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
@@ -14,6 +17,13 @@ type Scenario = (&'static str, fn() -> Result<()>);
 const ALWAYS: &[Scenario] = &[
     ("machine_dracut", boot::dracut),
     ("machine_initramfs_tools", boot::initramfs_tools),
+    ("machine_failed_boots", refusals::failed_boots),
+    ("machine_switched_off", refusals::switched_off),
+    ("machine_removed_dracut", removal::dracut),
+    ("machine_removed_initramfs_tools", removal::initramfs_tools),
+    ("micro_iommu_off", refusals::iommu_off),
+    ("micro_only_display", refusals::only_display),
+    ("micro_killed_while_binding", crash::killed_while_binding),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
 ];
