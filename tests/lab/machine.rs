@@ -58,7 +58,7 @@ impl Machine {
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
         let words =
-            "root=/dev/vda rw console=ttyS0 TERM=dumb panic=-1 mitigations=off log_buf_len=8M dyndbg=\"file dd.c +p\" \
+            "root=/dev/vda rw console=ttyS0 TERM=dumb panic=-1 no_timer_check mitigations=off modprobe.blacklist=kvm_amd log_buf_len=8M dyndbg=\"file dd.c +p\" \
                      systemd.getty_auto=no systemd.firstboot=no fsck.mode=skip";
         let spec = Spec {
             kernel: self.built.kernel(),

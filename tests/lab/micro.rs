@@ -74,7 +74,7 @@ impl Micro {
                 kernel: base.join("vmlinuz"),
                 initrd: initrd.clone(),
                 words: format!(
-                    "console=ttyS0 panic=-1 mitigations=off log_buf_len=4M dyndbg=\"file dd.c +p\" {}",
+                    "console=ttyS0 panic=-1 no_timer_check mitigations=off log_buf_len=4M dyndbg=\"file dd.c +p\" {}",
                     self.words
                 ),
                 disk: None,

@@ -150,7 +150,7 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
     // The machine ends with the thread that started it, also when the tests are killed.
     let mut command = tools::command("setpriv")?;
     command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64")?);
-    command.args(["-machine", MACHINE, "-accel", "tcg,thread=multi", "-cpu", "max,svm=off"]);
+    command.args(["-machine", MACHINE, "-accel", "tcg,thread=multi", "-cpu", "max"]);
     command.args(["-smp", &spec.cores.to_string()]);
     command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
     command.args(["-audiodev", "none,id=silence"]);
