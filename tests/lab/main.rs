@@ -6,6 +6,7 @@ mod cache;
 mod checks;
 mod cpio;
 mod images;
+mod layers;
 mod machine;
 mod micro;
 mod qemu;

@@ -76,11 +76,6 @@ impl Outcome {
     pub fn json(&self, name: &str) -> Result<serde_json::Value> {
         serde_json::from_str(&self.text(name)).with_context(|| format!("{name} is not JSON: {:?}", self.text(name)))
     }
-
-    /// The serial console.
-    pub fn console(&self) -> String {
-        read(&self.dir.join("console.log"))
-    }
 }
 
 fn read(path: &Path) -> String {

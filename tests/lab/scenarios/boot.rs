@@ -4,10 +4,12 @@
 
 use super::{probed, CONFIGURATION};
 use crate::checks::Checks;
-use crate::images::{Disk, Initramfs};
+use crate::images::Disk;
+use crate::layers::Initramfs;
 use crate::machine::{Boot, Machine};
 use crate::qemu::Outcome;
 use anyhow::Result;
+use serde_json::Value;
 
 /// dracut, with the host's drivers forced into the initramfs and loaded there before udev starts.
 pub fn dracut_disk() -> Disk {
@@ -73,7 +75,17 @@ printf 'info pci\nquit\n' | timeout 200 qemu-system-x86_64 -machine q35 -accel t
 fact nested $?
 "#;
 
-fn card_is_bound(run: &Outcome, checks: &mut Checks) {
+/// Whether `vfio groups --json` calls the group of a function viable.
+fn viable(groups: &Value, address: &str) -> Option<bool> {
+    let has = |group: &&Value| group["functions"].as_array().is_some_and(|f| f.iter().any(|f| f["address"] == address));
+    groups["groups"].as_array()?.iter().find(has)?["viable"].as_bool()
+}
+
+fn card_is_bound(run: &Outcome, checks: &mut Checks) -> Result<()> {
+    let (status, groups) = (run.json("status.json")?, run.json("groups.json")?);
+    checks.same("state of the card in `vfio status --json`", &status["cards"][0]["state"], "vfio");
+    checks.same("the card's group is viable", viable(&groups, "0000:01:00.0"), Some(true));
+    checks.same("its twin's group is viable", viable(&groups, "0000:02:00.0"), Some(false));
     checks.same("video function", run.fact("0000:01:00.0"), "vfio-pci");
     checks.same("audio function", run.fact("0000:01:00.1"), "vfio-pci");
     checks.same("the twin's video function", run.fact("0000:02:00.0"), "bochs-drm");
@@ -95,13 +107,14 @@ fn card_is_bound(run: &Outcome, checks: &mut Checks) {
     checks.line("the nested QEMU's devices", &run.text("nested"), &["1234:1111"]);
     checks.line("the nested QEMU's devices", &run.text("nested"), &["8086:2668"]);
     checks.no_line("the nested QEMU", &run.text("nested"), &["not viable"]);
+    Ok(())
 }
 
 pub fn dracut() -> Result<()> {
     let machine = Machine::new("machine_dracut", &dracut_disk())?;
     let run = machine.boot(&Boot::new("boot", SCRIPT))?;
     let mut checks = Checks::default();
-    card_is_bound(&run, &mut checks);
+    card_is_bound(&run, &mut checks)?;
     checks.same("exit of `vfio status`", run.fact("status"), "0");
     checks.done()
 }
@@ -110,7 +123,7 @@ pub fn initramfs_tools() -> Result<()> {
     let machine = Machine::new("machine_initramfs_tools", &initramfs_tools_disk())?;
     let run = machine.boot(&Boot::new("boot", SCRIPT))?;
     let mut checks = Checks::default();
-    card_is_bound(&run, &mut checks);
+    card_is_bound(&run, &mut checks)?;
     let order = machine.report()?;
     let place = |name: &str| order.lines().position(|line| line.contains(name));
     let (ours, udev) = (place("/scripts/init-top/00-vfio"), place("/scripts/init-top/udev"));

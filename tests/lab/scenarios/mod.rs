@@ -4,6 +4,7 @@
 mod boot;
 mod crash;
 mod facts;
+mod hotplug;
 mod refusals;
 mod removal;
 
@@ -18,6 +19,7 @@ const ALWAYS: &[Scenario] = &[
     ("machine_dracut", boot::dracut),
     ("machine_initramfs_tools", boot::initramfs_tools),
     ("machine_failed_boots", refusals::failed_boots),
+    ("machine_hotplug", hotplug::hotplug),
     ("machine_switched_off", refusals::switched_off),
     ("machine_removed_dracut", removal::dracut),
     ("machine_removed_initramfs_tools", removal::initramfs_tools),
