@@ -125,6 +125,11 @@ impl Root {
         Ok(&buffer[..n])
     }
 
+    /// Opens a directory of attributes, to read several of them without walking to each.
+    pub fn attributes(&self, path: &str) -> io::Result<Attributes> {
+        Ok(Attributes { fd: self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())? })
+    }
+
     /// The text of a small attribute without its trailing newline.
     pub fn read_text(&self, path: &str) -> io::Result<String> {
         let mut text = String::from_utf8_lossy(&self.read(path)?).into_owned();
@@ -208,5 +213,29 @@ mod tests {
         // The link's target is inside the tree: it is not the system's /etc, which has more in it.
         assert_eq!(root.list("link").unwrap(), ["dangling"]);
         assert_eq!(root.read_link("etc/dangling").unwrap(), Path::new("/nowhere"));
+    }
+}
+
+/// A directory of attributes in sysfs.
+#[derive(Debug)]
+pub struct Attributes {
+    fd: OwnedFd,
+}
+
+impl Attributes {
+    /// Reads a small attribute into `buffer` with a single read. An attribute is a file: a link is not followed.
+    pub fn read_into<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
+        let n = rustix::io::read(&file, &mut *buffer)?;
+        Ok(&buffer[..n])
+    }
+
+    /// The last part of what a link says.
+    pub fn link_name<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let n = rustix::fs::readlinkat_raw(&self.fd, name, &mut *buffer)?;
+        let target = &buffer[..n];
+        let at = target.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+        Ok(&target[at..])
     }
 }

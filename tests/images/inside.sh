@@ -28,11 +28,11 @@ unpack() {
     [ ! -d /tmp/image/main ] || mv /tmp/image/main /tmp/main
     [ ! -d /tmp/main ] || { rm -rf /tmp/image && mv /tmp/main /tmp/image; }
 }
-# Everything of ours in the image, links with where they lead.
+# Everything of ours in the image, links with where they lead. dracut's hooks have moved from /usr to /var.
 ours() {
     (cd /tmp/image && find . -path ./usr/share -prune -o -name '*vfio*' \( -type f -o -type l \) \
         -printf '%P %l\n' -o -path '*/vfio.conf.d/*' -printf '%P %l\n') |
-        sed '/lib\/modules\//d; s/ $//; s/ / -> /' | LC_ALL=C sort
+        sed '/lib\/modules\//d; s/ $//; s/ / -> /; s,^var/lib/dracut/,usr/lib/dracut/,' | LC_ALL=C sort
 }
 expect() {
     ours >/tmp/ours
@@ -46,9 +46,10 @@ runs() {
     say "vfio-bind runs inside the image"
 }
 
-# Smaller and faster, and nothing here depends on it.
-echo 'COMPRESS=gzip' >/etc/initramfs-tools/conf.d/test
-echo 'compress="cat"' >/etc/dracut.conf.d/test.conf 2>/dev/null || { mkdir -p /etc/dracut.conf.d && echo 'compress="cat"' >/etc/dracut.conf.d/test.conf; }
+# Without the kernel's modules and compression: faster, and nothing here depends on either.
+printf 'COMPRESS=gzip\nMODULES=list\n' >/etc/initramfs-tools/conf.d/test
+mkdir -p /etc/dracut.conf.d
+printf 'compress="cat"\nno_kernel="yes"\n' >/etc/dracut.conf.d/test.conf
 
 before=$(cksum <"$image")
 quiet apt-get -q install -y /opt/vfio-suite.deb
@@ -125,26 +126,27 @@ usr/lib/udev/vfio-udev
 usr/lib/vfio.conf.d/10-masked.conf
 usr/lib/vfio/vfio-bind
 LIST
+for target in initrd.target initrd-switch-root.target; do
+    SYSTEMD_UNIT_PATH=/tmp/image/usr/lib/systemd/system systemd-analyze verify --man=no $target 2>&1 |
+        grep -E 'cycle|vfio' >&2 && fail "the image's units do not go together with vfio-early.service"
+done
+say "vfio-early.service has its place among the image's units"
 [ -e /tmp/image/opt/linked.conf ] || fail "the file behind a linked drop-in is missing"
 runs
 
 quiet dracut --force --omit "systemd systemd-initrd dracut-systemd" /tmp/dracut.img "$kernel"
 unpack_dracut /tmp/dracut.img
-expect "dracut without systemd: the hook instead of the unit" < <(
-    cat <<'LIST'
+expect "dracut without systemd: the hook instead of the unit" <<'LIST'
 etc/vfio.conf
 etc/vfio.conf.d/10-masked.conf -> /dev/null
 etc/vfio.conf.d/20-linked.conf -> ../../opt/linked.conf
-LIST
-    (cd /tmp/image && echo */lib/dracut/hooks/cmdline/00-vfio-early.sh)
-    cat <<'LIST'
+usr/lib/dracut/hooks/cmdline/00-vfio-early.sh
 usr/lib/udev/rules.d/70-vfio.rules
 usr/lib/udev/vfio-udev
 usr/lib/vfio.conf.d/10-masked.conf
 usr/lib/vfio/vfio-bind
 LIST
-)
-(cd /tmp/image && set -- */lib/dracut/hooks/cmdline/*.sh && [ "${1##*/}" = 00-vfio-early.sh ]) || fail "another cmdline hook is first"
+(cd /tmp/image && set -- usr/lib/dracut/hooks/cmdline/*.sh && [ "${1##*/}" = 00-vfio-early.sh ]) || fail "another cmdline hook is first"
 awk '/^source_hook cmdline/ { hook = NR } /systemd-udevd.* --daemon/ { udev = NR } END { exit !(hook && udev && hook < udev) }' \
     /tmp/image/init || fail "dracut's init starts udev before the cmdline hooks"
 say "dracut's own init runs our hook first, and udev after it"
