@@ -295,3 +295,7 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "sections_tests.rs"]
+mod tests;
