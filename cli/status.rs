@@ -99,13 +99,11 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
             State::Vfio => groups.iter().flat_map(|g| blockers(host.group(*g))).collect(),
             _ => Vec::new(),
         };
-        let mut why: Vec<String> = last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default();
-        if let Err(finding) = &admitted.chosen {
-            let finding = finding.to_string();
-            if !why.contains(&finding) {
-                why.push(finding);
-            }
-        }
+        // What forbids it now counts more than what forbade it when it was last tried.
+        let mut why = match &admitted.chosen {
+            Err(finding) => vec![finding.to_string()],
+            Ok(_) => last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default(),
+        };
         if at_boot && !off && why.is_empty() && state != State::Vfio {
             why.push(format!(
                 "[gpu {}] ({}) is to be bound at boot but is not: reboot, or 'vfio bind {}'",

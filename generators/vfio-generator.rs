@@ -45,7 +45,7 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
     for diagnostic in &config.diagnostics {
         match diagnostic.severity {
             Severity::Error => log::error!("{diagnostic}"),
-            Severity::Warning => log::warn!("{diagnostic}, ignoring"),
+            Severity::Warning => log::warn!("{diagnostic}"),
             Severity::Note => log::debug!("{diagnostic}"),
         }
     }

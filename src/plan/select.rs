@@ -199,11 +199,7 @@ fn functions(gpu: &Gpu, slot: Slot, host: &Host) -> Result<Chosen, Finding> {
     }
     if !functions.iter().filter_map(|a| host.function(*a)).any(|f| matches!(f.class >> 16, 0x03 | 0x12)) {
         let kind = host.function(functions[0]).map_or("device", Function::kind);
-        warnings.push(Finding::new(
-            gpu,
-            &gpu.device.at,
-            format!("{slot} is no graphics card: its first function is a {kind}"),
-        ));
+        warnings.push(Finding::new(gpu, &gpu.device.at, format!("{slot} is no graphics card ({kind})")));
     }
     Ok(Chosen { slot, functions, warnings })
 }
