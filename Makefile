@@ -22,7 +22,12 @@ UDEVDIR ?= $(call pkgdir,udevdir,udev)
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
 INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
 MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
+BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DEB_ARCH = $(shell dpkg --print-architecture)
 TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGETDIR)/release
 PROGRAMS = vfio vfio-generator vfio-udev vfio-bind
@@ -48,17 +53,27 @@ endef
 # An empty directory would install into the root of DESTDIR.
 require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Install systemd-dev (Debian 12: systemd and udev) or give $(1)=DIRECTORY))
 
-STAGE = tests/stage.sh
+# $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
+stage = @tests/stage.sh $(1) $(2)
+SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh debian/*.postinst debian/*.postrm \
+	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in completions/*.bash) .ci/run
+STAGED = $(abspath $(TARGETDIR))/check/root
+# The trees of tests/images.sh need root.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB_CACHE,VFIO_LAB_MIRROR)
 
 .PHONY: all
-all: build
+all: build ## build the programs (release)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 - \2/p' Makefile
 
 .PHONY: build
 build:
 	VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
 
 .PHONY: install
-install: $(if $(NOBUILD),,build)
+install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was built before)
 	$(foreach dir,GENERATORDIR SYSTEMUNITDIR UDEVDIR,$(call require,$(dir)))
 	$(call install_file,755,$(RELEASE)/vfio,$(BINDIR)/vfio)
 	$(call install_file,755,$(RELEASE)/vfio-generator,$(GENERATORDIR)/vfio-generator)
@@ -73,20 +88,62 @@ install: $(if $(NOBUILD),,build)
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/install.in,$(MKINITCPIODIR)/install/vfio))
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/hook.in,$(MKINITCPIODIR)/hooks/vfio))
 	$(call install_file,644,vfio.conf,$(SYSCONFDIR)/vfio.conf)
+	$(call install_file,644,completions/vfio.bash,$(BASHCOMPLETIONDIR)/vfio)
+	$(call install_file,644,completions/_vfio,$(ZSHCOMPLETIONDIR)/_vfio)
+	$(call install_file,644,completions/vfio.fish,$(FISHCOMPLETIONDIR)/vfio.fish)
 	$(foreach page,$(MANUALS),$(call install_file,644,$(page),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))))
 
 # The packages of Debian and Ubuntu. -d: the toolchain may come from elsewhere than from packages, which is all that
 # the build dependencies could tell. The packages land in dist/ and nothing in the folder above.
 .PHONY: deb
-deb:
-	rm -rf dist/deb
+deb: ## the Debian package, in dist/
+	rm -rf dist/deb dist/vfio-suite_*.deb
 	mkdir -p dist/deb
 	VFIO_DEB_DIR=dist/deb dpkg-buildpackage -b -us -uc -d --buildinfo-option=-udist/deb \
 		--buildinfo-file=dist/deb/vfio-suite.buildinfo --changes-option=-udist/deb \
 		--changes-file=dist/deb/vfio-suite.changes
 	mv dist/deb/*.deb dist/
 
+# Everything, stopping at the first failure. CI runs this on a new machine; the time limits are for one of two cores.
+.PHONY: check
+check: setup ## everything: format, lints, tests, package, images, lab
+	$(call stage,format,60) $(CARGO) fmt --all --check
+	$(call stage,clippy,900) $(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(call stage,documentation,600) env RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
+	$(call stage,tests,1800) $(CARGO) test --locked
+	$(call stage,shell,60) shellcheck $(SHELL_SCRIPTS)
+	$(call stage,manuals,60) mandoc -T lint -W warning $(MANUALS)
+	$(call stage,package,900) $(MAKE) deb
+	$(call stage,lintian,120) lintian --allow-root --fail-on error,warning dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
+	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
+	$(call stage,units,60) tests/units.sh $(STAGED)
+	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
+	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
+	$(call stage,lab,3600) $(LAB)
+	@echo "check: all stages passed"
+
+# Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
+LAB = $(CARGO) test --locked --features lab --test lab -- $(ONLY)
+.PHONY: lab
+lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
+	$(LAB)
+
+# The lab's scenario "demo", with what it prints: one machine, before and after.
+DEMO = $(CARGO) test --locked --features lab --test lab -- --exact demo
+.PHONY: demo
+demo: setup deb ## boot a machine with two cards, before and after
+	@$(DEMO) --list 2>/dev/null | grep -q '^demo: ' || { echo 'make: the lab has no scenario "demo"' >&2; exit 1; }
+	$(DEMO) --nocapture
+
+.PHONY: bench
+bench: setup ## what the boot-time programs cost
+	$(CARGO) bench --locked $(ONLY)
+
+.PHONY: setup
+setup: ## install what all of this needs (Debian 12 and 13)
+	@tests/setup-debian.sh
+
 .PHONY: clean
-clean:
+clean: ## remove what was built
 	$(CARGO) clean
 	rm -rf dist debian/vfio-suite debian/.debhelper debian/files debian/debhelper-build-stamp debian/*.substvars

@@ -11,7 +11,7 @@ mod status;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use vfio_suite::act::live;
+use vfio_suite::act::{live, rehearsal};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::root::Root;
 
@@ -66,7 +66,7 @@ const ERRORS: u8 = 2;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    if let Some(code) = live::run_as_child() {
+    if let Some(code) = live::run_as_child().or_else(rehearsal::run_as_model) {
         return code;
     }
     let arguments = match Arguments::try_parse() {

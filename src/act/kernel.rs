@@ -22,6 +22,6 @@ pub fn kernel_for(root: &Root) -> Box<dyn Kernel + '_> {
     if root.is_system() {
         Box::new(super::live::LiveKernel::new(root))
     } else {
-        Box::new(super::model::ModelKernel::new(root))
+        Box::new(super::rehearsal::Rehearsal::new(root))
     }
 }

@@ -2,6 +2,7 @@
 //! Making it so, and undoing it: the only code that changes the system.
 
 pub mod card;
+mod child;
 pub mod execute;
 pub mod files;
 pub mod journal;
@@ -9,5 +10,6 @@ pub mod kernel;
 pub mod live;
 pub mod lock;
 pub mod model;
+pub mod rehearsal;
 pub mod state;
 pub mod undo;

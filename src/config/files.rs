@@ -65,14 +65,14 @@ fn names(root: &Root, report: &mut Report, dir: &str) -> Vec<String> {
         Err(error) => {
             let file = report.file(&format!("/{dir}"));
             let why = what_is_wrong(&error, "the directory");
-            report.error(Spot { file, line: 0 }, format_args!("{why}; no file in it counts"));
+            report.error(Spot { file, line: 0 }, &format_args!("{why}; no file in it counts"));
             return Vec::new();
         }
     }
     if unreadable_names > 0 {
         let file = report.file(&format!("/{dir}"));
-        let message = format_args!("a file whose name is not printable UTF-8 is ignored; give it another name");
-        report.warning(Spot { file, line: 0 }, message);
+        let message = "a file whose name is not printable UTF-8 is ignored; give it another name";
+        report.warning(Spot { file, line: 0 }, &message);
     }
     names
 }
@@ -87,7 +87,7 @@ fn read_one(root: &Root, report: &mut Report, path: &str, texts: &mut Vec<Text>)
         Err(error) => {
             let file = report.file(&format!("/{path}"));
             let why = what_is_wrong(&error, "the file");
-            report.error(Spot { file, line: 0 }, format_args!("{why}; nothing in it counts"));
+            report.error(Spot { file, line: 0 }, &format_args!("{why}; nothing in it counts"));
             return;
         }
     };

@@ -52,7 +52,7 @@ impl<'a> Reader<'_, 'a> {
         match parse(setting.value) {
             Ok((value, warnings)) => {
                 for warning in warnings {
-                    self.report.warning(setting.spot, format_args!("'{}': {warning}", setting.key));
+                    self.report.warning(setting.spot, &format_args!("'{}': {warning}", setting.key));
                 }
                 value
             }
@@ -70,8 +70,8 @@ impl<'a> Reader<'_, 'a> {
             (Kind::Host, _) => "; until then the default counts",
             _ => "",
         };
-        let message = format_args!("wrong value for '{key}': {why}{hint}{kept}");
-        self.section.fail(self.report, setting.spot, message);
+        let message = format!("wrong value for '{key}': {why}{hint}{kept}");
+        self.section.fail(self.report, setting.spot, &message);
     }
 
     /// Where a key stands that has a value.
@@ -82,8 +82,8 @@ impl<'a> Reader<'_, 'a> {
     /// A warning about a text that is taken whole although it seems to end in a comment.
     fn warn_of_comment(&mut self, key: &str) {
         if let Some(setting) = self.section.get(key).filter(|setting| !hint(setting.value).is_empty()) {
-            let message = format_args!("'{key}' is the whole text '{}'{}", clip(setting.value), hint(setting.value));
-            self.report.warning(setting.spot, message);
+            let message = format!("'{key}' is the whole text '{}'{}", clip(setting.value), hint(setting.value));
+            self.report.warning(setting.spot, &message);
         }
     }
 }
@@ -168,8 +168,8 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     let Some(device) = device else {
         // Where another error stands, it may have been about this very line.
         if r.section.why.is_none() {
-            let message = format_args!("[gpu {name}] has no 'device'; write device = and the card's address");
-            r.section.fail(r.report, begin, message);
+            let message = format!("[gpu {name}] has no 'device'; write device = and the card's address");
+            r.section.fail(r.report, begin, &message);
         }
         return None;
     };
@@ -180,9 +180,8 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
         None => devices.push((at, name.clone(), device.value)),
         Some((first, owner, selector)) => {
             let place = r.report.seen_from(at, *first);
-            let message =
-                format_args!("{selector} is the device of [gpu {owner}] already ({place}); remove one of the two");
-            r.section.fail(r.report, at, message);
+            let message = format!("{selector} is the device of [gpu {owner}] already ({place}); remove one of the two");
+            r.section.fail(r.report, at, &message);
         }
     }
     Some(Gpu {
@@ -208,7 +207,7 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
 fn useful_identity<T>(r: &mut Reader<'_, '_>, device: Selector, identity: Option<At<T>>) -> Option<At<T>> {
     let spot = r.spot("identity").filter(|_| identity.is_some() && !matches!(device, Selector::Address(_)));
     let Some(spot) = spot else { return identity };
-    r.report.warning(spot, format_args!("'identity' is ignored: it goes with an address, but 'device' is {device}"));
+    r.report.warning(spot, &format_args!("'identity' is ignored: it goes with an address, but 'device' is {device}"));
     None
 }
 
@@ -222,9 +221,8 @@ fn useful_also(
     let mut list = Vec::new();
     for address in also.value {
         if matches!(device, Selector::Address(own) if own.slot == address.slot) {
-            let message =
-                format_args!("'also' names {address}, which is in the card's own slot; 'functions' is for these");
-            r.report.warning(spot, message);
+            let message = format!("'also' names {address}, which is in the card's own slot; 'functions' is for these");
+            r.report.warning(spot, &message);
         } else {
             list.push(At { value: address, at: also.at.clone() });
         }
@@ -254,8 +252,8 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     check_runner(&mut r, runner, &command);
     let Some(gpus) = gpus else {
         if r.section.why.is_none() {
-            let message = format_args!("[guest {name}] has no 'gpus'; write gpus = and the name of a [gpu] section");
-            r.section.fail(r.report, begin, message);
+            let message = format!("[guest {name}] has no 'gpus'; write gpus = and the name of a [gpu] section");
+            r.section.fail(r.report, begin, &message);
         }
         return None;
     };
@@ -293,20 +291,20 @@ fn check_runner(r: &mut Reader<'_, '_>, runner: Runner, command: &[String]) {
     match runner {
         Runner::Libvirt => {
             if let Some(spot) = r.spot("command") {
-                r.report.warning(spot, format_args!("'command' has no effect; write runner = command with it"));
+                r.report.warning(spot, &format_args!("'command' has no effect; write runner = command with it"));
             }
         }
         Runner::Command => {
             for key in ["domain", "uri"] {
                 if let Some(spot) = r.spot(key) {
-                    r.report.warning(spot, format_args!("'{key}' has no effect with runner = command"));
+                    r.report.warning(spot, &format_args!("'{key}' has no effect with runner = command"));
                 }
             }
             // A wrong command has its own error.
             if command.is_empty() && r.section.why.is_none() {
                 let spot = r.spot("runner").unwrap_or(r.section.spot);
-                let message = format_args!("runner = command needs a 'command'; write the program that is the guest");
-                r.section.fail(r.report, spot, message);
+                let message = "runner = command needs a 'command'; write the program that is the guest";
+                r.section.fail(r.report, spot, &message);
             }
         }
     }
@@ -318,8 +316,8 @@ fn check_gpu(r: &mut Reader<'_, '_>, at: Spot, name: &str, handover: Handover, c
         if handover == Handover::None && gpu.bind != Bind::Boot {
             let spot = r.spot("handover").unwrap_or(at);
             let message =
-                format_args!("handover = none takes cards that are bound at boot; write bind = boot in [gpu {name}]");
-            r.report.warning(spot, message);
+                format!("handover = none takes cards that are bound at boot; write bind = boot in [gpu {name}]");
+            r.report.warning(spot, &message);
         }
         return;
     }
@@ -330,5 +328,5 @@ fn check_gpu(r: &mut Reader<'_, '_>, at: Spot, name: &str, handover: Handover, c
             format!("'gpus' names '{name}', but there is no [gpu {name}]{near}")
         }
     };
-    r.section.fail(r.report, at, format_args!("{message}"));
+    r.section.fail(r.report, at, &message);
 }

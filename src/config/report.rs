@@ -55,16 +55,13 @@ impl Report {
     }
 
     /// A finding, not yet kept.
-    pub(super) fn make(&self, severity: Severity, spot: Spot, message: fmt::Arguments<'_>) -> Diagnostic {
-        let message = match message.as_str() {
-            Some(text) => text.to_owned(),
-            None => printable(&message.to_string()).into_owned(),
-        };
+    pub(super) fn make(&self, severity: Severity, spot: Spot, message: &dyn fmt::Display) -> Diagnostic {
+        let message = printable(&message.to_string()).into_owned();
         Diagnostic { severity, at: self.location(spot), message }
     }
 
     /// Keeps a finding, or only counts it where there are too many. The text is not even made then.
-    pub(super) fn add(&mut self, severity: Severity, spot: Spot, message: fmt::Arguments<'_>) {
+    pub(super) fn add(&mut self, severity: Severity, spot: Spot, message: &dyn fmt::Display) {
         let file = &mut self.files[spot.file as usize];
         if file.kept == PER_FILE {
             file.more += 1;
@@ -77,12 +74,12 @@ impl Report {
     }
 
     /// An error.
-    pub(super) fn error(&mut self, spot: Spot, message: fmt::Arguments<'_>) {
+    pub(super) fn error(&mut self, spot: Spot, message: &dyn fmt::Display) {
         self.add(Severity::Error, spot, message);
     }
 
     /// A warning.
-    pub(super) fn warning(&mut self, spot: Spot, message: fmt::Arguments<'_>) {
+    pub(super) fn warning(&mut self, spot: Spot, message: &dyn fmt::Display) {
         self.add(Severity::Warning, spot, message);
     }
 
@@ -91,8 +88,8 @@ impl Report {
         for number in 0..self.files.len() as u32 {
             let file = &self.files[number as usize];
             if file.more > 0 {
-                let message = format_args!("and {} more messages about this file", file.more);
-                let finding = self.make(file.worst_of_more, Spot { file: number, line: 0 }, message);
+                let message = format!("and {} more messages about this file", file.more);
+                let finding = self.make(file.worst_of_more, Spot { file: number, line: 0 }, &message);
                 self.list.push((Spot { file: number, line: u32::MAX }, finding));
             }
         }
@@ -104,6 +101,9 @@ impl Report {
 /// A value for a message, in quotes by the caller: cut where it is long.
 pub(super) fn clip(value: &str) -> Cow<'_, str> {
     const LONGEST: usize = 60;
+    if value.len() <= LONGEST {
+        return value.into();
+    }
     match value.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &value[..end]).into(),
         None => value.into(),
@@ -137,10 +137,10 @@ mod tests {
         let mut report = Report::default();
         let (one, two) = (report.file("/one"), report.file("/two"));
         for line in (1..=1000).rev() {
-            report.warning(Spot { file: two, line }, format_args!("w{line}"));
+            report.warning(Spot { file: two, line }, &format_args!("w{line}"));
         }
-        report.error(Spot { file: two, line: 1 }, format_args!("e"));
-        report.error(Spot { file: one, line: 7 }, format_args!("e"));
+        report.error(Spot { file: two, line: 1 }, &format_args!("e"));
+        report.error(Spot { file: one, line: 7 }, &format_args!("e"));
         let all = report.finish();
         assert_eq!(all.len(), 22);
         assert_eq!(all[0].to_string(), "/one:7: e");

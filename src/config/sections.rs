@@ -52,7 +52,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports an error; a card or guest with one does not count.
-    pub(super) fn fail(&mut self, report: &mut Report, spot: Spot, message: fmt::Arguments<'_>) {
+    pub(super) fn fail(&mut self, report: &mut Report, spot: Spot, message: &dyn fmt::Display) {
         report.error(spot, message);
         if self.kind != Kind::Host && self.why.is_none() {
             self.why = Some(report.make(Severity::Error, spot, message));
@@ -74,7 +74,7 @@ impl<'a> Section<'a> {
         }
         if same_file {
             let line = old.spot.line;
-            report.warning(new.spot, format_args!("'{}' stands on line {line} already; this one counts", new.key));
+            report.warning(new.spot, &format_args!("'{}' stands on line {line} already; this one counts", new.key));
         }
         self.settings[earlier] = new;
     }
@@ -110,7 +110,7 @@ impl<'a> Sections<'a> {
             match content {
                 Line::Header(inner) => place = self.header(report, spot, inner),
                 Line::Broken(fault, raw) if raw.starts_with(b"[") => {
-                    report.error(spot, format_args!("{}", fault.sentence()));
+                    report.error(spot, &fault.sentence());
                     place = self.broken_header(report, spot, fault, raw);
                 }
                 // The rest of a line that was to be continued: the one error about it is enough.
@@ -145,18 +145,18 @@ impl<'a> Sections<'a> {
                 Some(near) => format!("; did you mean [{near} {shown}]?"),
                 None => "; the sections are [host], [gpu NAME] and [guest NAME]".to_owned(),
             };
-            report.warning(spot, format_args!("unknown section [{}], ignored{hint}", clip(inner)));
+            report.warning(spot, &format_args!("unknown section [{}], ignored{hint}", clip(inner)));
             return Place::Nowhere;
         };
         if kind == Kind::Host {
             if !name.is_empty() {
-                report.warning(spot, format_args!("[host] takes no name; '{}' is ignored", clip(name)));
+                report.warning(spot, &format_args!("[host] takes no name; '{}' is ignored", clip(name)));
             }
             return self.enter(report, spot, kind, "").map_or(Place::Nowhere, Place::In);
         }
         if name.is_empty() {
             let word = kind.word();
-            report.error(spot, format_args!("a [{word}] section needs a name of your choice; write [{word} NAME]"));
+            report.error(spot, &format_args!("a [{word}] section needs a name of your choice; write [{word} NAME]"));
             return Place::Nowhere;
         }
         let Some(number) = self.enter(report, spot, kind, name) else { return Place::Nowhere };
@@ -164,13 +164,13 @@ impl<'a> Sections<'a> {
         let latest = std::mem::replace(&mut section.latest, spot);
         if latest.file == spot.file && latest.line != spot.line {
             let (word, line, name) = (kind.word(), latest.line, clip(name));
-            let message = format_args!("[{word} {name}] stands on line {line} already; merge the two or rename one");
-            section.fail(report, spot, message);
+            let message = format!("[{word} {name}] stands on line {line} already; merge the two or rename one");
+            section.fail(report, spot, &message);
             return Place::Nowhere;
         }
         if section.spot == spot {
             if let Err(why) = check_name(name) {
-                section.fail(report, spot, format_args!("'{}' cannot be a section's name: {why}", clip(name)));
+                section.fail(report, spot, &format_args!("'{}' cannot be a section's name: {why}", clip(name)));
             }
         }
         Place::In(number)
@@ -184,7 +184,7 @@ impl<'a> Sections<'a> {
         }
         if self.list.len() == MOST_SECTIONS {
             let word = kind.word();
-            report.error(spot, format_args!("this [{word}] is ignored: there are more than {MOST_SECTIONS} sections"));
+            report.error(spot, &format_args!("this [{word}] is ignored: there are more than {MOST_SECTIONS} sections"));
             return None;
         }
         self.list.push(Section { kind, name, spot, latest: spot, settings: Vec::new(), why: None });
@@ -201,7 +201,7 @@ impl<'a> Sections<'a> {
             let section = &mut self.list[number];
             section.latest = spot;
             if section.why.is_none() {
-                section.why = Some(report.make(Severity::Error, spot, format_args!("{}", fault.sentence())));
+                section.why = Some(report.make(Severity::Error, spot, &fault.sentence()));
             }
         }
         Place::Nowhere
@@ -211,10 +211,10 @@ impl<'a> Sections<'a> {
     fn broken(&mut self, report: &mut Report, spot: Spot, place: Place, fault: Fault, raw: &[u8]) {
         match place {
             Place::Nowhere => {}
-            Place::Outside => report.error(spot, format_args!("{}", fault.sentence())),
+            Place::Outside => report.error(spot, &fault.sentence()),
             Place::In(number) => {
                 let section = &mut self.list[number];
-                section.fail(report, spot, format_args!("{}", fault.sentence()));
+                section.fail(report, spot, &fault.sentence());
                 if section.kind == Kind::Host && first_word(raw) == b"enable" {
                     self.enable_unclear = Some(spot);
                 }
@@ -233,19 +233,18 @@ impl<'a> Sections<'a> {
                     Some(kind) => format!("put [{} NAME] on a line before it", kind.word()),
                     None => "a setting needs a [section] line before it".to_owned(),
                 };
-                report.error(spot, format_args!("'{}' stands in no section and is ignored; {hint}", clip(key)));
+                report.error(spot, &format_args!("'{}' stands in no section and is ignored; {hint}", clip(key)));
                 return false;
             }
         };
         let section = &mut self.list[number];
         let Some(key) = section.kind.key(key) else {
-            report.warning(spot, format_args!("{}", unknown_key(section.kind, key)));
+            report.warning(spot, &unknown_key(section.kind, key));
             return false;
         };
         if ends_odd(value) {
-            let message =
-                format_args!("'{key}' ends in a backslash, but lines cannot be continued; write it on one line");
-            section.fail(report, spot, message);
+            let message = format!("'{key}' ends in a backslash, but lines cannot be continued; write it on one line");
+            section.fail(report, spot, &message);
             if section.kind == Kind::Host && key == "enable" {
                 self.enable_unclear = Some(spot);
             }

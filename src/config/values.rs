@@ -11,10 +11,15 @@ use std::time::Duration;
 /// The outcome of reading a value.
 pub(super) type Parsed<T> = Result<T, String>;
 
-/// One of some words, in upper or lower case.
+/// The value of a word, in upper or lower case.
+fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {
+    words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, value)| *value)
+}
+
+/// One of some words.
 fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Parsed<T> {
-    if let Some((_, value)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)) {
-        return Ok(*value);
+    if let Some(value) = word(text, words) {
+        return Ok(value);
     }
     let names = || words.iter().map(|(word, _)| *word);
     let list: Vec<&str> = names().collect();
@@ -66,16 +71,10 @@ pub(super) fn identity(text: &str) -> Parsed<Identity> {
 pub(super) fn selector(text: &str) -> Parsed<Selector> {
     const WORDS: [(&str, Selector); 2] =
         [("boot-display", Selector::BootDisplay), ("not-boot-display", Selector::NotBootDisplay)];
-    if let Ok(selector) = one_of(text, &WORDS) {
+    if let Some(selector) = word(text, &WORDS) {
         return Ok(selector);
     }
-    if let Ok(address) = text.parse() {
-        return Ok(Selector::Address(address));
-    }
-    if let Ok(identity) = text.parse() {
-        return Ok(Selector::Identity(identity));
-    }
-    // None of the four: the error is that of what it looks like most.
+    // What it looks like most decides which error there is.
     if text.contains('.') || text.split(':').any(|part| part.len() == 2) {
         return pci(text).map(Selector::Address);
     }

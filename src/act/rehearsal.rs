@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! In a test tree the model answers: through the program `vfio`, which alone has it. The programs of the boot path stay
+//! as small as they can be.
+
+use super::child;
+use super::kernel::Kernel;
+use super::model::ModelKernel;
+use crate::root::{Root, ROOT_VARIABLE};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// The hidden first argument that makes `vfio` the model.
+const CHILD: &str = "--vfio-model";
+/// The model answers at once, unless the machine is very busy.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The model of a tree's kernel, asked through `vfio`.
+#[derive(Debug)]
+pub struct Rehearsal<'a> {
+    root: &'a Root,
+}
+
+impl<'a> Rehearsal<'a> {
+    /// The kernel of a test tree.
+    pub fn new(root: &'a Root) -> Self {
+        Rehearsal { root }
+    }
+
+    fn ask(&self, request: &[&str]) -> io::Result<()> {
+        let mut command = Command::new(program());
+        command.arg(CHILD).args(request).env(ROOT_VARIABLE, self.root.path());
+        match child::ask(&mut command, DEADLINE) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered in time"))
+            }
+            other => other,
+        }
+    }
+}
+
+/// `vfio`: beside this program where it was built, in its own place once installed.
+fn program() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("vfio")));
+    let installed = || PathBuf::from(option_env!("VFIO_BINDIR").unwrap_or("/usr/bin")).join("vfio");
+    beside.filter(|path| path.is_file()).unwrap_or_else(installed)
+}
+
+impl Kernel for Rehearsal<'_> {
+    fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
+        self.ask(&["write", attribute, value])
+    }
+
+    fn modprobe(&self, module: &str) -> io::Result<()> {
+        log::info!("would run: modprobe {module}");
+        self.ask(&["modprobe", module])
+    }
+}
+
+/// If the program was started as the model: answers one request, and gives its exit code. Only `vfio` calls this.
+pub fn run_as_model() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (first, request) = arguments.split_first()?;
+    if first != CHILD {
+        return None;
+    }
+    let request: Vec<&str> = request.iter().map(String::as_str).collect();
+    Some(child::answer(Root::from_option(None).and_then(|root| {
+        let model = ModelKernel::new(&root);
+        match request[..] {
+            _ if root.is_system() => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+            ["write", attribute, value] => model.write(attribute, value),
+            ["modprobe", module] => model.modprobe(module),
+            _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+        }
+    })))
+}

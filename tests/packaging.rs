@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What is said in more than one place is said alike: verbs and options in help, manual and completions, the version,
+//! the licence in every file; and `make install` does not install into nowhere.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn help(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_vfio")).args(arguments).arg("--help").output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The verbs that `vfio --help` lists.
+fn verbs() -> Vec<String> {
+    let text = help(&[]);
+    let lines = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A continued description is indented further than a verb.
+    let verb = |line: &str| line.strip_prefix("  ").filter(|l| !l.starts_with(' ')).map(str::to_owned);
+    lines.filter_map(verb).map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The long options in a help text.
+fn options(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let mut options: Vec<_> = words.filter(|word| word.starts_with("--")).map(|word| word[2..].to_owned()).collect();
+    options.sort();
+    options.dedup();
+    options
+}
+
+/// Whether `word` stands in `text` by itself.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|part| part.trim_start_matches('-') == word)
+}
+
+#[test]
+fn verbs_and_options_are_in_the_manual_and_the_completions() {
+    let verbs = verbs();
+    assert!(verbs.len() >= 7, "{verbs:?}");
+    for file in ["man/vfio.8", "completions/vfio.bash", "completions/_vfio", "completions/vfio.fish"] {
+        let text = read(file);
+        for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
+            assert!(has_word(&text, verb), "{file} does not have the verb {verb}");
+        }
+        for option in options(&help(&[])) {
+            assert!(has_word(&text, &option), "{file} does not have the option --{option}");
+        }
+    }
+}
+
+/// A verb with an option of its own would have to be completed too.
+#[test]
+fn verbs_have_no_options_of_their_own() {
+    let common = options(&help(&[]));
+    for verb in verbs().iter().filter(|verb| *verb != "help") {
+        let own: Vec<_> = options(&help(&[verb])).into_iter().filter(|o| !common.contains(o)).collect();
+        assert!(own.is_empty(), "vfio {verb} has {own:?}: completions and manual know nothing of it");
+    }
+}
+
+#[test]
+fn the_package_has_the_version() {
+    let changelog = read("debian/changelog");
+    let expected = format!("vfio-suite ({}) ", env!("CARGO_PKG_VERSION"));
+    assert!(changelog.starts_with(&expected), "debian/changelog does not begin with '{expected}'");
+}
+
+#[test]
+fn every_source_file_names_its_licence() {
+    let folders = [
+        "src", "cli", "generators", "udev", "units", "dracut", "initramfs-tools", "mkinitcpio", "completions", "tests",
+        "benches", "fuzz", ".ci",
+    ];
+    let mut files: Vec<PathBuf> = ["build.rs", "Makefile", "Cargo.toml", "debian/rules"].iter().map(PathBuf::from).collect();
+    for folder in folders {
+        collect(Path::new(folder), &mut files);
+    }
+    collect(Path::new("man"), &mut files);
+    assert!(files.len() > 60, "only {} files found", files.len());
+    let without = |path: &&PathBuf| {
+        let text = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        // In the first lines: after "#!", or after what a completion must begin with.
+        let head = String::from_utf8_lossy(&text[..text.len().min(300)]).into_owned();
+        !head.contains("SPDX-License-Identifier: LGPL-2.1-or-later")
+    };
+    let without: Vec<_> = files.iter().filter(without).collect();
+    assert!(without.is_empty(), "no SPDX line in {without:#?}");
+}
+
+/// Every source file below a folder; test data is none.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) else { return };
+    for entry in entries {
+        let entry = entry.unwrap();
+        let path = folder.join(entry.file_name());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type().unwrap().is_dir() {
+            if !matches!(name.as_str(), "golden" | "hosts" | "corpus" | "cache" | "data") {
+                collect(&path, files);
+            }
+        } else if !name.ends_with(".md") && !name.starts_with(".git") {
+            files.push(path);
+        }
+    }
+}
+
+fn make_install(variables: &[&str], dest: &Path) -> Output {
+    Command::new("make")
+        .args(["--no-print-directory", "install", "NOBUILD=1"])
+        .arg(format!("DESTDIR={}", dest.display()))
+        .args(variables)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+/// Without pkg-config the directories would be empty, and the generator would land in the root of the image.
+#[test]
+fn install_fails_loudly_without_directories() {
+    let dest = tempfile::tempdir().unwrap();
+    let output = make_install(&["PKG_CONFIG=false"], dest.path());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains("GENERATORDIR is empty"), "{said}");
+    assert_eq!(std::fs::read_dir(dest.path()).unwrap().count(), 0, "something was installed all the same");
+}

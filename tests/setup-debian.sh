@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Installs what "make check", "make demo" and "make deb" need on Debian 12 or 13, as root or with sudo. Does nothing, and
+# needs no network, where all of it is there. A Rust toolchain (rustc and cargo 1.85 or newer) must be there already.
+set -eu
+
+# shellcheck disable=SC1091 # not of this repository
+. /etc/os-release
+case ${ID:-}:${VERSION_ID:-} in
+debian:12) suite=bookworm pkgconfig="systemd udev" ;;
+debian:13) suite=trixie pkgconfig="systemd systemd-dev udev" ;;
+*)
+    echo "setup-debian.sh: this is ${PRETTY_NAME:-an unknown system}; install by hand what tests/setup-debian.sh lists" >&2
+    exit 1
+    ;;
+esac
+
+build="gcc libc6-dev make pkg-config $pkgconfig"
+package="debhelper dpkg-dev fakeroot lintian"
+lint="mandoc shellcheck"
+# The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
+lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
+
+# The toolchain's formatter and linter are packages of their own in Debian.
+rust=
+[ "$(command -v cargo)" != /usr/bin/cargo ] || rust="rust-clippy rustfmt"
+
+missing=
+for name in $build $package $lint $lab $rust; do
+    dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
+done
+
+if [ -n "$missing" ]; then
+    sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    echo "setup-debian.sh: installing on $suite:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    $sudo apt-get -q update
+    # shellcheck disable=SC2086 # a list
+    $sudo apt-get -q install -y --no-install-recommends $missing
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "setup-debian.sh: there is no cargo; install a Rust toolchain of 1.85 or newer (Debian 13: apt-get install cargo)" >&2
+    exit 1
+fi
+for part in fmt clippy; do
+    if ! cargo $part --version >/dev/null 2>&1; then
+        echo "setup-debian.sh: 'cargo $part' does not run; add that component to the Rust toolchain" >&2
+        exit 1
+    fi
+done

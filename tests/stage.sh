@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs one stage of "make check": its output goes to a file, one line says how it ended. What test runners counted is
+# shown, and a failure's last lines. Usage: stage.sh NAME SECONDS COMMAND...
+set -u
+
+name=$1 limit=$2
+shift 2
+logs=${CARGO_TARGET_DIR:-target}/check
+mkdir -p "$logs"
+log=$logs/$name.log
+start=$SECONDS
+
+# A stage that hangs must not hold a machine for ever: TERM, and KILL to what ignores it.
+if [ "${VERBOSE:-}" = 1 ]; then
+    timeout --kill-after=20 "$limit" "$@" </dev/null 2>&1 | tee "$log"
+    code=${PIPESTATUS[0]}
+else
+    timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1
+    code=$?
+fi
+took=$((SECONDS - start))
+
+if [ "$code" -eq 0 ]; then
+    [ "${VERBOSE:-}" = 1 ] || grep -aE '^(test result: |[a-z]*: [0-9]+ checks passed)' "$log"
+    echo "check: $name: ok ($took s)"
+    exit 0
+fi
+[ "${VERBOSE:-}" = 1 ] || tail -n "${LINES_OF_FAILURE:-120}" "$log"
+why="failed with $code"
+[ "$code" -ne 124 ] || why="took longer than $limit s"
+echo "check: $name: $why after $took s; all of its output is in $log" >&2
+exit 1
