@@ -6,7 +6,7 @@ use crate::{DONE, NO};
 use serde::Serialize;
 use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::names::Names;
-use vfio_suite::host::{function, Depth, Function, Host};
+use vfio_suite::host::{Depth, Function, Host};
 use vfio_suite::pci::{Address, Identity};
 use vfio_suite::plan::group::{blockers, Blocker};
 use vfio_suite::root::Root;
@@ -46,8 +46,7 @@ struct Member {
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let host = Host::scan(root, Depth::Full);
     let names = Names::read(root, &host.functions);
-    let mut buffer = [0; 256];
-    let mut member = |f: &Function| Member {
+    let member = |f: &Function| Member {
         address: f.address,
         ids: Identity { vendor: f.vendor, device: f.device, subsystem: f.subsystem },
         class: format!("{:06x}", f.class),
@@ -55,13 +54,13 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         name: names.of(f),
         driver: f.driver.clone(),
         boot_display: f.boot_vga,
-        reset_methods: function::reset_methods(root, f.address, &mut buffer),
+        reset_methods: f.reset_methods.clone(),
     };
     let mut order: Vec<&Function> = host.functions.iter().collect();
     order.sort_by_key(|f| f.group.map_or((true, 0), |g| (false, g)));
     let (mut groups, mut ungrouped) = (Vec::new(), Vec::new());
     for run in order.chunk_by(|a, b| a.group == b.group) {
-        let functions = run.iter().map(|f| member(f)).collect();
+        let functions = run.iter().copied().map(member).collect();
         match run[0].group {
             Some(group) => {
                 let blockers = blockers(run.iter().copied());

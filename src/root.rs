@@ -33,6 +33,9 @@ pub const ROOT_VARIABLE: &str = "VFIO_ROOT";
 /// No file that we read is larger than this, in bytes, unless the reader says otherwise.
 const READ_LIMIT: u64 = 1 << 20;
 
+/// How often a path in a test tree is tried that is resolved while something is renamed.
+const RACES: u32 = 10_000;
+
 /// The root of all paths: the system's "/" or a test tree.
 #[derive(Debug)]
 pub struct Root {
@@ -83,7 +86,14 @@ impl Root {
             return Ok(rustix::fs::openat(&self.fd, path, flags, mode)?);
         }
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Ok(rustix::fs::openat2(&self.fd, path, flags, mode, resolve)?)
+        // The kernel cannot be sure of a ".." while anything anywhere is renamed or mounted, and says EAGAIN.
+        for _ in 0..RACES {
+            match rustix::fs::openat2(&self.fd, path, flags, mode, resolve) {
+                Err(rustix::io::Errno::AGAIN) => std::thread::yield_now(),
+                opened => return Ok(opened?),
+            }
+        }
+        Err(rustix::io::Errno::AGAIN.into())
     }
 
     /// The directory that holds `path`, opened, and the last part of `path`.
@@ -113,6 +123,11 @@ impl Root {
         let file = self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
         let n = rustix::io::read(&file, &mut *buffer)?;
         Ok(&buffer[..n])
+    }
+
+    /// Opens a directory of attributes, to read several of them without walking to each.
+    pub fn attributes(&self, path: &str) -> io::Result<Attributes> {
+        Ok(Attributes { fd: self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())? })
     }
 
     /// The text of a small attribute without its trailing newline.
@@ -198,5 +213,29 @@ mod tests {
         // The link's target is inside the tree: it is not the system's /etc, which has more in it.
         assert_eq!(root.list("link").unwrap(), ["dangling"]);
         assert_eq!(root.read_link("etc/dangling").unwrap(), Path::new("/nowhere"));
+    }
+}
+
+/// A directory of attributes in sysfs.
+#[derive(Debug)]
+pub struct Attributes {
+    fd: OwnedFd,
+}
+
+impl Attributes {
+    /// Reads a small attribute into `buffer` with a single read. An attribute is a file: a link is not followed.
+    pub fn read_into<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
+        let n = rustix::io::read(&file, &mut *buffer)?;
+        Ok(&buffer[..n])
+    }
+
+    /// The last part of what a link says.
+    pub fn link_name<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let n = rustix::fs::readlinkat_raw(&self.fd, name, &mut *buffer)?;
+        let target = &buffer[..n];
+        let at = target.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+        Ok(&target[at..])
     }
 }

@@ -104,6 +104,8 @@ fn leave_status(root: &Root, status: &Status) {
 pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
     let records = journal::read(root, gpu)?;
     if records.is_empty() {
+        // A program that died over its first record leaves a journal without any.
+        files::remove(root, &journal::path(gpu))?;
         return Ok(None);
     }
     let functions = functions(&records);

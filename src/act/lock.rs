@@ -4,14 +4,26 @@
 use super::files;
 use crate::root::{Root, RUN};
 use rustix::fs::FlockOperation;
+use rustix::io::FdFlags;
 use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Holding it, one is alone. It ends with the program, however that ends.
+/// Holding it, one is alone. It ends with the program, however that ends, and with its children: a program that is
+/// killed leaves behind a child for which the kernel is still at work, and until that has ended nobody can know what
+/// there is to undo.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// A program that ends by itself gives the lock back even if the kernel hangs over one function: the others' cards
+    /// must not wait for that. Closing alone would not do, for the child that hangs has the file open.
+    fn drop(&mut self) {
+        // The kernel gives it back in any case, when the last process ends.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 /// Longer than any plan takes that does not hang.
@@ -24,7 +36,11 @@ impl Lock {
         let until = Instant::now() + PATIENCE;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => {
+                    // Children inherit it.
+                    rustix::io::fcntl_setfd(&file, FdFlags::empty())?;
+                    return Ok(Lock { file });
+                }
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(20));
                 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! PCI functions as sysfs shows them (`drivers/pci/pci-sysfs.c`, `drivers/pci/pci-driver.c`).
 
+use super::Depth;
 use crate::pci::{Address, Slot};
 use crate::root::{Root, PCI_DEVICES};
 use std::fmt::Write;
@@ -24,6 +25,8 @@ pub struct Function {
     pub boot_vga: bool,
     /// The IOMMU group; `None` without one, or if it was not asked for (`Depth`).
     pub group: Option<u32>,
+    /// The reset methods the kernel would try, in order; `None` if it knows none, or if it was not asked for (`Depth`).
+    pub reset_methods: Option<Vec<String>>,
     /// `driver_override`; `None` if unset, or if it was not asked for (`Host::look_closer`).
     pub driver_override: Option<String>,
 }
@@ -84,39 +87,84 @@ pub fn attribute(address: Address, name: &str) -> String {
 }
 
 /// All functions, sorted by address.
-pub(super) fn scan(root: &Root) -> Vec<Function> {
+pub(super) fn scan(root: &Root, depth: Depth) -> Vec<Function> {
     let mut addresses = Vec::new();
     // No PCI bus is not an error: there is nothing to find then.
     let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
     addresses.sort_unstable();
-    let mut path = String::with_capacity(64);
-    let mut buffer = [0; 4096];
-    addresses.into_iter().filter_map(|address| read(root, address, &mut path, &mut buffer)).collect()
+    let mut reader = Reader::default();
+    let read = |address| match depth {
+        Depth::Boot => reader.read(root, address),
+        Depth::Full => reader.read_fully(root, address),
+    };
+    addresses.into_iter().filter_map(read).collect()
 }
 
 /// The functions of one slot, in order.
 pub(super) fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
-    let (mut path, mut buffer) = (String::with_capacity(64), [0; 4096]);
-    (0..8).filter_map(|n| read(root, slot.function(n), &mut path, &mut buffer)).collect()
+    let mut reader = Reader::default();
+    (0..8).filter_map(|n| reader.read(root, slot.function(n))).collect()
 }
 
-/// One function: everything of `Depth::Boot` is in its `uevent`, one read; only a display needs a second.
-fn read(root: &Root, address: Address, path: &mut String, buffer: &mut [u8]) -> Option<Function> {
-    let mut attribute = |name: &str| {
-        path.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(path, "{PCI_DEVICES}/{address}/{name}");
-        path.clone()
-    };
-    let function = match root.read_into(&attribute("uevent"), buffer) {
-        Ok(uevent) => from_uevent(address, uevent),
-        Err(_) => None,
-    };
-    let mut function = function.or_else(|| from_attributes(root, address))?;
-    if function.is_display() {
-        function.boot_vga = root.read_into(&attribute("boot_vga"), buffer).is_ok_and(|v| v.first() == Some(&b'1'));
+/// Reads functions one after another, with one buffer for all.
+struct Reader {
+    path: String,
+    buffer: [u8; 4096],
+}
+
+impl Default for Reader {
+    fn default() -> Reader {
+        Reader { path: String::with_capacity(64), buffer: [0; 4096] }
     }
-    Some(function)
+}
+
+impl Reader {
+    /// One function at `Depth::Boot`: all of that is in its `uevent`, one read; only a display needs a second.
+    fn read(&mut self, root: &Root, address: Address) -> Option<Function> {
+        self.set_path(address, "/uevent");
+        let uevent = root.read_into(&self.path, &mut self.buffer);
+        let function = uevent.ok().and_then(|uevent| from_uevent(address, uevent));
+        let mut function = function.or_else(|| from_attributes(root, address))?;
+        if function.is_display() {
+            self.set_path(address, "/boot_vga");
+            function.boot_vga = root.read_into(&self.path, &mut self.buffer).is_ok_and(yes);
+        }
+        Some(function)
+    }
+
+    /// One function at `Depth::Full`: walking to its directory costs more than reading there, so it is walked to once.
+    fn read_fully(&mut self, root: &Root, address: Address) -> Option<Function> {
+        self.set_path(address, "");
+        let attributes = root.attributes(&self.path).ok()?;
+        let buffer = &mut self.buffer;
+        let uevent = attributes.read_into("uevent", buffer);
+        let function = uevent.ok().and_then(|uevent| from_uevent(address, uevent));
+        let mut function = function.or_else(|| from_attributes(root, address))?;
+        if function.is_display() {
+            function.boot_vga = attributes.read_into("boot_vga", buffer).is_ok_and(yes);
+        }
+        function.group = attributes.link_name("iommu_group", buffer).ok().and_then(number);
+        let methods = attributes.read_into("reset_method", buffer).ok();
+        let methods = methods.and_then(|text| std::str::from_utf8(text).ok());
+        function.reset_methods = methods.map(|text| text.split_ascii_whitespace().map(str::to_owned).collect());
+        Some(function)
+    }
+
+    fn set_path(&mut self, address: Address, attribute: &str) {
+        self.path.clear();
+        // Writing to a String cannot fail.
+        let _ = write!(self.path, "{PCI_DEVICES}/{address}{attribute}");
+    }
+}
+
+/// The value of a boolean attribute.
+fn yes(value: &[u8]) -> bool {
+    value.first() == Some(&b'1')
+}
+
+/// Decimal digits as a number.
+fn number(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Hexadecimal digits as a number.
@@ -154,6 +202,7 @@ fn from_uevent(address: Address, uevent: &[u8]) -> Option<Function> {
         driver,
         boot_vga: false,
         group: None,
+        reset_methods: None,
         driver_override: None,
     })
 }
@@ -174,6 +223,7 @@ fn from_attributes(root: &Root, address: Address) -> Option<Function> {
         driver: driver(root, address),
         boot_vga: false,
         group: None,
+        reset_methods: None,
         driver_override: None,
     })
 }
@@ -197,13 +247,6 @@ pub fn driver_override(root: &Root, address: Address) -> Option<String> {
 /// The module of the driver that has a function.
 pub fn driver_module(root: &Root, address: Address) -> Option<String> {
     root.link_name(&attribute(address, "driver/module")).ok()
-}
-
-/// The reset methods the kernel would try, in order; `None` if it knows none (no such file).
-pub fn reset_methods(root: &Root, address: Address, buffer: &mut [u8]) -> Option<Vec<String>> {
-    let text = root.read_into(&attribute(address, "reset_method"), buffer).ok()?;
-    let text = String::from_utf8_lossy(text);
-    Some(text.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
 /// The rest of what sysfs says of one function; read for looking, not in the boot path.

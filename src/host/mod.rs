@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 pub enum Depth {
     /// Ids, class and driver of every function, the boot display, the kernel's words. For the boot path.
     Boot,
-    /// As `Boot`, and every function's IOMMU group, and the displays with their connectors.
+    /// As `Boot`, and every function's IOMMU group and reset methods, and the displays with their connectors.
     Full,
 }
 
@@ -51,14 +51,11 @@ pub struct Host {
 impl Host {
     /// Looks at the machine. What cannot be read is left out: a machine without PCI has no functions.
     pub fn scan(root: &Root, depth: Depth) -> Host {
-        let mut functions = function::scan(root);
-        let mut displays = Vec::new();
-        if depth == Depth::Full {
-            for function in &mut functions {
-                function.group = function::group(root, function.address);
-            }
-            displays = display::scan(root, &functions);
-        }
+        let functions = function::scan(root, depth);
+        let displays = match depth {
+            Depth::Boot => Vec::new(),
+            Depth::Full => display::scan(root, &functions),
+        };
         Host {
             functions,
             iommu: iommu::Iommu::scan(root),

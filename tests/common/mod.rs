@@ -5,6 +5,7 @@
 pub mod cards;
 pub mod hosts;
 pub mod machine;
+pub mod pairs;
 pub mod text;
 pub mod tree;
 

@@ -13,7 +13,7 @@
 //! | `owned` | `GROUP` | IOMMU groups that a guest has open |
 //! | `reset` | `ADDRESS METHOD...` | the reset methods a function has, in the kernel's order |
 //! | `windows` | `ADDRESS BYTES BASE` | the 64-bit prefetchable window of a bridge, or of a function that has one to itself |
-//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute; `hang` is an errno too; `late` takes effect first |
+//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute; `hang` and `slow` are errnos too; `late` takes effect first |
 //! | `count` | `N` | how many writes (and module loads) there were |
 //! | `removed/`, `groups/`, `parked/` | | functions off the bus, their empty groups, and what a driver had made of a function |
 //! | `rescan-honours-autoprobe` | | its presence makes rescans respect `drivers_autoprobe`, as newer kernels do (`pci_bus_add_device` calls `device_initial_probe` there) |

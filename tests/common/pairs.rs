@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Small machines with two equal cards each, cheap to make again and again. The card `big` is the one that the host
+//! does not show its messages on; all functions are on host drivers.
+
+use super::{cards, Machine, Tree};
+
+/// Two RX 6800 of two functions each: `big` is 0000:03:00, in group 11; its twin 0000:04:00.
+pub fn small_machine() -> Machine {
+    let mut twin = cards::rx6800("0000:04:00", "0000:00:02.0", 12);
+    twin[0].boot_vga = true;
+    Machine::new()
+        .with([cards::port("0000:00:01.0", (0x8086, 0x460d), 1), cards::port("0000:00:02.0", (0x8086, 0x462d), 2)])
+        .with(cards::rx6800("0000:03:00", "0000:00:01.0", 11))
+        .with(twin)
+}
+
+/// The functions of `big` in [`small`], with the host drivers that have them.
+pub const SMALL: [(&str, &str); 2] = [("0000:03:00.0", "amdgpu"), ("0000:03:00.1", "snd_hda_intel")];
+
+/// That machine, configured.
+pub fn small() -> Tree {
+    let tree = small_machine().build();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\n");
+    tree
+}
+
+/// The functions of `big` in [`twins`], with the host drivers that have them.
+pub const TWINS: [(&str, &str); 4] = [
+    ("0000:42:00.0", "nvidia"),
+    ("0000:42:00.1", "snd_hda_intel"),
+    ("0000:42:00.2", "xhci_hcd"),
+    ("0000:42:00.3", "nvidia-gpu"),
+];
+
+/// Two RTX 2080 of four functions each: `big` is 0000:42:00, its twin 0000:0a:00.
+pub fn twins() -> Tree {
+    let mut twin = cards::rtx2080("0000:0a:00", "0000:00:03.1", 14);
+    twin[0].boot_vga = true;
+    let machine = Machine::new()
+        .with([cards::port("0000:00:03.1", (0x1022, 0x1453), 3), cards::port("0000:40:01.3", (0x1022, 0x1453), 22)])
+        .with(twin)
+        .with(cards::rtx2080("0000:42:00", "0000:40:01.3", 30));
+    let tree = machine.build();
+    tree.config("[gpu big]\ndevice = 0000:42:00.0\nidentity = 10de:1e87\n");
+    tree
+}

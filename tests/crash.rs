@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! SIGKILL at any moment, then `vfio restore`: the machine is byte for byte as it was.
+//!
+//! The real programs run under strace(1), which kills them at the Nth call that matters: `fsync`, where a record of the
+//! journal is written but not yet safe; `clone`, where it is safe and the kernel has not been asked; `poll`, where the
+//! child that asks is at work and goes on alone. What the kernel was asked for, it finishes.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::pairs::{small, twins, SMALL, TWINS};
+use common::text::Nodes;
+use common::tree::Ran;
+use common::Tree;
+use std::io::{Read, Seek};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
+
+/// More than any of the programs has; what is still killed then would never end.
+const MANY: u32 = 200;
+
+/// The journal's records are made safe.
+const SYNC: &str = "fsync,fdatasync";
+/// The child that asks the kernel is started.
+const START: &str = "clone,clone3,fork,vfork";
+/// The child is waited for. The first such call is that of Rust's runtime, so the second waits for the first child.
+const WAIT: &str = "poll,ppoll";
+
+/// Runs a program and kills it, not its children, at the Nth of these calls; none if it ended before that.
+fn run_and_kill(tree: &Tree, program: &str, arguments: &[&str], calls: &str, n: u32) -> Option<Ran> {
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    strace.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={n}"), program]).args(arguments);
+    strace.env("VFIO_ROOT", tree.path()).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM").env_remove("INVOCATION_ID");
+    // Files, not pipes: a pipe would also wait for the child that is left behind.
+    let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    strace.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
+    let status = strace.status().unwrap_or_else(|error| {
+        panic!("strace cannot be run ({error}); install the package strace: without it no crash can be tested")
+    });
+    // strace ends as its child did.
+    if status.signal() == Some(9) {
+        return None;
+    }
+    let mut ran = Ran { status: status.code(), stdout: String::new(), stderr: String::new() };
+    for (file, text) in [(&mut out, &mut ran.stdout), (&mut err, &mut ran.stderr)] {
+        file.rewind().unwrap();
+        file.read_to_string(text).unwrap();
+    }
+    Some(ran)
+}
+
+/// Whatever happened before: one restore, and all is as it was, with nothing left to undo.
+#[track_caller]
+fn restore(tree: &Tree, before: &Nodes, what: &str) {
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
+    tree.assert_same(before, what);
+    assert!(!tree.exists("run/vfio/journal/big"), "{what}: the journal is gone when all is undone");
+}
+
+/// Kills `program` at every call of each kind, each time on a fresh machine, and restores. Gives the number of kills.
+fn kill_everywhere(machine: fn() -> Tree, program: &str, arguments: &[&str], bound: &[&str]) -> u32 {
+    let mut kills = 0;
+    for calls in [SYNC, START, WAIT] {
+        for n in 1.. {
+            assert!(n < MANY, "{calls} never end");
+            let tree = machine();
+            let before = tree.snapshot();
+            if calls == WAIT {
+                // The kernel takes its time over what the program waits for, and is still at it when it is killed.
+                tree.faults(&format!("{} slow\n", n - 1));
+            }
+            let ran = run_and_kill(&tree, program, arguments, calls, n);
+            let what = format!("{program} {arguments:?} killed at {calls} {n}");
+            if let Some(ran) = ran {
+                assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+                for address in bound {
+                    assert_eq!(tree.driver(address).as_deref(), Some("vfio-pci"), "{address}");
+                }
+                restore(&tree, &before, "not killed");
+                break;
+            }
+            kills += 1;
+            restore(&tree, &before, &what);
+        }
+    }
+    kills
+}
+
+#[test]
+fn bind_killed_anywhere_is_undone() {
+    let functions = TWINS.map(|(address, _)| address);
+    let kills = kill_everywhere(twins, VFIO, &["bind", "big"], &functions);
+    // Four overrides, unbinds and probes, each with three kinds of calls.
+    assert!(kills >= 36, "only {kills} places to die in");
+}
+
+#[test]
+fn the_boot_time_binding_killed_anywhere_is_undone() {
+    let functions = TWINS.map(|(address, _)| address);
+    let kills = kill_everywhere(twins, VFIO_BIND, &["gpu", "big"], &functions);
+    assert!(kills >= 36, "only {kills} places to die in");
+}
+
+#[test]
+fn the_early_override_killed_anywhere_is_undone() {
+    let kills = kill_everywhere(twins, VFIO_BIND, &["early"], &[]);
+    assert!(kills >= 12, "only {kills} places to die in");
+}
+
+#[test]
+fn rescan_killed_anywhere_is_undone() {
+    let functions = SMALL.map(|(address, _)| address);
+    let kills = kill_everywhere(small, VFIO, &["rescan", "big"], &functions);
+    assert!(kills >= 30, "only {kills} places to die in");
+    // A kernel that binds nothing while autoprobe is off goes another way.
+    let newer = || {
+        let tree = small();
+        tree.write(".kernel/rescan-honours-autoprobe", "");
+        tree
+    };
+    let kills = kill_everywhere(newer, VFIO, &["rescan", "big"], &functions);
+    assert!(kills >= 30, "only {kills} places to die in");
+}
+
+#[test]
+fn restore_killed_anywhere_is_finished_by_the_next() {
+    for calls in [SYNC, START, WAIT] {
+        for n in 1.. {
+            assert!(n < MANY, "{calls} never end");
+            let tree = twins();
+            let before = tree.snapshot();
+            let ran = tree.run(VFIO, &["bind", "big"]);
+            assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+            if calls == WAIT {
+                tree.faults(&format!("{} slow\n", n - 1));
+            }
+            let ended = run_and_kill(&tree, VFIO, &["restore", "big"], calls, n).is_some();
+            restore(&tree, &before, &format!("restore killed at {calls} {n}"));
+            if ended {
+                assert!(n > 1, "{calls}: nothing was killed");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn bind_killed_and_then_restore_killed_is_finished_by_the_next() {
+    let mut pairs = 0;
+    for first in 1.. {
+        assert!(first < MANY, "bind never ends");
+        let mut bind_ended = false;
+        for second in 1.. {
+            assert!(second < MANY, "restore never ends");
+            let tree = small();
+            let before = tree.snapshot();
+            bind_ended = run_and_kill(&tree, VFIO, &["bind", "big"], START, first).is_some();
+            let ended = run_and_kill(&tree, VFIO, &["restore", "big"], START, second).is_some();
+            restore(&tree, &before, &format!("bind killed at clone {first}, restore at {second}"));
+            pairs += 1;
+            if ended {
+                break;
+            }
+        }
+        if bind_ended {
+            break;
+        }
+    }
+    assert!(pairs > 30, "only {pairs} pairs of places to die in");
+}
+
+#[test]
+fn bind_killed_anywhere_can_simply_be_run_again() {
+    for n in 1.. {
+        assert!(n < MANY, "bind never ends");
+        let tree = small();
+        let before = tree.snapshot();
+        let ended = run_and_kill(&tree, VFIO, &["bind", "big"], START, n).is_some();
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(0), "after a kill at clone {n}: {}", ran.stderr);
+        for address in ["0000:03:00.0", "0000:03:00.1"] {
+            assert_eq!(tree.driver(address).as_deref(), Some("vfio-pci"), "after a kill at clone {n}");
+        }
+        restore(&tree, &before, &format!("bind killed at clone {n}, run again"));
+        if ended {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_journal_cut_in_the_middle_of_its_last_record_still_undoes() {
+    let tree = small();
+    let before = tree.snapshot();
+    run_and_kill(&tree, VFIO, &["bind", "big"], SYNC, 7);
+    let journal = tree.read("run/vfio/journal/big");
+    assert!(journal.lines().count() > 1, "{journal:?}");
+    // The last record was not yet safe when the program died: any part of it may be on disk.
+    let last = journal.trim_end().rfind('\n').unwrap() + 1;
+    for cut in [last + 1, last + 20, journal.len() - 1] {
+        tree.write("run/vfio/journal/big", &journal[..cut]);
+        let ran = tree.run(VFIO, &["status", "--json"]);
+        assert!(ran.stderr.is_empty(), "{}", ran.stderr);
+    }
+    restore(&tree, &before, "cut");
+}

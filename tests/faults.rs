@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! One thing goes wrong, at every write in turn and in every way: the command says one sentence and exits 2, and the
+//! machine is as it was, or as it was asked to be. What the kernel does not answer, the journal keeps for later.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::pairs::{self, small, twins, SMALL, TWINS};
+use common::text::Nodes;
+use common::tree::Ran;
+use common::Tree;
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
+
+const ERRNOS: [&str; 6] = ["EBUSY", "EINVAL", "ENODEV", "EIO", "ENOSPC", "EACCES"];
+
+/// Whether all functions are where a bind puts them.
+fn bound(tree: &Tree, functions: &[(&str, &str)]) -> bool {
+    functions.iter().all(|(address, _)| tree.driver(address).as_deref() == Some("vfio-pci"))
+}
+
+/// How many writes a command makes when nothing goes wrong.
+fn writes(machine: fn() -> Tree, program: &str, arguments: &[&str]) -> u64 {
+    let tree = machine();
+    let ran = tree.run(program, arguments);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    tree.count()
+}
+
+/// One sentence about the card, that names no errno by number only and does not run over its line.
+#[track_caller]
+fn assert_one_sentence(ran: &Ran, what: &str) {
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{what}: {}", ran.stderr);
+    assert!(lines[0].contains("[gpu big] "), "{what}: {}", ran.stderr);
+}
+
+#[track_caller]
+fn assert_no_journal(tree: &Tree, what: &str) {
+    assert!(!tree.exists("run/vfio/journal/big"), "{what}: something is left to undo");
+}
+
+/// Restores with nothing going wrong any more; then all is as it was.
+#[track_caller]
+fn restore(tree: &Tree, before: &Nodes, what: &str) {
+    tree.no_faults();
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
+    tree.assert_same(before, what);
+    assert_no_journal(tree, what);
+}
+
+/// A command that fails at its Nth write, for every N and errno: nothing but words is left of it.
+fn fail_everywhere(machine: fn() -> Tree, program: &str, arguments: &[&str], functions: &[(&str, &str)]) {
+    let writes = writes(machine, program, arguments);
+    assert!(writes >= functions.len() as u64 * 3, "only {writes} writes");
+    for n in 1..=writes {
+        for errno in ERRNOS {
+            for late in ["", "late"] {
+                let what = format!("{arguments:?}: write {n} of {writes}: {errno} {late}");
+                let tree = machine();
+                let before = tree.snapshot();
+                tree.faults(&format!("{n} {errno} {late}\n"));
+                let ran = tree.run(program, arguments);
+                match ran.status {
+                    // What failed had happened all the same, and that is all that counts.
+                    Some(0) => {
+                        assert_eq!(late, "late", "{what}: it cannot have succeeded");
+                        assert!(bound(&tree, functions), "{what}: said to have succeeded");
+                        restore(&tree, &before, &what);
+                    }
+                    Some(1 | 2) => {
+                        assert_one_sentence(&ran, &what);
+                        tree.assert_same(&before, &what);
+                        assert_no_journal(&tree, &what);
+                    }
+                    other => panic!("{what}: exit {other:?}: {}", ran.stderr),
+                }
+                if program == VFIO {
+                    assert_ne!(ran.status, Some(1), "{what}: an error is exit 2");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bind_that_fails_leaves_nothing() {
+    fail_everywhere(twins, VFIO, &["bind", "big"], &TWINS);
+}
+
+#[test]
+fn bind_at_boot_that_fails_leaves_nothing() {
+    fail_everywhere(small, VFIO_BIND, &["gpu", "big"], &SMALL);
+}
+
+#[test]
+fn a_write_that_hangs_leaves_the_rest_undone_and_the_journal() {
+    let writes = writes(twins, VFIO, &["bind", "big"]);
+    for n in 1..=writes {
+        for late in ["", "late"] {
+            let what = format!("write {n} of {writes} hangs {late}");
+            let tree = twins();
+            let before = tree.snapshot();
+            tree.faults(&format!("{n} hang {late}\n"));
+            let ran = tree.run(VFIO, &["bind", "big"]);
+            if ran.status == Some(0) {
+                assert_eq!(late, "late", "{what}: it cannot have succeeded");
+                assert!(bound(&tree, &TWINS), "{what}");
+                restore(&tree, &before, &what);
+                continue;
+            }
+            assert_eq!(ran.status, Some(2), "{what}: {}", ran.stderr);
+            assert!(ran.stderr.contains("[gpu big] "), "{what}: {}", ran.stderr);
+            assert!(tree.exists("run/vfio/journal/big"), "{what}: the journal is needed when the kernel answers");
+            assert!(tree.read("run/vfio/status/big").contains("stuck"), "{what}");
+            // Only one function is in the kernel's hands; the others are back.
+            let away = TWINS.iter().filter(|(address, driver)| tree.driver(address).as_deref() != Some(driver));
+            assert!(away.count() <= 1, "{what}");
+            restore(&tree, &before, &what);
+        }
+    }
+}
+
+#[test]
+fn restore_that_fails_keeps_the_journal_and_says_so_and_the_next_one_finishes() {
+    let count = |tree: &Tree| {
+        tree.no_faults();
+        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+        tree.count()
+    };
+    let ready = || {
+        let tree = small();
+        let before = tree.snapshot();
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        (tree, before)
+    };
+    let writes = count(&ready().0);
+    assert!(writes >= 6, "only {writes} writes");
+    for n in 1..=writes {
+        for fault in ["EBUSY", "EBUSY late", "EINVAL", "EIO", "EIO late", "hang", "hang late"] {
+            let what = format!("restore: write {n} of {writes}: {fault}");
+            let (tree, before) = ready();
+            tree.faults(&format!("{n} {fault}\n"));
+            let ran = tree.run(VFIO, &["restore", "big"]);
+            match ran.status {
+                Some(0) => tree.assert_same(&before, &what),
+                Some(2) => {
+                    assert!(ran.stderr.contains("[gpu big] "), "{what}: {}", ran.stderr);
+                    assert!(tree.exists("run/vfio/journal/big"), "{what}: the journal is needed");
+                }
+                other => panic!("{what}: exit {other:?}: {}", ran.stderr),
+            }
+            restore(&tree, &before, &what);
+        }
+    }
+}
+
+/// The same attribute refuses for as long as the fault lasts, undo included.
+#[test]
+fn what_always_fails_is_said_and_finished_when_it_no_longer_does() {
+    for fault in [
+        "*/0000:42:00.1/driver_override EIO",
+        "*/drivers/xhci_hcd/unbind EBUSY",
+        "*/drivers/*/unbind EBUSY",
+        "*/drivers_probe EINVAL",
+        "probe:vfio-pci:0000:42:00.3 EIO",
+        "probe:vfio-pci:* EINVAL",
+        "*/drivers/nvidia/unbind hang",
+    ] {
+        let tree = twins();
+        let before = tree.snapshot();
+        tree.faults(&format!("{fault}\n"));
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(2), "{fault}: {}", ran.stderr);
+        assert!(ran.stderr.lines().all(|line| line.starts_with("vfio: [gpu big] ") || line.contains("left as it is")));
+        restore(&tree, &before, fault);
+    }
+}
+
+/// A host driver that does not take its function back is named, and the rest goes back all the same.
+#[test]
+fn a_host_driver_that_does_not_come_back_is_named() {
+    let tree = small();
+    let before = tree.snapshot();
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+    tree.faults("probe:amdgpu:* EIO\n");
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.contains("0000:03:00.0") && ran.stderr.contains("amdgpu"), "{}", ran.stderr);
+    assert_eq!(tree.driver("0000:03:00.1").as_deref(), Some("snd_hda_intel"));
+    assert_eq!(tree.driver("0000:03:00.0"), None);
+    restore(&tree, &before, "amdgpu is well again");
+}
+
+/// vfio-pci cannot be loaded: nothing is taken from the host.
+#[test]
+fn a_module_that_cannot_be_loaded_is_named() {
+    for fault in ["modprobe:vfio* ENOENT", "modprobe:vfio* EPERM", "modprobe:* hang"] {
+        let tree = pairs::small_machine().without_vfio().build();
+        tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+        let before = tree.snapshot();
+        tree.faults(&format!("{fault}\n"));
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(2), "{fault}");
+        assert_one_sentence(&ran, fault);
+        assert!(ran.stderr.contains("vfio_pci"), "{}", ran.stderr);
+        tree.assert_same(&before, fault);
+    }
+}
+
+/// The journal's directory cannot be written: no step is begun.
+#[test]
+fn without_a_journal_nothing_is_changed() {
+    let tree = small();
+    let before = tree.snapshot();
+    // A file where a directory should be stops even root.
+    tree.write("run/vfio/journal", "");
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert_one_sentence(&ran, "no journal");
+    tree.assert_same(&before, "no journal");
+    assert_eq!(tree.count(), 0, "the kernel was asked for nothing");
+}
+
+#[test]
+fn a_card_that_a_guest_has_open_is_not_torn_from_it() {
+    let tree = small();
+    let before = tree.snapshot();
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+    tree.write(".kernel/owned", "11\n");
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_ne!(ran.status, Some(0));
+    assert!(ran.stderr.contains("[gpu big] "), "{}", ran.stderr);
+    assert!(bound(&tree, &SMALL), "the guest keeps every function");
+    tree.remove(".kernel/owned");
+    restore(&tree, &before, "the guest has ended");
+}

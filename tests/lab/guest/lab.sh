@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What a script in a machine of the lab can call. Runs under dash and busybox.
+
+# fact NAME VALUE: for the test to look at.
+fact() {
+	printf '%s=%s\n' "$1" "$2" >>/lab/facts
+}
+
+# host REQUEST...: has the lab do something outside (qmp JSON, say TEXT), prints its answer.
+host() {
+	printf '%s\n' "$*" >/lab/request.new
+	mv /lab/request.new /lab/request
+	until [ -e /lab/reply ]; do sleep 0.1; done
+	cat /lab/reply
+	rm /lab/reply
+}
+
+# driver ADDRESS: the driver of a PCI function, or "none".
+driver() {
+	if [ -L "/sys/bus/pci/devices/$1/driver" ]; then
+		basename "$(readlink "/sys/bus/pci/devices/$1/driver")"
+	else
+		echo none
+	fi
+}
+
+# drivers: one fact for every function on a card.
+drivers() {
+	for device in /sys/bus/pci/devices/0000:0[1-9]:00.*; do
+		[ -e "$device" ] && fact "$1${device##*/}" "$(driver "${device##*/}")"
+	done
+}
+
+# until_true SECONDS COMMAND...: waits for the command to succeed.
+until_true() {
+	left=$(($1 * 5))
+	shift
+	until "$@"; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		sleep 0.2
+	done
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The machine lab's disks: a Debian with a kernel (layers.rs), our package put on it by apt, a scenario's configuration, a
+//! new initramfs. Each is cached.
+
+use crate::layers::{copy, enter, with_kernel, write, Initramfs};
+use crate::{cache, tools};
+use anyhow::{bail, Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A machine's disk as a scenario wants it.
+#[derive(Debug, Clone, Hash)]
+pub struct Disk {
+    /// Scenarios that want the same disk say the same name.
+    pub name: &'static str,
+    /// Its Debian.
+    pub suite: &'static str,
+    /// What builds its initramfs.
+    pub initramfs: Initramfs,
+    /// Files written after our package was installed.
+    pub files: Vec<(&'static str, String)>,
+    /// Commands run then, in the machine's root. `REBUILD` in one stands for the command that builds the initramfs.
+    pub commands: Vec<String>,
+    /// Whether the initramfs is built anew then, as an administrator does who has changed the configuration.
+    pub rebuild: bool,
+    /// Commands run last; what they print is kept as `report`.
+    pub report: Vec<&'static str>,
+}
+
+/// A disk that is ready.
+#[derive(Debug, Clone)]
+pub struct Built {
+    dir: PathBuf,
+}
+
+impl Built {
+    /// The disk: raw, never to be written to.
+    pub fn disk(&self) -> PathBuf {
+        self.dir.join("disk.img")
+    }
+
+    /// Its kernel.
+    pub fn kernel(&self) -> PathBuf {
+        self.dir.join("vmlinuz")
+    }
+
+    /// Its initramfs.
+    pub fn initrd(&self) -> PathBuf {
+        self.dir.join("initrd")
+    }
+
+    /// What the report's commands printed.
+    pub fn report(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.dir.join("report"))?)
+    }
+}
+
+impl Disk {
+    /// The disk, built if it is not there.
+    pub fn build(&self) -> Result<Built> {
+        let from = with_kernel(self.suite, self.initramfs)?;
+        let package = package()?;
+        let key = cache::key(&(self, &from, cache::file_key(&package)?, include_str!("images.rs")));
+        let dir = cache::entry(&format!("disk-{}", self.name), key, |dir| {
+            let tree = dir.join("tree");
+            copy(&from.join("tree"), &tree)?;
+            fs::copy(&package, tree.join("vfio-suite.deb"))?;
+            enter(&tree, "apt-get -y --no-install-recommends install /vfio-suite.deb")?;
+            fs::remove_file(tree.join("vfio-suite.deb"))?;
+            for (path, content) in &self.files {
+                write(&tree, path, content, 0o644)?;
+            }
+            for command in &self.commands {
+                enter(&tree, &command.replace("REBUILD", self.initramfs.rebuild()))?;
+            }
+            if self.rebuild {
+                enter(&tree, self.initramfs.rebuild())?;
+            }
+            let mut report = String::new();
+            for command in &self.report {
+                report += &enter(&tree, command)?;
+            }
+            fs::write(dir.join("report"), report)?;
+            for (name, file) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd")] {
+                fs::copy(find(&tree.join("boot"), name)?, dir.join(file))?;
+            }
+            let mut mke2fs = tools::command("mke2fs")?;
+            mke2fs.args(["-q", "-t", "ext4", "-E", "root_owner=0:0", "-d"]).arg(&tree).arg(dir.join("disk.img"));
+            tools::output(mke2fs.arg("4G"))?;
+            cache::remove(&tree)
+        })?;
+        Ok(Built { dir })
+    }
+}
+
+/// Our package: the newest in dist/, or `$VFIO_LAB_DEB`.
+pub fn package() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("VFIO_LAB_DEB") {
+        return Ok(PathBuf::from(path));
+    }
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist");
+    let entries = fs::read_dir(&dist).map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect());
+    let mut packages: Vec<PathBuf> = entries.unwrap_or_default();
+    packages.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("vfio-suite_") && name.ends_with("_amd64.deb")
+    });
+    packages.sort_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok());
+    packages.pop().with_context(|| format!("there is no package in {}: run `make deb` first", dist.display()))
+}
+
+/// The one file in `dir` whose name starts so.
+fn find(dir: &Path, start: &str) -> Result<PathBuf> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(start) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("{} has no {start}*", dir.display())
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The lab: real kernels in virtual machines, with real host drivers that want the cards. See README.md here.
+
+mod apt;
+mod cache;
+mod checks;
+mod cpio;
+mod images;
+mod layers;
+mod machine;
+mod micro;
+mod qemu;
+mod qmp;
+mod scenarios;
+mod tools;
+
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// Where a scenario's runs are kept: made empty at its start, removed when it has passed.
+fn run_dir(name: &str) -> Result<PathBuf> {
+    let dir = cache::dir()?.join("runs").join(name);
+    cache::remove(&dir)?;
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+fn main() {
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads.get_or_insert(2);
+    libtest_mimic::run(&arguments, scenarios::trials()).exit();
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! One run of QEMU: started, watched, given what its guest asks for, and ended by its process id.
+//!
+//! A run has a directory. In it: `console.log` (the serial console), `qemu.log`, and `share`, which the guest mounts
+//! at /lab. The guest runs `share/script` and leaves there: `facts` (lines `name=value`), `output` (what the script
+//! printed) and whatever else it writes. A guest that writes `share/request` gets `share/reply` (guest/lab.sh: `host`).
+
+use crate::{qmp::Qmp, tools};
+use anyhow::{bail, Context, Result};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// So many virtual machines at once, whatever the number of test threads: each keeps a core busy, or two.
+const AT_ONCE: usize = 2;
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// Without what no scenario needs and a kernel under emulation takes seconds to find.
+const MACHINE: &str = "q35,kernel-irqchip=split,sata=off,smbus=off,i8042=off";
+
+/// What the guest calls in its script.
+const LIBRARY: &str = include_str!("guest/lab.sh");
+
+/// What to run.
+pub struct Spec {
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// Its initramfs.
+    pub initrd: PathBuf,
+    /// The kernel's command line.
+    pub words: String,
+    /// The disk, /dev/vda: qcow2.
+    pub disk: Option<PathBuf>,
+    /// Processors.
+    pub cores: u32,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// `-device` and its like, in order, after the IOMMU.
+    pub devices: Vec<String>,
+    /// What the guest does.
+    pub script: String,
+    /// The machine is cut off as soon as the console shows this.
+    pub cut_at: Option<String>,
+    /// The guest may reboot; otherwise a reboot ends the run.
+    pub reboots: bool,
+    /// It must be over by then.
+    pub deadline: Duration,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Outcome {
+    dir: PathBuf,
+    facts: BTreeMap<String, String>,
+}
+
+impl Outcome {
+    /// A fact that the guest wrote down; "" if it did not.
+    pub fn fact(&self, name: &str) -> &str {
+        self.facts.get(name).map_or("", String::as_str)
+    }
+
+    /// A file that the guest left in the share; "" if it did not. Bytes that are no text are replaced.
+    pub fn text(&self, name: &str) -> String {
+        fs::read(self.dir.join("share").join(name))
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// A JSON file that the guest left.
+    pub fn json(&self, name: &str) -> Result<serde_json::Value> {
+        serde_json::from_str(&self.text(name)).with_context(|| format!("{name} is not JSON: {:?}", self.text(name)))
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).replace('\r', "")).unwrap_or_default()
+}
+
+/// Waits for one of the places; gives it back when dropped.
+struct Place;
+
+impl Place {
+    fn take() -> Result<Self> {
+        let poisoned = |_| anyhow::anyhow!("another test of the lab panicked");
+        let mut running = RUNNING.lock().map_err(poisoned)?;
+        while *running >= AT_ONCE {
+            running = ENDED.wait(running).map_err(|_| anyhow::anyhow!("another test of the lab panicked"))?;
+        }
+        *running += 1;
+        Ok(Place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Ok(mut running) = RUNNING.lock() {
+            *running -= 1;
+        }
+        ENDED.notify_one();
+    }
+}
+
+/// A QEMU that ends with its owner.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already in the usual case; then both calls find nothing to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A multi-function card on a root port of its own (`rpN`, bus N where nothing but such ports is before it): a display
+/// that bochs drives, and its audio, in one IOMMU group, as graphics cards have them.
+pub fn card(n: u32) -> Vec<String> {
+    let mut devices = vec![port(n)];
+    devices.extend([
+        format!("-device secondary-vga,id=card{n}v,bus=rp{n},addr=0.0,multifunction=on"),
+        format!("-device intel-hda,id=card{n}a,bus=rp{n},addr=0.1"),
+        format!("-device hda-output,bus=card{n}a.0,audiodev=silence"),
+    ]);
+    devices
+}
+
+/// A root port without a card. Its window is reserved, for a card that is plugged in later. All windows together must
+/// stay below 1G: SeaBIOS hangs where they do not fit.
+pub fn port(n: u32) -> String {
+    format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve=64M")
+}
+
+/// The display that the firmware boots on.
+pub fn host_display() -> String {
+    "-device VGA,id=hostvga,addr=0x10".to_owned()
+}
+
+fn start(spec: &Spec, dir: &Path) -> Result<Command> {
+    let share = dir.join("share");
+    // The machine ends with the thread that started it, also when the tests are killed.
+    let mut command = tools::command("setpriv")?;
+    command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64")?);
+    command.args(["-machine", MACHINE, "-accel", "tcg,thread=multi", "-cpu", "max"]);
+    command.args(["-smp", &spec.cores.to_string()]);
+    command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
+    command.args(["-audiodev", "none,id=silence"]);
+    command.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);
+    command.arg("-kernel").arg(&spec.kernel).arg("-initrd").arg(&spec.initrd).args(["-append", &spec.words]);
+    command.arg("-serial").arg(format!("file:{}", dir.join("console.log").display()));
+    command.args(["-chardev", "stdio,id=qmp,signal=off", "-mon", "chardev=qmp,mode=control"]);
+    command.arg("-virtfs").arg(format!("local,path={},mount_tag=lab,security_model=none", share.display()));
+    if let Some(disk) = &spec.disk {
+        command.arg("-drive").arg(format!("file={},if=virtio,format=qcow2", disk.display()));
+    }
+    for device in &spec.devices {
+        command.args(device.split_whitespace());
+    }
+    if !spec.reboots {
+        command.arg("-no-reboot");
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(dir.join("qemu.log"))?);
+    Ok(command)
+}
+
+/// Runs a machine to its end. A guest that does not finish its script is an error, unless it was to be cut off.
+pub fn run(spec: &Spec, dir: &Path) -> Result<Outcome> {
+    let share = dir.join("share");
+    fs::create_dir_all(&share)?;
+    fs::write(share.join("script"), &spec.script)?;
+    fs::write(share.join("lab.sh"), LIBRARY)?;
+    let mut command = start(spec, dir)?;
+    fs::write(dir.join("command"), format!("{command:?}\n"))?;
+    let _place = Place::take()?;
+    let began = Instant::now();
+    let mut process = Process(command.spawn().context("cannot start QEMU")?);
+    let mut qmp = Qmp::new(&mut process.0)?;
+    let was_cut = loop {
+        if let Some(status) = process.0.try_wait()? {
+            if !status.success() {
+                bail!("QEMU ended with {status}: {}", read(&dir.join("qemu.log")));
+            }
+            break false;
+        }
+        if spec.cut_at.as_ref().is_some_and(|words| read(&dir.join("console.log")).contains(words.as_str())) {
+            // The guest's memory is gone at once, what it had written to its disk is not: a power cut.
+            qmp.execute("quit", None)?;
+            process.0.wait()?;
+            break true;
+        }
+        if began.elapsed() > spec.deadline {
+            bail!("it was not over after {} s; {}", spec.deadline.as_secs(), tail(dir));
+        }
+        serve(&share, &mut qmp)?;
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let facts: BTreeMap<_, _> = read(&share.join("facts"))
+        .lines()
+        .filter_map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .collect();
+    fs::write(dir.join("seconds"), format!("{:.1}\n", began.elapsed().as_secs_f32()))?;
+    let outcome = Outcome { dir: dir.to_owned(), facts };
+    match (&spec.cut_at, was_cut, outcome.fact("exit")) {
+        (Some(_), true, _) | (None, _, "0") => Ok(outcome),
+        (Some(words), false, _) => bail!("the console never showed {words:?}; {}", tail(dir)),
+        (None, _, "") => bail!("the machine went down before its script had ended; {}", tail(dir)),
+        (None, _, code) => bail!("the script in the machine ended with {code}; {}", tail(dir)),
+    }
+}
+
+/// The end of what the console and the script said.
+fn tail(dir: &Path) -> String {
+    let last = |path: PathBuf| {
+        let text = read(&path);
+        let lines: Vec<&str> = text.lines().collect();
+        format!("{} ends:\n{}", path.display(), lines[lines.len().saturating_sub(12)..].join("\n"))
+    };
+    format!("{}\n{}", last(dir.join("console.log")), last(dir.join("share/output")))
+}
+
+/// Does what the guest asks for, if it does: `qmp JSON` carries out a command of QEMU, `say TEXT` prints it here.
+fn serve(share: &Path, qmp: &mut Qmp) -> Result<()> {
+    let request = share.join("request");
+    let Ok(text) = fs::read_to_string(&request) else {
+        return Ok(());
+    };
+    fs::remove_file(&request)?;
+    let reply = match text.trim().split_once(' ') {
+        Some(("qmp", json)) => {
+            let json: serde_json::Value = serde_json::from_str(json).with_context(|| format!("request {text:?}"))?;
+            let name = json["execute"].as_str().context("a QMP request without 'execute'")?.to_owned();
+            match qmp.execute(&name, json.get("arguments").cloned()) {
+                Ok(value) => value.to_string(),
+                Err(error) => format!("error: {error:#}"),
+            }
+        }
+        Some(("say", words)) => {
+            println!("{words}");
+            String::new()
+        }
+        _ => bail!("the guest asks for {text:?}, which the lab does not know"),
+    };
+    // Renamed, so that the guest never reads half of it.
+    fs::write(share.join("reply.new"), reply)?;
+    fs::rename(share.join("reply.new"), share.join("reply"))?;
+    Ok(())
+}

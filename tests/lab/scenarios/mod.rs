@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The scenarios: each a function that runs a machine or more, and says what must be true of it.
+
+mod boot;
+mod crash;
+mod facts;
+mod hotplug;
+mod refusals;
+mod removal;
+
+use anyhow::Result;
+use libtest_mimic::Trial;
+
+/// A scenario by name.
+type Scenario = (&'static str, fn() -> Result<()>);
+
+/// Part of every check of the project.
+const ALWAYS: &[Scenario] = &[
+    ("machine_dracut", boot::dracut),
+    ("machine_initramfs_tools", boot::initramfs_tools),
+    ("machine_failed_boots", refusals::failed_boots),
+    ("machine_hotplug", hotplug::hotplug),
+    ("machine_switched_off", refusals::switched_off),
+    ("machine_removed_dracut", removal::dracut),
+    ("machine_removed_initramfs_tools", removal::initramfs_tools),
+    ("micro_iommu_off", refusals::iommu_off),
+    ("micro_only_display", refusals::only_display),
+    ("micro_killed_while_binding", crash::killed_while_binding),
+    ("micro_kernel_facts", facts::kernel_facts_trixie),
+    ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
+];
+
+/// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
+const LONG: &[Scenario] = &[];
+
+/// The card at 0000:01:00 is bound at boot.
+const CONFIGURATION: &str = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1234:1111\nbind = boot\n";
+
+/// The drivers that were tried on a function, in order, from a kernel log with dd.c's debug messages.
+fn probed<'l>(dmesg: &'l str, address: &str) -> Vec<&'l str> {
+    let lines = dmesg.lines().filter(|line| line.contains(address));
+    lines.filter_map(|line| line.split_once("really_probe: probing driver ")?.1.split(' ').next()).collect()
+}
+
+/// All scenarios as tests.
+pub fn trials() -> Vec<Trial> {
+    let all = std::env::var("VFIO_LAB").is_ok_and(|value| value == "all");
+    let always = ALWAYS.iter().map(|scenario| trial(*scenario));
+    always.chain(LONG.iter().map(|scenario| trial(*scenario).with_ignored_flag(!all))).collect()
+}
+
+fn trial((name, scenario): Scenario) -> Trial {
+    Trial::test(name, move || {
+        let result = scenario();
+        let runs = crate::cache::dir()?.join("runs").join(name);
+        match result {
+            Ok(()) if std::env::var_os("VFIO_LAB_KEEP").is_none() => Ok(crate::cache::remove(&runs)?),
+            Ok(()) => Ok(()),
+            Err(error) => Err(format!("{error:#}\nWhat the machine left is in {}", runs.display()).into()),
+        }
+    })
+}
