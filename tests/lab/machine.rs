@@ -26,6 +26,8 @@ pub struct Boot {
     pub script: String,
     /// The power is cut as soon as the console shows this.
     pub cut_at: Option<String>,
+    /// The machine may reboot; it ends when it is powered off.
+    pub reboots: bool,
 }
 
 impl Boot {
@@ -35,7 +37,7 @@ impl Boot {
         devices.extend(qemu::card(2));
         devices.push(qemu::host_display());
         let words = "intel_iommu=on".to_owned();
-        Boot { name, words, devices, script: script.to_owned(), cut_at: None }
+        Boot { name, words, devices, script: script.to_owned(), cut_at: None, reboots: false }
     }
 }
 
@@ -70,7 +72,7 @@ impl Machine {
             devices: boot.devices.clone(),
             script: boot.script.clone(),
             cut_at: boot.cut_at.clone(),
-            reboots: false,
+            reboots: boot.reboots,
             deadline: Duration::from_secs(600),
         };
         qemu::run(&spec, &self.dir.join(boot.name))
