@@ -75,10 +75,22 @@ fn the_package_has_the_version() {
 #[test]
 fn every_source_file_names_its_licence() {
     let folders = [
-        "src", "cli", "generators", "udev", "units", "dracut", "initramfs-tools", "mkinitcpio", "completions", "tests",
-        "benches", "fuzz", ".ci",
+        "src",
+        "cli",
+        "generators",
+        "udev",
+        "units",
+        "dracut",
+        "initramfs-tools",
+        "mkinitcpio",
+        "completions",
+        "tests",
+        "benches",
+        "fuzz",
+        ".ci",
     ];
-    let mut files: Vec<PathBuf> = ["build.rs", "Makefile", "Cargo.toml", "debian/rules"].iter().map(PathBuf::from).collect();
+    let mut files: Vec<PathBuf> =
+        ["build.rs", "Makefile", "Cargo.toml", "debian/rules"].iter().map(PathBuf::from).collect();
     for folder in folders {
         collect(Path::new(folder), &mut files);
     }
