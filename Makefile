@@ -134,7 +134,8 @@ demo: setup deb ## boot a machine with two cards, before and after
 	$(CARGO) test --quiet --locked --features lab --test lab -- demo
 
 .PHONY: bench
-bench: setup ## what the boot-time programs cost
+bench: ## what the boot-time programs cost, beside others (as root)
+	@tests/setup-debian.sh bench
 	$(CARGO) bench --locked $(ONLY)
 
 .PHONY: setup
