@@ -21,12 +21,16 @@ lint="mandoc shellcheck"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
 lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
+# What "make bench" measures with, and what it measures beside ours.
+bench=
+[ "${1-}" != bench ] || bench="binutils driverctl systemd-zram-generator valgrind"
+
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=
 [ "$(command -v cargo)" != /usr/bin/cargo ] || rust="rust-clippy rustfmt"
 
 missing=
-for name in $build $package $lint $lab $rust; do
+for name in $build $package $lint $lab $bench $rust; do
     dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
 done
 

@@ -59,13 +59,12 @@ impl Machine {
 
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
-        let words =
-            "root=/dev/vda rw console=ttyS0 TERM=dumb panic=-1 no_timer_check mitigations=off modprobe.blacklist=kvm_amd log_buf_len=8M dyndbg=\"file dd.c +p\" \
-                     systemd.getty_auto=no systemd.firstboot=no fsck.mode=skip";
+        let words = "root=/dev/vda rw fsck.mode=skip TERM=dumb systemd.getty_auto=no systemd.firstboot=no \
+                     modprobe.blacklist=kvm_amd";
         let spec = Spec {
             kernel: self.built.kernel(),
             initrd: self.built.initrd(),
-            words: format!("{words} {}", boot.words),
+            words: format!("{} {words} {}", qemu::WORDS, boot.words),
             disk: Some(self.dir.join("disk.qcow2")),
             cores: 2,
             memory: 2048,
