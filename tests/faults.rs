@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::pairs::{self, small, twins, SMALL, TWINS};
+use common::pairs::{small, small_without_vfio, twins, SMALL, TWINS};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -99,6 +99,11 @@ fn bind_that_fails_leaves_nothing() {
 #[test]
 fn bind_at_boot_that_fails_leaves_nothing() {
     fail_everywhere(small, VFIO_BIND, &["gpu", "big"], &SMALL);
+}
+
+#[test]
+fn bind_that_loads_its_module_and_fails_leaves_nothing() {
+    fail_everywhere(small_without_vfio, VFIO, &["bind", "big"], &SMALL);
 }
 
 #[test]
@@ -246,8 +251,7 @@ fn a_host_driver_that_does_not_come_back_is_named() {
 #[test]
 fn a_module_that_cannot_be_loaded_is_named() {
     for fault in ["modprobe:vfio* ENOENT", "modprobe:vfio* EPERM", "modprobe:* hang"] {
-        let tree = pairs::small_machine().without_vfio().build();
-        tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+        let tree = small_without_vfio();
         let before = tree.snapshot();
         tree.faults(&format!("{fault}\n"));
         let ran = tree.run(VFIO, &["bind", "big"]);
