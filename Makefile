@@ -38,6 +38,9 @@ MANUALS = $(wildcard man/*.[1-8])
 CARGO_HOME ?= $(HOME)/.cargo
 RELEASE_RUSTFLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/vfio-suite --remap-path-prefix=$(CARGO_HOME)=/usr/src/cargo
 
+# The lab builds with the same, so that nothing is compiled twice.
+RELEASE_ENV = VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))'
+
 SUBSTITUTE = sed -e 's,@BINDIR@,$(BINDIR),g' -e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@UDEVDIR@,$(UDEVDIR),g' \
 	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g'
 # $(call install_from,MODE,SOURCE.in,TARGET)
@@ -70,7 +73,7 @@ help: ## this list
 
 .PHONY: build
 build:
-	VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
+	$(RELEASE_ENV) $(CARGO) build --release --locked --bins
 
 .PHONY: install
 install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was built before)
@@ -123,13 +126,13 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	@echo "check: all stages passed"
 
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
-LAB = $(CARGO) test --locked --features lab --test lab -- $(ONLY)
+LAB = env $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(ONLY)
 .PHONY: lab
 lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 	$(LAB)
 
 # The lab's scenario "demo", with what it prints: one machine, before and after.
-DEMO = $(CARGO) test --locked --features lab --test lab -- --exact demo
+DEMO = env $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- --exact demo
 .PHONY: demo
 demo: setup deb ## boot a machine with two cards, before and after
 	@$(DEMO) --list 2>/dev/null | grep -q '^demo: ' || { echo 'make: the lab has no scenario "demo"' >&2; exit 1; }
