@@ -122,10 +122,16 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,units,60) tests/units.sh $(STAGED)
 	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
-	$(call stage,lab,3600) $(LAB)
+	$(call stage,lab,$(LAB_SECONDS)) $(LAB)
 	@echo "check: all stages passed"
 
+.PHONY: check-all
+check-all: export VFIO_LAB = all
+check-all: LAB_SECONDS = 14400
+check-all: check ## the same, with the lab's long scenarios
+
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
+LAB_SECONDS ?= 3600
 LAB = env $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(ONLY)
 .PHONY: lab
 lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)

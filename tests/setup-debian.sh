@@ -4,7 +4,6 @@
 # needs no network, where all of it is there. A Rust toolchain (rustc and cargo 1.85 or newer) must be there already.
 set -eu
 
-# shellcheck disable=SC1091 # not of this repository
 . /etc/os-release
 case ${ID:-}:${VERSION_ID:-} in
 debian:12) suite=bookworm pkgconfig="systemd udev" ;;

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=sh
 # What a script in a machine of the lab can call. Runs under dash and busybox.
 
 # fact NAME VALUE: for the test to look at.
