@@ -127,6 +127,25 @@ fn rescan_killed_anywhere_is_undone() {
     assert!(kills >= 30, "only {kills} places to die in");
 }
 
+/// A card that is on vfio already, as before most rescans: what the journal holds of its binding stays undoable.
+#[test]
+fn rescan_of_a_bound_card_killed_anywhere_is_undone() {
+    for calls in [SYNC, START] {
+        for n in 1.. {
+            assert!(n < MANY, "{calls} never end");
+            let tree = small();
+            let before = tree.snapshot();
+            assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+            let ended = run_and_kill(&tree, VFIO, &["rescan", "big"], calls, n).is_some();
+            restore(&tree, &before, &format!("rescan of a bound card killed at {calls} {n}"));
+            if ended {
+                assert!(n > 8, "{calls}: only {n} places to die in");
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn restore_killed_anywhere_is_finished_by_the_next() {
     for calls in [SYNC, START, WAIT] {

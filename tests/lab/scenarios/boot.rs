@@ -70,7 +70,7 @@ fact status $?
 vfio status --json >/lab/status.json
 vfio groups --json >/lab/groups.json
 systemctl list-units --failed --plain --no-legend >/lab/failed
-printf 'info pci\nquit\n' | timeout 200 qemu-system-x86_64 -machine q35 -accel tcg -m 64 -S -nodefaults -display none \
+printf 'info pci\nquit\n' | timeout 200 qemu-system-x86_64 -machine q35 -accel tcg -m 32 -S -nodefaults -display none \
 	-monitor stdio -device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:01:00.1 >/lab/nested 2>&1
 fact nested $?
 "#;
