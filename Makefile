@@ -143,7 +143,8 @@ demo: setup deb ## boot a machine with two cards, before and after
 	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- demo
 
 .PHONY: bench
-bench: setup ## what the boot-time programs cost
+bench: ## what the boot-time programs cost
+	@tests/setup-debian.sh bench
 	$(CARGO) bench --locked $(ONLY)
 
 .PHONY: setup
