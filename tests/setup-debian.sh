@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs what "make check", "make demo" and "make deb" need on Debian 12 or 13, as root or with sudo. Does nothing, and
-# needs no network, where all of it is there. "setup-debian.sh bench": also what "make bench" compares us with. A Rust toolchain (rustc and cargo 1.85 or newer) must be there already.
+# needs no network, where all of it is there. A Rust toolchain (rustc and cargo 1.85 or newer) must be there already.
+# "setup-debian.sh bench": also what "make bench" compares us with.
 set -eu
 
 . /etc/os-release
