@@ -6,6 +6,7 @@
 mod common;
 
 use common::text::Nodes;
+use common::tree::without_vfio_module;
 use common::{cards, Function, Machine, Tree};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -248,16 +249,9 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// What loading vfio-pci adds; a loaded module harms nobody and stays.
-fn of_vfio_module(path: &str) -> bool {
-    let roots = ["sys/module/vfio_pci", "sys/module/mlx5_vfio_pci", "sys/bus/pci/drivers/vfio-pci"];
-    roots.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-        || matches!(path, "dev" | "dev/vfio" | "dev/vfio/vfio" | "sys/class/vfio-dev")
-}
-
 /// The machine without what a loaded module adds.
 fn machine(tree: &Tree) -> Nodes {
-    tree.snapshot().into_iter().filter(|(path, _)| !of_vfio_module(path)).collect()
+    without_vfio_module(tree.snapshot())
 }
 
 /// Paths that may differ when these functions change hands.

@@ -28,6 +28,8 @@ pub struct Record {
     pub bridge: Option<Address>,
     /// The override of a removed function, which is lost with it.
     pub driver_override: Option<String>,
+    /// The driver that a function had when its override was written.
+    pub driver: Option<String>,
 }
 
 /// The path of a card's journal.
@@ -60,9 +62,13 @@ impl Record {
     /// What is there now, before `step`.
     pub fn before(root: &Root, step: &Step) -> Record {
         let function = function_of(step);
-        let (mut before, mut module, mut bridge, mut driver_override) = (None, None, None, None);
+        let (mut before, mut module, mut bridge) = (None, None, None);
+        let (mut driver_override, mut driver) = (None, None);
         match step {
-            Step::Override { function, .. } => before = function::driver_override(root, *function),
+            Step::Override { function, .. } => {
+                before = function::driver_override(root, *function);
+                driver = function::driver(root, *function);
+            }
             Step::Unbind { function, .. } => module = function::driver_module(root, *function),
             Step::Remove { function } => {
                 before = function::driver(root, *function);
@@ -74,7 +80,7 @@ impl Record {
             Step::Load { .. } | Step::Probe { .. } | Step::Free { .. } | Step::Rescan { .. } => {}
         }
         let ids = function.and_then(|f| ids(root, f));
-        Record { step: step.clone(), ids, before, module, bridge, driver_override }
+        Record { step: step.clone(), ids, before, module, bridge, driver_override, driver }
     }
 
     /// The function that the record is about.

@@ -39,7 +39,12 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
 fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     match &record.step {
-        Step::Override { function, .. } if there(function) => {
+        Step::Override { function, driver } if there(function) => {
+            // A module that is loaded takes at once what waits for it: then no record says that the function was bound.
+            let now = function::driver(root, *function);
+            if let Some(now) = now.filter(|now| driver.as_ref() == Some(now) && record.driver.as_ref() != Some(now)) {
+                unbind(root, kernel, *function, &now)?;
+            }
             if function::driver_override(root, *function) != record.before {
                 set_override(kernel, *function, record.before.as_deref())?;
             }
@@ -98,6 +103,10 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
 fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, record: &Record) -> io::Result<()> {
     match function::driver(root, function) {
         Some(now) if now == driver => return Ok(()),
+        // Our override let it in, when its module was loaded.
+        Some(now) if function::is_vfio(&now) && function::driver_override(root, function).as_ref() == Some(&now) => {
+            unbind(root, kernel, function, &now)?;
+        }
         Some(now) => return Err(io::Error::other(format!("{now} has it now"))),
         None => {}
     }
