@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs what "make check", "make demo" and "make deb" need on Debian 12 or 13, as root or with sudo. Does nothing, and
 # needs no network, where all of it is there. A Rust toolchain (rustc and cargo 1.85 or newer) must be there already.
+# "setup-debian.sh bench": also what "make bench" compares us with.
 set -eu
 
-# shellcheck disable=SC1091 # not of this repository
 . /etc/os-release
 case ${ID:-}:${VERSION_ID:-} in
 debian:12) suite=bookworm pkgconfig="systemd udev" ;;
@@ -21,16 +21,16 @@ lint="mandoc shellcheck"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
 lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
-# What "make bench" measures with, and what it measures beside ours.
-bench=
-[ "${1-}" != bench ] || bench="binutils driverctl systemd-zram-generator valgrind"
-
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=
 [ "$(command -v cargo)" != /usr/bin/cargo ] || rust="rust-clippy rustfmt"
 
+# The peers beside which the boot-time programs are measured, and what counts instructions.
+bench=
+[ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
+
 missing=
-for name in $build $package $lint $lab $bench $rust; do
+for name in $build $package $lint $lab $rust $bench; do
     dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
 done
 

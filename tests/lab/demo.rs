@@ -6,6 +6,14 @@ use crate::layers::Initramfs;
 use crate::machine::{Boot, Machine};
 use anyhow::Result;
 
+/// Buses 1 and 2: a Radeon RX 6800 and its HDMI audio each.
+const CARDS: &str = "1,0,0x73bf1002,0x030000,1,1,0xab281002,0x040300,2,0,0x73bf1002,0x030000,2,1,0xab281002,0x040300";
+
+/// The host's driver for what is an emulated bochs display all the same; the real one would not know what to do with it.
+const DRIVER: &str = "[Unit]\nDefaultDependencies=no\nAfter=systemd-modules-load.service\nBefore=sysinit.target\n\n\
+                      [Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo 1002 73bf >/sys/bus/pci/drivers/bochs-drm/new_id'\n\n\
+                      [Install]\nWantedBy=sysinit.target\n";
+
 /// Runs at each boot of the machine; what it does depends on how far it is.
 const SCRIPT: &str = r##"
 say() { host say "$*"; }
@@ -33,7 +41,7 @@ if [ ! -e /root/configured ]; then
 
 		[gpu big]
 		device = 0000:01:00.0
-		identity = 1234:1111
+		identity = 1002:73bf
 		bind = boot
 	END
 	show tail -n 4 /etc/vfio.conf
@@ -63,16 +71,23 @@ pub fn run() -> Result<()> {
         name: "demo",
         suite: "trixie",
         initramfs: Initramfs::InitramfsTools,
-        files: Vec::new(),
-        commands: Vec::new(),
+        cards: Some(CARDS),
+        files: vec![
+            ("etc/modules-load.d/lab-card.conf", "bochs\n".to_owned()),
+            ("etc/systemd/system/lab-card.service", DRIVER.to_owned()),
+        ],
+        commands: vec!["systemctl enable lab-card.service".to_owned()],
         rebuild: true,
         report: Vec::new(),
     };
-    println!("A Debian 13 machine with two identical graphics cards (each with its audio function) and a display of");
-    println!("its own. It is emulated down to the processor, so each of its two boots takes a minute or so.");
+    println!(
+        "A Debian 13 machine with a display of its own and two identical cards with the ids of a Radeon RX 6800 and of"
+    );
+    println!("its HDMI audio (below them are bochs displays). All of it is emulated: each of the two boots takes a minute or so.");
     let machine = Machine::new("demo", &disk)?;
     let mut boot = Boot::new("boot", SCRIPT);
     boot.reboots = true;
+    boot.words += " modprobe.blacklist=amdgpu";
     machine.boot(&boot)?;
     println!("\nThe machine's console and logs: {}", crate::cache::dir()?.join("runs/demo/boot").display());
     Ok(())

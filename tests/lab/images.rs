@@ -2,7 +2,7 @@
 //! The machine lab's disks: a Debian with a kernel (layers.rs), our package put on it by apt, a scenario's configuration, a
 //! new initramfs. Each is cached.
 
-use crate::layers::{copy, enter, with_kernel, write, Initramfs};
+use crate::layers::{card_module, copy, enter, with_kernel, write, Initramfs};
 use crate::{cache, tools};
 use anyhow::{bail, Context, Result};
 use std::fs;
@@ -17,7 +17,9 @@ pub struct Disk {
     pub suite: &'static str,
     /// What builds its initramfs.
     pub initramfs: Initramfs,
-    /// Files written after our package was installed.
+    /// What the cards look like (guest/card): the parameter `card` of its module.
+    pub cards: Option<&'static str>,
+    /// Files written after our package was installed; scripts are executable.
     pub files: Vec<(&'static str, String)>,
     /// Commands run then, in the machine's root. `REBUILD` in one stands for the command that builds the initramfs.
     pub commands: Vec<String>,
@@ -68,7 +70,10 @@ impl Disk {
             enter(&tree, "apt-get -y --no-install-recommends install /vfio-suite.deb")?;
             fs::remove_file(tree.join("vfio-suite.deb"))?;
             for (path, content) in &self.files {
-                write(&tree, path, content, 0o644)?;
+                write(&tree, path, content, if content.starts_with("#!") { 0o755 } else { 0o644 })?;
+            }
+            if let Some(cards) = self.cards {
+                disguise(&tree, self.suite, cards)?;
             }
             for command in &self.commands {
                 enter(&tree, &command.replace("REBUILD", self.initramfs.rebuild()))?;
@@ -107,6 +112,20 @@ pub fn package() -> Result<PathBuf> {
     });
     packages.sort_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok());
     packages.pop().with_context(|| format!("there is no package in {}: run `make deb` first", dist.display()))
+}
+
+/// Has the initramfs of initramfs-tools give the cards another identity, before anything looks at them.
+fn disguise(tree: &Path, suite: &str, cards: &str) -> Result<()> {
+    let modules = find(&tree.join("usr/lib/modules"), "")?;
+    fs::create_dir_all(modules.join("extra"))?;
+    fs::copy(card_module(suite)?, modules.join("extra/lab_card.ko"))?;
+    enter(tree, "depmod $(ls /usr/lib/modules)")?;
+    write(tree, "etc/modprobe.d/lab-card.conf", &format!("options lab_card card={cards}\n"), 0o644)?;
+    let hook = "#!/bin/sh\n. /usr/share/initramfs-tools/hook-functions\nmanual_add_modules lab_card\n";
+    write(tree, "etc/initramfs-tools/hooks/lab-card", hook, 0o755)?;
+    // The scripts of init-top that wait for nothing run by name.
+    let script = "#!/bin/sh\n[ \"$1\" = prereqs ] || modprobe lab_card\n";
+    write(tree, "etc/initramfs-tools/scripts/init-top/00-card", script, 0o755)
 }
 
 /// The one file in `dir` whose name starts so.

@@ -15,8 +15,13 @@ use std::process::Command;
 /// What every machine has beside the essential packages. QEMU is for the guest in the guest.
 const PACKAGES: &str = "systemd,systemd-sysv,udev,kmod,e2fsprogs,procps,pciutils,pci.ids,qemu-system-x86,seabios";
 
+/// What builds a kernel module.
+const COMPILER: &str = "linux-headers-amd64 gcc make";
+
+const APT: &str = "apt-get -y --no-install-recommends";
+
 /// Units that cost time at boot or act on their own, and that no scenario is about.
-const MASKED: [&str; 16] = [
+const MASKED: [&str; 29] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
@@ -33,6 +38,19 @@ const MASKED: [&str; 16] = [
     "systemd-pstore.service",
     "systemd-firstboot.service",
     "systemd-machine-id-commit.service",
+    "ldconfig.service",
+    "systemd-journal-catalog-update.service",
+    "systemd-hwdb-update.service",
+    "systemd-sysusers.service",
+    "systemd-update-done.service",
+    "sys-kernel-config.mount",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "proc-sys-fs-binfmt_misc.automount",
+    "modprobe@efi_pstore.service",
 ];
 
 /// The initramfs generators of Debian.
@@ -98,6 +116,7 @@ fn base(suite: &str) -> Result<PathBuf> {
         for initramfs in [Initramfs::Dracut, Initramfs::InitramfsTools] {
             enter(&tree, &install("--download-only", initramfs))?;
         }
+        enter(&tree, &format!("{APT} --download-only install {COMPILER}"))?;
         configure(&tree)
     })
 }
@@ -105,7 +124,7 @@ fn base(suite: &str) -> Result<PathBuf> {
 /// How a kernel and a generator are installed. The initramfs comes later: a scenario changes it anyway.
 fn install(option: &str, initramfs: Initramfs) -> String {
     let packages = initramfs.packages();
-    format!("INITRD=No apt-get -y --no-install-recommends {option} install linux-image-amd64 {packages}")
+    format!("INITRD=No {APT} {option} install linux-image-amd64 {packages}")
 }
 
 /// Layer 2: with a kernel.
@@ -121,6 +140,24 @@ pub fn with_kernel(suite: &str, initramfs: Initramfs) -> Result<PathBuf> {
         enter(&tree, "apt-get clean")?;
         Ok(())
     })
+}
+
+/// The module that gives emulated functions the identity of another card (guest/card), for the kernel of `suite`.
+pub fn card_module(suite: &str) -> Result<PathBuf> {
+    let from = base(suite)?;
+    let (source, build) = (include_str!("guest/card/lab_card.c"), include_str!("guest/card/Kbuild"));
+    let key = cache::key(&(&from, source, build, include_str!("layers.rs")));
+    let dir = cache::entry(&format!("card-{suite}"), key, |dir| {
+        let tree = dir.join("tree");
+        copy(&from.join("tree"), &tree)?;
+        enter(&tree, &format!("{APT} install {COMPILER}"))?;
+        write(&tree, "card/lab_card.c", source, 0o644)?;
+        write(&tree, "card/Kbuild", build, 0o644)?;
+        enter(&tree, "make -s -C /usr/src/linux-headers-*-amd64 M=/card modules")?;
+        fs::copy(tree.join("card/lab_card.ko"), dir.join("lab_card.ko"))?;
+        cache::remove(&tree)
+    })?;
+    Ok(dir.join("lab_card.ko"))
 }
 
 /// What makes a tree a machine of the lab.

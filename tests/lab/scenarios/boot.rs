@@ -18,6 +18,7 @@ pub fn dracut_disk() -> Disk {
         name: "dracut",
         suite: "trixie",
         initramfs: Initramfs::Dracut,
+        cards: None,
         files: vec![("etc/vfio.conf", CONFIGURATION.to_owned()), ("etc/dracut.conf.d/force.conf", force)],
         commands: Vec::new(),
         rebuild: true,
@@ -49,6 +50,7 @@ pub fn initramfs_tools_disk() -> Disk {
         name: "initramfs-tools",
         suite: "trixie",
         initramfs: Initramfs::InitramfsTools,
+        cards: None,
         files: vec![
             ("etc/vfio.conf", BAD_AND_GOOD.to_owned()),
             ("etc/modules-load.d/lab.conf", modules.clone()),

@@ -78,6 +78,7 @@ pub fn hotplug() -> Result<()> {
         name: "plain",
         suite: "trixie",
         initramfs: Initramfs::InitramfsTools,
+        cards: None,
         files: vec![("etc/vfio.conf", CONFIGURATION.to_owned())],
         commands: Vec::new(),
         rebuild: true,
