@@ -38,6 +38,9 @@ MANUALS = $(wildcard man/*.[1-8])
 CARGO_HOME ?= $(HOME)/.cargo
 RELEASE_RUSTFLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/vfio-suite --remap-path-prefix=$(CARGO_HOME)=/usr/src/cargo
 
+# The lab builds with the same, so that nothing is compiled twice.
+RELEASE_ENV = VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))'
+
 SUBSTITUTE = sed -e 's,@BINDIR@,$(BINDIR),g' -e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@UDEVDIR@,$(UDEVDIR),g' \
 	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g'
 # $(call install_from,MODE,SOURCE.in,TARGET)
@@ -70,7 +73,7 @@ help: ## this list
 
 .PHONY: build
 build:
-	VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))' $(CARGO) build --release --locked --bins
+	$(RELEASE_ENV) $(CARGO) build --release --locked --bins
 
 .PHONY: install
 install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was built before)
@@ -110,7 +113,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,format,60) $(CARGO) fmt --all --check
 	$(call stage,clippy,900) $(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(call stage,documentation,600) env RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
-	$(call stage,tests,1800) $(CARGO) test --locked
+	$(call stage,tests,1800) $(CARGO) test --locked --no-fail-fast
 	$(call stage,shell,60) shellcheck $(SHELL_SCRIPTS)
 	$(call stage,manuals,60) mandoc -T lint -W warning $(MANUALS)
 	$(call stage,package,900) $(MAKE) deb
@@ -119,11 +122,17 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,units,60) tests/units.sh $(STAGED)
 	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
-	$(call stage,lab,3600) $(LAB)
+	$(call stage,lab,$(LAB_SECONDS)) $(LAB)
 	@echo "check: all stages passed"
 
+.PHONY: check-all
+check-all: export VFIO_LAB = all
+check-all: LAB_SECONDS = 14400
+check-all: check ## the same, with the lab's long scenarios
+
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
-LAB = $(CARGO) test --locked --features lab --test lab -- $(ONLY)
+LAB_SECONDS ?= 3600
+LAB = env $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(ONLY)
 .PHONY: lab
 lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 	$(LAB)
@@ -131,10 +140,11 @@ lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 # A machine of the lab, before and after, as it happens.
 .PHONY: demo
 demo: setup deb ## boot a machine with two cards, before and after
-	$(CARGO) test --quiet --locked --features lab --test lab -- demo
+	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- demo
 
 .PHONY: bench
-bench: setup ## what the boot-time programs cost
+bench: ## what the boot-time programs cost
+	@tests/setup-debian.sh bench
 	$(CARGO) bench --locked $(ONLY)
 
 .PHONY: setup

@@ -6,6 +6,8 @@ use crate::{check, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
 use vfio_suite::host::boots::{self, Boots};
+use vfio_suite::host::display::Display;
+use vfio_suite::host::function::Detail;
 use vfio_suite::host::status::{self, Outcome, Status};
 use vfio_suite::host::{function, Depth, Host};
 use vfio_suite::pci::Address;
@@ -18,6 +20,8 @@ struct Answer {
     iommu: vfio_suite::host::iommu::Iommu,
     /// Why nothing is bound in this boot, if so.
     off: Option<String>,
+    /// What can show something: DRM nodes and their connectors, the firmware's framebuffer.
+    displays: Vec<Display>,
     /// Boots in a row before this one that did not come up.
     failed_boots: u32,
     cards: Vec<Card>,
@@ -58,6 +62,8 @@ struct Member {
     group: Option<u32>,
     /// `/dev/vfio/N`, where it is there.
     node: Option<String>,
+    #[serde(flatten)]
+    detail: Detail,
 }
 
 fn state(members: &[Member]) -> State {
@@ -76,6 +82,7 @@ fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
         driver: f.driver.clone(),
         group: f.group,
         node: f.group.map(|g| format!("dev/vfio/{g}")).filter(|n| root.exists(n)).map(|n| format!("/{n}")),
+        detail: function::detail(root, f.address),
     };
     functions.iter().filter_map(|a| host.function(*a)).map(member).collect()
 }
@@ -148,7 +155,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
     let cards = cards(root, &config, &host, off.is_some());
     let code = check::code(&config).max(if cards.iter().all(|c| c.ok) { DONE } else { NO });
-    let answer = Answer { iommu: host.iommu, off, failed_boots, cards };
+    let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards };
     if out.is_json() {
         out.json("vfio.status/1", &answer)?;
     } else {

@@ -86,13 +86,14 @@ impl Root {
             return Ok(rustix::fs::openat(&self.fd, path, flags, mode)?);
         }
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        loop {
+        // The kernel cannot be sure of a ".." while anything anywhere is renamed or mounted, and says EAGAIN.
+        for _ in 0..RACES {
             match rustix::fs::openat2(&self.fd, path, flags, mode, resolve) {
-                // A rename somewhere made the kernel unsure whether ".." stayed inside (openat2(2)): ask again.
-                Err(rustix::io::Errno::AGAIN) => {}
-                other => return Ok(other?),
+                Err(rustix::io::Errno::AGAIN) => std::thread::yield_now(),
+                opened => return Ok(opened?),
             }
         }
+        Err(rustix::io::Errno::AGAIN.into())
     }
 
     /// The directory that holds `path`, opened, and the last part of `path`.

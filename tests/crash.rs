@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::pairs::{small, twins, SMALL, TWINS};
+use common::pairs::{small, small_machine, small_without_vfio, twins, SMALL, TWINS};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -99,11 +99,59 @@ fn bind_killed_anywhere_is_undone() {
     assert!(kills >= 36, "only {kills} places to die in");
 }
 
+/// vfio-pci takes what waits for it as soon as it is loaded, before any record says that a function was bound.
+#[test]
+fn bind_that_loads_its_module_killed_anywhere_is_undone() {
+    let functions = SMALL.map(|(address, _)| address);
+    let kills = kill_everywhere(small_without_vfio, VFIO, &["bind", "big"], &functions);
+    assert!(kills >= 20, "only {kills} places to die in");
+}
+
 #[test]
 fn the_boot_time_binding_killed_anywhere_is_undone() {
     let functions = TWINS.map(|(address, _)| address);
     let kills = kill_everywhere(twins, VFIO_BIND, &["gpu", "big"], &functions);
     assert!(kills >= 36, "only {kills} places to die in");
+}
+
+/// At boot no host driver has anything yet, so there is nothing to give back to: restore finds the host's drivers, and
+/// leaves no override behind.
+#[test]
+fn a_boot_killed_anywhere_ends_with_the_host() {
+    let booting = || {
+        let mut machine = small_machine().without_vfio();
+        for function in machine.functions_mut().iter_mut().filter(|function| function.class >> 8 != 0x0604) {
+            function.driver = None;
+        }
+        let tree = machine.build();
+        tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+        tree
+    };
+    for (arguments, least) in [(&["early"][..], 2), (&["gpu", "big"], 3)] {
+        for n in 1.. {
+            assert!(n < MANY, "{arguments:?} never ends");
+            let tree = booting();
+            if arguments[0] == "gpu" {
+                assert_eq!(tree.run(VFIO_BIND, &["early"]).status, Some(0));
+            }
+            let ended = run_and_kill(&tree, VFIO_BIND, arguments, START, n).is_some();
+            let ran = tree.run(VFIO, &["restore", "big"]);
+            let what = format!("{arguments:?} killed at clone {n}: {}", ran.stderr);
+            assert_eq!(ran.status, Some(0), "{what}");
+            let touched = n > 1 || arguments[0] == "gpu" || ended;
+            for (address, driver) in SMALL {
+                assert_eq!(tree.attribute(address, "driver_override"), "(null)\n", "{what}");
+                let now = tree.driver(address);
+                // Killed before its first step, there is no word of a card that the host's drivers have not found yet.
+                assert!(now.as_deref() == Some(driver) || (now.is_none() && !touched), "{what}: {now:?}");
+            }
+            assert!(!tree.exists("run/vfio/journal/big"), "{what}");
+            if ended {
+                assert!(n > least, "{arguments:?}: only {n} places to die in");
+                break;
+            }
+        }
+    }
 }
 
 #[test]
@@ -125,6 +173,25 @@ fn rescan_killed_anywhere_is_undone() {
     };
     let kills = kill_everywhere(newer, VFIO, &["rescan", "big"], &functions);
     assert!(kills >= 30, "only {kills} places to die in");
+}
+
+/// A card that is on vfio already, as before most rescans: what the journal holds of its binding stays undoable.
+#[test]
+fn rescan_of_a_bound_card_killed_anywhere_is_undone() {
+    for calls in [SYNC, START] {
+        for n in 1.. {
+            assert!(n < MANY, "{calls} never end");
+            let tree = small();
+            let before = tree.snapshot();
+            assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+            let ended = run_and_kill(&tree, VFIO, &["rescan", "big"], calls, n).is_some();
+            restore(&tree, &before, &format!("rescan of a bound card killed at {calls} {n}"));
+            if ended {
+                assert!(n > 8, "{calls}: only {n} places to die in");
+                break;
+            }
+        }
+    }
 }
 
 #[test]

@@ -62,3 +62,20 @@ fn a_server_has_as_many_functions_as_asked_for() {
         assert_eq!(listed.len(), functions);
     }
 }
+
+#[test]
+fn a_tree_survives_text_and_disk() {
+    let nodes = text::Nodes::from([
+        ("top".to_owned(), text::Node::File(0o644, b"1\n".to_vec())),
+        ("a/b".to_owned(), text::Node::Directory),
+        ("a/file".to_owned(), text::Node::File(0o444, b"0x1002\n".to_vec())),
+        ("a/writable".to_owned(), text::Node::File(0o220, Vec::new())),
+        ("a/binary".to_owned(), text::Node::File(0o600, vec![0, 255, b'\\', b'\t', b'\n', b' '])),
+        ("a/link".to_owned(), text::Node::Link("../../bus/x y".to_owned())),
+        ("a.b/file".to_owned(), text::Node::File(0o644, b" ".to_vec())),
+    ]);
+    assert_eq!(text::parse(&text::render(&nodes)), nodes, "{}", text::render(&nodes));
+    let dir = tempfile::tempdir().unwrap();
+    text::write(&nodes, dir.path());
+    assert_eq!(text::read(dir.path(), &|_| false), nodes);
+}

@@ -20,7 +20,6 @@ add_runscript() { echo runscript; }
 built() {
     # shellcheck disable=SC2034 # read by the hook
     local HOOKS=("$@")
-    # shellcheck disable=SC1091 # made above
     (. "$work/hook" && build) | sed "s,$work,/etc," | LC_ALL=C sort
 }
 expect() {

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs what "make check", "make demo" and "make deb" need on Debian 12 or 13, as root or with sudo. Does nothing, and
 # needs no network, where all of it is there. A Rust toolchain (rustc and cargo 1.85 or newer) must be there already.
+# "setup-debian.sh bench": also what "make bench" compares us with.
 set -eu
 
-# shellcheck disable=SC1091 # not of this repository
 . /etc/os-release
 case ${ID:-}:${VERSION_ID:-} in
 debian:12) suite=bookworm pkgconfig="systemd udev" ;;
@@ -25,8 +25,12 @@ lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-s
 rust=
 [ "$(command -v cargo)" != /usr/bin/cargo ] || rust="rust-clippy rustfmt"
 
+# The peers beside which the boot-time programs are measured, and what counts instructions.
+bench=
+[ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
+
 missing=
-for name in $build $package $lint $lab $rust; do
+for name in $build $package $lint $lab $rust $bench; do
     dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
 done
 

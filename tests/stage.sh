@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs one stage of "make check": its output goes to a file, one line says how it ended. What test runners counted is
-# shown, and a failure's last lines. Usage: stage.sh NAME SECONDS COMMAND...
+# shown, and a failure's last lines. VERBOSE=1 shows all of it as it comes. Usage: stage.sh NAME SECONDS COMMAND...
 set -u
 
 name=$1 limit=$2
@@ -11,22 +11,28 @@ mkdir -p "$logs"
 log=$logs/$name.log
 start=$SECONDS
 
-# A stage that hangs must not hold a machine for ever: TERM, and KILL to what ignores it.
+# A stage that hangs must not hold a machine for ever: TERM to all of its processes, and KILL to what ignores that. They
+# are a process group of their own, so an interrupt at the terminal is passed on.
+: >"$log"
+timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1 &
+pid=$!
+trap 'kill -TERM "$pid"' INT TERM HUP
+show=
 if [ "${VERBOSE:-}" = 1 ]; then
-    timeout --kill-after=20 "$limit" "$@" </dev/null 2>&1 | tee "$log"
-    code=${PIPESTATUS[0]}
-else
-    timeout --kill-after=20 "$limit" "$@" </dev/null >"$log" 2>&1
-    code=$?
+    tail -n +1 -f --pid="$pid" "$log" &
+    show=$!
 fi
+wait "$pid"
+code=$?
+[ -z "$show" ] || wait "$show"
 took=$((SECONDS - start))
 
 if [ "$code" -eq 0 ]; then
-    [ "${VERBOSE:-}" = 1 ] || grep -aE '^(test result: |[a-z]*: [0-9]+ checks passed)' "$log"
+    [ -n "$show" ] || grep -aE '^(test result: |[a-z]*: [0-9]+ checks passed)' "$log"
     echo "check: $name: ok ($took s)"
     exit 0
 fi
-[ "${VERBOSE:-}" = 1 ] || tail -n "${LINES_OF_FAILURE:-120}" "$log"
+[ -n "$show" ] || tail -n "${LINES_OF_FAILURE:-120}" "$log"
 why="failed with $code"
 [ "$code" -ne 124 ] || why="took longer than $limit s"
 echo "check: $name: $why after $took s; all of its output is in $log" >&2

@@ -35,10 +35,16 @@ verify() {
 verify "$units/vfio-early.service"
 verify "$units/vfio-bind@big.service"
 verify "$units/vfio-boot-ok.service"
-# The whole boot, into each of the targets that a machine may boot into.
-for target in multi-user.target graphical.target; do
-    ln -sfn "/usr/lib/systemd/system/$target" "$units/default.target"
-    verify "$units/default.target"
+# The whole boot, into each of the targets that a machine may boot into, and with the service that marks the boot as good
+# wanted by either (its order must hold whoever wants it).
+for wants in default.target.wants multi-user.target.wants; do
+    rm -rf "$units"/default.target.wants "$units"/multi-user.target.wants
+    mkdir "$units/$wants"
+    ln -s ../vfio-boot-ok.service "$units/$wants/vfio-boot-ok.service"
+    for target in multi-user.target graphical.target; do
+        ln -sfn "/usr/lib/systemd/system/$target" "$units/default.target"
+        verify "$units/default.target"
+    done
 done
 
 # udevadm has "verify" since systemd 254.

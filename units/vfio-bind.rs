@@ -6,7 +6,7 @@
 //! - `vfio-bind gpu NAME`: binds one card (`vfio-bind@NAME.service`).
 //! - `vfio-bind boot-ok [--now]`: this boot came up, in five minutes or now (`vfio-boot-ok.service`).
 
-use anyhow::{bail, Context, Result};
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 use vfio_suite::act::card::{self, OnFailure};
@@ -20,6 +20,14 @@ use vfio_suite::logger::{self, Target};
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
 use vfio_suite::root::Root;
 
+/// Errors here are sentences for the log, made where they arise.
+type Result<T> = std::result::Result<T, String>;
+
+/// Says what an error is about.
+fn about<E: Display>(what: &str) -> impl FnOnce(E) -> String + '_ {
+    move |error| format!("{what}: {error}")
+}
+
 /// How long a machine must run after it reached its target to have come up.
 const CAME_UP: Duration = Duration::from_secs(300);
 
@@ -29,7 +37,7 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = Root::from_option(None).context("the root cannot be opened").and_then(|root| {
+    let result = Root::from_option(None).map_err(about("the root cannot be opened")).and_then(|root| {
         logger::start("vfio-bind", Target::KernelWithoutSystemd, root.is_system());
         match arguments[..] {
             ["early"] => early(&root),
@@ -46,13 +54,13 @@ fn main() -> ExitCode {
         }
     });
     result.unwrap_or_else(|error| {
-        log::error!("{error:#}");
+        log::error!("{error}");
         ExitCode::from(2)
     })
 }
 
 fn came_up(root: &Root) -> Result<ExitCode> {
-    state::boot_came_up(root).context("the boot counter cannot be written")?;
+    state::boot_came_up(root).map_err(about("the boot counter cannot be written"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,13 +85,13 @@ fn early(root: &Root) -> Result<ExitCode> {
     if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
     }
-    let _lock = Lock::take(root).context("/run/vfio/lock")?;
+    let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
     let (choices, host) = admitted(root, &config, Depth::Boot);
     if let Some(why) = idle(&config, &host) {
         log::info!("{why}");
         return Ok(ExitCode::SUCCESS);
     }
-    state::set_active(root, true).context("/run/vfio/active cannot be written")?;
+    state::set_active(root, true).map_err(about("/run/vfio/active cannot be written"))?;
     let mut code = ExitCode::SUCCESS;
     for plan in boot::early(&choices, &host) {
         for refusal in &plan.refusals {
@@ -106,7 +114,7 @@ fn early(root: &Root) -> Result<ExitCode> {
 
 /// Binds one card.
 fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
-    let _lock = Lock::take(root).context("/run/vfio/lock")?;
+    let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
     let config = config::load(root);
     let failed_before = state::begin_boot(root).unwrap_or_else(|error| {
         log::warn!("failed boots cannot be counted: {error}");
@@ -115,15 +123,15 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
     let (choices, mut host) = admitted(root, &config, Depth::Full);
     if let Some(why) = boot::forbidden(&config, &host, failed_before) {
         log::warn!("[gpu {name}] {why}");
-        state::set_off(root, &why).context("/run/vfio/off cannot be written")?;
+        state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;
         return give_back(root, name, why).map(|()| ExitCode::SUCCESS);
     }
     let section = match plan::section(&config, name) {
         Ok(section) => section,
-        Err(finding) => bail!("{finding}"),
+        Err(finding) => return Err(finding.to_string()),
     };
     let Some(choice) = choices.iter().find(|c| c.gpu.name == name) else {
-        bail!("[gpu {name}] ({}) says 'bind = guest': only a guest's start binds it", section.at);
+        return Err(format!("[gpu {name}] ({}) says 'bind = guest': only a guest's start binds it", section.at));
     };
     let plan = match &choice.chosen {
         Err(finding) => Plan::refused(finding.clone()),
@@ -151,8 +159,8 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
 
 /// Undoes what was done early in this boot, and leaves word of why.
 fn give_back(root: &Root, name: &str, why: String) -> Result<()> {
-    let restored = card::restore(root, name).context("the journal cannot be read")?;
+    let restored = card::restore(root, name).map_err(about("the journal cannot be read"))?;
     let functions = restored.map(|s| s.functions).unwrap_or_default();
     let status = Status { gpu: name.to_owned(), outcome: Outcome::Refused, why: vec![why], functions };
-    state::write_status(root, &status).context("the status cannot be written")
+    state::write_status(root, &status).map_err(about("the status cannot be written"))
 }

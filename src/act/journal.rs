@@ -26,6 +26,10 @@ pub struct Record {
     pub module: Option<String>,
     /// The bridge above a removed function, below which it is found again.
     pub bridge: Option<Address>,
+    /// The override of a removed function, which is lost with it.
+    pub driver_override: Option<String>,
+    /// The driver that a function had when its override was written.
+    pub driver: Option<String>,
 }
 
 /// The path of a card's journal.
@@ -59,18 +63,24 @@ impl Record {
     pub fn before(root: &Root, step: &Step) -> Record {
         let function = function_of(step);
         let (mut before, mut module, mut bridge) = (None, None, None);
+        let (mut driver_override, mut driver) = (None, None);
         match step {
-            Step::Override { function, .. } => before = function::driver_override(root, *function),
+            Step::Override { function, .. } => {
+                before = function::driver_override(root, *function);
+                driver = function::driver(root, *function);
+            }
             Step::Unbind { function, .. } => module = function::driver_module(root, *function),
             Step::Remove { function } => {
                 before = function::driver(root, *function);
                 module = function::driver_module(root, *function);
                 bridge = function::parents(root, *function).first().copied();
+                driver_override = function::driver_override(root, *function);
             }
             Step::Autoprobe { .. } => before = root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).ok(),
             Step::Load { .. } | Step::Probe { .. } | Step::Free { .. } | Step::Rescan { .. } => {}
         }
-        Record { step: step.clone(), ids: function.and_then(|f| ids(root, f)), before, module, bridge }
+        let ids = function.and_then(|f| ids(root, f));
+        Record { step: step.clone(), ids, before, module, bridge, driver_override, driver }
     }
 
     /// The function that the record is about.

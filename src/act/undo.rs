@@ -6,6 +6,7 @@ use super::execute::{probe, probe_newcomers, rescan, set_override, unbind, wait_
 use super::journal::{self, Record};
 use super::kernel::Kernel;
 use crate::host::function::{self, attribute};
+use crate::host::holders;
 use crate::pci::Address;
 use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
@@ -38,7 +39,12 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
 fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     match &record.step {
-        Step::Override { function, .. } if there(function) => {
+        Step::Override { function, driver } if there(function) => {
+            // A module that is loaded takes at once what waits for it: then no record says that the function was bound.
+            let now = function::driver(root, *function);
+            if let Some(now) = now.filter(|now| driver.as_ref() == Some(now) && record.driver.as_ref() != Some(now)) {
+                unbind(root, kernel, *function, &now)?;
+            }
             if function::driver_override(root, *function) != record.before {
                 set_override(kernel, *function, record.before.as_deref())?;
             }
@@ -49,21 +55,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
             _ => Ok(()),
         },
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
-        Step::Remove { function } => {
-            if !there(function) {
-                rescan(kernel, record.bridge.filter(there))?;
-                if !wait_until(|| there(function)) {
-                    return Err(io::Error::new(
-                        io::ErrorKind::NotFound,
-                        "it was not found again; a reboot brings it back",
-                    ));
-                }
-            }
-            match &record.before {
-                Some(driver) => bind_back(root, kernel, *function, driver, record),
-                None => Ok(()),
-            }
-        }
+        Step::Remove { function } => put_back(root, kernel, *function, record),
         Step::Autoprobe { .. } => {
             let path = format!("{PCI_BUS}/drivers_autoprobe");
             let Some(before) = record.before.as_deref() else { return Ok(()) };
@@ -80,11 +72,41 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
     }
 }
 
+/// Finds a removed function again and brings back its driver and its override. What a rescan let in meanwhile goes,
+/// if nobody holds the function; where no driver had it and any could have, whoever came may stay.
+fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record) -> io::Result<()> {
+    let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
+    if !there(&function) {
+        rescan(kernel, record.bridge.filter(there))?;
+        if !wait_until(|| there(&function)) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back"));
+        }
+    }
+    let free = record.before.is_none() && record.driver_override.is_none();
+    if let Some(other) = function::driver(root, function).filter(|now| record.before.as_ref() != Some(now) && !free) {
+        if let Some(holder) = holders::find(root, &[function]).values().flatten().next() {
+            return Err(io::Error::other(format!("{other} was faster, and {holder}")));
+        }
+        unbind(root, kernel, function, &other)?;
+    }
+    if let Some(driver) = &record.before {
+        bind_back(root, kernel, function, driver, record)?;
+    }
+    if function::driver_override(root, function) != record.driver_override {
+        set_override(kernel, function, record.driver_override.as_deref())?;
+    }
+    Ok(())
+}
+
 /// Gives a function back to the driver that had it. The override lets only that driver in meanwhile: no other can be
 /// faster.
 fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, record: &Record) -> io::Result<()> {
     match function::driver(root, function) {
         Some(now) if now == driver => return Ok(()),
+        // Our override let it in, when its module was loaded.
+        Some(now) if function::is_vfio(&now) && function::driver_override(root, function).as_ref() == Some(&now) => {
+            unbind(root, kernel, function, &now)?;
+        }
         Some(now) => return Err(io::Error::other(format!("{now} has it now"))),
         None => {}
     }

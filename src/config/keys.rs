@@ -151,6 +151,8 @@ mod tests {
             ("DEVICE", Some("device")),
             ("idendity", Some("identity")),
             ("only_display", Some("only-display")),
+            ("onyldispaly", Some("only-display")),
+            ("only_dxxxlay", None),
             ("colour", None),
             ("x", None),
             ("", None),

@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_line_may_have_4096_bytes() {
-        let mut line = vec![b'x'; LINE_LIMIT - 2];
+        let mut line = vec![b'x'; 4096 - 2];
         line.extend(b"=1");
         assert!(matches!(all(&line)[..], [(1, Line::Setting(_, "1"))]));
         line.push(b'1');

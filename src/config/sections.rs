@@ -199,7 +199,6 @@ impl<'a> Sections<'a> {
         let named = kind.filter(|kind| *kind != Kind::Host && !name.trim().is_empty());
         if let Some(number) = named.and_then(|kind| self.enter(report, spot, kind, name.trim())) {
             let section = &mut self.list[number];
-            section.latest = spot;
             if section.why.is_none() {
                 section.why = Some(report.make(Severity::Error, spot, &fault.sentence()));
             }
@@ -295,3 +294,7 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "sections_tests.rs"]
+mod tests;

@@ -33,11 +33,19 @@ pub fn keep_one_now(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
         return None;
     }
     let on_host = |f: &Function| !f.driver.as_deref().is_some_and(function::is_vfio);
-    if outputs(host).any(|f| on_host(f) && !taken(std::slice::from_ref(choice), f)) {
+    if outputs(host).any(|f| on_host(f) && !taken(std::slice::from_ref(choice), f) && shows(host, f)) {
         return None;
     }
     let text = "would take the host's last display; say 'only-display = yes' if you reach this machine in another way";
     Some(Finding::new(gpu, &gpu.device.at, text))
+}
+
+/// Whether a display can show something now: its DRM driver has connectors for it, or the firmware's framebuffer is on
+/// it. As long as no DRM driver has anything, its class decides alone.
+fn shows(host: &Host, function: &Function) -> bool {
+    let known = host.displays.iter().any(|d| d.card.is_some());
+    let display = host.displays.iter().find(|d| d.function == function.address);
+    !known || display.is_some_and(|d| !d.connectors.is_empty() || d.firmware_framebuffer)
 }
 
 fn outputs(host: &Host) -> impl Iterator<Item = &Function> {

@@ -24,6 +24,13 @@ pub fn small() -> Tree {
     tree
 }
 
+/// The same before vfio-pci is loaded.
+pub fn small_without_vfio() -> Tree {
+    let tree = small_machine().without_vfio().build();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\n");
+    tree
+}
+
 /// The functions of `big` in [`twins`], with the host drivers that have them.
 pub const TWINS: [(&str, &str); 4] = [
     ("0000:42:00.0", "nvidia"),

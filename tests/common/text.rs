@@ -188,20 +188,3 @@ fn read_file(path: &Path, mode: u32) -> Vec<u8> {
         content => content.unwrap(),
     }
 }
-
-#[test]
-fn a_tree_survives_text_and_disk() {
-    let nodes = Nodes::from([
-        ("top".to_owned(), Node::File(0o644, b"1\n".to_vec())),
-        ("a/b".to_owned(), Node::Directory),
-        ("a/file".to_owned(), Node::File(0o444, b"0x1002\n".to_vec())),
-        ("a/writable".to_owned(), Node::File(0o220, Vec::new())),
-        ("a/binary".to_owned(), Node::File(0o600, vec![0, 255, b'\\', b'\t', b'\n', b' '])),
-        ("a/link".to_owned(), Node::Link("../../bus/x y".to_owned())),
-        ("a.b/file".to_owned(), Node::File(0o644, b" ".to_vec())),
-    ]);
-    assert_eq!(parse(&render(&nodes)), nodes, "{}", render(&nodes));
-    let dir = tempfile::tempdir().unwrap();
-    write(&nodes, dir.path());
-    assert_eq!(read(dir.path(), &|_| false), nodes);
-}

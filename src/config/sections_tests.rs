@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What the golden trees do not show: bounds, and lines that meddle with others.
+#![allow(clippy::unwrap_used)]
+
+use super::super::{parse_files, Config};
+
+fn parse(texts: &[&str]) -> Config {
+    let files: Vec<(String, &[u8])> =
+        texts.iter().enumerate().map(|(n, text)| (format!("/{n}"), text.as_bytes())).collect();
+    parse_files(&files.iter().map(|(path, text)| (path.as_str(), *text)).collect::<Vec<_>>())
+}
+
+fn messages(config: &Config) -> Vec<String> {
+    config.diagnostics.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_empty_value_forgets_what_stood_before_it() {
+    let card = "[gpu a]\ndevice = 03:00.0\n[guest b]\ngpus = a\n";
+    let before = |text: &str| parse(&[&format!("{card}{text}")]).guests[0].before.concat();
+    assert_eq!(before("before = x\nbefore = y\n"), ["x", "y"]);
+    assert_eq!(before("before = x\nbefore =\nbefore = y\n"), ["y"]);
+    assert_eq!(before("before = x\nbefore =\n"), [""; 0]);
+    let later = parse(&[&format!("{card}before = x\n"), "[guest b]\nbefore =\n"]);
+    assert_eq!(later.guests[0].before, [[""; 0]; 0]);
+}
+
+#[test]
+fn a_continued_line_costs_one_message_but_host_loses_no_line() {
+    let config = parse(&["[guest a]\ncommand = x \\\n  -y = z \\\n  -v\nuri = qemu:///session\nnonsense\n"]);
+    assert_eq!(config.diagnostics.len(), 2, "{:?}", messages(&config));
+    // A comment or an empty line ends it.
+    let config = parse(&["[guest a]\ncommand = x \\\n\nnonsense\n"]);
+    assert_eq!(config.diagnostics.len(), 2, "{:?}", messages(&config));
+    // What was to be continued with "enable = no" in [host] must not swallow it.
+    let config = parse(&["[host]\nkernel-parameters = a \\\nenable = no\n"]);
+    assert!(!config.host.enable && config.host.kernel_parameters.is_empty());
+    let config = parse(&["[host]\nenable = \\\n"]);
+    assert!(!config.host.enable, "{:?}", messages(&config));
+}
+
+#[test]
+fn sections_are_bounded() {
+    let many: String =
+        (0..300).map(|n| format!("[gpu {n}]\ndevice = 0000:{:02x}:{:02x}.0\n", n / 32, n % 32)).collect();
+    let config = parse(&[&many]);
+    assert_eq!((config.gpus.len(), config.gpus[255].name.as_str()), (256, "255"));
+    assert!(config.diagnostics[0].to_string().starts_with("/0:513: this [gpu] is ignored"));
+    // Every one of 44 was said or counted, and a known section may still be added to.
+    assert_eq!(messages(&config)[20], "/0: and 24 more messages about this file");
+    let config = parse(&[&many, "[gpu 7]\nbar0 = 1G\n"]);
+    assert!(config.gpu("7").unwrap().bars[0].is_some());
+}
+
+#[test]
+fn a_broken_header_counts_as_its_section() {
+    let config = parse(&["[gpu a\ndevice = 03:00.0\n[gpu a]\ndevice = 04:00.0\n"]);
+    assert_eq!((config.gpus.len(), config.disabled.len()), (0, 1));
+    assert!(messages(&config)[1].starts_with("/0:3: [gpu a] stands on line 1 already"), "{:?}", messages(&config));
+    // A good one in another file does not repair it: what the broken one was to say is not known.
+    let config = parse(&["[gpu a\n", "[gpu a]\ndevice = 04:00.0\n"]);
+    assert_eq!((config.gpus.len(), config.disabled.len(), config.diagnostics.len()), (0, 1, 1));
+}
+
+#[test]
+fn a_bad_name_is_reported_once() {
+    let config = parse(&["[gpu a/b]\ndevice = 03:00.0\n", "[gpu a/b]\nbar0 = 1G\n"]);
+    assert_eq!(config.diagnostics.len(), 1, "{:?}", messages(&config));
+    assert_eq!(config.disabled.len(), 1);
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The promises of the README, one test each, with the real programs. What lies behind each in full is tested elsewhere:
+//! `crash.rs`, `faults.rs`, `random.rs`, `sessions.rs`, and the lab.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::pairs::{small, twins, SMALL, TWINS};
+use common::tree::Ran;
+use common::{hosts, Tree};
+use std::path::Path;
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
+const GENERATOR: &str = env!("CARGO_BIN_EXE_vfio-generator");
+const VFIO_UDEV: &str = env!("CARGO_BIN_EXE_vfio-udev");
+
+/// Everything that runs at boot, in order.
+fn boot(tree: &Tree) -> Vec<Ran> {
+    let out = tree.join("tmp-generator");
+    std::fs::create_dir_all(&out).unwrap();
+    let generated = tree.run(GENERATOR, &[out.to_str().unwrap()]);
+    let wants = |name: &str| out.join("sysinit.target.wants").join(name).is_symlink();
+    let mut ran = vec![tree.run(VFIO_BIND, &["early"])];
+    if wants("vfio-bind@big.service") {
+        ran.push(tree.run(VFIO_BIND, &["gpu", "big"]));
+    }
+    std::fs::remove_dir_all(&out).unwrap();
+    ran.push(generated);
+    ran
+}
+
+fn said(ran: &[Ran]) -> String {
+    ran.iter().map(|r| r.stderr.as_str()).collect()
+}
+
+#[test]
+fn promise_1_it_never_takes_the_last_way_in() {
+    // The switch on the kernel command line.
+    for word in ["vfio=off", "rd.vfio=off"] {
+        let tree = small();
+        tree.write("proc/cmdline", &format!("root=/dev/sda1 {word} quiet\n"));
+        let before = tree.snapshot();
+        let ran = boot(&tree);
+        assert!(said(&ran).contains(word), "{}", said(&ran));
+        assert_eq!(tree.run(VFIO_UDEV, &["0000:03:00.0"]).stdout, "");
+        tree.assert_same(&before, word);
+    }
+    // The only display.
+    let tree = hosts::unpack("single-amd");
+    tree.config("[gpu big]\ndevice = boot-display\n");
+    let before = tree.snapshot();
+    let ran = boot(&tree);
+    assert!(said(&ran).contains("the host's last display"), "{}", said(&ran));
+    tree.assert_same(&before, "the only display");
+    // Boots that do not come up.
+    let tree = small();
+    let boot_id = |id: &str| tree.write("proc/sys/kernel/random/boot_id", &format!("{id}\n"));
+    boot_id("boot-0");
+    let before = tree.snapshot();
+    for (n, bound) in [("boot-1", true), ("boot-2", true), ("boot-3", false), ("boot-4", false)] {
+        boot_id(n);
+        let ran = boot(&tree);
+        let driver = tree.driver("0000:03:00.0").unwrap();
+        assert_eq!(driver == "vfio-pci", bound, "{n}: {driver}: {}", said(&ran));
+        let status = tree.run(VFIO, &["status"]);
+        assert_eq!(status.stdout.contains("did not come up"), !bound, "{n}: {}", status.stdout);
+        // What a reboot does: the host has everything again, and /run is empty.
+        tree.run(VFIO, &["restore", "big"]);
+        std::fs::remove_dir_all(tree.join("run/vfio")).unwrap();
+    }
+    boot_id("boot-0");
+    tree.assert_same(&before, "boots that are skipped");
+}
+
+#[test]
+fn promise_2_it_never_wedges_the_host() {
+    // Overrides before unbinds, unbinds before probes.
+    let tree = twins();
+    tree.config("[gpu big]\ndevice = 0000:42:00.0\nbind = boot\n");
+    tree.run(VFIO, &["bind", "big"]);
+    let journal = tree.read("run/vfio/journal/big");
+    let order: Vec<usize> = ["\"override\"", "\"unbind\"", "\"probe\""]
+        .iter()
+        .flat_map(|what| {
+            let lines: Vec<usize> =
+                journal.lines().enumerate().filter(|(_, l)| l.contains(what)).map(|(n, _)| n).collect();
+            assert_eq!(lines.len(), TWINS.len(), "{what}:\n{journal}");
+            lines
+        })
+        .collect();
+    assert!(order.is_sorted(), "{journal}");
+    // Nobody is unbound while something holds the device.
+    let tree = small();
+    tree.write("proc/4321/comm", "pipewire\n");
+    std::fs::create_dir_all(tree.join("proc/4321/fd")).unwrap();
+    let node = sound_node(&tree);
+    std::os::unix::fs::symlink(&node, tree.join("proc/4321/fd/7")).unwrap();
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    for word in ["0000:03:00.1", "pipewire", "4321", node.as_str()] {
+        assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+    }
+    tree.assert_same(&before, "a held card");
+    // A write that the kernel never answers.
+    let tree = small();
+    tree.faults("*/unbind hang\n");
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the kernel has not answered"), "{}", ran.stderr);
+}
+
+/// A node of the card's sound function, as its `uevent` names it.
+fn sound_node(tree: &Tree) -> String {
+    let sound = tree.join("sys/bus/pci/devices/0000:03:00.1/sound");
+    let card = std::fs::read_dir(&sound).expect("the sound card of the machine").next().unwrap().unwrap().path();
+    let uevents = std::fs::read_dir(card).unwrap().map(|e| e.unwrap().path().join("uevent"));
+    let names = uevents.filter_map(|u| std::fs::read_to_string(u).ok());
+    let name = names.filter_map(|u| Some(u.lines().find_map(|l| l.strip_prefix("DEVNAME="))?.to_owned())).next();
+    format!("/dev/{}", name.expect("a node of the sound card"))
+}
+
+#[test]
+fn promise_3_everything_it_does_it_can_undo() {
+    // After any crash: crash.rs kills it at every point. Here without one, from every verb that changes something.
+    for verbs in [&["bind"][..], &["rescan"], &["bind", "rescan"], &["bind", "bind"]] {
+        let tree = small();
+        let before = tree.snapshot();
+        for verb in verbs {
+            let ran = tree.run(VFIO, &[verb, "big"]);
+            assert_eq!(ran.status, Some(0), "{verb}: {}", ran.stderr);
+            assert!(SMALL.iter().all(|(f, _)| tree.driver(f).as_deref() == Some("vfio-pci")), "{verb}");
+        }
+        // No configuration is needed for the way back.
+        let config = tree.read("etc/vfio.conf");
+        tree.remove("etc/vfio.conf");
+        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+        tree.config(&config);
+        tree.assert_same(&before, &format!("{verbs:?}"));
+    }
+}
+
+#[test]
+fn promise_4_it_knows_devices_by_what_they_are() {
+    // Another card sits where the configured one was.
+    let tree = hosts::unpack("igpu-amd");
+    tree.config("[gpu big]\ndevice = 0000:00:02.0\nidentity = 1002:73df\n");
+    let before = tree.snapshot();
+    let ran = boot(&tree);
+    let line = "/etc/vfio.conf:2: [gpu big] 1002:73df has moved: 0000:00:02.0 is 8086:4680 now; change this line to 'device = 0000:03:00.0'";
+    assert!(said(&ran).contains(line), "{}", said(&ran));
+    tree.assert_same(&before, "a moved card");
+    // Two identical cards: the twin is never touched, and an id alone chooses neither.
+    let tree = twins();
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert_eq!(tree.driver("0000:0a:00.0").as_deref(), Some("nvidia"));
+    assert_eq!(tree.attribute("0000:0a:00.0", "driver_override"), "(null)\n");
+    tree.config("[gpu any]\ndevice = 10de:1e87\n");
+    let ran = tree.run(VFIO, &["bind", "any"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(
+        ran.stderr.contains("'device = 0000:0a:00.0'") && ran.stderr.contains("'device = 0000:42:00.0'"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// The words on boot entries come with the kernel parameters; until then no boot file may change at all.
+#[test]
+fn promise_5_it_owns_only_its_own_words() {
+    let tree = small();
+    let files = ["etc/default/grub", "boot/grub/grub.cfg", "etc/kernel/cmdline", "boot/loader/entries/a.conf"];
+    files.iter().for_each(|file| tree.write(file, "GRUB_CMDLINE_LINUX=\"quiet intel_iommu=on\"\n"));
+    let before: Vec<String> = files.iter().map(|file| tree.read(file)).collect();
+    boot(&tree);
+    tree.run(VFIO, &["rescan", "big"]);
+    tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(files.iter().map(|file| tree.read(file)).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn promise_6_it_says_why() {
+    // Every refusal of every kind: one sentence with file and line, the section, and what to do.
+    let cases = [
+        ("igpu-amd", "device = 0000:0b:00.0", ":2: [gpu big] nothing is at 0000:0b:00.0; displays are at: "),
+        ("igpu-amd", "device = 0000:02:00.0", ":2: [gpu big] 0000:02:00 is a bridge; "),
+        (
+            "igpu-amd",
+            "device = 0000:03:00.0\nfunctions = 7",
+            ":3: [gpu big] 0000:03:00 has no function 7 to give away; it has ",
+        ),
+        ("igpu-amd", "device = 0000:03:00.0\nalso = 0000:04:00.0", ":3: [gpu big] 0000:04:00.0 in 'also' (NVMe disk) "),
+        ("igpu-amd", "device = 10de:ffff", ":2: [gpu big] no device 10de:ffff is in this machine"),
+        ("twin-nvidia", "device = 10de:1e87", ":2: [gpu big] 10de:1e87 is there more than once; choose by address: "),
+        ("single-amd", "device = not-boot-display", ":2: [gpu big] there is no display besides the boot display"),
+        ("no-iommu", "device = 0000:03:00.0", ":2: [gpu big] the firmware shows no IOMMU; switch on "),
+    ];
+    for (machine, lines, expected) in cases {
+        let tree = hosts::unpack(machine);
+        tree.config(&format!("[gpu big]\n{lines}\n"));
+        let before = tree.snapshot();
+        let expected = format!("/etc/vfio.conf{expected}");
+        for (program, arguments) in [(VFIO, ["bind", "big"]), (VFIO_BIND, ["gpu", "big"])] {
+            let ran = tree.run(program, &arguments);
+            assert_eq!(ran.status, Some(1), "{lines}: {}", ran.stderr);
+            assert_eq!(ran.stderr.lines().count(), 1, "{lines}: {}", ran.stderr);
+            assert!(ran.stderr.contains(&expected), "{lines}: {}", ran.stderr);
+        }
+        assert!(tree.run(VFIO, &["plan"]).stdout.contains(&expected), "{lines}");
+        assert!(tree.run(VFIO, &["status"]).stdout.contains(&expected), "{lines}");
+        tree.assert_same(&before, lines);
+    }
+}
+
+/// Binding by ids takes every card with that id, the host's too, and stays after the program has gone.
+#[test]
+fn no_program_binds_by_id() {
+    let folders = ["src", "cli", "generators", "udev", "units", "dracut", "initramfs-tools", "mkinitcpio", "debian"];
+    let mut todo: Vec<_> = folders.iter().map(|f| Path::new(env!("CARGO_MANIFEST_DIR")).join(f)).collect();
+    let mut read = 0;
+    let mut named = Vec::new();
+    while let Some(path) = todo.pop() {
+        if path.ends_with("src/act/model") || path.ends_with("debian/vfio-suite") {
+            // The model knows what the kernel knows; the other is what a build left.
+            continue;
+        }
+        if path.is_dir() {
+            todo.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            read += 1;
+            if text.contains("new_id") || text.contains("vfio-pci.ids") || text.contains("options vfio-pci") {
+                named.push(path);
+            }
+        }
+    }
+    assert!(read > 50, "only {read} files found");
+    assert!(named.is_empty(), "{named:?}");
+}
