@@ -86,7 +86,6 @@ impl Machine {
             initrd: self.built.initrd(),
             words: format!("{} {words} modprobe.blacklist={} {}", qemu::WORDS, UNWANTED.join(","), boot.words),
             disk: Some(self.dir.join("disk.qcow2")),
-            cores: 2,
             memory: 2048,
             devices: boot.devices.clone(),
             script: boot.script.clone(),

@@ -75,7 +75,6 @@ impl Micro {
                 initrd: initrd.clone(),
                 words: format!("{} {}", qemu::WORDS, self.words),
                 disk: None,
-                cores: 1,
                 memory: 1024,
                 devices: self.devices.clone(),
                 script: self.script.clone(),
