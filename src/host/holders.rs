@@ -49,8 +49,8 @@ impl Node {
     }
 }
 
-/// No device has more levels below its function than this.
-const DEPTH: usize = 12;
+/// Deep enough for a partition of a disk behind five USB hubs.
+const DEPTH: usize = 24;
 
 /// The device nodes of everything below a function: every directory whose `uevent` names one (`DEVNAME=`).
 fn nodes(root: &Root, address: Address) -> Vec<Node> {
@@ -139,13 +139,26 @@ fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Ad
         for node in nodes.iter().filter(|n| n.block) {
             let mounted = mountinfo.lines().find_map(|line| mounted_at(line, node));
             let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
-            let stacked = node.stacked.first().cloned();
+            let stacked = node.stacked.first().cloned().or_else(|| claimed(root, node));
             if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
                 let holder = Holder { node: node.path.clone(), pid: None, command: place, unit: None };
                 holders.entry(*address).or_default().push(holder);
             }
         }
     }
+}
+
+/// Whether the kernel has claimed a disk for something that shows nowhere else (ZFS, a second disk of btrfs): then it
+/// cannot be opened for oneself (open(2), `O_EXCL` on a block device). In a test tree nodes are no devices.
+fn claimed(root: &Root, node: &Node) -> Option<String> {
+    use rustix::fs::{Mode, OFlags};
+    if !root.is_system() {
+        return None;
+    }
+    let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::NONBLOCK;
+    let opened = root.open_at(node.path.trim_start_matches('/'), flags, Mode::empty());
+    let busy = opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy);
+    busy.then(|| "the kernel".to_owned())
 }
 
 /// The place at which a line of mountinfo mounts a node: `ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS... - TYPE SOURCE ...`

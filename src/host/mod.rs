@@ -40,6 +40,8 @@ pub struct Host {
     pub displays: Vec<display::Display>,
     /// PCI drivers that are registered with the kernel; filled by [`Host::look_closer`].
     pub drivers: Vec<String>,
+    /// Whether nvidia's display module is loaded; filled by [`Host::look_closer`].
+    pub nvidia_drm: bool,
     /// Who holds which function; filled by [`Host::find_holders`].
     pub holders: BTreeMap<Address, Vec<holders::Holder>>,
     /// Best vfio driver for a function, for `driver = auto`; filled by [`Host::find_variants`].
@@ -81,6 +83,7 @@ impl Host {
             }
         }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
+        self.nvidia_drm = root.exists("sys/module/nvidia_drm");
     }
 
     /// Looks for whoever holds one of these functions: open files, mappings, mounts.
