@@ -15,13 +15,13 @@ const SCRIPT: &str = r#"
 card=0000:01:00
 add() {
 	host qmp "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"intel-hda\",\"id\":\"card$1a\",
-		\"bus\":\"rp$1\",\"addr\":\"0.1\"}}"
+		\"bus\":\"rp$1\",\"addr\":\"0.1\",\"multifunction\":true}}" >/dev/null
 	host qmp "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"secondary-vga\",\"id\":\"card$1v\",
-		\"bus\":\"rp$1\",\"addr\":\"0.0\",\"multifunction\":true}}"
+		\"bus\":\"rp$1\",\"addr\":\"0.0\",\"multifunction\":true}}" >/dev/null
 }
 # The slot's button: the kernel lets go of both functions after five seconds.
 take_out() {
-	host qmp "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"card1v\"}}"
+	host qmp "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"card1v\"}}" >/dev/null
 	until_true 60 gone
 	until_true 60 sh -c '! systemctl is-active --quiet vfio-bind@big.service'
 	dmesg --clear
@@ -36,6 +36,7 @@ dmesg --clear
 add 1
 until_true 90 settled
 drivers plugged.
+fact groups "$(for f in 0 1; do basename "$(readlink /sys/bus/pci/devices/$card.$f/iommu_group)"; done | uniq | wc -l)"
 dmesg -r >/lab/dmesg.plugged
 
 add 2
@@ -91,6 +92,7 @@ pub fn hotplug() -> Result<()> {
     let run = machine.boot(&boot)?;
     let mut checks = Checks::default();
     checks.same("host drivers loaded at the start", run.fact("loaded"), "0");
+    checks.same("IOMMU groups of the plugged card", run.fact("groups"), "1");
     for when in ["plugged", "moved", "bound", "rescanned"] {
         for function in ["0000:01:00.0", "0000:01:00.1"] {
             checks.same(&format!("{function} when {when}"), run.fact(&format!("{when}.{function}")), "vfio-pci");
