@@ -6,6 +6,7 @@ use crate::{check, DONE, ERRORS, NO};
 use anyhow::{bail, Context};
 use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::lock::Lock;
+use vfio_suite::act::state;
 use vfio_suite::config::{self, Config};
 use vfio_suite::host::status::{Outcome, Status};
 use vfio_suite::host::{function, Depth, Host};
@@ -40,9 +41,6 @@ fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
 fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
     check::report(config);
     let mut host = Host::scan(root, Depth::Full);
-    if let Some(why) = idle(config, &host) {
-        bail!("{why}");
-    }
     if let Err(finding) = section(config, name) {
         bail!("{finding}");
     }
@@ -59,8 +57,11 @@ fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Ch
 }
 
 /// The plan that `make` makes, unless something forbids it first.
-fn plan_or_refusal(choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
-    let forbidden = choice.chosen.as_ref().err().cloned().or_else(|| display::keep_one_now(choice, host));
+fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
+    let forbidden = idle(config, host)
+        .map(|text| Finding { gpu: choice.gpu.name.clone(), at: None, text })
+        .or_else(|| choice.chosen.as_ref().err().cloned())
+        .or_else(|| display::keep_one_now(choice, host));
     forbidden.map_or_else(make, Plan::refused)
 }
 
@@ -69,7 +70,7 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     let _lock = Lock::take(root).context("/run/vfio/lock")?;
     let (choice, host) = choose(root, &config, name)?;
-    let plan = plan_or_refusal(&choice, &host, || bind::plan(&choice, &host));
+    let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host));
     plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }
@@ -79,7 +80,7 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     let _lock = Lock::take(root).context("/run/vfio/lock")?;
     let (choice, host) = choose(root, &config, name)?;
-    let plan = plan_or_refusal(&choice, &host, || {
+    let plan = plan_or_refusal(&config, &choice, &host, || {
         let first: Option<Address> = choice.chosen.as_ref().ok().and_then(|c| c.functions.first().copied());
         let bridge = first.and_then(|f| function::parents(root, f).first().copied());
         rescan::plan(&choice, &host, bridge)
@@ -91,6 +92,9 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
 pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let _lock = Lock::take(root).context("/run/vfio/lock")?;
     if let Some(status) = card::restore(root, name).with_context(|| format!("the journal of [gpu {name}]"))? {
+        if status.outcome == Outcome::Restored {
+            state::set_given_back(root, name, true).with_context(|| format!("/run/vfio/given-back/{name}"))?;
+        }
         return answer(out, &status);
     }
     let config = config::load(root);

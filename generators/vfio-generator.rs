@@ -10,7 +10,7 @@ use vfio_suite::config::{self, Severity};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::plan::{boot, idle};
-use vfio_suite::root::Root;
+use vfio_suite::root::{Root, RUN};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -49,13 +49,15 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
             Severity::Note => log::debug!("{diagnostic}"),
         }
     }
+    // Written only in the initramfs so far: what its older configuration reserved may be wanted no more.
+    let reserved = root.list(&format!("{RUN}/journal")).is_ok_and(|names| !names.is_empty());
     if !config.gpus.iter().any(|g| g.bind == config::Bind::Boot) {
-        return Vec::new();
+        return output::units(reserved, None);
     }
     let host = Host::scan(root, Depth::Boot);
     if let Some(why) = idle(&config, &host) {
         log::info!("{why}");
-        return Vec::new();
+        return output::units(reserved, None);
     }
     let mut names = Vec::new();
     for choice in boot::choices(&config, &host) {
@@ -64,7 +66,8 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
             Err(finding) => log::warn!("{finding}"),
         }
     }
-    output::units(&names)
+    // A card that is not there yet may be plugged in later: all but its own unit is for it too.
+    output::units(true, Some(&names))
 }
 
 /// What is written: pure, then one dumb writer.
@@ -74,8 +77,8 @@ mod output {
 
     /// Where the static units are, told by the build (`make install`), else where every distribution has them.
     const UNITS: &str = match option_env!("VFIO_UNITDIR") {
-        Some(dir) => dir,
-        None => "/usr/lib/systemd/system",
+        Some(dir) if !dir.is_empty() => dir,
+        _ => "/usr/lib/systemd/system",
     };
 
     /// A file, or a link to a static unit.
@@ -102,18 +105,17 @@ mod output {
         }
     }
 
-    /// Units for cards (name, file of the section) that are bound at boot.
-    pub fn units(gpus: &[(&str, &str)]) -> Vec<(String, Content)> {
+    /// Units: the early one if it has something to do, and those for cards (name, file of the section) bound at boot.
+    pub fn units(early: bool, gpus: Option<&[(&str, &str)]>) -> Vec<(String, Content)> {
         let want = |target: &str, unit: &str, template: &str| {
             (format!("{target}.wants/{unit}"), Content::Link(format!("{UNITS}/{template}")))
         };
-        if gpus.is_empty() {
-            return Vec::new();
+        let mut units = Vec::new();
+        if early {
+            units.push(want("sysinit.target", "vfio-early.service", "vfio-early.service"));
         }
-        let mut units = vec![
-            want("sysinit.target", "vfio-early.service", "vfio-early.service"),
-            want("default.target", "vfio-boot-ok.service", "vfio-boot-ok.service"),
-        ];
+        let Some(gpus) = gpus else { return units };
+        units.push(want("default.target", "vfio-boot-ok.service", "vfio-boot-ok.service"));
         for (name, source) in gpus {
             let unit = format!("vfio-bind@{name}.service");
             units.push(want("sysinit.target", &unit, "vfio-bind@.service"));

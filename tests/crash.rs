@@ -120,7 +120,7 @@ fn the_boot_time_binding_killed_anywhere_is_undone() {
 fn a_boot_killed_anywhere_ends_with_the_host() {
     let booting = || {
         let mut machine = small_machine().without_vfio();
-        for function in machine.functions_mut().iter_mut().filter(|function| function.class >> 8 != 0x0604) {
+        for function in machine.functions.iter_mut().filter(|function| function.class >> 8 != 0x0604) {
             function.driver = None;
         }
         let tree = machine.build();

@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use vfio_suite::act::state;
 use vfio_suite::config;
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
@@ -56,8 +57,14 @@ fn properties(root: &Root, function: Address) -> Option<String> {
     let choice = choices.first()?;
     let (_, driver) = bind::wanted(choice, &host).into_iter().find(|(address, _)| *address == function)?;
     let name = &choice.gpu.name;
-    // Units are for the running system: in the initramfs nothing is bound yet.
-    let unit =
-        if root.exists("etc/initrd-release") { String::new() } else { format!("VFIO_UNIT=vfio-bind@{name}.service\n") };
+    // A person gave it back to the host: a replayed event is no reason to take it again.
+    if root.exists(&state::given_back_path(name)) {
+        return None;
+    }
+    // Units are for the running system: in an initramfs nothing is bound yet, and one without systemd has no such file.
+    let unit = match root.exists("run/systemd/system") && !root.exists("etc/initrd-release") {
+        true => format!("VFIO_UNIT=vfio-bind@{name}.service\n"),
+        false => String::new(),
+    };
     Some(format!("VFIO_GPU={name}\nVFIO_OVERRIDE={driver}\n{unit}"))
 }

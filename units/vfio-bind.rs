@@ -14,7 +14,7 @@ use vfio_suite::act::live;
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Bind, Config, Severity};
-use vfio_suite::host::status::{Outcome, Status};
+use vfio_suite::host::status::{self, Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
@@ -82,13 +82,23 @@ fn early(root: &Root) -> Result<ExitCode> {
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
         log::log!(level, "{diagnostic}");
     }
-    if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
+    let reserved = status::read_all(root).into_iter().filter(|s| s.outcome == Outcome::Reserved);
+    let reserved: Vec<Status> = reserved.collect();
+    if reserved.is_empty() && !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
     }
     let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    let (choices, host) = admitted(root, &config, Depth::Boot);
-    if let Some(why) = idle(&config, &host) {
+    let (mut choices, host) = admitted(root, &config, Depth::Boot);
+    let idle = idle(&config, &host);
+    if idle.is_some() {
+        choices.clear();
+    }
+    release_unwanted(root, &reserved, &choices)?;
+    if let Some(why) = idle {
         log::info!("{why}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
     }
     state::set_active(root, true).map_err(about("/run/vfio/active cannot be written"))?;
@@ -110,6 +120,20 @@ fn early(root: &Root) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Gives back what the initramfs reserved by a configuration that is older than the system's and wants it no more.
+fn release_unwanted(root: &Root, reserved: &[Status], choices: &[plan::select::Choice<'_>]) -> Result<()> {
+    for status in reserved {
+        let wanted = |c: &plan::select::Choice<'_>| {
+            c.gpu.name == status.gpu && c.chosen.as_ref().is_ok_and(|c| c.functions == status.functions)
+        };
+        if !choices.iter().any(wanted) {
+            log::info!("[gpu {}] was reserved in the initramfs, whose configuration is older: given back", status.gpu);
+            card::restore(root, &status.gpu).map_err(about("the journal cannot be read"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Binds one card.

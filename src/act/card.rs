@@ -33,6 +33,11 @@ pub fn carry_out(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure)
         status.why = why;
     }
     leave_status(root, &status);
+    if status.outcome == Outcome::Bound {
+        if let Err(error) = state::set_given_back(root, &plan.gpu, false) {
+            log::warn!("/run/vfio/given-back/{} cannot be removed: {error}", plan.gpu);
+        }
+    }
     status
 }
 

@@ -27,6 +27,19 @@ pub fn set_active(root: &Root, active: bool) -> io::Result<()> {
     }
 }
 
+/// The file that says that a person gave a card back to the host in this boot.
+pub fn given_back_path(gpu: &str) -> String {
+    format!("{RUN}/given-back/{gpu}")
+}
+
+/// Says whether a person gave a card back, so that replayed events leave it where it is.
+pub fn set_given_back(root: &Root, gpu: &str, given_back: bool) -> io::Result<()> {
+    match given_back {
+        true => files::replace(root, &given_back_path(gpu), b""),
+        false => files::remove(root, &given_back_path(gpu)),
+    }
+}
+
 /// Says that nothing is bound in this boot, and why.
 pub fn set_off(root: &Root, why: &str) -> io::Result<()> {
     files::replace(root, &format!("{RUN}/off"), format!("{why}\n").as_bytes())

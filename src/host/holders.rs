@@ -38,6 +38,15 @@ struct Node {
     path: String,
     number: String,
     block: bool,
+    /// Device-mapper, md or bcache devices made of it.
+    stacked: Vec<String>,
+}
+
+impl Node {
+    /// A character device of which only the path matters.
+    fn named(path: String) -> Node {
+        Node { path, number: String::new(), block: false, stacked: Vec::new() }
+    }
 }
 
 /// No device has more levels below its function than this.
@@ -48,8 +57,7 @@ fn nodes(root: &Root, address: Address) -> Vec<Node> {
     let mut found = Vec::new();
     walk(root, &format!("{}/{address}", crate::root::PCI_DEVICES), DEPTH, &mut found);
     if let Some(group) = function::group(root, address) {
-        let number = String::new();
-        found.push(Node { path: format!("/dev/vfio/{group}"), number, block: false });
+        found.push(Node::named(format!("/dev/vfio/{group}")));
     }
     found.extend(nvidia(root, address));
     found
@@ -61,7 +69,8 @@ fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
         if let Some(name) = value("DEVNAME") {
             let number = format!("{}:{}", value("MAJOR").unwrap_or("?"), value("MINOR").unwrap_or("?"));
             let block = value("DEVTYPE").is_some_and(|t| t == "disk" || t == "partition");
-            found.push(Node { path: format!("/dev/{name}"), number, block });
+            let stacked = if block { root.list(&format!("{dir}/holders")).unwrap_or_default() } else { Vec::new() };
+            found.push(Node { path: format!("/dev/{name}"), number, block, stacked });
         }
     }
     if depth == 0 {
@@ -86,7 +95,7 @@ fn nvidia(root: &Root, address: Address) -> Vec<Node> {
     let minor = information.lines().find_map(|l| Some(l.strip_prefix("Device Minor:")?.trim().to_owned()));
     let shared = ["nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"].map(str::to_owned);
     let names = minor.map(|m| format!("nvidia{m}")).into_iter().chain(shared);
-    names.map(|name| Node { path: format!("/dev/{name}"), number: String::new(), block: false }).collect()
+    names.map(|name| Node::named(format!("/dev/{name}"))).collect()
 }
 
 /// Whoever holds one of `functions`, by function. Functions that nobody holds are not in the map.
@@ -122,22 +131,30 @@ pub fn find(root: &Root, functions: &[Address]) -> BTreeMap<Address, Vec<Holder>
 
 /// Mounted disks and swap below the functions.
 fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Address, Vec<Holder>>) {
-    let mountinfo = root.read_text("proc/self/mountinfo").unwrap_or_default();
+    // Not our own mounts: a unit's view of them is narrowed (ProtectHome= and the like).
+    let mountinfo = root.read_text("proc/1/mountinfo").or_else(|_| root.read_text("proc/self/mountinfo"));
+    let mountinfo = mountinfo.unwrap_or_default();
     let swaps = root.read_text("proc/swaps").unwrap_or_default();
     for (address, nodes) in nodes {
         for node in nodes.iter().filter(|n| n.block) {
-            // mountinfo: id, parent, major:minor, root, mount point (proc_pid_mountinfo(5))
-            let mounted = mountinfo.lines().find_map(|line| {
-                let mut fields = line.split(' ').skip(2);
-                (fields.next() == Some(&node.number)).then(|| fields.nth(1).unwrap_or("?").to_owned())
-            });
+            let mounted = mountinfo.lines().find_map(|line| mounted_at(line, node));
             let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
-            if let Some(place) = mounted.or_else(|| swap.then(|| "swap".to_owned())) {
+            let stacked = node.stacked.first().cloned();
+            if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
                 let holder = Holder { node: node.path.clone(), pid: None, command: place, unit: None };
                 holders.entry(*address).or_default().push(holder);
             }
         }
     }
+}
+
+/// The place at which a line of mountinfo mounts a node: `ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS... - TYPE SOURCE ...`
+/// (proc_pid_mountinfo(5)). btrfs shows a number of its own, so the source is compared too.
+fn mounted_at(line: &str, node: &Node) -> Option<String> {
+    let mut fields = line.split(' ').skip(2);
+    let (number, place) = (fields.next()?, fields.nth(1)?);
+    let source = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').nth(1));
+    (number == node.number || source == Some(&node.path)).then(|| place.to_owned())
 }
 
 /// The device nodes that a process has open or mapped. A process that ends meanwhile has none.
@@ -175,4 +192,22 @@ fn unit(root: &Root, pid: u32) -> Option<String> {
     let path = cgroup.lines().find_map(|l| l.strip_prefix("0::"))?;
     let unit = path.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"))?;
     Some(unit.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_known_by_number_and_by_source() {
+        let path = "/dev/nvme0n1p2".to_owned();
+        let node = Node { path, number: "259:2".to_owned(), block: true, stacked: Vec::new() };
+        let ext4 = "29 1 259:2 / / rw,relatime shared:1 - ext4 /dev/disk/by-uuid/1 rw";
+        let btrfs = "41 29 0:33 /home /home rw,relatime shared:2 - btrfs /dev/nvme0n1p2 rw,subvol=/home";
+        let other = "42 29 259:3 / /srv rw - xfs /dev/nvme0n1p3 rw";
+        assert_eq!(mounted_at(ext4, &node).as_deref(), Some("/"));
+        assert_eq!(mounted_at(btrfs, &node).as_deref(), Some("/home"));
+        assert_eq!(mounted_at(other, &node), None);
+        assert_eq!(mounted_at("", &node), None);
+    }
 }

@@ -6,6 +6,7 @@ pub mod cards;
 pub mod hosts;
 pub mod machine;
 pub mod pairs;
+pub mod shown;
 pub mod text;
 pub mod tree;
 

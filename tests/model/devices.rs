@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Functions that go and come, their resets and their BARs.
+
+use super::*;
+
+#[test]
+fn a_removed_function_is_gone_with_its_group_and_comes_back_new() {
+    let tree = machine().build();
+    let before = tree.snapshot();
+    set_override(&tree, VIDEO, "none");
+    for address in [SOUND, VIDEO] {
+        assert_eq!(write(&tree, &device(address, "remove"), "1"), 0);
+        assert!(!tree.exists(&format!("sys/bus/pci/devices/{address}")));
+    }
+    assert!(!tree.exists("sys/kernel/iommu_groups/11") && !tree.exists("sys/class/drm/card0"));
+    assert_eq!(probe(&tree, VIDEO), ENODEV);
+    assert_eq!(write(&tree, "sys/bus/pci/rescan", "1"), 0);
+    // The override is lost, and the host's driver was faster than anybody.
+    assert_eq!(tree.driver(VIDEO).as_deref(), Some("amdgpu"));
+    tree.assert_same(&before, "found again");
+}
+
+#[test]
+fn removing_a_bridge_removes_what_is_below_it() {
+    let tree = machine().build();
+    let before = tree.snapshot();
+    assert_eq!(write(&tree, &device(PORT, "remove"), "1"), 0);
+    assert_eq!(tree.functions(), ["0000:00:02.0", "0000:00:03.0", TWIN, TWIN_SOUND, DISK]);
+    assert_eq!(write(&tree, "sys/bus/pci/rescan", "1"), 0);
+    tree.assert_same(&before, "found again");
+}
+
+#[test]
+fn a_bridges_rescan_looks_at_its_own_bus_and_below() {
+    let tree = machine().build();
+    for address in [VIDEO, TWIN] {
+        assert_eq!(write(&tree, &device(address, "remove"), "1"), 0);
+    }
+    assert_eq!(write(&tree, &device(SOUND, "rescan"), "1"), 0);
+    assert!(tree.driver(VIDEO).is_some());
+    assert!(!tree.functions().contains(&TWIN.to_owned()), "that is on another bus");
+    assert_eq!(write(&tree, &device(PORT, "rescan"), "1"), 0, "the bus that the port sits on, and all below");
+    assert!(tree.driver(TWIN).is_some());
+}
+
+#[test]
+fn zero_removes_nothing_and_words_are_no_numbers() {
+    let tree = machine().build();
+    let before = tree.snapshot();
+    for (attribute, value, errno) in [("remove", "0", 0), ("remove", "yes", EINVAL), ("rescan", "", EINVAL)] {
+        assert_eq!(write(&tree, &device(VIDEO, attribute), value), errno, "{attribute} {value}");
+    }
+    assert_eq!(write(&tree, "sys/bus/pci/rescan", "x"), EINVAL);
+    tree.assert_same(&before, "nothing happened");
+}
+
+#[test]
+fn a_rescan_binds_though_autoprobe_is_off_on_6_1_and_6_12() {
+    for (machine, bound) in [(machine(), Some("amdgpu")), (machine().rescan_honours_autoprobe(), None)] {
+        let tree = machine.build();
+        assert_eq!(write(&tree, "sys/bus/pci/drivers_autoprobe", "0"), 0);
+        assert_eq!(write(&tree, &device(VIDEO, "remove"), "1"), 0);
+        assert_eq!(write(&tree, "sys/bus/pci/rescan", "1"), 0);
+        assert_eq!(tree.driver(VIDEO).as_deref(), bound);
+    }
+}
+
+#[test]
+fn a_card_that_was_never_there_is_found() {
+    let with = machine().build();
+    let card = "sys/devices/pci0000:00/0000:00:02.0/0000:04:00.0";
+    assert_eq!(write(&with, &device(TWIN, "remove"), "1"), 0);
+    let kept = format!(".kernel/removed/{}", card.replace('/', "!"));
+    assert!(with.exists(&kept) && !with.exists(card));
+    assert_eq!(write(&with, &device("0000:00:02.0", "rescan"), "1"), 0);
+    assert!(with.exists(card) && !with.exists(".kernel/removed"));
+}
+
+#[test]
+fn reset_methods_are_chosen_from_what_the_function_supports() {
+    let tree = machine().build();
+    let method = device(VIDEO, "reset_method");
+    let shown = || tree.attribute(VIDEO, "reset_method");
+    assert_eq!(shown(), "pm bus\n");
+    for (value, errno, after) in [
+        ("bus", 0, "bus\n"),
+        ("bus pm", 0, "bus pm\n"),
+        ("flr", EINVAL, "bus pm\n"),
+        ("bus flr", EINVAL, "bus pm\n"),
+        ("nonsense", EINVAL, "bus pm\n"),
+        ("device_specific", EINVAL, "bus pm\n"),
+        (" pm  bus ", 0, "pm bus\n"),
+        ("", 0, ""),
+        ("default", 0, "pm bus\n"),
+    ] {
+        assert_eq!(write(&tree, &method, value), errno, "{value:?}");
+        assert_eq!(shown(), after, "{value:?}");
+    }
+    assert_eq!(modprobe(&tree, "vendor-reset"), 0);
+    assert_eq!(write(&tree, &method, "device_specific"), 0);
+    assert_eq!(write(&tree, &device(VIDEO, "remove"), "1"), 0);
+    assert_eq!(write(&tree, "sys/bus/pci/rescan", "1"), 0);
+    assert_ne!(shown(), "device_specific\n", "a choice is lost with the function");
+}
+
+#[test]
+fn a_function_without_methods_cannot_be_reset() {
+    let tree = machine().build();
+    let reset = device(VIDEO, "reset");
+    assert_eq!(write(&tree, &reset, "1"), 0);
+    assert_eq!(write(&tree, &reset, "2"), EINVAL);
+    assert_eq!(write(&tree, &device(VIDEO, "reset_method"), ""), 0);
+    assert_eq!(write(&tree, &reset, "1"), ENOTTY);
+}
+
+/// Size of a BAR as `resource` shows it.
+fn bar(tree: &Tree, address: &str, index: usize) -> (u64, u64) {
+    let text = tree.attribute(address, "resource");
+    let words: Vec<u64> = text.lines().nth(index).unwrap().split(' ').map(hex).collect();
+    (words[0], words[1] - words[0] + 1)
+}
+
+fn hex(text: &str) -> u64 {
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+}
+
+#[test]
+fn a_bar_is_resized_only_unbound_and_only_to_what_is_offered() {
+    let tree = machine().build();
+    let before = tree.snapshot();
+    let resize = device(VIDEO, "resource0_resize");
+    assert_eq!(write(&tree, &resize, "8"), EBUSY, "the host's driver has it");
+    unbind(&tree, VIDEO);
+    for value in ["7", "15", "abc", "", "64", "-1"] {
+        assert_eq!(write(&tree, &resize, value), EINVAL, "{value:?}");
+    }
+    assert_eq!(bar(&tree, VIDEO, 0).1, 16 << 30);
+    assert_eq!(write(&tree, &resize, "0x8"), 0, "hexadecimal");
+    assert_eq!(bar(&tree, VIDEO, 0).1, 256 << 20);
+    assert_eq!(tree.attribute(VIDEO, "resource0_resize"), "0000000000007f00\n", "it never tells the size");
+    assert_eq!(write(&tree, &resize, "14"), 0);
+    set_override(&tree, VIDEO, "vfio-pci");
+    assert_eq!(probe(&tree, VIDEO), 0);
+    assert_eq!(write(&tree, &resize, "8"), EBUSY, "so does vfio-pci");
+    unbind(&tree, VIDEO);
+    set_override(&tree, VIDEO, "");
+    assert_eq!(probe(&tree, VIDEO), 0);
+    tree.assert_same(&before, "resized back");
+    assert_eq!(write(&tree, &device(VIDEO, "resource1_resize"), "8"), ENOENT, "no capability, no attribute");
+}
+
+#[test]
+fn a_window_limits_how_far_bars_grow() {
+    const G: u64 = 1 << 30;
+    let tree = machine().window(PORT, 8 * G, 0x80_0000_0000).build();
+    // The firmware left 16 GiB in a window of 8: nothing fits but less.
+    unbind(&tree, VIDEO);
+    let resize = |index: u8, bit: &str| write(&tree, &device(VIDEO, &format!("resource{index}_resize")), bit);
+    assert_eq!(resize(0, "13"), ENOSPC, "8 GiB and the 256 MiB of the other do not fit");
+    assert_eq!(bar(&tree, VIDEO, 0), (0x80_0000_0000, 16 * G), "nothing changed");
+    assert_eq!(resize(0, "12"), 0);
+    assert_eq!(bar(&tree, VIDEO, 0), (0x80_0000_0000, 4 * G));
+    assert_eq!(bar(&tree, VIDEO, 2), (0x81_0000_0000, G / 4), "the other moved up behind it");
+    assert_eq!(resize(0, "8"), 0);
+    assert_eq!(resize(2, "3"), 0);
+    assert_eq!(bar(&tree, VIDEO, 2), (0x80_1000_0000, 8 << 20));
+    assert_eq!(bar(&tree, TWIN, 0).1, 16 * G, "another port's window is another matter");
+}
+
+#[test]
+fn attributes_without_a_write_bit_take_nothing_from_anybody() {
+    let tree = machine().build();
+    assert_eq!(write(&tree, &device(VIDEO, "vendor"), "0x1234"), EACCES);
+    assert_eq!(write(&tree, &device(VIDEO, "no_such_attribute"), "1"), ENOENT);
+    assert_eq!(write(&tree, "sys/class/vtconsole/vtcon1/bind", "0"), 0);
+    assert_eq!(tree.read("sys/class/vtconsole/vtcon1/bind"), "0\n");
+}
