@@ -23,13 +23,6 @@ show() {
 # $*
 $("$@" 2>&1)"
 }
-cards() {
-	for slot in 01 02; do
-		for function in 0 1; do
-			echo "0000:$slot:00.$function  $(driver 0000:$slot:00.$function)"
-		done
-	done
-}
 if [ ! -e /root/configured ]; then
 	say "
 == Before: the package is installed, /etc/vfio.conf has no [gpu]. Host drivers have both cards.
@@ -51,7 +44,7 @@ if [ ! -e /root/configured ]; then
 	say "
 == The reboot"
 	sync
-	systemctl --no-block reboot
+	systemctl --no-block reboot 2>/dev/null
 else
 	say "
 == After: every function of the chosen card is on vfio-pci, its identical twin is the host's.

@@ -130,7 +130,7 @@ pub fn card(n: u32) -> Vec<String> {
     let mut devices = vec![port(n)];
     devices.extend([
         format!("-device secondary-vga,id=card{n}v,bus=rp{n},addr=0.0,multifunction=on"),
-        format!("-device intel-hda,id=card{n}a,bus=rp{n},addr=0.1"),
+        format!("-device intel-hda,id=card{n}a,bus=rp{n},addr=0.1,multifunction=on"),
         format!("-device hda-output,bus=card{n}a.0,audiodev=silence"),
     ]);
     devices

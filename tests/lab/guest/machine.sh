@@ -7,6 +7,8 @@ mountpoint -q /lab || mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 
 # shellcheck disable=SC1091 # in the share
 . /lab/lab.sh
 cd /root || exit
+# The target is reached before every device has its driver.
+udevadm settle --timeout=120
 sh -c '. /lab/lab.sh; . /lab/script' >>/lab/output 2>&1
 code=$?
 dmesg -r >/lab/dmesg

@@ -25,6 +25,7 @@ const ALWAYS: &[Scenario] = &[
     ("machine_removed_initramfs_tools", removal::initramfs_tools),
     ("micro_iommu_off", refusals::iommu_off),
     ("micro_only_display", refusals::only_display),
+    ("micro_rescan", hotplug::rescan),
     ("micro_killed_while_binding", crash::killed_while_binding),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
