@@ -89,12 +89,15 @@ fn early(root: &Root) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    let (mut choices, host) = admitted(root, &config, Depth::Boot);
+    let (mut choices, mut host) = admitted(root, &config, Depth::Boot);
     let idle = idle(&config, &host);
     if idle.is_some() {
         choices.clear();
     }
-    release_unwanted(root, &reserved, &choices);
+    if release_unwanted(root, &reserved, &choices) && idle.is_none() {
+        // A display that is the host's again may let another go.
+        (choices, host) = admitted(root, &config, Depth::Boot);
+    }
     if let Some(why) = idle {
         log::info!("{why}");
         return Ok(ExitCode::SUCCESS);
@@ -125,8 +128,9 @@ fn early(root: &Root) -> Result<ExitCode> {
 }
 
 /// Lets go of what the initramfs reserved by a configuration that is older than the system's and wants it no more. No
-/// driver is loaded for it here: udev does that in a moment, when all overrides stand.
-fn release_unwanted(root: &Root, reserved: &[(String, Vec<Address>)], choices: &[plan::select::Choice<'_>]) {
+/// driver is loaded for it here: udev does that in a moment, when all overrides stand. Says whether there was any.
+fn release_unwanted(root: &Root, reserved: &[(String, Vec<Address>)], choices: &[plan::select::Choice<'_>]) -> bool {
+    let mut any = false;
     for (gpu, functions) in reserved {
         let wanted = |c: &plan::select::Choice<'_>| {
             c.gpu.name == *gpu && c.chosen.as_ref().is_ok_and(|c| functions.iter().all(|f| c.functions.contains(f)))
@@ -136,7 +140,9 @@ fn release_unwanted(root: &Root, reserved: &[(String, Vec<Address>)], choices: &
         }
         log::info!("[gpu {gpu}] was reserved in the initramfs, whose configuration is older: given back");
         card::release(root, gpu).iter().for_each(|problem| log::error!("{problem}"));
+        any = true;
     }
+    any
 }
 
 /// Binds one card. Ends well when it is refused too: the decision is made, and a unit that failed would be started again
@@ -213,7 +219,7 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
     }
     if let Some(why) = boot::forbidden(config, &host, failed_before) {
         log::warn!("[gpu {name}] {why}");
-        give_back(root, name, &[why.clone()]);
+        give_back(root, name, std::slice::from_ref(&why));
         state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;
         return Ok(Bound::Not(ExitCode::SUCCESS));
     }

@@ -81,7 +81,7 @@ pub fn left_out(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
     groups.dedup();
     let members = groups.iter().flat_map(|g| host.group(*g).map(move |f| (g, f)));
     members
-        .filter(|(_, f)| !(f.is_bridge() && shares(f)) && !chosen.functions.contains(&f.address))
+        .filter(|(_, f)| !(chosen.functions.contains(&f.address) || f.is_bridge() && shares(f)))
         .map(|(group, f)| {
             let (address, kind) = (f.address, f.kind());
             let text = match &f.driver {

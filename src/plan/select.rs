@@ -182,7 +182,7 @@ fn functions(gpu: &Gpu, slot: Slot, host: &Host) -> Result<Chosen, Finding> {
                 let text = format!("{slot} has no function {missing} to give away; it has {}", has.join(", "));
                 let finding = Finding::new(gpu, &listed.at, text);
                 // A card that is being plugged in shows its functions one after the other.
-                if !listed.value.iter().any(|n| there(n)) {
+                if !listed.value.iter().any(&there) {
                     return Err(finding);
                 }
                 warnings.push(finding);
