@@ -63,7 +63,7 @@ SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in completions/*.bash) .ci/run
 STAGED = $(abspath $(TARGETDIR))/check/root
 # The trees of tests/images.sh need root.
-AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB_CACHE,VFIO_LAB_MIRROR)
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB,VFIO_LAB_CACHE,VFIO_LAB_DEB,VFIO_LAB_KEEP,VFIO_LAB_MIRROR)
 
 .PHONY: all
 all: build ## build the programs (release)
