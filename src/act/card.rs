@@ -168,7 +168,7 @@ pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
         .filter(|f| function::driver(root, *f).is_some_and(|d| function::is_vfio(&d)))
         .collect();
     let held = holders::find(root, &on_vfio);
-    if let Some((function, holder)) = held.iter().find_map(|(f, holders)| Some((f, holders.first()?))) {
+    if let Some((function, holder)) = held.first() {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {gpu}] {function} is in use: {holder}; shut the guest down first")];
     } else {

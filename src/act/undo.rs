@@ -109,8 +109,8 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
 
 /// A guest that has started meanwhile, or a program on the host, must not lose what it has open.
 fn nobody_holds(root: &Root, function: Address) -> io::Result<()> {
-    match holders::find(root, &[function]).values().flatten().next() {
-        Some(holder) => Err(io::Error::other(holder.to_string())),
+    match holders::find(root, &[function]).first() {
+        Some((_, holder)) => Err(io::Error::other(holder.to_string())),
         None => Ok(()),
     }
 }

@@ -7,7 +7,6 @@
 use super::function;
 use crate::pci::Address;
 use crate::root::Root;
-use std::collections::BTreeMap;
 
 /// Somebody who holds a function.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -98,31 +97,18 @@ fn nvidia(root: &Root, address: Address) -> Vec<Node> {
     names.map(|name| Node::named(format!("/dev/{name}"))).collect()
 }
 
-/// Whoever holds one of `functions`, by function. Functions that nobody holds are not in the map.
-pub fn find(root: &Root, functions: &[Address]) -> BTreeMap<Address, Vec<Holder>> {
+/// Whoever holds one of `functions`: mounts first, then processes.
+pub fn find(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
     let nodes: Vec<(Address, Vec<Node>)> = functions.iter().map(|a| (*a, nodes(root, *a))).collect();
-    let mut holders: BTreeMap<Address, Vec<Holder>> = BTreeMap::new();
-    mounts(root, &nodes, &mut holders);
+    let mut holders = mounts(root, &nodes);
     let ourselves = std::process::id();
-    let mut pids = Vec::new();
-    let number = |name: &[u8]| std::str::from_utf8(name).ok()?.parse::<u32>().ok();
     // Without /proc there are no processes to find.
-    let _ = root.for_each_name("proc", |name| pids.extend(number(name).filter(|pid| *pid != ourselves)));
-    pids.sort_unstable();
-    for pid in pids {
+    for pid in root.list("proc").unwrap_or_default() {
+        let Some(pid) = pid.parse().ok().filter(|pid| *pid != ourselves) else { continue };
         for path in open_nodes(root, pid) {
-            for (address, nodes) in &nodes {
-                if nodes.iter().any(|n| n.path == path) {
-                    let held = holders.entry(*address).or_default();
-                    if !held.iter().any(|h| h.pid == Some(pid) && h.node == path) {
-                        held.push(Holder {
-                            node: path.clone(),
-                            pid: Some(pid),
-                            command: command(root, pid),
-                            unit: unit(root, pid),
-                        });
-                    }
-                }
+            for (address, _) in nodes.iter().filter(|(_, nodes)| nodes.iter().any(|n| n.path == path)) {
+                let (command, unit) = (command(root, pid), unit(root, pid));
+                holders.push((*address, Holder { node: path.clone(), pid: Some(pid), command, unit }));
             }
         }
     }
@@ -130,7 +116,8 @@ pub fn find(root: &Root, functions: &[Address]) -> BTreeMap<Address, Vec<Holder>
 }
 
 /// Mounted disks and swap below the functions.
-fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Address, Vec<Holder>>) {
+fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)> {
+    let mut holders = Vec::new();
     // Not our own mounts: a unit's view of them is narrowed (ProtectHome= and the like).
     let mountinfo = root.read_text("proc/1/mountinfo").or_else(|_| root.read_text("proc/self/mountinfo"));
     let mountinfo = mountinfo.unwrap_or_default();
@@ -142,10 +129,11 @@ fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Ad
             let stacked = node.stacked.first().cloned().or_else(|| claimed(root, node));
             if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
                 let holder = Holder { node: node.path.clone(), pid: None, command: place, unit: None };
-                holders.entry(*address).or_default().push(holder);
+                holders.push((*address, holder));
             }
         }
     }
+    holders
 }
 
 /// Whether the kernel has claimed a disk for something that shows nowhere else (ZFS, a second disk of btrfs): then it

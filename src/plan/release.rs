@@ -40,7 +40,7 @@ pub fn forbids(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
     for function in functions.iter().filter_map(|a| host.function(*a)) {
         let address = function.address;
         let Some(driver) = function.driver.as_deref() else { continue };
-        if let Some(holder) = host.holders.get(&address).and_then(|h| h.first()) {
+        if let Some(holder) = host.holder(address) {
             findings.push(Finding::new(
                 gpu,
                 &gpu.device.at,
