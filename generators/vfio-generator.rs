@@ -7,10 +7,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 use vfio_suite::config::{self, Severity};
-use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
-use vfio_suite::plan::{boot, idle};
+use vfio_suite::plan::idle;
 use vfio_suite::root::{Root, RUN};
+use vfio_suite::survey;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -54,13 +54,13 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
     if !config.gpus.iter().any(|g| g.bind == config::Bind::Boot) {
         return output::units(reserved, None);
     }
-    let host = Host::scan(root, Depth::Boot);
+    let (choices, host) = survey::choices(root, &config);
     if let Some(why) = idle(&config, &host) {
         log::info!("{why}");
         return output::units(reserved, None);
     }
     let mut names = Vec::new();
-    for choice in boot::choices(&config, &host) {
+    for choice in &choices {
         match &choice.chosen {
             Ok(_) => names.push((choice.gpu.name.as_str(), &*choice.gpu.at.path)),
             Err(finding) => log::warn!("{finding}"),

@@ -12,3 +12,4 @@ pub mod logger;
 pub mod pci;
 pub mod plan;
 pub mod root;
+pub mod survey;

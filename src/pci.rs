@@ -109,7 +109,29 @@ impl FromStr for Address {
     }
 }
 
+/// The last `digits` hexadecimal digits of a number.
+fn push_hex(text: &mut String, value: u32, digits: u32) {
+    for n in (0..digits).rev() {
+        let digit = char::from_digit(value >> (4 * n) & 15, 16);
+        text.push(digit.unwrap_or('0'));
+    }
+}
+
 impl Address {
+    /// Appends the form that sysfs uses, without the formatting machinery: once per function at boot.
+    pub fn push_to(self, text: &mut String) {
+        let Slot { domain, bus, device } = self.slot;
+        // Domains of more than 16 bits are rare, but exist (VMD).
+        let digits = (4..8).find(|n| domain >> (4 * n) == 0).unwrap_or(8);
+        push_hex(text, domain, digits);
+        text.push(':');
+        push_hex(text, u32::from(bus), 2);
+        text.push(':');
+        push_hex(text, u32::from(device), 2);
+        text.push('.');
+        push_hex(text, u32::from(self.function), 1);
+    }
+
     /// Parses the exact form that sysfs uses as a directory name; nothing else.
     /// This is the fast path for directory listings: no message is made.
     pub fn from_sysfs(name: &[u8]) -> Option<Self> {
@@ -204,6 +226,9 @@ mod tests {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.to_string(), shown);
             assert_eq!(Address::from_sysfs(shown.as_bytes()), Some(address));
+            let mut pushed = String::new();
+            address.push_to(&mut pushed);
+            assert_eq!(pushed, shown);
         }
     }
 

@@ -13,6 +13,7 @@ use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::{bind, boot, idle};
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
@@ -45,15 +46,11 @@ fn properties(root: &Root, function: Address) -> Option<String> {
     if !boot::concerns(&config, function, &Host::scan_slot(root, function.slot)) {
         return None;
     }
-    let mut host = Host::scan(root, Depth::Boot);
+    let (mut choices, host) = survey::admitted(root, &config, Depth::Boot);
     if host.off.is_some() || idle(&config, &host).is_some() {
         return None;
     }
-    let mut choices = boot::choices(&config, &host);
     choices.retain(|c| c.chosen.as_ref().is_ok_and(|c| c.functions.contains(&function)));
-    host.look_closer(root, boot::functions(&choices));
-    host.find_variants(root, &bind::asks_for_variants(&choices));
-    boot::admit(&mut choices, &host);
     let choice = choices.first()?;
     let (_, driver) = bind::wanted(choice, &host).into_iter().find(|(address, _)| *address == function)?;
     let name = &choice.gpu.name;

@@ -20,6 +20,7 @@ use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 
 /// Errors here are sentences for the log, made where they arise.
 type Result<T> = std::result::Result<T, String>;
@@ -66,16 +67,6 @@ fn came_up(root: &Root) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sections bound at boot with everything about them that can forbid it, and the machine as those need it.
-fn admitted<'c>(root: &Root, config: &'c Config, depth: Depth) -> (Vec<plan::select::Choice<'c>>, Host) {
-    let mut host = Host::scan(root, depth);
-    let mut choices = boot::choices(config, &host);
-    host.look_closer(root, boot::functions(&choices));
-    host.find_variants(root, &bind::asks_for_variants(&choices));
-    boot::admit(&mut choices, &host);
-    (choices, host)
-}
-
 /// Writes the overrides. Runs twice a boot: in the initramfs, where nobody else would say what is wrong, and in the
 /// system, where the generator and `vfio-bind gpu` do.
 fn early(root: &Root) -> Result<ExitCode> {
@@ -89,14 +80,14 @@ fn early(root: &Root) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    let (mut choices, mut host) = admitted(root, &config, Depth::Boot);
+    let (mut choices, mut host) = survey::admitted(root, &config, Depth::Boot);
     let idle = idle(&config, &host);
     if idle.is_some() {
         choices.clear();
     }
     if release_unwanted(root, &reserved, &choices) && idle.is_none() {
         // A display that is the host's again may let another go.
-        (choices, host) = admitted(root, &config, Depth::Boot);
+        (choices, host) = survey::admitted(root, &config, Depth::Boot);
     }
     if let Some(why) = idle {
         log::info!("{why}");
@@ -201,7 +192,7 @@ fn settled(root: &Root, name: &str) -> Option<String> {
 
 /// One attempt.
 fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
-    let (choices, mut host) = admitted(root, config, Depth::Full);
+    let (choices, mut host) = survey::admitted(root, config, Depth::Full);
     let choice = match (plan::section(config, name), choices.iter().find(|c| c.gpu.name == name)) {
         (Ok(_), Some(choice)) => choice,
         (Ok(section), None) => {

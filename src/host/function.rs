@@ -4,7 +4,6 @@
 use super::Depth;
 use crate::pci::{Address, Slot};
 use crate::root::{Root, PCI_DEVICES};
-use std::fmt::Write;
 
 /// One PCI function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +105,25 @@ pub(super) fn scan(root: &Root, depth: Depth) -> Vec<Function> {
     addresses.into_iter().filter_map(read).collect()
 }
 
+/// The functions of some slots, and of all others only so many until one of them is `enough`; sorted.
+pub(super) fn scan_until(root: &Root, slots: &[Slot], enough: impl Fn(&Function) -> bool) -> Vec<Function> {
+    let mut addresses = Vec::new();
+    // As in `scan`.
+    let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
+    addresses.sort_unstable();
+    let (mut reader, mut found) = (Reader::default(), false);
+    let mut read = |address: Address| {
+        let named = slots.contains(&address.slot);
+        if found && !named {
+            return None;
+        }
+        let function = reader.read(root, address)?;
+        found |= !named && enough(&function);
+        Some(function)
+    };
+    addresses.into_iter().filter_map(&mut read).collect()
+}
+
 /// The functions of one slot, in order.
 pub(super) fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
     let mut reader = Reader::default();
@@ -161,8 +179,10 @@ impl Reader {
 
     fn set_path(&mut self, address: Address, attribute: &str) {
         self.path.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(self.path, "{PCI_DEVICES}/{address}{attribute}");
+        self.path.push_str(PCI_DEVICES);
+        self.path.push('/');
+        address.push_to(&mut self.path);
+        self.path.push_str(attribute);
     }
 }
 
@@ -197,6 +217,8 @@ fn from_uevent(address: Address, uevent: &[u8]) -> Option<Function> {
             class = hex(value);
         } else if let Some(value) = line.strip_prefix(b"PCI_SUBSYS_ID=") {
             subsystem = pair(value).filter(|s| *s != (0, 0));
+            // The kernel writes it last of these; what follows is said by the address already.
+            break;
         } else if let Some(value) = line.strip_prefix(b"DRIVER=") {
             driver = Some(String::from_utf8_lossy(value).into_owned());
         }

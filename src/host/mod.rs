@@ -57,6 +57,10 @@ impl Host {
             Depth::Boot => Vec::new(),
             Depth::Full => display::scan(root, &functions),
         };
+        Host::with(root, functions, displays)
+    }
+
+    fn with(root: &Root, functions: Vec<Function>, displays: Vec<display::Display>) -> Host {
         Host {
             functions,
             iommu: iommu::Iommu::scan(root),
@@ -65,6 +69,13 @@ impl Host {
             off: root.read_text(&format!("{}/off", root::RUN)).ok(),
             ..Host::default()
         }
+    }
+
+    /// As `Depth::Boot`, but of the functions outside these slots only so many until a display of the host is among them:
+    /// enough to decide on cards that are chosen by address, and on most machines a handful.
+    pub fn scan_near(root: &Root, slots: &[Slot]) -> Host {
+        let display = |f: &Function| f.has_outputs() && !f.is_given_away();
+        Host::with(root, function::scan_until(root, slots, display), Vec::new())
     }
 
     /// The functions of one slot, as `Depth::Boot` shows them.

@@ -5,7 +5,7 @@ use super::select::{self, Choice};
 use super::{bind, display, group, idle, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
 use crate::host::{Function, Host};
-use crate::pci::Address;
+use crate::pci::{Address, Slot};
 
 /// The sections bound at boot, each with its functions or why it is refused: selection, then the last display.
 ///
@@ -18,6 +18,18 @@ pub fn choices<'c>(config: &'c Config, host: &Host) -> Vec<Choice<'c>> {
     choices.retain(|c| c.gpu.bind == Bind::Boot);
     display::keep_one_at_boot(&mut choices, host);
     choices
+}
+
+/// The slots that the configuration names, if it chooses all cards by address: then no others need to be looked at,
+/// unless something is refused and the refusal is to say what there is instead.
+pub fn slots_by_address(config: &Config) -> Option<Vec<Slot>> {
+    let mut slots = Vec::new();
+    for gpu in &config.gpus {
+        let Selector::Address(address) = gpu.device.value else { return None };
+        slots.push(address.slot);
+        slots.extend(gpu.also.iter().map(|also| also.value.slot));
+    }
+    Some(slots)
 }
 
 /// All functions of choices that are not refused: what to look at more closely.
