@@ -35,17 +35,17 @@ settled() { both && udevadm settle; }
 fact loaded "$(lsmod | grep -c '^bochs\|^snd_hda_intel')"
 dmesg --clear
 add 1
-until_true 90 settled
+until_true 150 settled
 drivers plugged.
 fact groups "$(for f in 0 1; do basename "$(readlink /sys/bus/pci/devices/$card.$f/iommu_group)"; done | uniq | wc -l)"
 dmesg -r >/lab/dmesg.plugged
 
 add 2
-until_true 90 has 0000:02:00.1 snd_hda_intel
-until_true 90 has 0000:02:00.0 bochs-drm
+until_true 150 has 0000:02:00.1 snd_hda_intel
+until_true 150 has 0000:02:00.0 bochs-drm
 take_out
 add 1
-until_true 90 settled
+until_true 150 settled
 drivers moved.
 dmesg -r >/lab/dmesg.moved
 
@@ -53,14 +53,14 @@ take_out
 (
 	# Faster than udev: the node is there as soon as the driver is.
 	renice -n -10 -p $(exec sh -c 'echo $PPID') >/dev/null
-	until set -- /sys/bus/pci/devices/$card.0/drm/card* && [ -e "$1" ]; do :; done
+	until set -- /sys/bus/pci/devices/$card.0/drm/card* && [ -e "/dev/dri/${1##*/}" ]; do :; done
 	exec 3<"/dev/dri/${1##*/}"
 	exec sleep 900
 ) &
 holder=$!
 fact holder $holder
 add 1
-until_true 90 systemctl is-failed --quiet vfio-bind@big.service
+until_true 150 systemctl is-failed --quiet vfio-bind@big.service
 drivers held.
 vfio status >/lab/status.held 2>&1
 journalctl -b -u vfio-bind@big.service -o cat >/lab/journal.held
