@@ -17,6 +17,7 @@ MANDIR ?= $(PREFIX)/share/man
 GENERATORDIR ?= $(call pkgdir,systemdsystemgeneratordir,systemd)
 SYSTEMUNITDIR ?= $(call pkgdir,systemdsystemunitdir,systemd)
 UDEVDIR ?= $(call pkgdir,udevdir,udev)
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 # These have one place everywhere, and their tools need not be there when a package is built. An empty MKINITCPIODIR
 # leaves mkinitcpio's hooks out: most distributions do not have it.
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
@@ -90,7 +91,8 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(call install_from,755,initramfs-tools/scripts/init-top/00-vfio.in,$(INITRAMFSTOOLSDIR)/scripts/init-top/00-vfio)
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/install.in,$(MKINITCPIODIR)/install/vfio))
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/hook.in,$(MKINITCPIODIR)/hooks/vfio))
-	$(call install_file,644,vfio.conf,$(SYSCONFDIR)/vfio.conf)
+	$(call install_file,644,units/vfio-tmpfiles.conf,$(TMPFILESDIR)/vfio.conf)
+	$(if $(DESTDIR),,test -e '$(SYSCONFDIR)/vfio.conf' ||) $(call install_file,644,vfio.conf,$(SYSCONFDIR)/vfio.conf)
 	$(call install_file,644,completions/vfio.bash,$(BASHCOMPLETIONDIR)/vfio)
 	$(call install_file,644,completions/_vfio,$(ZSHCOMPLETIONDIR)/_vfio)
 	$(call install_file,644,completions/vfio.fish,$(FISHCOMPLETIONDIR)/vfio.fish)
@@ -99,7 +101,7 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 # The packages of Debian and Ubuntu. -d: the toolchain may come from elsewhere than from packages, which is all that
 # the build dependencies could tell. The packages land in dist/ and nothing in the folder above.
 .PHONY: deb
-deb: ## the Debian package, in dist/
+deb: setup ## the Debian package, in dist/
 	rm -rf dist/deb dist/vfio-suite_*.deb
 	mkdir -p dist/deb
 	VFIO_DEB_DIR=dist/deb dpkg-buildpackage -b -us -uc -d --buildinfo-option=-udist/deb \

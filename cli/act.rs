@@ -65,10 +65,20 @@ fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl
     forbidden.map_or_else(make, Plan::refused)
 }
 
+/// Our turn. Only root may change anything.
+fn lock(root: &Root) -> anyhow::Result<Lock> {
+    Lock::take(root).map_err(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))
+        }
+        _ => anyhow::anyhow!("{}: {error}", root.show("run/vfio/lock")),
+    })
+}
+
 /// Binds a card now.
 pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
-    let _lock = Lock::take(root).context("/run/vfio/lock")?;
+    let _lock = lock(root)?;
     let (choice, host) = choose(root, &config, name)?;
     let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host));
     plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
@@ -78,11 +88,13 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
 /// Takes a card off the bus and finds it again.
 pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
-    let _lock = Lock::take(root).context("/run/vfio/lock")?;
+    let _lock = lock(root)?;
     let (choice, host) = choose(root, &config, name)?;
     let plan = plan_or_refusal(&config, &choice, &host, || {
-        let first: Option<Address> = choice.chosen.as_ref().ok().and_then(|c| c.functions.first().copied());
-        let bridge = first.and_then(|f| function::parents(root, f).first().copied());
+        let functions = boot::functions(std::slice::from_ref(&choice));
+        let above = |f: &Address| function::parents(root, *f).first().copied();
+        // One bridge above all of them, or the whole bus.
+        let bridge = functions.first().and_then(above).filter(|b| functions.iter().all(|f| above(f) == Some(*b)));
         rescan::plan(&choice, &host, bridge)
     });
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
@@ -90,15 +102,18 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
 
 /// Gives a card back, from the journal alone: no configuration is needed for that.
 pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
-    let _lock = Lock::take(root).context("/run/vfio/lock")?;
-    if let Some(status) = card::restore(root, name).with_context(|| format!("the journal of [gpu {name}]"))? {
+    let _lock = lock(root)?;
+    if let Some(status) = card::restore(root, name)
+        .with_context(|| format!("the journal of [gpu {name}] cannot be read (a reboot brings everything back)"))?
+    {
         if status.outcome == Outcome::Restored {
             state::set_given_back(root, name, true).with_context(|| format!("/run/vfio/given-back/{name}"))?;
         }
         return answer(out, &status);
     }
     let config = config::load(root);
-    let known = config.gpus.iter().any(|g| g.name == name) || config.disabled.iter().any(|d| d.name == name);
+    let disabled = |d: &config::Disabled| d.kind == "gpu" && d.name == name;
+    let known = config.gpus.iter().any(|g| g.name == name) || config.disabled.iter().any(disabled);
     if !known {
         let finding = section(&config, name).err().unwrap_or(Finding {
             gpu: name.to_owned(),

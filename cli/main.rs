@@ -12,8 +12,9 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use vfio_suite::act::{live, rehearsal};
+use vfio_suite::config;
 use vfio_suite::logger::{self, Target};
-use vfio_suite::root::Root;
+use vfio_suite::root::{Root, ROOT_VARIABLE};
 
 /// Gives a GPU to a virtual machine, and takes it back.
 #[derive(Debug, Parser)]
@@ -49,7 +50,7 @@ enum Verb {
         /// The name of a [gpu] section
         name: String,
     },
-    /// Take a card off the bus and find it again, without the host's driver getting it in between
+    /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
         name: String,
@@ -91,12 +92,19 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let root = match Root::from_option(arguments.root.as_deref()) {
         Ok(root) => root,
         Err(error) => {
-            let path = arguments.root.as_deref().unwrap_or(std::path::Path::new("/"));
-            anyhow::bail!("{}: {error}; --root wants an existing directory", path.display());
+            let variable = std::env::var_os(ROOT_VARIABLE).map(PathBuf::from).unwrap_or_default();
+            let path = arguments.root.as_deref().unwrap_or(&variable);
+            anyhow::bail!("{}: {error}; --root and {ROOT_VARIABLE} want an existing directory", path.display());
         }
     };
     logger::start("vfio", Target::Stderr, root.is_system());
     let out = output::Output::new(arguments.json);
+    if let Verb::Bind { name } | Verb::Restore { name } | Verb::Rescan { name } = &arguments.verb {
+        if !config::is_name(name) {
+            eprintln!("vfio: '{name}' cannot be the name of a [gpu] section");
+            return Ok(USAGE);
+        }
+    }
     match &arguments.verb {
         Verb::Check => check::run(&root, &out),
         Verb::Groups => groups::run(&root, &out),

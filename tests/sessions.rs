@@ -4,7 +4,7 @@
 //! The first lines name the machine and write its configuration; then each line that begins with `$ ` runs a command,
 //! and what it printed follows. `UPDATE_GOLDEN=1 cargo test --test sessions` writes what is found; read the difference.
 //!
-//! Besides our programs there are: `put FILE TEXT...` (writes a file of the tree), `cut FILE` (removes it), `drivers
+//! Besides our programs there are: `put FILE TEXT...` (writes a file of the tree), `tear FILE TEXT...` (the same without a last newline), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers
 //! ADDRESS...` (who has a function, and its override), `show DIR` (every file and link below, with contents), `boot ID`
 //! (the machine after a reboot: host drivers have everything, /run is empty, /etc and /var are as they were).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -59,6 +59,12 @@ fn command(tree: &Tree, line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
         ["put", file, ..] => tree.write(file, &format!("{}\n", words[2..].join(" "))),
+        ["tear", file, ..] => tree.write(file, &words[2..].join(" ")),
+        ["replace", file, old, new] => {
+            let text = tree.read(file);
+            assert!(text.contains(old), "{file} has no {old}");
+            tree.write(file, &text.replace(old, new));
+        }
         ["cut", file] => tree.remove(file),
         ["drivers", ..] => {
             return words[1..].iter().fold(String::new(), |mut text, address| {

@@ -15,7 +15,7 @@ use vfio_suite::plan::{bind, boot, idle};
 use vfio_suite::root::Root;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
     let (Some(name), None) = (arguments.next(), arguments.next()) else {
         eprintln!("vfio-udev: give the address of one PCI function, as 0000:03:00.0");
         return ExitCode::from(64);

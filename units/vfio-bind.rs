@@ -17,6 +17,7 @@ use vfio_suite::config::{self, Bind, Config, Severity};
 use vfio_suite::host::status::{self, Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
+use vfio_suite::pci::Address;
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
 use vfio_suite::root::Root;
 
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
     if let Some(code) = live::run_as_child() {
         return code;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // What is not text is none of our words.
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = Root::from_option(None).map_err(about("the root cannot be opened")).and_then(|root| {
         logger::start("vfio-bind", Target::KernelWithoutSystemd, root.is_system());
@@ -82,18 +84,20 @@ fn early(root: &Root) -> Result<ExitCode> {
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
         log::log!(level, "{diagnostic}");
     }
-    let reserved = status::read_all(root).into_iter().filter(|s| s.outcome == Outcome::Reserved);
-    let reserved: Vec<Status> = reserved.collect();
+    let reserved = card::reserved(root);
     if reserved.is_empty() && !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
     }
     let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    let (mut choices, host) = admitted(root, &config, Depth::Boot);
+    let (mut choices, mut host) = admitted(root, &config, Depth::Boot);
     let idle = idle(&config, &host);
     if idle.is_some() {
         choices.clear();
     }
-    release_unwanted(root, &reserved, &choices)?;
+    if release_unwanted(root, &reserved, &choices) && idle.is_none() {
+        // A display that is the host's again may let another go.
+        (choices, host) = admitted(root, &config, Depth::Boot);
+    }
     if let Some(why) = idle {
         log::info!("{why}");
         return Ok(ExitCode::SUCCESS);
@@ -101,7 +105,8 @@ fn early(root: &Root) -> Result<ExitCode> {
     if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
     }
-    state::set_active(root, true).map_err(about("/run/vfio/active cannot be written"))?;
+    let names: Vec<&str> = config.gpus.iter().filter(|g| g.bind == Bind::Boot).map(|g| g.name.as_str()).collect();
+    state::set_active(root, &names).map_err(about("/run/vfio/active cannot be written"))?;
     let mut code = ExitCode::SUCCESS;
     for plan in boot::early(&choices, &host) {
         for refusal in &plan.refusals {
@@ -110,53 +115,114 @@ fn early(root: &Root) -> Result<ExitCode> {
         if plan.steps.is_empty() {
             continue;
         }
-        let status = card::carry_out(root, &plan, Outcome::Reserved, OnFailure::GiveToHost);
+        let status = card::carry_out(root, &plan, Outcome::Reserved, OnFailure::UndoPlan);
         if status.outcome == Outcome::Reserved {
             let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
             log::info!("[gpu {}] {} kept from host drivers", status.gpu, functions.join(", "));
         } else {
             status.why.iter().for_each(|why| log::error!("{why}"));
-            code = ExitCode::FAILURE;
+            code = ExitCode::from(2);
         }
     }
     Ok(code)
 }
 
-/// Gives back what the initramfs reserved by a configuration that is older than the system's and wants it no more.
-fn release_unwanted(root: &Root, reserved: &[Status], choices: &[plan::select::Choice<'_>]) -> Result<()> {
-    for status in reserved {
+/// Lets go of what the initramfs reserved by a configuration that is older than the system's and wants it no more. No
+/// driver is loaded for it here: udev does that in a moment, when all overrides stand. Says whether there was any.
+fn release_unwanted(root: &Root, reserved: &[(String, Vec<Address>)], choices: &[plan::select::Choice<'_>]) -> bool {
+    let mut any = false;
+    for (gpu, functions) in reserved {
         let wanted = |c: &plan::select::Choice<'_>| {
-            c.gpu.name == status.gpu && c.chosen.as_ref().is_ok_and(|c| c.functions == status.functions)
+            c.gpu.name == *gpu && c.chosen.as_ref().is_ok_and(|c| functions.iter().all(|f| c.functions.contains(f)))
         };
-        if !choices.iter().any(wanted) {
-            log::info!("[gpu {}] was reserved in the initramfs, whose configuration is older: given back", status.gpu);
-            card::restore(root, &status.gpu).map_err(about("the journal cannot be read"))?;
+        if choices.iter().any(wanted) {
+            continue;
         }
+        log::info!("[gpu {gpu}] was reserved in the initramfs, whose configuration is older: given back");
+        card::release(root, gpu).iter().for_each(|problem| log::error!("{problem}"));
+        any = true;
     }
-    Ok(())
+    any
 }
 
-/// Binds one card.
+/// Binds one card. Ends well when it is refused too: the decision is made, and a unit that failed would be started again
+/// by every later transaction.
 fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
-    let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    let config = config::load(root);
-    let failed_before = state::begin_boot(root).unwrap_or_else(|error| {
-        log::warn!("failed boots cannot be counted: {error}");
-        0
-    });
-    let (choices, mut host) = admitted(root, &config, Depth::Full);
-    if let Some(why) = boot::forbidden(&config, &host, failed_before) {
-        log::warn!("[gpu {name}] {why}");
-        state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;
-        return give_back(root, name, why).map(|()| ExitCode::SUCCESS);
+    if !config::is_name(name) {
+        log::error!("'{name}' cannot be the name of a [gpu] section");
+        return Ok(ExitCode::from(64));
     }
-    let section = match plan::section(&config, name) {
-        Ok(section) => section,
-        Err(finding) => return Err(finding.to_string()),
+    let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
+    if let Some(why) = settled(root, name) {
+        log::info!("[gpu {name}] {why}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = config::load(root);
+    // A card may show its functions one after the other: look again when those that were there are bound.
+    let mut code = gpu_once(root, &config, name)?;
+    for _ in 0..3 {
+        match code {
+            Bound::All(functions) if complete(root, &functions) => return Ok(ExitCode::SUCCESS),
+            Bound::All(_) => code = gpu_once(root, &config, name)?,
+            Bound::Not(code) => return Ok(code),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How an attempt to bind a card ended.
+enum Bound {
+    /// These functions are on vfio.
+    All(Vec<Address>),
+    /// They are not.
+    Not(ExitCode),
+}
+
+/// Whether no function came to the card's slot since these were chosen.
+fn complete(root: &Root, functions: &[Address]) -> bool {
+    let Some(first) = functions.first() else { return true };
+    let known = |f: &vfio_suite::host::Function| functions.contains(&f.address) || f.driver.is_some();
+    Host::scan_slot(root, first.slot).iter().all(known)
+}
+
+/// Why nothing is to be done although the unit was started: a person has decided otherwise, or the boot is over and had
+/// not heard of this card.
+fn settled(root: &Root, name: &str) -> Option<String> {
+    if root.exists(&state::given_back_path(name)) {
+        return Some(format!("was given back by 'vfio restore': 'vfio bind {name}' takes it again"));
+    }
+    let before = status::read_all(root).into_iter().find(|s| s.gpu == name);
+    if before.is_some_and(|s| matches!(s.outcome, Outcome::Failed | Outcome::Stuck)) {
+        return Some(format!("failed in this boot already: 'vfio bind {name}' tries again"));
+    }
+    let late = root.exists(&state::booted_path()) && !state::decided_at_boot(root, name);
+    late.then(|| format!("was configured after this boot: reboot, or 'vfio bind {name}'"))
+}
+
+/// One attempt.
+fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
+    let (choices, mut host) = admitted(root, config, Depth::Full);
+    let choice = match (plan::section(config, name), choices.iter().find(|c| c.gpu.name == name)) {
+        (Ok(_), Some(choice)) => choice,
+        (Ok(section), None) => {
+            let why = format!("({}) says 'bind = guest': only a guest's start binds it", section.at);
+            return Err(format!("[gpu {name}] {why}"));
+        }
+        (Err(finding), _) => {
+            give_back(root, name, &[finding.to_string()]);
+            return Err(finding.to_string());
+        }
     };
-    let Some(choice) = choices.iter().find(|c| c.gpu.name == name) else {
-        return Err(format!("[gpu {name}] ({}) says 'bind = guest': only a guest's start binds it", section.at));
-    };
+    let (failed_before, counted) = state::begin_boot(root);
+    if let Err(error) = counted {
+        log::warn!("failed boots cannot be counted: {error}");
+    }
+    if let Some(why) = boot::forbidden(config, &host, failed_before) {
+        log::warn!("[gpu {name}] {why}");
+        give_back(root, name, std::slice::from_ref(&why));
+        state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;
+        return Ok(Bound::Not(ExitCode::SUCCESS));
+    }
     let plan = match &choice.chosen {
         Err(finding) => Plan::refused(finding.clone()),
         Ok(chosen) => {
@@ -171,20 +237,33 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
     if status.outcome == Outcome::Bound {
         let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
         log::info!("[gpu {name}] bound: {}", functions.join(", "));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Bound::All(status.functions));
     }
     status.why.iter().for_each(|why| log::error!("{why}"));
-    if status.outcome == Outcome::Refused {
-        // The early overrides would keep the host's drivers away from a card that no guest gets either.
-        give_back(root, name, status.why.join("; "))?;
+    if status.outcome != Outcome::Refused {
+        return Ok(Bound::Not(ExitCode::from(2)));
     }
-    Ok(ExitCode::FAILURE)
+    // The early overrides would keep the host's drivers away from a card that no guest gets either.
+    give_back(root, name, &status.why);
+    Ok(Bound::Not(ExitCode::SUCCESS))
 }
 
-/// Undoes what was done early in this boot, and leaves word of why.
-fn give_back(root: &Root, name: &str, why: String) -> Result<()> {
-    let restored = card::restore(root, name).map_err(about("the journal cannot be read"))?;
-    let functions = restored.map(|s| s.functions).unwrap_or_default();
-    let status = Status { gpu: name.to_owned(), outcome: Outcome::Refused, why: vec![why], functions };
-    state::write_status(root, &status).map_err(about("the status cannot be written"))
+/// Undoes what was done early in this boot, and leaves word of why; what could not be undone counts more.
+fn give_back(root: &Root, name: &str, why: &[String]) {
+    let refused = |functions| Status { gpu: name.to_owned(), outcome: Outcome::Refused, why: why.to_vec(), functions };
+    let status = match card::restore(root, name) {
+        Ok(Some(status)) if status.outcome == Outcome::Restored => refused(status.functions),
+        Ok(Some(status)) => {
+            status.why.iter().for_each(|why| log::error!("{why}"));
+            return;
+        }
+        Ok(None) => refused(Vec::new()),
+        Err(error) => {
+            log::error!("[gpu {name}] the journal cannot be read: {error}");
+            return;
+        }
+    };
+    if let Err(error) = state::write_status(root, &status) {
+        log::error!("the status of [gpu {name}] cannot be written: {error}");
+    }
 }

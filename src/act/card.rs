@@ -5,7 +5,7 @@ use super::execute::{execute, StepError};
 use super::journal::{self, Journal};
 use super::kernel::{kernel_for, Kernel};
 use super::{files, state, undo};
-use crate::host::status::{Outcome, Status};
+use crate::host::status::{self, Outcome, Status};
 use crate::host::{function, holders};
 use crate::pci::Address;
 use crate::plan::Plan;
@@ -25,6 +25,9 @@ pub enum OnFailure {
 pub fn carry_out(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure) -> Status {
     let mut status =
         Status { gpu: plan.gpu.clone(), outcome: done, why: Vec::new(), functions: plan.functions.clone() };
+    if let Err(error) = adopt(root, plan) {
+        log::warn!("[gpu {}] what udev wrote cannot be journalled: {error}", plan.gpu);
+    }
     if !plan.refusals.is_empty() {
         status.outcome = Outcome::Refused;
         status.why = plan.refusals.iter().map(ToString::to_string).collect();
@@ -39,6 +42,22 @@ pub fn carry_out(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure)
         }
     }
     status
+}
+
+/// Records the overrides that our udev rule wrote, so that they are undone as if we had written them here.
+fn adopt(root: &Root, plan: &Plan) -> io::Result<()> {
+    for function in &plan.functions {
+        let written = function::override_by_udev(root, *function);
+        let Some(driver) = written.filter(|d| function::driver_override(root, *function).as_ref() == Some(d)) else {
+            continue;
+        };
+        let overrides = |r: &journal::Record| matches!(r.step, crate::plan::Step::Override { .. });
+        let known = |r: &journal::Record| overrides(r) && r.function() == Some(*function);
+        if !journal::read(root, &plan.gpu)?.iter().any(known) {
+            Journal::open(root, &plan.gpu)?.add(&journal::Record::adopted(root, *function, driver))?;
+        }
+    }
+    Ok(())
 }
 
 /// Executes; on failure brings back, and says what failed and what could not be brought back.
@@ -105,6 +124,33 @@ fn leave_status(root: &Root, status: &Status) {
     }
 }
 
+/// Cards that are only reserved: their journals hold overrides and nothing else. Each with its functions.
+pub fn reserved(root: &Root) -> Vec<(String, Vec<Address>)> {
+    let names = root.list(&journal::directory()).unwrap_or_default();
+    let reserved = |name: String| {
+        let records = journal::read(root, &name).ok()?;
+        let only = records.iter().all(|r| matches!(r.step, crate::plan::Step::Override { .. }));
+        only.then(|| (name, functions(&records)))
+    };
+    names.into_iter().filter_map(reserved).collect()
+}
+
+/// Undoes a card's journal and loads nothing; what could not be undone, a sentence each.
+pub fn release(root: &Root, gpu: &str) -> Vec<String> {
+    let records = match journal::read(root, gpu) {
+        Ok(records) => records,
+        Err(error) => return vec![format!("[gpu {gpu}] the journal cannot be read: {error}")],
+    };
+    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false);
+    if problems.is_empty() {
+        problems.extend(forget(root, gpu));
+        if let Err(error) = files::remove(root, &status::path(gpu)) {
+            problems.push(format!("[gpu {gpu}] the status cannot be removed: {error}"));
+        }
+    }
+    problems
+}
+
 /// Gives a card back to the host, from its journal alone. `None` if there is nothing to undo.
 pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
     let records = journal::read(root, gpu)?;
@@ -122,7 +168,7 @@ pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
         .filter(|f| function::driver(root, *f).is_some_and(|d| function::is_vfio(&d)))
         .collect();
     let held = holders::find(root, &on_vfio);
-    if let Some((function, holder)) = held.iter().find_map(|(f, holders)| Some((f, holders.first()?))) {
+    if let Some((function, holder)) = held.first() {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {gpu}] {function} is in use: {holder}; shut the guest down first")];
     } else {

@@ -86,7 +86,7 @@ fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> 
             log::warn!(
                 "{function}: {driver} was faster: this kernel binds what a rescan finds even with autoprobe off"
             );
-            if let Some(holder) = holders::find(root, &[*function]).values().flatten().next() {
+            if let Some((_, holder)) = holders::find(root, &[*function]).first() {
                 return not_so(holder.to_string());
             }
             unbind(root, kernel, *function, &driver).map_err(kernel_error)?;

@@ -67,7 +67,8 @@ pub fn append(root: &Root, path: &str) -> io::Result<File> {
     }
     let (parent, name) = root.parent(path)?;
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+    // Root's alone: whoever may open the lock may keep everybody waiting.
+    let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600))?;
     sync_dir(&parent)?;
     Ok(File::from(file))
 }

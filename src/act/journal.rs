@@ -11,7 +11,7 @@ use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, RUN};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 /// One step, and what was there before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +32,14 @@ pub struct Record {
     pub driver: Option<String>,
 }
 
+/// Where the journals are, one file a card.
+pub fn directory() -> String {
+    format!("{RUN}/journal")
+}
+
 /// The path of a card's journal.
 pub fn path(gpu: &str) -> String {
-    format!("{RUN}/journal/{gpu}")
+    format!("{}/{gpu}", directory())
 }
 
 /// The function that a step is about.
@@ -83,6 +88,13 @@ impl Record {
         Record { step: step.clone(), ids, before, module, bridge, driver_override, driver }
     }
 
+    /// A change that was made for us before any journal was open: udev writes the override of a card that is plugged in.
+    pub fn adopted(root: &Root, function: Address, driver: String) -> Record {
+        let step = Step::Override { function, driver: Some(driver) };
+        let ids = ids(root, function);
+        Record { step, ids, driver: None, before: None, module: None, bridge: None, driver_override: None }
+    }
+
     /// The function that the record is about.
     pub fn function(&self) -> Option<Address> {
         function_of(&self.step)
@@ -96,9 +108,15 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a card's journal to add to it.
+    /// Opens a card's journal to add to it. A line that a crash cut off is cut away: nothing can be added to it.
     pub fn open(root: &Root, gpu: &str) -> io::Result<Journal> {
-        Ok(Journal { file: files::append(root, &path(gpu))? })
+        let bytes = bytes(root, gpu)?;
+        let file = files::append(root, &path(gpu))?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+        }
+        Ok(Journal { file })
     }
 
     /// Adds a record. When this returns, it survives the program.
@@ -110,12 +128,20 @@ impl Journal {
     }
 }
 
+/// What is in a card's journal; it has no limit, for every record of it may be needed.
+fn bytes(root: &Root, gpu: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match root.open_file(&path(gpu)) {
+        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    Ok(bytes)
+}
+
 /// All records of a card, in order. A last line that was cut off by a crash describes a change that was never made.
 pub fn read(root: &Root, gpu: &str) -> io::Result<Vec<Record>> {
-    let bytes = match root.read(&path(gpu)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
+    let bytes = bytes(root, gpu)?;
     let mut records = Vec::new();
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').peekable();
     while let Some(line) = lines.next() {

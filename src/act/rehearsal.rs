@@ -60,7 +60,7 @@ impl Kernel for Rehearsal<'_> {
 
 /// If the program was started as the model: answers one request, and gives its exit code. Only `vfio` calls this.
 pub fn run_as_model() -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let (first, request) = arguments.split_first()?;
     if first != CHILD {
         return None;

@@ -19,12 +19,20 @@ pub fn active_path() -> String {
     format!("{RUN}/active")
 }
 
-/// Says whether any card is bound at boot, so that elsewhere the udev rule costs nothing.
-pub fn set_active(root: &Root, active: bool) -> io::Result<()> {
-    match active {
-        true => files::replace(root, &active_path(), b""),
-        false => files::remove(root, &active_path()),
-    }
+/// Says which cards this boot binds, there or not; where none is, the udev rule costs nothing.
+pub fn set_active(root: &Root, names: &[&str]) -> io::Result<()> {
+    files::replace(root, &active_path(), format!("{}\n", names.join("\n")).as_bytes())
+}
+
+/// Whether this boot has heard of a card.
+pub fn decided_at_boot(root: &Root, gpu: &str) -> bool {
+    root.read_text(&active_path()).is_ok_and(|names| names.lines().any(|name| name == gpu))
+}
+
+/// The file that says that the early part of the boot is over (tmpfiles.d): what is configured from then on waits for the
+/// next one.
+pub fn booted_path() -> String {
+    format!("{RUN}/booted")
 }
 
 /// The file that says that a person gave a card back to the host in this boot.
@@ -45,16 +53,14 @@ pub fn set_off(root: &Root, why: &str) -> io::Result<()> {
     files::replace(root, &format!("{RUN}/off"), format!("{why}\n").as_bytes())
 }
 
-/// Counts this boot as failed until it comes up, once however often it is asked; the boots in a row before it that did
-/// not come up.
-pub fn begin_boot(root: &Root) -> io::Result<u32> {
+/// Counts this boot as failed until it comes up, once however often it is asked. Gives the boots in a row before it that
+/// did not come up, and whether this one could be counted.
+pub fn begin_boot(root: &Root) -> (u32, io::Result<()>) {
     let current = boots::current(root);
     let before = Boots::read(root);
     let now = before.begun(&current);
-    if now != before {
-        write_boots(root, &now)?;
-    }
-    Ok(before.failed_before(&current))
+    let counted = if now == before { Ok(()) } else { write_boots(root, &now) };
+    (before.failed_before(&current), counted)
 }
 
 /// This boot came up.

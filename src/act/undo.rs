@@ -15,8 +15,13 @@ use std::io;
 /// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those.
 pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String> {
     let mut problems = Vec::new();
+    let mut hanging: Vec<Address> = Vec::new();
     for record in records.iter().rev() {
         if let Some(function) = record.function() {
+            // A second write to it would hang as the first does.
+            if hanging.contains(&function) {
+                continue;
+            }
             let now = journal::ids(root, function);
             if now.is_some() && record.ids.is_some() && now != record.ids {
                 problems.push(format!(
@@ -29,6 +34,9 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
         }
         log::debug!("undo: {}", record.step);
         if let Err(error) = one(root, kernel, record) {
+            if error.kind() == io::ErrorKind::TimedOut {
+                hanging.extend(record.function());
+            }
             problems.push(format!("undoing '{}': {error}", record.step));
         }
     }
@@ -51,7 +59,10 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
             Ok(())
         }
         Step::Probe { function, driver } if there(function) => match function::driver(root, *function) {
-            Some(now) if now == *driver => unbind(root, kernel, *function, driver),
+            Some(now) if now == *driver => {
+                nobody_holds(root, *function)?;
+                unbind(root, kernel, *function, driver)
+            }
             _ => Ok(()),
         },
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
@@ -84,9 +95,7 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
     }
     let free = record.before.is_none() && record.driver_override.is_none();
     if let Some(other) = function::driver(root, function).filter(|now| record.before.as_ref() != Some(now) && !free) {
-        if let Some(holder) = holders::find(root, &[function]).values().flatten().next() {
-            return Err(io::Error::other(format!("{other} was faster, and {holder}")));
-        }
+        nobody_holds(root, function)?;
         unbind(root, kernel, function, &other)?;
     }
     if let Some(driver) = &record.before {
@@ -96,6 +105,14 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
         set_override(kernel, function, record.driver_override.as_deref())?;
     }
     Ok(())
+}
+
+/// A guest that has started meanwhile, or a program on the host, must not lose what it has open.
+fn nobody_holds(root: &Root, function: Address) -> io::Result<()> {
+    match holders::find(root, &[function]).first() {
+        Some((_, holder)) => Err(io::Error::other(holder.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Gives a function back to the driver that had it. The override lets only that driver in meanwhile: no other can be

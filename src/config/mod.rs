@@ -80,6 +80,11 @@ pub struct At<T> {
     pub at: Location,
 }
 
+/// Whether a text can be the name of a section: of a unit's instance and of a file as well.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && sections::check_name(text).is_ok()
+}
+
 /// The whole configuration. Sections with errors are not in it, only in `diagnostics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

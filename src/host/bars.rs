@@ -40,7 +40,7 @@ pub fn read(root: &Root, address: Address) -> (Vec<Bar>, Option<u64>) {
     let (mut bars, mut rom) = (Vec::new(), None);
     for (index, text) in text.lines().take(ROM + 1).enumerate() {
         let Some((start, end, flags)) = line(text) else { continue };
-        let size = if end > start { end - start + 1 } else { 0 };
+        let size = end.checked_sub(start).filter(|d| *d > 0).and_then(|d| d.checked_add(1)).unwrap_or(0);
         if index == ROM {
             rom = Some(size).filter(|size| *size > 0);
             continue;

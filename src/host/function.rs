@@ -27,7 +27,8 @@ pub struct Function {
     pub group: Option<u32>,
     /// The reset methods the kernel would try, in order; `None` if it knows none, or if it was not asked for (`Depth`).
     pub reset_methods: Option<Vec<String>>,
-    /// `driver_override`; `None` if unset, or if it was not asked for (`Host::look_closer`).
+    /// `driver_override`; `None` if unset, or if it was not asked for: of displays it always is, of others by
+    /// `Host::look_closer`.
     pub driver_override: Option<String>,
 }
 
@@ -40,6 +41,11 @@ impl Function {
     /// A display that a monitor can hang on. A 3D controller (0302) has no outputs: a muxless laptop's second GPU.
     pub fn has_outputs(&self) -> bool {
         self.is_display() && self.class >> 8 != 0x0302
+    }
+
+    /// Whether a vfio driver has it, or alone may take it: then the host shows nothing on it.
+    pub fn is_given_away(&self) -> bool {
+        [&self.driver, &self.driver_override].into_iter().flatten().any(|driver| is_vfio(driver))
     }
 
     /// Base class 06, bridges of every kind: never given to a guest.
@@ -128,6 +134,8 @@ impl Reader {
         if function.is_display() {
             self.set_path(address, "/boot_vga");
             function.boot_vga = root.read_into(&self.path, &mut self.buffer).is_ok_and(yes);
+            // Whether a display is the host's is asked of all of them.
+            function.driver_override = driver_override(root, address);
         }
         Some(function)
     }
@@ -142,6 +150,7 @@ impl Reader {
         let mut function = function.or_else(|| from_attributes(root, address))?;
         if function.is_display() {
             function.boot_vga = attributes.read_into("boot_vga", buffer).is_ok_and(yes);
+            function.driver_override = driver_override(root, address);
         }
         function.group = attributes.link_name("iommu_group", buffer).ok().and_then(number);
         let methods = attributes.read_into("reset_method", buffer).ok();
@@ -242,6 +251,12 @@ pub fn group(root: &Root, address: Address) -> Option<u32> {
 pub fn driver_override(root: &Root, address: Address) -> Option<String> {
     let text = root.read_text(&attribute(address, "driver_override")).ok()?;
     Some(text).filter(|t| !t.is_empty() && t != "(null)")
+}
+
+/// The override that our udev rule wrote for a function, from udev's database.
+pub fn override_by_udev(root: &Root, address: Address) -> Option<String> {
+    let text = root.read_text(&format!("run/udev/data/+pci:{address}")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("E:VFIO_OVERRIDE=")).map(str::to_owned)
 }
 
 /// The module of the driver that has a function.

@@ -7,7 +7,6 @@
 use super::function;
 use crate::pci::Address;
 use crate::root::Root;
-use std::collections::BTreeMap;
 
 /// Somebody who holds a function.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -49,8 +48,8 @@ impl Node {
     }
 }
 
-/// No device has more levels below its function than this.
-const DEPTH: usize = 12;
+/// Deep enough for a partition of a disk behind five USB hubs.
+const DEPTH: usize = 24;
 
 /// The device nodes of everything below a function: every directory whose `uevent` names one (`DEVNAME=`).
 fn nodes(root: &Root, address: Address) -> Vec<Node> {
@@ -98,31 +97,18 @@ fn nvidia(root: &Root, address: Address) -> Vec<Node> {
     names.map(|name| Node::named(format!("/dev/{name}"))).collect()
 }
 
-/// Whoever holds one of `functions`, by function. Functions that nobody holds are not in the map.
-pub fn find(root: &Root, functions: &[Address]) -> BTreeMap<Address, Vec<Holder>> {
+/// Whoever holds one of `functions`: mounts first, then processes.
+pub fn find(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
     let nodes: Vec<(Address, Vec<Node>)> = functions.iter().map(|a| (*a, nodes(root, *a))).collect();
-    let mut holders: BTreeMap<Address, Vec<Holder>> = BTreeMap::new();
-    mounts(root, &nodes, &mut holders);
+    let mut holders = mounts(root, &nodes);
     let ourselves = std::process::id();
-    let mut pids = Vec::new();
-    let number = |name: &[u8]| std::str::from_utf8(name).ok()?.parse::<u32>().ok();
     // Without /proc there are no processes to find.
-    let _ = root.for_each_name("proc", |name| pids.extend(number(name).filter(|pid| *pid != ourselves)));
-    pids.sort_unstable();
-    for pid in pids {
+    for pid in root.list("proc").unwrap_or_default() {
+        let Some(pid) = pid.parse().ok().filter(|pid| *pid != ourselves) else { continue };
         for path in open_nodes(root, pid) {
-            for (address, nodes) in &nodes {
-                if nodes.iter().any(|n| n.path == path) {
-                    let held = holders.entry(*address).or_default();
-                    if !held.iter().any(|h| h.pid == Some(pid) && h.node == path) {
-                        held.push(Holder {
-                            node: path.clone(),
-                            pid: Some(pid),
-                            command: command(root, pid),
-                            unit: unit(root, pid),
-                        });
-                    }
-                }
+            for (address, _) in nodes.iter().filter(|(_, nodes)| nodes.iter().any(|n| n.path == path)) {
+                let (command, unit) = (command(root, pid), unit(root, pid));
+                holders.push((*address, Holder { node: path.clone(), pid: Some(pid), command, unit }));
             }
         }
     }
@@ -130,7 +116,8 @@ pub fn find(root: &Root, functions: &[Address]) -> BTreeMap<Address, Vec<Holder>
 }
 
 /// Mounted disks and swap below the functions.
-fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Address, Vec<Holder>>) {
+fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)> {
+    let mut holders = Vec::new();
     // Not our own mounts: a unit's view of them is narrowed (ProtectHome= and the like).
     let mountinfo = root.read_text("proc/1/mountinfo").or_else(|_| root.read_text("proc/self/mountinfo"));
     let mountinfo = mountinfo.unwrap_or_default();
@@ -139,13 +126,27 @@ fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)], holders: &mut BTreeMap<Ad
         for node in nodes.iter().filter(|n| n.block) {
             let mounted = mountinfo.lines().find_map(|line| mounted_at(line, node));
             let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
-            let stacked = node.stacked.first().cloned();
+            let stacked = node.stacked.first().cloned().or_else(|| claimed(root, node));
             if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
                 let holder = Holder { node: node.path.clone(), pid: None, command: place, unit: None };
-                holders.entry(*address).or_default().push(holder);
+                holders.push((*address, holder));
             }
         }
     }
+    holders
+}
+
+/// Whether the kernel has claimed a disk for something that shows nowhere else (ZFS, a second disk of btrfs): then it
+/// cannot be opened for oneself (open(2), `O_EXCL` on a block device). In a test tree nodes are no devices.
+fn claimed(root: &Root, node: &Node) -> Option<String> {
+    use rustix::fs::{Mode, OFlags};
+    if !root.is_system() {
+        return None;
+    }
+    let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::NONBLOCK;
+    let opened = root.open_at(node.path.trim_start_matches('/'), flags, Mode::empty());
+    let busy = opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy);
+    busy.then(|| "the kernel".to_owned())
 }
 
 /// The place at which a line of mountinfo mounts a node: `ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS... - TYPE SOURCE ...`

@@ -16,7 +16,6 @@ pub use function::Function;
 
 use crate::pci::{Address, Slot};
 use crate::root::{self, Root};
-use std::collections::BTreeMap;
 
 /// How closely to look: what stands in the boot path reads no more than it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +39,12 @@ pub struct Host {
     pub displays: Vec<display::Display>,
     /// PCI drivers that are registered with the kernel; filled by [`Host::look_closer`].
     pub drivers: Vec<String>,
+    /// Whether nvidia's display module is loaded; filled by [`Host::look_closer`].
+    pub nvidia_drm: bool,
     /// Who holds which function; filled by [`Host::find_holders`].
-    pub holders: BTreeMap<Address, Vec<holders::Holder>>,
+    pub holders: Vec<(Address, holders::Holder)>,
     /// Best vfio driver for a function, for `driver = auto`; filled by [`Host::find_variants`].
-    pub variants: BTreeMap<Address, modules::Variant>,
+    pub variants: Vec<(Address, modules::Variant)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
     pub off: Option<String>,
 }
@@ -81,6 +82,7 @@ impl Host {
             }
         }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
+        self.nvidia_drm = root.exists("sys/module/nvidia_drm");
     }
 
     /// Looks for whoever holds one of these functions: open files, mappings, mounts.
@@ -102,6 +104,16 @@ impl Host {
         if !functions.is_empty() {
             self.variants = modules::variants(root, functions);
         }
+    }
+
+    /// The first who holds a function.
+    pub fn holder(&self, function: Address) -> Option<&holders::Holder> {
+        self.holders.iter().find_map(|(held, holder)| (*held == function).then_some(holder))
+    }
+
+    /// The best vfio driver of a function.
+    pub fn variant(&self, function: Address) -> Option<&modules::Variant> {
+        self.variants.iter().find_map(|(of, variant)| (*of == function).then_some(variant))
     }
 
     /// The function at an address.

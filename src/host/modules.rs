@@ -4,7 +4,6 @@
 use super::function::attribute;
 use crate::pci::Address;
 use crate::root::Root;
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 
 /// A vfio variant driver for a function.
@@ -22,28 +21,27 @@ pub fn release(root: &Root) -> Option<String> {
 }
 
 /// The best vfio driver of each function, from the `vfio_pci:` aliases of the running kernel: the most specific one, as
-/// libvirt chooses. Functions for which only vfio-pci itself matches are not in the map.
-pub fn variants(root: &Root, functions: &[Address]) -> BTreeMap<Address, Variant> {
-    let mut best: BTreeMap<Address, (usize, Variant)> = BTreeMap::new();
-    let aliases: Vec<(Address, String)> = functions
-        .iter()
-        .filter_map(|a| Some((*a, root.read_text(&attribute(*a, "modalias")).ok()?.replacen("pci:", "vfio_pci:", 1))))
-        .collect();
-    let file = release(root).and_then(|r| root.open_file(&format!("lib/modules/{r}/modules.alias")).ok());
-    for line in file.into_iter().flat_map(|f| BufReader::new(f).lines()).map_while(Result::ok) {
-        let Some((pattern, module)) = line.strip_prefix("alias ").and_then(|l| l.split_once(' ')) else { continue };
-        if !pattern.starts_with("vfio_pci:") || module == "vfio_pci" {
-            continue;
-        }
-        let exact = pattern.bytes().filter(|b| *b != b'*').count();
-        for (address, alias) in &aliases {
-            if glob(pattern.as_bytes(), alias.as_bytes()) && best.get(address).is_none_or(|(e, _)| exact > *e) {
-                let variant = Variant { module: module.to_owned(), driver: driver_name(root, module) };
-                best.insert(*address, (exact, variant));
+/// libvirt chooses. Functions for which only vfio-pci itself matches are not in the list.
+pub fn variants(root: &Root, functions: &[Address]) -> Vec<(Address, Variant)> {
+    let Some(release) = release(root) else { return Vec::new() };
+    let best = |address: &Address| {
+        let modalias = root.read_text(&attribute(*address, "modalias")).ok()?.replacen("pci:", "vfio_pci:", 1);
+        let file = root.open_file(&format!("lib/modules/{release}/modules.alias")).ok()?;
+        let mut best: Option<(usize, String)> = None;
+        for line in BufReader::new(file).lines().map_while(Result::ok) {
+            let Some((pattern, module)) = line.strip_prefix("alias ").and_then(|l| l.split_once(' ')) else { continue };
+            let exact = pattern.bytes().filter(|b| *b != b'*').count();
+            let better = best.as_ref().is_none_or(|(e, _)| exact > *e);
+            let ours = pattern.starts_with("vfio_pci:") && module != "vfio_pci";
+            if ours && better && glob(pattern.as_bytes(), modalias.as_bytes()) {
+                best = Some((exact, module.to_owned()));
             }
         }
-    }
-    best.into_iter().map(|(address, (_, variant))| (address, variant)).collect()
+        let (_, module) = best?;
+        let driver = driver_name(root, &module);
+        Some((*address, Variant { module, driver }))
+    };
+    functions.iter().filter_map(best).collect()
 }
 
 /// The driver's name of a module: what it registered if it is loaded; else Intel's, the one whose name is written with

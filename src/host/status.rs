@@ -44,5 +44,7 @@ pub fn path(gpu: &str) -> String {
 /// All statuses, by name. A file that is not ours to understand is left out.
 pub fn read_all(root: &Root) -> Vec<Status> {
     let names = root.list(&format!("{RUN}/status")).unwrap_or_default();
-    names.iter().filter_map(|name| serde_json::from_slice(&root.read(&path(name)).ok()?).ok()).collect()
+    // A name that begins with a dot is what a killed program left half-written.
+    let names = names.iter().filter(|name| !name.starts_with('.'));
+    names.filter_map(|name| serde_json::from_slice(&root.read(&path(name)).ok()?).ok()).collect()
 }

@@ -40,12 +40,11 @@ impl KernelWords {
     }
 
     /// The word that switches the whole suite off, if there is one: `vfio=off` or `rd.vfio=off`
-    /// (`0`, `no` and `false` mean the same). The last of several counts.
+    /// (`0`, `no` and `false` mean the same). One is enough, whatever else is said, as for the conditions in our units.
     pub fn switched_off(&self) -> Option<&str> {
-        ["vfio=", "rd.vfio="].iter().find_map(|key| {
-            let word = self.iter().filter(|w| w.starts_with(key)).last()?;
-            let off = matches!(&word[key.len()..], "off" | "0" | "no" | "false");
-            off.then_some(word)
+        self.iter().find(|word| {
+            let value = ["vfio=", "rd.vfio="].iter().find_map(|key| word.strip_prefix(key));
+            value.is_some_and(|value| matches!(value, "off" | "0" | "no" | "false"))
         })
     }
 
@@ -65,7 +64,7 @@ mod tests {
             ("root=/dev/vda ro", None),
             ("root=/dev/vda vfio=off ro\n", Some("vfio=off")),
             ("rd.vfio=0", Some("rd.vfio=0")),
-            ("vfio=off vfio=on", None),
+            ("vfio=off vfio=on", Some("vfio=off")),
             ("vfio=on vfio=no", Some("vfio=no")),
             ("xvfio=off vfio.off vfio", None),
             ("a=\"b vfio=off c\"", None),

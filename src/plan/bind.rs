@@ -11,7 +11,7 @@ use crate::pci::Address;
 pub fn wanted(choice: &Choice<'_>, host: &Host) -> Vec<(Address, String)> {
     let Ok(chosen) = &choice.chosen else { return Vec::new() };
     let variant = |address: &Address| match choice.gpu.driver {
-        Driver::Auto => host.variants.get(address).map(|v| v.driver.clone()),
+        Driver::Auto => host.variant(*address).map(|v| v.driver.clone()),
         Driver::VfioPci => None,
     };
     chosen.functions.iter().map(|a| (*a, variant(a).unwrap_or_else(|| "vfio-pci".to_owned()))).collect()
@@ -36,7 +36,7 @@ pub fn overrides(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
 pub fn loads(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
     let mut modules: Vec<String> = Vec::new();
     for (address, driver) in wanted.iter().filter(|(_, driver)| !host.drivers.contains(driver)) {
-        let variant = host.variants.get(address).filter(|v| v.driver == *driver);
+        let variant = host.variant(*address).filter(|v| v.driver == *driver);
         let module = variant.map_or_else(|| "vfio_pci".to_owned(), |v| v.module.clone());
         if !modules.contains(&module) {
             modules.push(module);

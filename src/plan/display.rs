@@ -3,14 +3,14 @@
 
 use super::select::Choice;
 use super::Finding;
-use crate::host::{function, Function, Host};
+use crate::host::{Function, Host};
 
 /// Refuses, among sections bound at boot, those that would take the host's last display.
 ///
 /// At boot no DRM driver is loaded, so what remains is judged by PCI class: a display that is not a 3D controller.
 pub fn keep_one_at_boot(choices: &mut [Choice<'_>], host: &Host) {
     // Refusing one section gives its displays back, so look again until something remains or nothing is left to refuse.
-    while !choices.is_empty() && !outputs(host).any(|f| !taken(choices, f)) {
+    while !choices.is_empty() && !outputs(host).any(|f| !f.is_given_away() && !taken(choices, f)) {
         let refuse = |choice: &Choice<'_>| !choice.gpu.only_display && takes_outputs(choice, host);
         let boot = |choice: &Choice<'_>| {
             let functions = choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
@@ -32,8 +32,7 @@ pub fn keep_one_now(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
     if gpu.only_display || !takes_outputs(choice, host) {
         return None;
     }
-    let on_host = |f: &Function| !f.driver.as_deref().is_some_and(function::is_vfio);
-    if outputs(host).any(|f| on_host(f) && !taken(std::slice::from_ref(choice), f) && shows(host, f)) {
+    if outputs(host).any(|f| !f.is_given_away() && !taken(std::slice::from_ref(choice), f) && shows(host, f)) {
         return None;
     }
     let text = "would take the host's last display; say 'only-display = yes' if you reach this machine in another way";

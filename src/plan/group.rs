@@ -81,10 +81,18 @@ pub fn left_out(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
     groups.dedup();
     let members = groups.iter().flat_map(|g| host.group(*g).map(move |f| (g, f)));
     members
-        .filter(|(_, f)| !f.is_bridge() && !chosen.functions.contains(&f.address))
+        .filter(|(_, f)| !(chosen.functions.contains(&f.address) || f.is_bridge() && shares(f)))
         .map(|(group, f)| {
             let (address, kind) = (f.address, f.kind());
             let text = match &f.driver {
+                _ if address.slot == chosen.slot && !f.is_bridge() => format!(
+                    "{address} ({kind}) is a function of the same card in IOMMU group {group}: a guest needs all of them; \
+                     use 'functions = all'"
+                ),
+                Some(driver) if f.is_bridge() => format!(
+                    "{address} ({kind}, {driver}) shares IOMMU group {group} and its driver keeps the group from guests; \
+                     keep that driver from loading"
+                ),
                 Some(driver) => format!(
                     "{address} ({kind}, {driver}) shares IOMMU group {group}: a guest can start only if the host loses it \
                      too; if it may, add it to 'also'"

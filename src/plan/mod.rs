@@ -60,9 +60,9 @@ pub enum Step {
         /// The function.
         function: Address,
     },
-    /// Look for new devices below a bridge, and see that these functions are there.
+    /// Look for new devices on the bus of a bridge and all below it, and see that these functions are there.
     Rescan {
-        /// The bridge; `None` is the whole bus.
+        /// The bridge above the functions; `None` is every bus.
         below: Option<Address>,
         /// What must be there afterwards.
         expect: Vec<Address>,
@@ -178,7 +178,7 @@ pub fn idle(config: &Config, host: &Host) -> Option<String> {
     if let Some(word) = host.words.switched_off() {
         return Some(format!("nothing is bound because the kernel command line says '{word}'"));
     }
-    (!config.host.enable).then(|| "nothing is bound because [host] says 'enable = no'".to_owned())
+    (!config.host.enable).then(|| "nothing is bound because 'enable' in [host] is not 'yes'".to_owned())
 }
 
 /// The section of a name, or why there is none.

@@ -7,8 +7,8 @@ use crate::host::{function, Host};
 use crate::pci::Address;
 
 /// Host drivers whose `remove` is known to end when nobody uses the device. A driver that is not here may hang with the
-/// device's lock held, and the host with it.
-const LET_GO: [&str; 25] = [
+/// device's lock held, and the host with it. No disks: who uses them cannot be told for certain (ZFS, multipath).
+const LET_GO: [&str; 23] = [
     "amdgpu",
     "radeon",
     "nouveau",
@@ -26,8 +26,6 @@ const LET_GO: [&str; 25] = [
     "xhci_hcd",
     "nvidia-gpu",
     "i2c-designware-pci",
-    "nvme",
-    "ahci",
     "e1000e",
     "igb",
     "igc",
@@ -42,12 +40,16 @@ pub fn forbids(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
     for function in functions.iter().filter_map(|a| host.function(*a)) {
         let address = function.address;
         let Some(driver) = function.driver.as_deref() else { continue };
-        if let Some(holder) = host.holders.get(&address).and_then(|h| h.first()) {
+        if let Some(holder) = host.holder(address) {
             findings.push(Finding::new(
                 gpu,
                 &gpu.device.at,
                 format!("{address} stays with {driver}: {holder}; end it and try again"),
             ));
+        } else if driver == "nvidia" && host.nvidia_drm {
+            // It is a user inside the kernel, which no process shows, and nvidia waits for it for ever.
+            let text = format!("{address} stays with nvidia, which does not let go while nvidia_drm is loaded; unload that first, or use 'bind = boot' and reboot");
+            findings.push(Finding::new(gpu, &gpu.device.at, text));
         } else if !function::is_vfio(driver) && !LET_GO.contains(&driver) {
             let text = format!("{address} stays with {driver}, which is not known to let go of a device while the system runs; use 'bind = boot' and reboot");
             findings.push(Finding::new(gpu, &gpu.device.at, text));

@@ -109,17 +109,24 @@ fn at_address(gpu: &Gpu, address: Address, host: &Host) -> Result<Slot, Finding>
     let expected = gpu.identity.as_ref().map(|i| i.value);
     let moved = || expected.and_then(|e| moved(e, address, host));
     match (host.function(address), expected) {
-        (Some(f), Some(identity)) if !identity.matches(f.vendor, f.device, f.subsystem) => refuse(match moved() {
-            Some(new) => format!("{identity} has moved: {address} is {} now; change this line to 'device = {new}'", f.ids()),
-            None => format!(
-                "{address} is {}, not {identity}; put the card back, or if this is the one you mean change the identity to 'identity = {}'",
-                f.ids(),
-                f.ids()
-            ),
-        }),
+        (Some(f), Some(identity)) if !identity.matches(f.vendor, f.device, f.subsystem) => {
+            let subsystem = f.subsystem.filter(|_| identity.subsystem.is_some());
+            let there = Identity { vendor: f.vendor, device: f.device, subsystem };
+            refuse(match moved() {
+                Some(new) => format!(
+                    "{address} is {there} now, not {identity}; if the card has moved, change this line to 'device = {new}'"
+                ),
+                None => format!(
+                    "{address} is {there}, not {identity}; put the card back, or if this is the one you mean change the \
+                     identity to 'identity = {there}'"
+                ),
+            })
+        }
         (Some(_), _) => Ok(address.slot),
         (None, _) => refuse(match (moved(), expected) {
-            (Some(new), Some(identity)) => format!("{identity} has moved: nothing is at {address}; change this line to 'device = {new}'"),
+            (Some(new), Some(identity)) => format!(
+                "nothing is at {address}, but one {identity} is elsewhere; if it has moved, change this line to 'device = {new}'"
+            ),
             _ => format!("nothing is at {address}; displays are at: {}", displays(host)),
         }),
     }
@@ -173,9 +180,14 @@ fn functions(gpu: &Gpu, slot: Slot, host: &Host) -> Result<Chosen, Finding> {
                 let has: Vec<String> =
                     all.iter().filter(|f| !f.is_bridge()).map(|f| f.address.function.to_string()).collect();
                 let text = format!("{slot} has no function {missing} to give away; it has {}", has.join(", "));
-                return Err(Finding::new(gpu, &listed.at, text));
+                let finding = Finding::new(gpu, &listed.at, text);
+                // A card that is being plugged in shows its functions one after the other.
+                if !listed.value.iter().any(&there) {
+                    return Err(finding);
+                }
+                warnings.push(finding);
             }
-            listed.value.iter().map(|n| slot.function(*n)).collect()
+            listed.value.iter().filter(|n| there(n)).map(|n| slot.function(*n)).collect()
         }
     };
     if functions.is_empty() {
