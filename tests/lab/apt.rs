@@ -38,9 +38,9 @@ pub fn source(suite: &str) -> Result<String> {
     Ok(format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror()?))
 }
 
-/// Downloads the package `package` of `suite`, or what it depends on where `wanted` says so, into `dir`.
+/// Downloads into `dir` the packages of `suite` that `package` depends on, directly or not, and that are `wanted`.
 /// apt works on lists of its own there; the host's are not touched.
-pub fn download(suite: &str, dir: &Path, package: &str, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+pub fn download(suite: &str, dir: &Path, package: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     for inner in ["lists/partial", "cache/archives/partial"] {
         std::fs::create_dir_all(dir.join(inner))?;
     }
@@ -68,17 +68,22 @@ pub fn download(suite: &str, dir: &Path, package: &str, wanted: impl Fn(&str) ->
         tools::output(command.args(arguments).current_dir(dir).env("LC_ALL", "C"))
     };
     run("apt-get", &["-q", "update"])?;
-    let depends = run("apt-cache", &["depends", "--important", package])?;
-    let mut names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    let Some(name) = std::iter::once(package).chain(&mut names).find(|name| wanted(name)) else {
-        bail!("{package} of {suite} depends on nothing that the lab looks for");
-    };
-    run("apt-get", &["-q", "download", name])?;
-    for file in std::fs::read_dir(dir)? {
-        let file = file?.path();
-        if file.extension().is_some_and(|extension| extension == "deb") {
-            return Ok(file);
+    let mut names: Vec<String> = vec![package.to_owned()];
+    let mut at = 0;
+    while at < names.len() {
+        let depends = run("apt-cache", &["depends", "--important", &names[at]])?;
+        for name in depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")) {
+            if wanted(name) && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
         }
+        at += 1;
     }
-    bail!("apt-get downloaded no file for {name}")
+    let names: Vec<&str> = names.iter().skip(1).map(String::as_str).collect();
+    if names.is_empty() {
+        bail!("{package} of {suite} depends on nothing that the lab looks for");
+    }
+    run("apt-get", &[&["-q", "download"], names.as_slice()].concat())?;
+    let entries = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    Ok(entries.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "deb")).collect())
 }

@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// An entry that another recipe of the same name has replaced goes when nobody has used it for so long.
-const KEEP: Duration = Duration::from_secs(3 * 24 * 3600);
+/// An entry that another recipe of the same name has replaced goes when nobody has used it for so long: longer than any
+/// test, which may be of another checkout.
+const KEEP: Duration = Duration::from_secs(3600);
 
 /// The lab's cache: `$VFIO_LAB_CACHE`, else below `$XDG_CACHE_HOME`, else below `~/.cache`.
 pub fn dir() -> Result<PathBuf> {

@@ -15,6 +15,9 @@ use std::time::Duration;
 const MODULES: [&str; 7] =
     ["virtio_pci", "9pnet_virtio", "9p", "vfio_pci", "vfio_iommu_type1", "bochs", "snd_hda_intel"];
 
+/// How the packages of a kernel begin, before its version: one package up to Debian 13, four after it.
+const KERNEL: [&str; 4] = ["linux-base-", "linux-binary-", "linux-image-", "linux-modules-"];
+
 /// Our programs, as cargo has just built them, where the package installs them.
 const PROGRAMS: [(&str, &str); 4] = [
     ("usr/bin/vfio", env!("CARGO_BIN_EXE_vfio")),
@@ -27,7 +30,7 @@ const PROGRAMS: [(&str, &str); 4] = [
 pub struct Micro {
     /// The scenario's name; what it leaves is kept under it.
     pub name: &'static str,
-    /// Whose kernel: `trixie` or `bookworm`.
+    /// Whose kernel: `trixie` (6.12), `bookworm` (6.1) or `trixie-backports` (newest).
     pub suite: &'static str,
     /// Further words on the kernel's command line.
     pub words: &'static str,
@@ -122,14 +125,18 @@ fn closure(program: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// The kernel package of a suite, unpacked: `boot`, `lib/modules`, and `version`.
+/// The kernel packages of a suite, unpacked, and `version`.
 fn kernel(suite: &str) -> Result<PathBuf> {
-    let recipe = (suite, include_str!("apt.rs"));
+    let recipe = (suite, KERNEL, include_str!("apt.rs"));
     cache::entry(&format!("kernel-{suite}"), cache::key(&recipe), |dir| {
-        let image = |name: &str| name.starts_with("linux-image-") && name.as_bytes()[12].is_ascii_digit();
+        let part = |name: &str| {
+            let rest = KERNEL.iter().find_map(|part| name.strip_prefix(part));
+            rest.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+        };
         let apt = dir.join("apt");
-        let package = apt::download(suite, &apt, "linux-image-amd64", image)?;
-        tools::output(tools::command("dpkg-deb")?.arg("-x").arg(&package).arg(dir))?;
+        for package in apt::download(suite, &apt, "linux-image-amd64", part)? {
+            tools::output(tools::command("dpkg-deb")?.arg("-x").arg(&package).arg(dir))?;
+        }
         cache::remove(&apt)?;
         if !dir.join("lib").exists() {
             std::os::unix::fs::symlink("usr/lib", dir.join("lib"))?;
@@ -156,7 +163,9 @@ fn base(suite: &str) -> Result<PathBuf> {
     let key = cache::key(&(recipe, cache::file_key(&busybox)?));
     cache::entry(&format!("micro-{suite}"), key, |dir| {
         let version = fs::read_to_string(kernel.join("version"))?;
-        fs::copy(kernel.join(format!("boot/vmlinuz-{version}")), dir.join("vmlinuz"))?;
+        let images = [format!("boot/vmlinuz-{version}"), format!("lib/modules/{version}/vmlinuz")];
+        let image = images.iter().map(|image| kernel.join(image)).find(|image| image.is_file());
+        fs::copy(image.context("no vmlinuz in the kernel's package")?, dir.join("vmlinuz"))?;
         let stage = dir.join("stage");
         modules(&kernel.join("lib/modules").join(&version), &stage.join("lib/modules").join(&version))?;
         tools::output(tools::command("depmod")?.arg("-b").arg(&stage).arg(&version))?;

@@ -34,11 +34,10 @@ drivers() {
 
 # until_true SECONDS COMMAND...: waits for the command to succeed.
 until_true() {
-	left=$(($1 * 5))
+	deadline=$(($(cut -d. -f1 /proc/uptime) + $1))
 	shift
 	until "$@"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
+		[ "$(cut -d. -f1 /proc/uptime)" -lt $deadline ] || return 1
 		sleep 0.2
 	done
 }

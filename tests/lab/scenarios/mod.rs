@@ -26,9 +26,11 @@ const ALWAYS: &[Scenario] = &[
     ("micro_iommu_off", refusals::iommu_off),
     ("micro_only_display", refusals::only_display),
     ("micro_rescan", hotplug::rescan),
+    ("micro_rescan_older_kernel", hotplug::rescan_older_kernel),
     ("micro_killed_while_binding", crash::killed_while_binding),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
+    ("micro_kernel_facts_backports", facts::kernel_facts_backports),
 ];
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
