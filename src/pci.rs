@@ -132,6 +132,12 @@ impl Address {
         push_hex(text, u32::from(self.function), 1);
     }
 
+    /// The address as one number, in the order of addresses: what is sorted at boot is sorted by this.
+    pub fn key(self) -> u64 {
+        let Slot { domain, bus, device } = self.slot;
+        u64::from(domain) << 16 | u64::from(bus) << 8 | u64::from(device) << 3 | u64::from(self.function)
+    }
+
     /// Parses the exact form that sysfs uses as a directory name; nothing else.
     /// This is the fast path for directory listings: no message is made.
     pub fn from_sysfs(name: &[u8]) -> Option<Self> {
@@ -253,6 +259,13 @@ mod tests {
             assert!(text.parse::<Address>().is_err(), "{text}");
             assert_eq!(Address::from_sysfs(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_addresses() {
+        let texts = ["0000:00:00.0", "0000:00:00.7", "0000:00:1f.0", "0000:01:00.0", "0001:00:00.0", "10000:00:00.0"];
+        let addresses: Vec<Address> = texts.iter().map(|t| t.parse().unwrap()).collect();
+        assert!(addresses.is_sorted() && addresses.is_sorted_by_key(|a| a.key()));
     }
 
     #[test]

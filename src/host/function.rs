@@ -96,7 +96,7 @@ pub(super) fn scan(root: &Root, depth: Depth) -> Vec<Function> {
     let mut addresses = Vec::new();
     // No PCI bus is not an error: there is nothing to find then.
     let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
-    addresses.sort_unstable();
+    addresses.sort_unstable_by_key(|a| a.key());
     let mut reader = Reader::default();
     let read = |address| match depth {
         Depth::Boot => reader.read(root, address),
@@ -110,7 +110,7 @@ pub(super) fn scan_until(root: &Root, slots: &[Slot], enough: impl Fn(&Function)
     let mut addresses = Vec::new();
     // As in `scan`.
     let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
-    addresses.sort_unstable();
+    addresses.sort_unstable_by_key(|a| a.key());
     let (mut reader, mut found) = (Reader::default(), false);
     let mut read = |address: Address| {
         let named = slots.contains(&address.slot);
