@@ -17,7 +17,7 @@ use vfio_suite::config::{self, Bind, Config, Severity};
 use vfio_suite::host::status::{self, Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
-use vfio_suite::pci::Address;
+use vfio_suite::pci::{Address, Slot};
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -150,11 +150,10 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
     }
     let config = config::load(root);
     // A card may show its functions one after the other: look again when those that were there are bound.
-    let mut code = gpu_once(root, &config, name)?;
-    for _ in 0..3 {
-        match code {
-            Bound::All(functions) if complete(root, &functions) => return Ok(ExitCode::SUCCESS),
-            Bound::All(_) => code = gpu_once(root, &config, name)?,
+    for _ in 0..4 {
+        match gpu_once(root, &config, name)? {
+            Bound::All { slot, seen } if Host::scan_slot(root, slot).len() > seen => {}
+            Bound::All { .. } => break,
             Bound::Not(code) => return Ok(code),
         }
     }
@@ -163,17 +162,15 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
 
 /// How an attempt to bind a card ended.
 enum Bound {
-    /// These functions are on vfio.
-    All(Vec<Address>),
-    /// They are not.
+    /// It is on vfio.
+    All {
+        /// Its slot.
+        slot: Slot,
+        /// How many functions the slot had when it was looked at.
+        seen: usize,
+    },
+    /// It is not.
     Not(ExitCode),
-}
-
-/// Whether no function came to the card's slot since these were chosen.
-fn complete(root: &Root, functions: &[Address]) -> bool {
-    let Some(first) = functions.first() else { return true };
-    let known = |f: &vfio_suite::host::Function| functions.contains(&f.address) || f.driver.is_some();
-    Host::scan_slot(root, first.slot).iter().all(known)
 }
 
 /// Why nothing is to be done although the unit was started: a person has decided otherwise, or the boot is over and had
@@ -225,10 +222,10 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
         log::warn!("{warning}");
     }
     let status = card::carry_out(root, &plan, Outcome::Bound, OnFailure::GiveToHost);
-    if status.outcome == Outcome::Bound {
+    if let (Outcome::Bound, Ok(chosen)) = (status.outcome, &choice.chosen) {
         let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
         log::info!("[gpu {name}] bound: {}", functions.join(", "));
-        return Ok(Bound::All(status.functions));
+        return Ok(Bound::All { slot: chosen.slot, seen: host.slot(chosen.slot).len() });
     }
     status.why.iter().for_each(|why| log::error!("{why}"));
     if status.outcome != Outcome::Refused {

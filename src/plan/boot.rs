@@ -2,7 +2,7 @@
 //! What happens at boot: which cards are bound, and what forbids the others.
 
 use super::select::{self, Choice};
-use super::{bind, display, group, idle, Finding, Plan};
+use super::{bind, display, group, idle, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
@@ -92,10 +92,4 @@ pub fn concerns(config: &Config, function: Address, slot: &[Function]) -> bool {
         };
         named || (listed && chosen)
     })
-}
-
-/// A refusal that concerns no single card, as a finding about each section bound at boot.
-pub fn refuse_all(config: &Config, why: &str) -> Vec<Plan> {
-    let boot = config.gpus.iter().filter(|g| g.bind == Bind::Boot);
-    boot.map(|gpu| Plan::refused(Finding { gpu: gpu.name.clone(), at: None, text: why.to_owned() })).collect()
 }
