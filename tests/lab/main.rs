@@ -6,6 +6,7 @@ mod cache;
 mod checks;
 mod cpio;
 mod demo;
+mod extra;
 mod images;
 mod layers;
 mod machine;

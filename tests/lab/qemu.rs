@@ -240,7 +240,8 @@ fn tail(dir: &Path) -> String {
     format!("{}\n{}", last(dir.join("console.log")), last(dir.join("share/output")))
 }
 
-/// Does what the guest asks for, if it does: `qmp JSON` carries out a command of QEMU, `say TEXT` prints it here.
+/// Does what the guest asks for, if it does: `qmp JSON` carries out a command of QEMU, `screenshot DEVICE NAME` leaves what a
+/// display shows as NAME.ppm, `say TEXT` prints it here.
 fn serve(share: &Path, qmp: &mut Qmp) -> Result<()> {
     let request = share.join("request");
     let Ok(text) = fs::read_to_string(&request) else {
@@ -255,6 +256,12 @@ fn serve(share: &Path, qmp: &mut Qmp) -> Result<()> {
                 Ok(value) => value.to_string(),
                 Err(error) => format!("error: {error:#}"),
             }
+        }
+        Some(("screenshot", words)) => {
+            let (device, name) = words.split_once(' ').context("a screenshot wants a device and a name")?;
+            let file = share.join(format!("{name}.ppm"));
+            let arguments = serde_json::json!({ "device": device, "filename": file });
+            qmp.execute("screendump", Some(arguments)).map_or_else(|error| format!("error: {error:#}"), |_| String::new())
         }
         Some(("say", words)) => {
             println!("{words}");
