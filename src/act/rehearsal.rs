@@ -5,6 +5,7 @@
 use super::child;
 use super::kernel::Kernel;
 use super::model::ModelKernel;
+use super::tools::{Signal, Tools};
 use crate::root::{Root, ROOT_VARIABLE};
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +56,20 @@ impl Kernel for Rehearsal<'_> {
     fn modprobe(&self, module: &str) -> io::Result<()> {
         log::info!("would run: modprobe {module}");
         self.ask(&["modprobe", module])
+    }
+}
+
+impl Tools for Rehearsal<'_> {
+    fn run(&self, words: &[&str], _deadline: Duration) -> io::Result<String> {
+        log::info!("would run: {}", words.join(" "));
+        let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
+        self.ask(&request).map(|()| String::new())
+    }
+
+    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
+        let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
+        log::info!("would send SIG{name} to {pid}");
+        self.ask(&["signal", &pid.to_string(), name])
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod bars;
 pub mod boots;
 pub mod display;
+pub mod domain;
 pub mod function;
 pub mod holders;
 pub mod iommu;

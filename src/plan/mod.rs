@@ -5,6 +5,7 @@ pub mod bind;
 pub mod boot;
 pub mod display;
 pub mod group;
+pub mod guest;
 pub mod release;
 pub mod rescan;
 pub mod select;
