@@ -91,37 +91,79 @@ pub fn attribute(address: Address, name: &str) -> String {
     format!("{PCI_DEVICES}/{address}/{name}")
 }
 
+/// The addresses of all functions, in order.
+fn addresses(root: &Root) -> Vec<Address> {
+    let mut keys = Vec::new();
+    // No PCI bus is not an error: there is nothing to find then.
+    let _ = root.for_each_name(PCI_DEVICES, |name| keys.extend(Address::from_sysfs(name).map(Address::key)));
+    keys.sort_unstable();
+    keys.into_iter().map(Address::from_key).collect()
+}
+
 /// All functions, sorted by address.
 pub(super) fn scan(root: &Root, depth: Depth) -> Vec<Function> {
-    let mut addresses = Vec::new();
-    // No PCI bus is not an error: there is nothing to find then.
-    let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
-    addresses.sort_unstable_by_key(|a| a.key());
+    match depth {
+        Depth::Boot => {
+            let mut reader = Reader::default();
+            addresses(root).into_iter().filter_map(|address| reader.read(root, address)).collect()
+        }
+        Depth::Full => read_fully(root, &addresses(root)),
+    }
+}
+
+fn read_fully(root: &Root, addresses: &[Address]) -> Vec<Function> {
     let mut reader = Reader::default();
-    let read = |address| match depth {
-        Depth::Boot => reader.read(root, address),
-        Depth::Full => reader.read_fully(root, address),
-    };
-    addresses.into_iter().filter_map(read).collect()
+    addresses.iter().filter_map(|address| reader.read_fully(root, *address)).collect()
+}
+
+/// With fewer functions a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 64;
+
+/// All functions at `Depth::Full`, one half by another thread. Not in `scan`: no program of the boot path starts threads.
+pub(super) fn scan_by_two(root: &Root) -> Vec<Function> {
+    let addresses = addresses(root);
+    if addresses.len() < WORTH_A_THREAD {
+        return read_fully(root, &addresses);
+    }
+    let (first, second) = addresses.split_at(addresses.len() / 2);
+    std::thread::scope(|scope| {
+        let second_half = std::thread::Builder::new().spawn_scoped(scope, || read_fully(root, second));
+        let mut functions = read_fully(root, first);
+        // A machine that has no thread for us has the time.
+        match second_half.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(more)) => functions.extend(more),
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => functions.extend(read_fully(root, second)),
+        }
+        functions
+    })
+}
+
+/// Where displays mostly are: Intel's in the processor, and whatever is alone on one of the first buses.
+fn likely_displays() -> impl Iterator<Item = Address> {
+    let slot = |bus, device| Slot { domain: 0, bus, device }.function(0);
+    std::iter::once(slot(0, 2)).chain((1..16).map(move |bus| slot(bus, 0)))
 }
 
 /// The functions of some slots, and of all others only so many until one of them is `enough`; sorted.
+///
+/// Any that is enough will do, so the likely ones are asked first, and the bus is listed only if none of them is.
 pub(super) fn scan_until(root: &Root, slots: &[Slot], enough: impl Fn(&Function) -> bool) -> Vec<Function> {
-    let mut addresses = Vec::new();
-    // As in `scan`.
-    let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
-    addresses.sort_unstable_by_key(|a| a.key());
-    let (mut reader, mut found) = (Reader::default(), false);
-    let mut read = |address: Address| {
-        let named = slots.contains(&address.slot);
-        if found && !named {
-            return None;
-        }
-        let function = reader.read(root, address)?;
-        found |= !named && enough(&function);
-        Some(function)
+    let mut reader = Reader::default();
+    let mut keys: Vec<u64> = slots.iter().flat_map(|slot| (0..8).map(|n| slot.function(n).key())).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let named = keys.into_iter().map(Address::from_key);
+    let mut functions: Vec<Function> = named.filter_map(|address| reader.read(root, address)).collect();
+    let mut other = |address: Address| {
+        let function = if slots.contains(&address.slot) { None } else { reader.read(root, address) };
+        function.filter(&enough)
     };
-    addresses.into_iter().filter_map(&mut read).collect()
+    let found = likely_displays().find_map(&mut other);
+    if let Some(found) = found.or_else(|| addresses(root).into_iter().find_map(&mut other)) {
+        functions.insert(functions.partition_point(|f| f.address < found.address), found);
+    }
+    functions
 }
 
 /// The functions of one slot, in order.
@@ -196,9 +238,14 @@ fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Hexadecimal digits as a number.
+/// One to eight hexadecimal digits as a number.
 fn hex(text: &[u8]) -> Option<u32> {
-    u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+    let digit = |sum: u32, b: &u8| Some(sum << 4 | char::from(*b).to_digit(16)?);
+    if (1..=8).contains(&text.len()) {
+        text.iter().try_fold(0, digit)
+    } else {
+        None
+    }
 }
 
 /// `VVVV:DDDD` as two numbers.

@@ -20,12 +20,10 @@ pub struct Iommu {
 impl Iommu {
     /// Looks at it.
     pub fn scan(root: &Root) -> Iommu {
-        let mut active = false;
-        // A missing directory means a kernel without IOMMU support: not active.
-        let _ = root.for_each_name(IOMMU_GROUPS, |_| active = true);
         let table = |name: &&'static str| root.exists(&format!("sys/firmware/acpi/tables/{name}"));
         Iommu {
-            active,
+            // A missing directory means a kernel without IOMMU support: not active.
+            active: root.holds_anything(IOMMU_GROUPS),
             units: root.list("sys/class/iommu").unwrap_or_default(),
             firmware: ["DMAR", "IVRS"].into_iter().find(table),
         }
