@@ -8,6 +8,7 @@ pub mod group;
 pub mod release;
 pub mod rescan;
 pub mod select;
+pub mod settled;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::Host;
