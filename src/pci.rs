@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn classes_have_six_digits() {
         let mut text = String::new();
-        [0x03_0000, 0x0c_0330, 0x100_0000].map(|class| Class(class).push_to(&mut text));
+        [0x03_0000, 0x0c_0330, 0x100_0000].into_iter().for_each(|class| Class(class).push_to(&mut text));
         assert_eq!(text, "0300000c03301000000");
     }
 

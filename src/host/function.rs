@@ -381,3 +381,60 @@ pub fn parents(root: &Root, address: Address) -> Vec<Address> {
     parents.reverse();
     parents
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A machine with these functions: address and class.
+    fn tree(functions: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+        let tree = tempfile::tempdir().unwrap();
+        for (address, class) in functions {
+            let directory = tree.path().join(PCI_DEVICES).join(address);
+            std::fs::create_dir_all(&directory).unwrap();
+            let uevent = format!("PCI_CLASS={class}\nPCI_ID=1002:73BF\nPCI_SUBSYS_ID=0000:0000\n");
+            std::fs::write(directory.join("uevent"), uevent).unwrap();
+        }
+        let root = Root::open(tree.path()).unwrap();
+        (tree, root)
+    }
+
+    /// What is found near a card at 03:00, up to one display with outputs.
+    fn near(functions: &[(&str, &str)]) -> Vec<String> {
+        let (_tree, root) = tree(functions);
+        let card = Address::from_sysfs(b"0000:03:00.0").unwrap().slot;
+        let found = scan_until(&root, &[card, card], Function::has_outputs);
+        found.iter().map(|f| f.address.to_string()).collect()
+    }
+
+    const CARD: [(&str, &str); 2] = [("0000:03:00.0", "30000"), ("0000:03:00.1", "40300")];
+
+    #[test]
+    fn one_display_beside_the_card_is_enough_wherever_it_is() {
+        let others = [("0000:00:00.0", "60000"), ("0000:00:1f.6", "20000"), ("0000:04:00.0", "30200")];
+        let only = ["0000:03:00.0", "0000:03:00.1"];
+        assert_eq!(near(&[&CARD[..], &others].concat()), only, "a 3D controller has no outputs");
+        // Likely places, unlikely ones before and after the card, another segment.
+        for display in ["0000:00:02.0", "0000:0c:00.0", "0000:00:01.3", "0000:c1:00.0", "10000:01:00.0"] {
+            let found = near(&[&CARD[..], &others, &[(display, "30000")]].concat());
+            let mut expected = vec![display, only[0], only[1]];
+            expected.sort_unstable_by_key(|text| text.parse::<Address>().unwrap());
+            assert_eq!(found, expected);
+        }
+        assert!(near(&[("0000:00:02.0", "30000")]).contains(&"0000:00:02.0".to_owned()), "without the card");
+        assert_eq!(near(&[]), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn two_threads_find_what_one_does() {
+        let names: Vec<String> = (0..=255).map(|bus| format!("0000:{bus:02x}:00.0")).collect();
+        for count in [0, 1, WORTH_A_THREAD, 255, 256] {
+            let functions: Vec<(&str, &str)> = names[..count].iter().map(|name| (name.as_str(), "20000")).collect();
+            let (_tree, root) = tree(&functions);
+            let found = scan_by_two(&root);
+            assert_eq!(found.len(), count);
+            assert_eq!(found, scan(&root, Depth::Full));
+        }
+    }
+}
