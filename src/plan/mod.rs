@@ -9,6 +9,7 @@ pub mod guest;
 pub mod release;
 pub mod rescan;
 pub mod select;
+pub mod settled;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::Host;
