@@ -8,7 +8,7 @@ mod checks;
 mod domain_checks;
 mod hand_over;
 
-pub use hand_over::plan;
+pub use hand_over::{cards, plan, with_host, NVIDIA_MODULES, NVIDIA_UNITS};
 
 use crate::config::{Guest, Location};
 use crate::host::domain::Domain;
@@ -61,6 +61,11 @@ pub enum GuestStep {
         /// Kill whoever does not.
         kill: bool,
     },
+    /// Let no driver but vfio's have the card from now on.
+    Reserve {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
     /// Take the text console from a framebuffer.
     Console {
         /// `vtcon1`.
@@ -105,6 +110,7 @@ impl fmt::Display for GuestStep {
             GuestStep::EndSession { session, user } => write!(f, "end session {session} of {user}"),
             GuestStep::Announce { functions } => write!(f, "announce that {} is going", list(functions)),
             GuestStep::LetGo { functions, .. } => write!(f, "wait until nobody holds {}", list(functions)),
+            GuestStep::Reserve { gpu } => write!(f, "keep other drivers from [gpu {gpu}]"),
             GuestStep::Console { console } => write!(f, "take the text console from {console}"),
             GuestStep::Unload { module } => write!(f, "unload module {module}"),
             GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
