@@ -222,8 +222,7 @@ fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Out
 fn members(members: &[Member<'_>]) -> String {
     let row = |m: &Member<'_>| {
         let reset = match m.reset_methods {
-            None => "no reset".to_owned(),
-            Some(methods) if methods.is_empty() => "no reset".to_owned(),
+            None | Some([]) => "no reset".to_owned(),
             Some(methods) => format!("reset {}", methods.join(" ")),
         };
         let boot = if m.boot_display { ", boot display" } else { "" };
