@@ -70,7 +70,8 @@ impl Tools for LiveTools {
     }
 
     fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
-        let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        let raw =
+            i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
