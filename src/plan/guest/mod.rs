@@ -7,6 +7,8 @@
 mod checks;
 mod domain_checks;
 mod hand_over;
+#[cfg(test)]
+mod tests;
 
 pub use hand_over::plan;
 
