@@ -7,9 +7,12 @@
 mod checks;
 mod domain_checks;
 mod hand_over;
+#[cfg(test)]
+mod tests;
 
 pub use hand_over::{cards, plan, with_host, NVIDIA_MODULES, NVIDIA_UNITS};
 
+use super::Finding;
 use crate::config::{Guest, Location};
 use crate::host::domain::Domain;
 use crate::pci::Address;
@@ -145,7 +148,18 @@ impl fmt::Display for Remark {
 impl Remark {
     /// A remark about a guest's section.
     pub fn new(guest: &Guest, text: impl Into<String>) -> Remark {
-        Remark { guest: guest.name.clone(), at: Some(guest.at.clone()), text: text.into() }
+        Remark::at(guest, &guest.at, text)
+    }
+
+    /// A remark about a line of the configuration.
+    pub fn at(guest: &Guest, at: &Location, text: impl Into<String>) -> Remark {
+        Remark { guest: guest.name.clone(), at: Some(at.clone()), text: text.into() }
+    }
+
+    /// What is known of a card, as a remark about the guest that is to have it.
+    pub fn of(guest: &Guest, finding: &Finding) -> Remark {
+        let at = finding.at.clone().or_else(|| Some(guest.gpus.at.clone()));
+        Remark { guest: guest.name.clone(), at, text: format!("[gpu {}] {}", finding.gpu, finding.text) }
     }
 }
 
@@ -181,6 +195,8 @@ pub struct Surroundings {
     pub consoles: Vec<Console>,
     /// Modules that are loaded, of those that matter for a hand-over (NVIDIA's).
     pub modules: Vec<String>,
+    /// Those of them that are not there for the running kernel: what is unloaded could not be loaded again.
+    pub unloadable_missing: Vec<String>,
     /// Whether vfio-pci is registered, or its module is there for the running kernel.
     pub vfio_available: bool,
     /// Files the guest needs, and what is wrong with each that is not as it must be.
@@ -234,7 +250,7 @@ pub struct Console {
 pub struct FileProblem {
     /// Its path.
     pub path: String,
-    /// What it is for: `disk`, `option ROM`, `firmware`.
+    /// What it is for: `disk`, `option ROM`, `firmware`, ... (`NeededFile::what`).
     pub what: &'static str,
     /// What is wrong: `is not there`, `cannot be read: ...`.
     pub problem: String,
@@ -247,6 +263,6 @@ pub struct Memory {
     pub total: u64,
     /// `MemAvailable`.
     pub available: u64,
-    /// Huge pages that are free, of the default size.
-    pub free_huge: u64,
+    /// What is in free huge pages of the size that the domain asks for (`Domain::huge_pages`); `None` if not known.
+    pub free_huge: Option<u64>,
 }
