@@ -61,16 +61,13 @@ impl Tools for LiveTools {
         let (output, errors) = (text(output).unwrap_or_default(), text(errors).unwrap_or_default());
         match well {
             true => Ok(output),
-            false => {
-                let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
-                let last = last.strip_prefix("error: ").unwrap_or(last);
-                Err(io::Error::other(format!("{program}: {last}")))
-            }
+            false => Err(failed(program, &errors)),
         }
     }
 
     fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
-        let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        let raw =
+            i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
@@ -82,8 +79,17 @@ impl Tools for LiveTools {
     }
 }
 
+/// The error of a program that failed: its name, and the last line that it wrote on standard error.
+pub(super) fn failed(program: &str, errors: &str) -> io::Error {
+    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
+    let last = last.strip_prefix("error: ").unwrap_or(last);
+    // Some name themselves: "modprobe: FATAL: ...".
+    let last = last.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(last);
+    io::Error::other(format!("{program}: {last}"))
+}
+
 /// What comes out of a pipe, read by a thread.
-fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(super) fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
