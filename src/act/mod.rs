@@ -12,6 +12,7 @@ pub mod live;
 pub mod lock;
 pub mod model;
 pub mod rehearsal;
+mod rehearsal_tools;
 pub mod state;
 pub mod tools;
 pub mod undo;

@@ -5,7 +5,7 @@
 use super::child;
 use super::kernel::Kernel;
 use super::model::ModelKernel;
-use super::tools::{Signal, Tools};
+use super::rehearsal_tools;
 use crate::root::{Root, ROOT_VARIABLE};
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The hidden first argument that makes `vfio` the model.
 const CHILD: &str = "--vfio-model";
 /// The model answers at once, unless the machine is very busy.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The model of a tree's kernel, asked through `vfio`.
 #[derive(Debug)]
@@ -29,10 +29,15 @@ impl<'a> Rehearsal<'a> {
         Rehearsal { root }
     }
 
-    fn ask(&self, request: &[&str]) -> io::Result<()> {
+    /// `vfio` as the model of this tree, to be asked this.
+    pub(super) fn question(&self, request: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg(CHILD).args(request).env(ROOT_VARIABLE, self.root.path());
-        match child::ask(&mut command, DEADLINE) {
+        command
+    }
+
+    fn ask(&self, request: &[&str]) -> io::Result<()> {
+        match child::ask(&mut self.question(request), DEADLINE) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered in time"))
             }
@@ -59,20 +64,6 @@ impl Kernel for Rehearsal<'_> {
     }
 }
 
-impl Tools for Rehearsal<'_> {
-    fn run(&self, words: &[&str], _deadline: Duration) -> io::Result<String> {
-        log::info!("would run: {}", words.join(" "));
-        let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
-        self.ask(&request).map(|()| String::new())
-    }
-
-    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
-        let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
-        log::info!("would send SIG{name} to {pid}");
-        self.ask(&["signal", &pid.to_string(), name])
-    }
-}
-
 /// If the program was started as the model: answers one request, and gives its exit code. Only `vfio` calls this.
 pub fn run_as_model() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
@@ -81,6 +72,9 @@ pub fn run_as_model() -> Option<ExitCode> {
         return None;
     }
     let request: Vec<&str> = request.iter().map(String::as_str).collect();
+    if let ["run" | "signal", ..] = request[..] {
+        return Some(rehearsal_tools::answer(&request));
+    }
     Some(child::answer(Root::from_option(None).and_then(|root| {
         let model = ModelKernel::new(&root);
         match request[..] {

@@ -61,11 +61,7 @@ impl Tools for LiveTools {
         let (output, errors) = (text(output).unwrap_or_default(), text(errors).unwrap_or_default());
         match well {
             true => Ok(output),
-            false => {
-                let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
-                let last = last.strip_prefix("error: ").unwrap_or(last);
-                Err(io::Error::other(format!("{program}: {last}")))
-            }
+            false => Err(failed(program, &errors)),
         }
     }
 
@@ -83,8 +79,17 @@ impl Tools for LiveTools {
     }
 }
 
+/// The error of a program that failed: its name, and the last line that it wrote on standard error.
+pub(super) fn failed(program: &str, errors: &str) -> io::Error {
+    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
+    let last = last.strip_prefix("error: ").unwrap_or(last);
+    // Some name themselves: "modprobe: FATAL: ...".
+    let last = last.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(last);
+    io::Error::other(format!("{program}: {last}"))
+}
+
 /// What comes out of a pipe, read by a thread.
-fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(super) fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
