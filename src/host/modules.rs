@@ -22,9 +22,11 @@ pub fn release(root: &Root) -> Option<String> {
 
 /// Whether the running kernel has a module of this name: loaded, built in, or among its files.
 pub fn is_known(root: &Root, module: &str) -> bool {
-    if root.exists(&format!("sys/module/{module}")) {
-        return true;
-    }
+    root.exists(&format!("sys/module/{module}")) || has_file(root, module)
+}
+
+/// Whether the running kernel could load a module of this name again, or has it built in.
+pub fn has_file(root: &Root, module: &str) -> bool {
     let Some(release) = release(root) else { return false };
     let plain = |path: &str| {
         let file = path.rsplit('/').next().unwrap_or(path);

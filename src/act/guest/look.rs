@@ -33,13 +33,12 @@ pub fn look(
     roms: &[String],
     source: Source<'_>,
 ) -> Surroundings {
+    let loaded = |m: &&&str| root.exists(&format!("sys/module/{m}"));
+    let loaded: Vec<String> = NVIDIA_MODULES.iter().filter(loaded).map(|m| (*m).to_owned()).collect();
     let mut around = Surroundings {
         claims: super::claims(root),
-        modules: NVIDIA_MODULES
-            .iter()
-            .filter(|m| root.exists(&format!("sys/module/{m}")))
-            .map(|m| (*m).to_owned())
-            .collect(),
+        unloadable_missing: loaded.iter().filter(|m| !modules::has_file(root, m)).cloned().collect(),
+        modules: loaded,
         vfio_available: vfio_available(root),
         memory: memory(root),
         consoles: consoles(root),
@@ -169,13 +168,13 @@ fn memory(root: &Root) -> Memory {
     let text = root.read_text("proc/meminfo").unwrap_or_default();
     let field = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
     };
-    let kib = |key: &str| field(key).saturating_mul(1024);
+    let kib = |key: &str| field(key).map(|kib| kib.saturating_mul(1024));
     Memory {
-        total: kib("MemTotal"),
-        available: kib("MemAvailable"),
-        free_huge: field("HugePages_Free").saturating_mul(kib("Hugepagesize")),
+        total: kib("MemTotal").unwrap_or(0),
+        available: kib("MemAvailable").unwrap_or(0),
+        free_huge: field("HugePages_Free").and_then(|pages| Some(pages.saturating_mul(kib("Hugepagesize")?))),
     }
 }
 

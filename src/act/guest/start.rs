@@ -31,6 +31,7 @@ pub fn plan(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, sour
     let functions = boot::functions(&choices);
     host.look_closer(root, functions.iter().copied());
     host.find_variants(root, &bind::asks_for_variants(&choices));
+    host.find_holders_of_bound(root, &functions);
     let roms: Vec<String> = choices.iter().filter_map(|c| Some(c.gpu.rom.as_ref()?.value.clone())).collect();
     let around = look(root, tools, guest, &host, &functions, &roms, source);
     guest::plan(config, guest, &host, &around)

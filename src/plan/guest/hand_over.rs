@@ -59,7 +59,7 @@ pub fn plan(config: &Config, guest: &Guest, host: &Host, around: &Surroundings) 
     plan.warnings.extend(warnings);
     if guest.runner == Runner::Libvirt {
         let others = others(config, guest, host);
-        let (refusals, warnings) = domain_checks::check(guest, &functions, &others, host, around);
+        let (refusals, warnings) = domain_checks::check(guest, &choices, &others, host, around);
         plan.refusals.extend(refusals);
         plan.warnings.extend(warnings);
     }
