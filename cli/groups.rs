@@ -79,7 +79,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
 
 impl Answer<'_> {
     /// The answer as a line of JSON. By hand, because serde's way through a program that is optimised for size costs
-    /// five times as much, and this is most of what is done for a function of a server.
+    /// four times as much, and this is most of what is done for a function of a server.
     fn json(&self) -> serde_json::Result<String> {
         let mut json = Json { text: String::with_capacity(1 << 16) };
         json.raw("{\"schema\":\"vfio.groups/1\",\"iommu\":");
