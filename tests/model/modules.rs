@@ -88,3 +88,23 @@ fn nvidias_modules_go_by_their_own_nodes() {
     refused(&tree, "modprobe -r -- nvidia_uvm", "is in use");
     assert!(tree.exists("sys/module/nvidia"));
 }
+
+#[test]
+fn a_driver_that_waits_for_its_users_is_not_unbound_under_them() {
+    let tree = machine().build();
+    desktop::desktop(&tree, VIDEO, Some(SOUND));
+    assert_eq!(write(&tree, &driver("snd_hda_intel", "unbind"), SOUND), -1);
+    assert_eq!(tree.driver(SOUND).as_deref(), Some("snd_hda_intel"));
+    assert_eq!(write(&tree, &driver("amdgpu", "unbind"), VIDEO), 0, "amdgpu lets go, whoever looks at it");
+    done(&tree, "systemctl stop -- display-manager.service");
+    assert_eq!(write(&tree, &driver("snd_hda_intel", "unbind"), SOUND), 0);
+    let tree = with_nvidia();
+    desktop::nvidia_minor(&tree, NVIDIA, 0);
+    let shared = ["/dev/nvidiactl".to_owned()];
+    desktop::process(&tree, 4321, "nvtop", 1000, "/user.slice/session-2.scope", &shared);
+    assert_eq!(write(&tree, &driver("nvidia", "unbind"), NVIDIA), 0, "not a user of this card");
+    assert_eq!(probe(&tree, NVIDIA), 0);
+    let own = ["/dev/nvidia0".to_owned()];
+    desktop::process(&tree, 4322, "nvidia-persiste", 0, "/system.slice/nvidia-persistenced.service", &own);
+    assert_eq!(write(&tree, &driver("nvidia", "unbind"), NVIDIA), -1);
+}

@@ -167,14 +167,28 @@ pub(super) fn unbind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Resu
 }
 
 /// Takes the driver away from a function, if it has one. A function that a guest uses is not given back until the guest
-/// lets go: the writer waits.
+/// lets go, nor one whose driver waits for its last user: the writer waits with it.
 pub(super) fn release(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let Some(driver) = device.driver(tree) else { return Ok(()) };
     let vfio = is_vfio(&known(tree)?, &driver);
-    if vfio && device.owned(tree)? {
+    if (vfio && device.owned(tree)?) || waits(tree, &driver, device) {
         return Err(io::ErrorKind::TimedOut.into());
     }
     device.show_unbound(tree, &driver, vfio)
+}
+
+/// Drivers whose `remove()` waits until nobody has a node open: `snd_card_free()` of sound cards; NVIDIA's own for the
+/// users of that card, not for those of the nodes that all cards share. Others let go under their users' hands.
+fn waits(tree: &Tree<'_>, driver: &str, device: &Device) -> bool {
+    let own = |node: &str| {
+        let minor = node.strip_prefix("/dev/nvidia").and_then(|rest| rest.bytes().next());
+        node.starts_with("/dev/dri/") || minor.is_some_and(|byte| byte.is_ascii_digit())
+    };
+    match driver {
+        "snd_hda_intel" => device.held(tree, |node| node.starts_with("/dev/snd/")),
+        "nvidia" => device.held(tree, own),
+        _ => false,
+    }
 }
 
 /// Whether a function is with a driver that hands it to guests.

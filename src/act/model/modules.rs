@@ -5,8 +5,6 @@ use super::device::Device;
 use super::driver::{self, Known};
 use super::tree::Tree;
 use crate::act::tools::failed;
-use crate::host::holders;
-use crate::pci::Address;
 use crate::root::{PCI_BUS, PCI_DRIVERS};
 use rustix::io::Errno;
 use std::io;
@@ -140,11 +138,7 @@ fn in_use(tree: &Tree<'_>, module: &str) -> bool {
         return true;
     }
     let held = |driver: &str, prefix: &str| {
-        let functions = bound(tree, driver);
-        let functions: Vec<Address> =
-            functions.iter().filter_map(|device| Address::from_sysfs(device.name.as_bytes())).collect();
-        let held = holders::find(tree.root, &functions);
-        held.iter().any(|(_, holder)| holder.pid.is_some() && holder.node.starts_with(prefix))
+        bound(tree, driver).iter().any(|device| device.held(tree, |node| node.starts_with(prefix)))
     };
     match NODES.iter().find(|(name, _)| *name == module) {
         Some((_, prefix)) => held("nvidia", prefix),
