@@ -100,12 +100,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
     let devices = child(domain, "devices");
     for device in devices.iter().flat_map(|d| d.children()).filter(|d| d.tag_name().namespace().is_none()) {
         match device.tag_name().name() {
-            "hostdev" if matches!(device.attribute("mode"), None | Some("subsystem")) => {
-                if device.attribute("type") == Some("pci") {
-                    host_device(device, &mut found)?;
-                }
-            }
-            "interface" if device.attribute("type") == Some("hostdev") => host_device(device, &mut found)?,
+            "hostdev" | "interface" if is_host_device(device) => host_device(device, &mut found)?,
             "disk" => disk(device, &mut found)?,
             _ => {}
         }
@@ -287,6 +282,15 @@ fn disk(disk: Node<'_, '_>, found: &mut Domain) -> Result<(), String> {
         layer = child(here, "backingStore");
     }
     Ok(())
+}
+
+/// Whether a `<hostdev>` or an `<interface>` is a PCI function of the host; its address has the last word.
+fn is_host_device(device: Node<'_, '_>) -> bool {
+    let kind = device.attribute("type");
+    match is(device, "interface") {
+        true => kind == Some("hostdev"),
+        false => kind == Some("pci") && matches!(device.attribute("mode"), None | Some("subsystem")),
+    }
 }
 
 /// A `<hostdev>`, or an `<interface>` that is one.

@@ -223,7 +223,8 @@ pub struct Session {
 /// What libvirt says of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DomainState {
-    /// There is no such domain, libvirt does not answer, or its XML cannot be understood: a sentence.
+    /// There is no such domain, libvirt does not answer, or its XML cannot be understood: the rest of a sentence that
+    /// begins with "cannot start domain NAME: "; of the XML, what `host::domain::parse` says.
     Unknown(String),
     /// It is there.
     Known {
