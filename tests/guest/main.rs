@@ -75,7 +75,7 @@ impl Running {
 
 /// Waits for something that must come about.
 #[track_caller]
-fn until(what: &str, condition: impl Fn() -> bool) {
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
         assert!(begin.elapsed() < Duration::from_secs(120), "{what} does not come about");

@@ -35,7 +35,7 @@ fn a_domain_that_is_not_there_or_broken_or_running() {
     refused(&tree, "demo", &["[guest demo]"]);
     let tree = machine();
     tree.write(".kernel/no-libvirt", "");
-    refused(&tree, "demo", &["failed to connect"]);
+    refused(&tree, "demo", &["Failed to connect"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use super::hand_over::{announce, console_path, log_output};
 use super::runner::Libvirt;
 use super::status::{self, GuestOutcome};
-use super::{claim_path, forget, journal_path, program, records, services, GuestRecord};
+use super::{claim_path, forget, journal_path, program, records, services, GuestRecord, CLAIMS};
 use crate::act::kernel::{kernel_for, Kernel};
 use crate::act::lock::Lock;
 use crate::act::tools::Tools;
@@ -155,13 +155,7 @@ impl Undo<'_> {
                 let words: Vec<&str> = command.iter().map(String::as_str).collect();
                 tools.run(&words, COMMAND).map(|output| log_output(&output))
             }
-            GuestStep::Claim { gpu } => {
-                let _lock = Lock::take(root)?;
-                match root.read_text(&claim_path(gpu)) {
-                    Ok(owner) if owner == guest => files::remove(root, &claim_path(gpu)),
-                    _ => Ok(()),
-                }
-            }
+            GuestStep::Claim { gpu } => give_claim_up(root, gpu, guest),
             GuestStep::Before { .. } | GuestStep::EndSession { .. } | GuestStep::LetGo { .. } => Ok(()),
         }
     }
@@ -176,6 +170,20 @@ impl Undo<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The card belongs to nobody from now on, if it belonged to this guest.
+fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
+    let _lock = Lock::take(root)?;
+    // What a program that was killed left half-written.
+    let unfinished = format!(".{gpu}.");
+    for name in root.list(CLAIMS).unwrap_or_default().iter().filter(|name| name.starts_with(&unfinished)) {
+        files::remove(root, &format!("{CLAIMS}/{name}"))?;
+    }
+    match root.read_text(&claim_path(gpu)) {
+        Ok(owner) if owner == guest => files::remove(root, &claim_path(gpu)),
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use super::runner::Libvirt;
 use super::services::{self, Login};
 use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
-use crate::host::domain::{self, Domain};
+use crate::host::domain::{self, Domain, HugePages};
 use crate::host::{modules, Host};
 use crate::pci::Address;
 use crate::plan::guest::{
@@ -52,7 +52,8 @@ pub fn look(
     }
     let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &around.domain {
-        files.extend(needed(domain));
+        files.extend(needed(root, domain));
+        around.memory.free_huge = free_huge(root, domain.huge_pages);
     }
     around.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
     around
@@ -68,10 +69,13 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
         DisplayManager::None => None,
     };
     names.extend(wanted);
-    let units = services::units(tools, &names).unwrap_or_else(|error| {
-        log::warn!("systemd does not say which units run: {error}");
-        Vec::new()
-    });
+    let units = match services::units(tools, &names) {
+        Ok(units) => units,
+        Err(error) => {
+            around.no_systemd = Some(error.to_string());
+            return;
+        }
+    };
     let up = |state: &str| matches!(state, "active" | "activating" | "reloading" | "refreshing");
     around.display_manager =
         units.iter().find(|(name, unit)| Some(name.as_str()) == wanted && up(&unit.state)).map(|(_, u)| u.id.clone());
@@ -136,9 +140,31 @@ fn domain_state(tools: &dyn Tools, guest: &Guest, source: Source<'_>) -> DomainS
     }
 }
 
-fn needed(domain: &Domain) -> Vec<(String, &'static str)> {
+fn needed(root: &Root, domain: &Domain) -> Vec<(String, &'static str)> {
     let roms = domain.hostdevs.iter().filter_map(|h| Some((h.rom.clone()?, "option ROM")));
-    roms.chain(domain.files.iter().map(|f| (f.path.clone(), f.what))).collect()
+    let there = |path: &String| root.exists(path.trim_start_matches('/'));
+    let files = domain.files.iter().filter(|f| !f.unless.as_ref().is_some_and(there));
+    roms.chain(files.map(|f| (f.path.clone(), f.what))).collect()
+}
+
+/// What is free in huge pages of the size that a domain asks for, in bytes.
+fn free_huge(root: &Root, pages: HugePages) -> Option<u64> {
+    let meminfo = |key: &str| meminfo(&root.read_text("proc/meminfo").ok()?, key);
+    let size = match pages {
+        HugePages::No | HugePages::Mixed => return None,
+        HugePages::Default => meminfo("Hugepagesize")?.checked_mul(1024)?,
+        HugePages::Size(bytes) => bytes,
+    };
+    let kind = format!("sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size / 1024);
+    let free = root.read_text(&kind).ok().and_then(|text| text.parse().ok());
+    let default = || if pages == HugePages::Default { meminfo("HugePages_Free") } else { None };
+    free.or_else(default)?.checked_mul(size)
+}
+
+/// A field of proc_meminfo(5): a number, without its unit.
+fn meminfo(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// What is wrong with a file that the guest needs.
@@ -163,19 +189,10 @@ fn vfio_available(root: &Root) -> bool {
     root.exists(&format!("{PCI_DRIVERS}/vfio-pci")) || modules::is_known(root, "vfio_pci")
 }
 
-/// `/proc/meminfo`, in bytes.
 fn memory(root: &Root) -> Memory {
     let text = root.read_text("proc/meminfo").unwrap_or_default();
-    let field = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
-    };
-    let kib = |key: &str| field(key).map(|kib| kib.saturating_mul(1024));
-    Memory {
-        total: kib("MemTotal").unwrap_or(0),
-        available: kib("MemAvailable").unwrap_or(0),
-        free_huge: field("HugePages_Free").and_then(|pages| Some(pages.saturating_mul(kib("Hugepagesize")?))),
-    }
+    let bytes = |key: &str| meminfo(&text, key).map_or(0, |kib| kib.saturating_mul(1024));
+    Memory { total: bytes("MemTotal"), available: bytes("MemAvailable"), free_huge: None }
 }
 
 fn consoles(root: &Root) -> Vec<Console> {

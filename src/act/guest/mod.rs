@@ -42,9 +42,12 @@ pub fn journal_path(guest: &str) -> String {
     format!("{}/journal", directory(guest))
 }
 
+/// Where it is written which guest has a card.
+const CLAIMS: &str = "run/vfio/claims";
+
 /// The file that says which guest has a card.
 pub fn claim_path(gpu: &str) -> String {
-    format!("{RUN}/claims/{gpu}")
+    format!("{CLAIMS}/{gpu}")
 }
 
 /// The records of a guest, in order; none if it has nothing.
@@ -66,7 +69,7 @@ pub fn of_domain(root: &Root, domain: &str) -> Option<String> {
 
 /// Cards that belong to guests: card, guest.
 pub fn claims(root: &Root) -> Vec<(String, String)> {
-    let cards = root.list(&format!("{RUN}/claims")).unwrap_or_default();
+    let cards = root.list(CLAIMS).unwrap_or_default();
     let owner = |gpu: String| Some((root.read_text(&claim_path(&gpu)).ok()?, gpu));
     let cards = cards.into_iter().filter(|name| !name.starts_with('.'));
     cards.filter_map(owner).map(|(guest, gpu)| (gpu, guest)).collect()

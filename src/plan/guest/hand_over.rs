@@ -63,6 +63,11 @@ pub fn plan(config: &Config, guest: &Guest, host: &Host, around: &Surroundings) 
         plan.refusals.extend(refusals);
         plan.warnings.extend(warnings);
     }
+    if let Some(why) = &around.no_systemd {
+        // What is not known to run would not be started again.
+        let text = format!("systemd does not say which units run: {why}; try again");
+        plan.refusals.push(Remark::new(guest, text));
+    }
     if plan.refusals.is_empty() {
         plan.steps = steps(guest, &choices, &functions, host, around);
     }

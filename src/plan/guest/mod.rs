@@ -181,6 +181,8 @@ pub struct GuestPlan {
 /// What surrounds the guest: services, sessions, libvirt, files. Asked for by `act::guest::look`.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
+    /// Why systemd could not be asked about units, if so.
+    pub no_systemd: Option<String>,
     /// Units asked about, with their state (`active`, `inactive`, `failed`, ...); those that do not exist are left out.
     pub units: Vec<(String, String)>,
     /// The display manager's own unit, if one is there and active.
