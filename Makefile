@@ -12,7 +12,9 @@ SYSCONFDIR ?= /etc
 pkgdir = $(patsubst /lib/%,/usr/lib/%,$(shell $(PKG_CONFIG) --variable=$(1) $(2) 2>/dev/null))
 
 BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
 LIBDIR ?= $(PREFIX)/lib/vfio
+DOCDIR ?= $(PREFIX)/share/doc/vfio-suite
 MANDIR ?= $(PREFIX)/share/man
 GENERATORDIR ?= $(call pkgdir,systemdsystemgeneratordir,systemd)
 SYSTEMUNITDIR ?= $(call pkgdir,systemdsystemunitdir,systemd)
@@ -31,8 +33,8 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DEB_ARCH = $(shell dpkg --print-architecture)
 TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGETDIR)/release
-PROGRAMS = vfio vfio-generator vfio-udev vfio-bind
-UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service
+PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-libvirt-hook
+UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service vfio-guest@.service
 MANUALS = $(wildcard man/*.[1-8])
 
 # No path of the build machine in the programs (panic messages carry source paths): two builds of one source are equal.
@@ -83,6 +85,11 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(call install_file,755,$(RELEASE)/vfio-generator,$(GENERATORDIR)/vfio-generator)
 	$(call install_file,755,$(RELEASE)/vfio-udev,$(UDEVDIR)/vfio-udev)
 	$(call install_file,755,$(RELEASE)/vfio-bind,$(LIBDIR)/vfio-bind)
+	$(call install_file,755,$(RELEASE)/vfio-guest,$(LIBDIR)/vfio-guest)
+	$(call install_file,755,$(RELEASE)/vfio-libvirt-hook,$(SBINDIR)/vfio-libvirt-hook)
+	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d'
+	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
+	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)
 	$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit)))
 	$(call install_file,644,udev/70-vfio.rules,$(UDEVDIR)/rules.d/70-vfio.rules)
 	$(call install_from,755,dracut/50vfio/module-setup.sh.in,$(DRACUTDIR)/50vfio/module-setup.sh)

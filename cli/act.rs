@@ -3,17 +3,18 @@
 
 use crate::output::Output;
 use crate::{check, DONE, ERRORS, NO};
-use anyhow::{bail, Context};
+use anyhow::{anyhow, bail, Context};
 use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Config};
 use vfio_suite::host::status::{Outcome, Status};
-use vfio_suite::host::{function, Depth, Host};
+use vfio_suite::host::{function, Host};
 use vfio_suite::pci::Address;
-use vfio_suite::plan::select::{self, Choice};
+use vfio_suite::plan::select::Choice;
 use vfio_suite::plan::{bind, boot, display, idle, rescan, section, Finding, Plan};
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 
 /// Says how it ended, and gives the exit code for it.
 fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
@@ -37,23 +38,10 @@ fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
     })
 }
 
-/// The section's choice on this machine, with the closer look that a plan needs.
+/// The section on this machine as it is now; all that the configuration has to say is said first.
 fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
     check::report(config);
-    let mut host = Host::scan(root, Depth::Full);
-    if let Err(finding) = section(config, name) {
-        bail!("{finding}");
-    }
-    let mut choices = select::all(config, &host);
-    choices.retain(|c| c.gpu.name == name);
-    boot::admit(&mut choices, &host);
-    host.look_closer(root, boot::functions(&choices));
-    host.find_variants(root, &bind::asks_for_variants(&choices));
-    host.find_holders_of_bound(root, &boot::functions(&choices));
-    match choices.pop() {
-        Some(choice) => Ok((choice, host)),
-        None => bail!("[gpu {name}] is not in the configuration"),
-    }
+    survey::now(root, config, name).map_err(|finding| anyhow!("{finding}"))
 }
 
 /// The plan that `make` makes, unless something forbids it first.
@@ -69,9 +57,9 @@ fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl
 fn lock(root: &Root) -> anyhow::Result<Lock> {
     Lock::take(root).map_err(|error| match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            anyhow::anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))
+            anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))
         }
-        _ => anyhow::anyhow!("{}: {error}", root.show("run/vfio/lock")),
+        _ => anyhow!("{}: {error}", root.show("run/vfio/lock")),
     })
 }
 

@@ -3,64 +3,63 @@
 
 use crate::output::{table, Output};
 use crate::{DONE, NO};
-use serde::Serialize;
 use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::names::Names;
-use vfio_suite::host::{Depth, Function, Host};
-use vfio_suite::pci::{Address, Identity};
+use vfio_suite::host::{Function, Host};
+use vfio_suite::pci::{Address, Class, Identity};
 use vfio_suite::plan::group::{blockers, Blocker};
 use vfio_suite::root::Root;
 
-#[derive(Serialize)]
 struct Answer<'a> {
     iommu: &'a Iommu,
-    groups: Vec<Group>,
+    groups: Vec<Group<'a>>,
     /// Functions in no group: the IOMMU does not translate for them.
-    ungrouped: Vec<Member>,
+    ungrouped: Vec<Member<'a>>,
 }
 
-#[derive(Serialize)]
-struct Group {
+struct Group<'a> {
     group: u32,
     /// Whether a guest could get the group's free members now.
     viable: bool,
     /// The members that keep it from guests, with the host driver that has each.
     blockers: Vec<Blocker>,
-    functions: Vec<Member>,
+    functions: Vec<Member<'a>>,
 }
 
-#[derive(Serialize)]
-struct Member {
+struct Member<'a> {
     address: Address,
     ids: Identity,
-    class: String,
+    class: Class,
     kind: &'static str,
-    name: Option<String>,
-    driver: Option<String>,
+    name: Option<&'a str>,
+    driver: Option<&'a str>,
     boot_display: bool,
     /// In the order in which the kernel tries them; null if it knows none.
-    reset_methods: Option<Vec<String>>,
+    reset_methods: Option<&'a [String]>,
 }
 
 /// Lists the groups.
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
-    let host = Host::scan(root, Depth::Full);
+    let host = Host::scan_by_two(root);
     let names = Names::read(root, &host.functions);
-    let member = |f: &Function| Member {
-        address: f.address,
-        ids: Identity { vendor: f.vendor, device: f.device, subsystem: f.subsystem },
-        class: format!("{:06x}", f.class),
-        kind: f.kind(),
-        name: names.of(f),
-        driver: f.driver.clone(),
-        boot_display: f.boot_vga,
-        reset_methods: f.reset_methods.clone(),
-    };
+    // Borrowed, all of it: on a server there are thousands.
+    fn member<'a>(f: &'a Function, names: &'a Names) -> Member<'a> {
+        Member {
+            address: f.address,
+            ids: Identity { vendor: f.vendor, device: f.device, subsystem: f.subsystem },
+            class: Class(f.class),
+            kind: f.kind(),
+            name: names.of(f),
+            driver: f.driver.as_deref(),
+            boot_display: f.boot_vga,
+            reset_methods: f.reset_methods.as_deref(),
+        }
+    }
     let mut order: Vec<&Function> = host.functions.iter().collect();
     order.sort_by_key(|f| f.group.map_or((true, 0), |g| (false, g)));
     let (mut groups, mut ungrouped) = (Vec::new(), Vec::new());
     for run in order.chunk_by(|a, b| a.group == b.group) {
-        let functions = run.iter().copied().map(member).collect();
+        let functions = run.iter().map(|f| member(f, &names)).collect();
         match run[0].group {
             Some(group) => {
                 let blockers = blockers(run.iter().copied());
@@ -71,14 +70,134 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     }
     let code = if host.iommu.active { DONE } else { NO };
     if out.is_json() {
-        out.json("vfio.groups/1", &Answer { iommu: &host.iommu, groups, ungrouped })?;
+        out.text(&Answer { iommu: &host.iommu, groups, ungrouped }.json()?)?;
         return Ok(code);
     }
     out.text(&text(&host.iommu, &groups, &ungrouped, out))?;
     Ok(code)
 }
 
-fn text(iommu: &Iommu, groups: &[Group], ungrouped: &[Member], out: &Output) -> String {
+impl Answer<'_> {
+    /// The answer as a line of JSON. By hand, because serde's way through a program that is optimised for size costs
+    /// four times as much, and this is most of what is done for a function of a server.
+    fn json(&self) -> serde_json::Result<String> {
+        let mut json = Json { text: String::with_capacity(1 << 16) };
+        json.raw("{\"schema\":\"vfio.groups/1\",\"iommu\":");
+        json.raw(&serde_json::to_string(self.iommu)?);
+        json.raw(",\"groups\":");
+        json.list(&self.groups, |json, group| {
+            json.raw("{\"group\":");
+            json.number(group.group);
+            json.raw(",\"viable\":");
+            json.yes_or_no(group.viable);
+            json.raw(",\"blockers\":");
+            json.list(&group.blockers, |json, blocker| {
+                json.raw("{\"function\":\"");
+                blocker.function.push_to(&mut json.text);
+                json.raw("\",\"driver\":");
+                json.string(&blocker.driver)?;
+                json.raw("}");
+                Ok(())
+            })?;
+            json.raw(",\"functions\":");
+            json.list(&group.functions, Json::member)?;
+            json.raw("}");
+            Ok(())
+        })?;
+        json.raw(",\"ungrouped\":");
+        json.list(&self.ungrouped, Json::member)?;
+        json.raw("}\n");
+        Ok(json.text)
+    }
+}
+
+/// JSON in the making.
+struct Json {
+    text: String,
+}
+
+impl Json {
+    fn member(&mut self, member: &Member<'_>) -> serde_json::Result<()> {
+        self.raw("{\"address\":\"");
+        member.address.push_to(&mut self.text);
+        self.raw("\",\"ids\":\"");
+        member.ids.push_to(&mut self.text);
+        self.raw("\",\"class\":\"");
+        member.class.push_to(&mut self.text);
+        self.raw("\",\"kind\":");
+        self.string(member.kind)?;
+        self.raw(",\"name\":");
+        self.string_or_null(member.name)?;
+        self.raw(",\"driver\":");
+        self.string_or_null(member.driver)?;
+        self.raw(",\"boot_display\":");
+        self.yes_or_no(member.boot_display);
+        self.raw(",\"reset_methods\":");
+        match member.reset_methods {
+            Some(methods) => self.list(methods, |json, method| json.string(method))?,
+            None => self.raw("null"),
+        }
+        self.raw("}");
+        Ok(())
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn yes_or_no(&mut self, yes: bool) {
+        self.raw(if yes { "true" } else { "false" });
+    }
+
+    fn number(&mut self, number: u32) {
+        let mut unit = 1;
+        while number / unit >= 10 {
+            unit *= 10;
+        }
+        while unit > 0 {
+            self.text.push(char::from(b'0' + (number / unit % 10) as u8));
+            unit /= 10;
+        }
+    }
+
+    /// Most strings are words, which need no second look.
+    fn string(&mut self, text: &str) -> serde_json::Result<()> {
+        if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+            self.raw("\"");
+            self.raw(text);
+            self.raw("\"");
+        } else {
+            self.raw(&serde_json::to_string(text)?);
+        }
+        Ok(())
+    }
+
+    fn string_or_null(&mut self, text: Option<&str>) -> serde_json::Result<()> {
+        match text {
+            Some(text) => self.string(text)?,
+            None => self.raw("null"),
+        }
+        Ok(())
+    }
+
+    fn list<T>(
+        &mut self,
+        of: &[T],
+        mut each: impl FnMut(&mut Json, &T) -> serde_json::Result<()>,
+    ) -> serde_json::Result<()> {
+        self.raw("[");
+        for (at, one) in of.iter().enumerate() {
+            if at > 0 {
+                self.raw(",");
+            }
+            each(self, one)?;
+        }
+        self.raw("]");
+        Ok(())
+    }
+}
+
+fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Output) -> String {
     let mut text = String::new();
     for group in groups {
         let viable = match group.blockers.as_slice() {
@@ -100,23 +219,70 @@ fn text(iommu: &Iommu, groups: &[Group], ungrouped: &[Member], out: &Output) -> 
     text
 }
 
-fn members(members: &[Member]) -> String {
-    let row = |m: &Member| {
-        let reset = match &m.reset_methods {
-            None => "no reset".to_owned(),
-            Some(methods) if methods.is_empty() => "no reset".to_owned(),
+fn members(members: &[Member<'_>]) -> String {
+    let row = |m: &Member<'_>| {
+        let reset = match m.reset_methods {
+            None | Some([]) => "no reset".to_owned(),
             Some(methods) => format!("reset {}", methods.join(" ")),
         };
         let boot = if m.boot_display { ", boot display" } else { "" };
-        let what = m.name.as_deref().map_or_else(|| m.kind.to_owned(), |name| format!("{}: {name}", m.kind));
+        let what = m.name.map_or_else(|| m.kind.to_owned(), |name| format!("{}: {name}", m.kind));
         let ids = Identity { subsystem: None, ..m.ids };
-        vec![
-            m.address.to_string(),
-            ids.to_string(),
-            m.driver.clone().unwrap_or_else(|| "-".to_owned()),
-            reset,
-            format!("{what}{boot}"),
-        ]
+        vec![m.address.to_string(), ids.to_string(), m.driver.unwrap_or("-").to_owned(), reset, format!("{what}{boot}")]
     };
     table(&members.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::{json, Value};
+
+    #[test]
+    fn what_is_written_by_hand_is_json() {
+        let address = Address::from_sysfs(b"10000:e1:00.1").unwrap();
+        let methods = ["flr".to_owned(), "bus".to_owned()];
+        let member = |name, driver, reset_methods| Member {
+            address,
+            ids: Identity { vendor: 0x1002, device: 0x73bf, subsystem: Some((0x1da2, 0xe445)) },
+            class: Class(0x03_0000),
+            kind: "VGA display",
+            name,
+            driver,
+            boot_display: true,
+            reset_methods,
+        };
+        let shown = |name: Value, driver: Value, methods: Value| {
+            json!({"address": "10000:e1:00.1", "ids": "1002:73bf:1da2:e445", "class": "030000", "kind": "VGA display",
+                "name": name, "driver": driver, "boot_display": true, "reset_methods": methods})
+        };
+        let iommu = Iommu { active: true, units: vec!["ivhd0".to_owned()], firmware: Some("IVRS") };
+        let group = |group| Group {
+            group,
+            viable: false,
+            blockers: vec![Blocker { function: address, driver: "amd\"gpu".to_owned() }],
+            functions: vec![
+                member(Some("a \"b\" \\ \u{1}\n é"), None, Some(&methods[..])),
+                member(None, Some("x"), None),
+            ],
+        };
+        let numbers = [0, 7, 10, 199, u32::MAX];
+        let groups = numbers.map(group).into();
+        let answer = Answer { iommu: &iommu, groups, ungrouped: vec![member(None, None, Some(&[]))] };
+        let text = answer.json().unwrap();
+        assert!(text.ends_with("}\n") && !text.contains(": "), "{text}");
+        let functions = json!([
+            shown(json!("a \"b\" \\ \u{1}\n é"), Value::Null, json!(["flr", "bus"])),
+            shown(Value::Null, json!("x"), Value::Null),
+        ]);
+        let groups = numbers.map(|group| {
+            json!({"group": group, "viable": false, "functions": functions,
+                "blockers": [{"function": "10000:e1:00.1", "driver": "amd\"gpu"}]})
+        });
+        let expected = json!({"schema": "vfio.groups/1", "groups": groups,
+            "iommu": {"active": true, "units": ["ivhd0"], "firmware": "IVRS"},
+            "ungrouped": [shown(Value::Null, Value::Null, json!([]))]});
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+    }
 }

@@ -4,6 +4,8 @@
 mod act;
 mod check;
 mod groups;
+mod guest;
+mod holders;
 mod output;
 mod plan;
 mod status;
@@ -50,11 +52,63 @@ enum Verb {
         /// The name of a [gpu] section
         name: String,
     },
+    /// Say who holds a card: 0 nobody, 1 somebody
+    Holders {
+        /// The name of a [gpu] section
+        name: String,
+    },
+    /// Guests: what there is, how each is, start and stop
+    #[command(subcommand)]
+    Guest(GuestVerb),
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum GuestVerb {
+    /// List the guests
+    List,
+    /// Say how a guest is: 0 runs or is off, 1 its last start did not work
+    Status {
+        /// The name of a [guest] section
+        name: String,
+    },
+    /// Say what starting a guest would do, or what forbids it
+    Plan {
+        /// The name of a [guest] section
+        name: String,
+    },
+    /// Start a guest, and wait until it runs
+    Start {
+        /// The name of a [guest] section
+        name: String,
+    },
+    /// Shut a guest down, and wait until everything is back
+    Stop {
+        /// The name of a [guest] section
+        name: String,
+    },
+    /// Give back what a guest has, from the journal
+    Restore {
+        /// The name of a [guest] section
+        name: String,
+    },
+}
+
+impl GuestVerb {
+    fn name(&self) -> Option<&str> {
+        match self {
+            GuestVerb::List => None,
+            GuestVerb::Status { name }
+            | GuestVerb::Plan { name }
+            | GuestVerb::Start { name }
+            | GuestVerb::Stop { name }
+            | GuestVerb::Restore { name } => Some(name),
+        }
+    }
 }
 
 /// Exit codes: 0 done, or nothing to do.
@@ -99,11 +153,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     };
     logger::start("vfio", Target::Stderr, root.is_system());
     let out = output::Output::new(arguments.json);
-    if let Verb::Bind { name } | Verb::Restore { name } | Verb::Rescan { name } = &arguments.verb {
-        if !config::is_name(name) {
-            eprintln!("vfio: '{name}' cannot be the name of a [gpu] section");
-            return Ok(USAGE);
+    let (kind, name) = match &arguments.verb {
+        Verb::Bind { name } | Verb::Restore { name } | Verb::Rescan { name } | Verb::Holders { name } => {
+            ("gpu", Some(name.as_str()))
         }
+        Verb::Guest(verb) => ("guest", verb.name()),
+        Verb::Check | Verb::Groups | Verb::Plan | Verb::Status => ("", None),
+    };
+    if let Some(name) = name.filter(|name| !config::is_name(name)) {
+        eprintln!("vfio: '{name}' cannot be the name of a [{kind}] section");
+        return Ok(USAGE);
     }
     match &arguments.verb {
         Verb::Check => check::run(&root, &out),
@@ -113,6 +172,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Bind { name } => act::bind(&root, &out, name),
         Verb::Restore { name } => act::restore(&root, &out, name),
         Verb::Rescan { name } => act::rescan(&root, &out, name),
+        Verb::Holders { name } => holders::run(&root, &out, name),
+        Verb::Guest(verb) => guest::run(&root, &out, verb),
     }
 }
 

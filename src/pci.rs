@@ -38,21 +38,73 @@ impl Slot {
     }
 }
 
+/// A short text that is made without the formatting machinery: it is needed several times a function.
+#[derive(Default)]
+struct Short {
+    /// The longest is an identity with its subsystem.
+    bytes: [u8; 20],
+    len: usize,
+}
+
+impl Short {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    /// At least so many hexadecimal digits of a number.
+    fn hex(&mut self, value: u32, least: u32) {
+        let digits = (least..8).find(|n| value >> (4 * n) == 0).unwrap_or(8);
+        for n in (0..digits).rev() {
+            self.push(b"0123456789abcdef"[(value >> (4 * n) & 15) as usize]);
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        // Only ASCII is pushed.
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl Slot {
+    fn text(self) -> Short {
+        let mut text = Short::default();
+        // Domains of more than 16 bits are rare, but exist (VMD).
+        text.hex(self.domain, 4);
+        text.push(b':');
+        text.hex(u32::from(self.bus), 2);
+        text.push(b':');
+        text.hex(u32::from(self.device), 2);
+        text
+    }
+}
+
+impl Address {
+    fn text(self) -> Short {
+        let mut text = self.slot.text();
+        text.push(b'.');
+        text.hex(u32::from(self.function), 1);
+        text
+    }
+}
+
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:02x}:{:02x}", self.domain, self.bus, self.device)
+        f.write_str(self.text().as_str())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.slot, self.function)
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(self.text().as_str())
     }
 }
 
@@ -109,33 +161,22 @@ impl FromStr for Address {
     }
 }
 
-/// The last `digits` hexadecimal digits of a number.
-fn push_hex(text: &mut String, value: u32, digits: u32) {
-    for n in (0..digits).rev() {
-        let digit = char::from_digit(value >> (4 * n) & 15, 16);
-        text.push(digit.unwrap_or('0'));
-    }
-}
-
 impl Address {
     /// Appends the form that sysfs uses, without the formatting machinery: once per function at boot.
     pub fn push_to(self, text: &mut String) {
-        let Slot { domain, bus, device } = self.slot;
-        // Domains of more than 16 bits are rare, but exist (VMD).
-        let digits = (4..8).find(|n| domain >> (4 * n) == 0).unwrap_or(8);
-        push_hex(text, domain, digits);
-        text.push(':');
-        push_hex(text, u32::from(bus), 2);
-        text.push(':');
-        push_hex(text, u32::from(device), 2);
-        text.push('.');
-        push_hex(text, u32::from(self.function), 1);
+        text.push_str(self.text().as_str());
     }
 
     /// The address as one number, in the order of addresses: what is sorted at boot is sorted by this.
     pub fn key(self) -> u64 {
         let Slot { domain, bus, device } = self.slot;
         u64::from(domain) << 16 | u64::from(bus) << 8 | u64::from(device) << 3 | u64::from(self.function)
+    }
+
+    /// The address of a [`key`](Address::key).
+    pub fn from_key(key: u64) -> Address {
+        let slot = Slot { domain: (key >> 16) as u32, bus: (key >> 8) as u8, device: (key >> 3) as u8 & 31 };
+        slot.function(key as u8 & 7)
     }
 
     /// Parses the exact form that sysfs uses as a directory name; nothing else.
@@ -180,21 +221,49 @@ impl Identity {
     pub fn matches(&self, vendor: u16, device: u16, subsystem: Option<(u16, u16)>) -> bool {
         self.vendor == vendor && self.device == device && (self.subsystem.is_none() || self.subsystem == subsystem)
     }
+
+    /// Appends it as text.
+    pub fn push_to(self, text: &mut String) {
+        text.push_str(self.text().as_str());
+    }
+
+    fn text(self) -> Short {
+        let mut text = Short::default();
+        text.hex(u32::from(self.vendor), 4);
+        text.push(b':');
+        text.hex(u32::from(self.device), 4);
+        if let Some((vendor, device)) = self.subsystem {
+            text.push(b':');
+            text.hex(u32::from(vendor), 4);
+            text.push(b':');
+            text.hex(u32::from(device), 4);
+        }
+        text
+    }
 }
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:04x}", self.vendor, self.device)?;
-        if let Some((vendor, device)) = self.subsystem {
-            write!(f, ":{vendor:04x}:{device:04x}")?;
-        }
-        Ok(())
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Serialize for Identity {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(self.text().as_str())
+    }
+}
+
+/// A class code as six hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Class(pub u32);
+
+impl Class {
+    /// Appends it as text.
+    pub fn push_to(self, text: &mut String) {
+        let mut digits = Short::default();
+        digits.hex(self.0, 6);
+        text.push_str(digits.as_str());
     }
 }
 
@@ -235,7 +304,15 @@ mod tests {
             let mut pushed = String::new();
             address.push_to(&mut pushed);
             assert_eq!(pushed, shown);
+            assert_eq!(serde_json::to_string(&address).unwrap(), format!("\"{shown}\""));
         }
+    }
+
+    #[test]
+    fn classes_have_six_digits() {
+        let mut text = String::new();
+        [0x03_0000, 0x0c_0330, 0x100_0000].into_iter().for_each(|class| Class(class).push_to(&mut text));
+        assert_eq!(text, "0300000c03301000000");
     }
 
     #[test]
@@ -266,6 +343,7 @@ mod tests {
         let texts = ["0000:00:00.0", "0000:00:00.7", "0000:00:1f.0", "0000:01:00.0", "0001:00:00.0", "10000:00:00.0"];
         let addresses: Vec<Address> = texts.iter().map(|t| t.parse().unwrap()).collect();
         assert!(addresses.is_sorted() && addresses.is_sorted_by_key(|a| a.key()));
+        assert!(addresses.iter().all(|a| Address::from_key(a.key()) == *a));
     }
 
     #[test]

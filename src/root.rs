@@ -173,14 +173,32 @@ impl Root {
 
     /// Calls `each` with every name in a directory, in no order, as bytes.
     pub fn for_each_name(&self, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        self.names_until(path, &mut |name| {
+            each(name);
+            false
+        })
+    }
+
+    /// Whether a directory is there and has anything in it.
+    pub fn holds_anything(&self, path: &str) -> bool {
+        let mut any = false;
+        let listed = self.names_until(path, &mut |_| {
+            any = true;
+            true
+        });
+        listed.is_ok() && any
+    }
+
+    /// Names in a directory until `enough` says so.
+    fn names_until(&self, path: &str, enough: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
         let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
         let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                each(name);
+            if name != b"." && name != b".." && enough(name) {
+                break;
             }
         }
         Ok(())

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Looking at the machine as far as a decision at boot needs it, and deciding: what the doors of the boot path share.
+//! Looking at the machine as far as a decision needs it, and deciding: what the doors share.
 
+use crate::act::state;
 use crate::config::Config;
-use crate::host::{Depth, Host};
-use crate::plan::select::Choice;
-use crate::plan::{bind, boot};
+use crate::host::{status, Depth, Host};
+use crate::plan::select::{self, Choice};
+use crate::plan::settled::{settled, SoFar};
+use crate::plan::{bind, boot, section, Finding};
 use crate::root::Root;
 
 /// The sections bound at boot, each with its functions or why it is refused, and the machine as far as it was looked at:
@@ -30,8 +32,36 @@ pub fn admitted<'c>(root: &Root, config: &'c Config, depth: Depth) -> (Vec<Choic
             (boot::choices(config, &host), host)
         }
     };
-    host.look_closer(root, boot::functions(&choices));
-    host.find_variants(root, &bind::asks_for_variants(&choices));
-    boot::admit(&mut choices, &host);
+    look_closer(root, &mut choices, &mut host);
     (choices, host)
+}
+
+/// One section on the running machine, whatever its `bind` says: its functions or why it is refused, and who holds them.
+pub fn now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Choice<'c>, Host), Finding> {
+    let gpu = section(config, name)?;
+    let mut host = Host::scan(root, Depth::Full);
+    let mut choices = select::all(config, &host);
+    choices.retain(|c| c.gpu.name == gpu.name);
+    look_closer(root, &mut choices, &mut host);
+    host.find_holders_of_bound(root, &boot::functions(&choices));
+    let choice = choices.pop().ok_or_else(|| Finding::new(gpu, &gpu.at, "means nothing"))?;
+    Ok((choice, host))
+}
+
+/// The closer look at what was chosen, and what is refused by it.
+fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
+    host.look_closer(root, boot::functions(choices));
+    host.find_variants(root, &bind::asks_for_variants(choices));
+    boot::admit(choices, host);
+}
+
+/// Why the unit of a card has nothing to do, if so.
+pub fn nothing_to_do(root: &Root, gpu: &str) -> Option<String> {
+    settled(&SoFar {
+        gpu,
+        given_back: root.exists(&state::given_back_path(gpu)),
+        last: status::read_all(root).into_iter().find(|s| s.gpu == gpu).map(|s| s.outcome),
+        boot_is_over: root.exists(&state::booted_path()),
+        decided_at_boot: state::decided_at_boot(root, gpu),
+    })
 }

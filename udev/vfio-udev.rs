@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 /// The properties of a function that a section bound at boot means, if it may be bound in this boot.
 fn properties(root: &Root, function: Address) -> Option<String> {
     let config = config::load(root);
-    if !boot::concerns(&config, function, &Host::scan_slot(root, function.slot)) {
+    if !boot::concerns(&config, function, || Host::scan_slot(root, function.slot)) {
         return None;
     }
     let (mut choices, host) = survey::admitted(root, &config, Depth::Boot);

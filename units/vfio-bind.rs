@@ -14,7 +14,7 @@ use vfio_suite::act::live;
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Bind, Config, Severity};
-use vfio_suite::host::status::{self, Outcome, Status};
+use vfio_suite::host::status::{Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::{Address, Slot};
@@ -144,7 +144,7 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
         return Ok(ExitCode::from(64));
     }
     let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    if let Some(why) = settled(root, name) {
+    if let Some(why) = survey::nothing_to_do(root, name) {
         log::info!("[gpu {name}] {why}");
         return Ok(ExitCode::SUCCESS);
     }
@@ -171,20 +171,6 @@ enum Bound {
     },
     /// It is not.
     Not(ExitCode),
-}
-
-/// Why nothing is to be done although the unit was started: a person has decided otherwise, or the boot is over and had
-/// not heard of this card.
-fn settled(root: &Root, name: &str) -> Option<String> {
-    if root.exists(&state::given_back_path(name)) {
-        return Some(format!("was given back by 'vfio restore': 'vfio bind {name}' takes it again"));
-    }
-    let before = status::read_all(root).into_iter().find(|s| s.gpu == name);
-    if before.is_some_and(|s| matches!(s.outcome, Outcome::Failed | Outcome::Stuck)) {
-        return Some(format!("failed in this boot already: 'vfio bind {name}' tries again"));
-    }
-    let late = root.exists(&state::booted_path()) && !state::decided_at_boot(root, name);
-    late.then(|| format!("was configured after this boot: reboot, or 'vfio bind {name}'"))
 }
 
 /// One attempt.

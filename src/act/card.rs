@@ -54,7 +54,7 @@ fn adopt(root: &Root, plan: &Plan) -> io::Result<()> {
         let overrides = |r: &journal::Record| matches!(r.step, crate::plan::Step::Override { .. });
         let known = |r: &journal::Record| overrides(r) && r.function() == Some(*function);
         if !journal::read(root, &plan.gpu)?.iter().any(known) {
-            Journal::open(root, &plan.gpu)?.add(&journal::Record::adopted(root, *function, driver))?;
+            Journal::open(root, &journal::path(&plan.gpu))?.add(&journal::Record::adopted(root, *function, driver))?;
         }
     }
     Ok(())
@@ -68,7 +68,7 @@ fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure) -> Result<(), (Outco
     let kernel = kernel_for(root);
     let name = |error: io::Error| (Outcome::Failed, vec![format!("[gpu {}] the journal: {error}", plan.gpu)]);
     let earlier = journal::read(root, &plan.gpu).map_err(name)?.len();
-    let mut open = Journal::open(root, &plan.gpu).map_err(name)?;
+    let mut open = Journal::open(root, &journal::path(&plan.gpu)).map_err(name)?;
     let Err(error) = execute(root, kernel.as_ref(), &mut open, plan) else { return Ok(()) };
     drop(open);
 

@@ -72,3 +72,15 @@ pub fn append(root: &Root, path: &str) -> io::Result<File> {
     sync_dir(&parent)?;
     Ok(File::from(file))
 }
+
+/// Removes an empty directory; one that is not there is removed already.
+pub fn remove_dir(root: &Root, path: &str) -> io::Result<()> {
+    let removed = root.parent(path).and_then(|(parent, name)| {
+        rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR)?;
+        sync_dir(&parent)
+    });
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

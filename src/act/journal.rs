@@ -9,6 +9,7 @@ use crate::host::function;
 use crate::pci::Address;
 use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, RUN};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -73,6 +74,7 @@ impl Record {
             Step::Override { function, .. } => {
                 before = function::driver_override(root, *function);
                 driver = function::driver(root, *function);
+                module = function::driver_module(root, *function);
             }
             Step::Unbind { function, .. } => module = function::driver_module(root, *function),
             Step::Remove { function } => {
@@ -108,10 +110,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a card's journal to add to it. A line that a crash cut off is cut away: nothing can be added to it.
-    pub fn open(root: &Root, gpu: &str) -> io::Result<Journal> {
-        let bytes = bytes(root, gpu)?;
-        let file = files::append(root, &path(gpu))?;
+    /// Opens a journal to add to it. A line that a crash cut off is cut away: nothing can be added to it.
+    pub fn open(root: &Root, path: &str) -> io::Result<Journal> {
+        let bytes = bytes(root, path)?;
+        let file = files::append(root, path)?;
         let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         if whole < bytes.len() {
             file.set_len(whole as u64)?;
@@ -120,7 +122,7 @@ impl Journal {
     }
 
     /// Adds a record. When this returns, it survives the program.
-    pub fn add(&mut self, record: &Record) -> io::Result<()> {
+    pub fn add<R: Serialize>(&mut self, record: &R) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
@@ -128,10 +130,10 @@ impl Journal {
     }
 }
 
-/// What is in a card's journal; it has no limit, for every record of it may be needed.
-fn bytes(root: &Root, gpu: &str) -> io::Result<Vec<u8>> {
+/// What is in a journal; it has no limit, for every record of it may be needed.
+fn bytes(root: &Root, path: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match root.open_file(&path(gpu)) {
+    match root.open_file(path) {
         Ok(mut file) => file.read_to_end(&mut bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
@@ -139,9 +141,14 @@ fn bytes(root: &Root, gpu: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// All records of a card, in order. A last line that was cut off by a crash describes a change that was never made.
+/// All records of a card, in order.
 pub fn read(root: &Root, gpu: &str) -> io::Result<Vec<Record>> {
-    let bytes = bytes(root, gpu)?;
+    read_all(root, &path(gpu))
+}
+
+/// All records of a journal, in order. A last line that was cut off by a crash describes a change that was never made.
+pub fn read_all<R: DeserializeOwned>(root: &Root, path: &str) -> io::Result<Vec<R>> {
+    let bytes = bytes(root, path)?;
     let mut records = Vec::new();
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').peekable();
     while let Some(line) = lines.next() {

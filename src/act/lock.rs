@@ -32,15 +32,19 @@ const PATIENCE: Duration = Duration::from_secs(90);
 impl Lock {
     /// Waits for its turn, 90 seconds at most.
     pub fn take(root: &Root) -> io::Result<Lock> {
-        let file = files::append(root, &format!("{RUN}/lock"))?;
-        let until = Instant::now() + PATIENCE;
+        let lock = Lock::take_within(root, &format!("{RUN}/lock"), PATIENCE)?;
+        // Children inherit it.
+        rustix::io::fcntl_setfd(&lock.file, FdFlags::empty())?;
+        Ok(lock)
+    }
+
+    /// A lock of this path, which children do not inherit. Waits so long at most; `TimedOut` then.
+    pub fn take_within(root: &Root, path: &str, patience: Duration) -> io::Result<Lock> {
+        let file = files::append(root, path)?;
+        let until = Instant::now() + patience;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {
-                    // Children inherit it.
-                    rustix::io::fcntl_setfd(&file, FdFlags::empty())?;
-                    return Ok(Lock { file });
-                }
+                Ok(()) => return Ok(Lock { file }),
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(20));
                 }

@@ -5,6 +5,7 @@
 use super::child;
 use super::kernel::Kernel;
 use super::model::ModelKernel;
+use super::rehearsal_tools;
 use crate::root::{Root, ROOT_VARIABLE};
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::time::Duration;
 /// The hidden first argument that makes `vfio` the model.
 const CHILD: &str = "--vfio-model";
 /// The model answers at once, unless the machine is very busy.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The model of a tree's kernel, asked through `vfio`.
 #[derive(Debug)]
@@ -28,10 +29,15 @@ impl<'a> Rehearsal<'a> {
         Rehearsal { root }
     }
 
-    fn ask(&self, request: &[&str]) -> io::Result<()> {
+    /// `vfio` as the model of this tree, to be asked this.
+    pub(super) fn question(&self, request: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg(CHILD).args(request).env(ROOT_VARIABLE, self.root.path());
-        match child::ask(&mut command, DEADLINE) {
+        command
+    }
+
+    fn ask(&self, request: &[&str]) -> io::Result<()> {
+        match child::ask(&mut self.question(request), DEADLINE) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered in time"))
             }
@@ -66,6 +72,9 @@ pub fn run_as_model() -> Option<ExitCode> {
         return None;
     }
     let request: Vec<&str> = request.iter().map(String::as_str).collect();
+    if let ["run" | "signal", ..] = request[..] {
+        return Some(rehearsal_tools::answer(&request));
+    }
     Some(child::answer(Root::from_option(None).and_then(|root| {
         let model = ModelKernel::new(&root);
         match request[..] {

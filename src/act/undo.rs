@@ -56,7 +56,14 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
             if function::driver_override(root, *function) != record.before {
                 set_override(kernel, *function, record.before.as_deref())?;
             }
-            Ok(())
+            // Its driver's module was unloaded after the override was written: then no other record says who had it.
+            let unloaded = |d: &&str| !root.exists(&format!("{PCI_DRIVERS}/{d}"));
+            match record.driver.as_deref().filter(unloaded) {
+                Some(driver) if function::driver(root, *function).is_none() => {
+                    bind_back(root, kernel, *function, driver, record)
+                }
+                _ => Ok(()),
+            }
         }
         Step::Probe { function, driver } if there(function) => match function::driver(root, *function) {
             Some(now) if now == *driver => {

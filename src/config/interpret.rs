@@ -244,6 +244,7 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     let stop_units = r.or("stop-units", Vec::new(), values::units);
     let before = command_list(&mut r, "before");
     let after = command_list(&mut r, "after");
+    let kill_holders = r.or("kill-holders", false, values::boolean);
     let start_timeout = r.or("start-timeout", Duration::from_secs(90), values::time);
     let stop_timeout = r.or("stop-timeout", Duration::from_secs(120), values::time);
     let inhibit_sleep = r.or("inhibit-sleep", true, values::boolean);
@@ -274,6 +275,7 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
         stop_units,
         before,
         after,
+        kill_holders,
         start_timeout,
         stop_timeout,
         inhibit_sleep,

@@ -57,6 +57,7 @@ impl Kind {
                 "stop-units",
                 "before",
                 "after",
+                "kill-holders",
                 "start-timeout",
                 "stop-timeout",
                 "inhibit-sleep",

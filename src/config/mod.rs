@@ -348,6 +348,8 @@ pub struct Guest {
     pub before: Vec<Vec<String>>,
     /// `after`: commands, each split into words.
     pub after: Vec<Vec<String>>,
+    /// `kill-holders`: whoever holds the card and does not end when asked (SIGTERM) is killed.
+    pub kill_holders: bool,
     /// `start-timeout`.
     pub start_timeout: Duration,
     /// `stop-timeout`.

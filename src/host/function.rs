@@ -91,37 +91,79 @@ pub fn attribute(address: Address, name: &str) -> String {
     format!("{PCI_DEVICES}/{address}/{name}")
 }
 
+/// The addresses of all functions, in order.
+fn addresses(root: &Root) -> Vec<Address> {
+    let mut keys = Vec::new();
+    // No PCI bus is not an error: there is nothing to find then.
+    let _ = root.for_each_name(PCI_DEVICES, |name| keys.extend(Address::from_sysfs(name).map(Address::key)));
+    keys.sort_unstable();
+    keys.into_iter().map(Address::from_key).collect()
+}
+
 /// All functions, sorted by address.
 pub(super) fn scan(root: &Root, depth: Depth) -> Vec<Function> {
-    let mut addresses = Vec::new();
-    // No PCI bus is not an error: there is nothing to find then.
-    let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
-    addresses.sort_unstable_by_key(|a| a.key());
+    match depth {
+        Depth::Boot => {
+            let mut reader = Reader::default();
+            addresses(root).into_iter().filter_map(|address| reader.read(root, address)).collect()
+        }
+        Depth::Full => read_fully(root, &addresses(root)),
+    }
+}
+
+fn read_fully(root: &Root, addresses: &[Address]) -> Vec<Function> {
     let mut reader = Reader::default();
-    let read = |address| match depth {
-        Depth::Boot => reader.read(root, address),
-        Depth::Full => reader.read_fully(root, address),
-    };
-    addresses.into_iter().filter_map(read).collect()
+    addresses.iter().filter_map(|address| reader.read_fully(root, *address)).collect()
+}
+
+/// With fewer functions a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 64;
+
+/// All functions at `Depth::Full`, one half by another thread. Not in `scan`: no program of the boot path starts threads.
+pub(super) fn scan_by_two(root: &Root) -> Vec<Function> {
+    let addresses = addresses(root);
+    if addresses.len() < WORTH_A_THREAD {
+        return read_fully(root, &addresses);
+    }
+    let (first, second) = addresses.split_at(addresses.len() / 2);
+    std::thread::scope(|scope| {
+        let second_half = std::thread::Builder::new().spawn_scoped(scope, || read_fully(root, second));
+        let mut functions = read_fully(root, first);
+        // A machine that has no thread for us has the time.
+        match second_half.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(more)) => functions.extend(more),
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => functions.extend(read_fully(root, second)),
+        }
+        functions
+    })
+}
+
+/// Where displays mostly are: Intel's in the processor, and whatever is alone on one of the first buses.
+fn likely_displays() -> impl Iterator<Item = Address> {
+    let slot = |bus, device| Slot { domain: 0, bus, device }.function(0);
+    std::iter::once(slot(0, 2)).chain((1..16).map(move |bus| slot(bus, 0)))
 }
 
 /// The functions of some slots, and of all others only so many until one of them is `enough`; sorted.
+///
+/// Any that is enough will do, so the likely ones are asked first, and the bus is listed only if none of them is.
 pub(super) fn scan_until(root: &Root, slots: &[Slot], enough: impl Fn(&Function) -> bool) -> Vec<Function> {
-    let mut addresses = Vec::new();
-    // As in `scan`.
-    let _ = root.for_each_name(PCI_DEVICES, |name| addresses.extend(Address::from_sysfs(name)));
-    addresses.sort_unstable_by_key(|a| a.key());
-    let (mut reader, mut found) = (Reader::default(), false);
-    let mut read = |address: Address| {
-        let named = slots.contains(&address.slot);
-        if found && !named {
-            return None;
-        }
-        let function = reader.read(root, address)?;
-        found |= !named && enough(&function);
-        Some(function)
+    let mut reader = Reader::default();
+    let mut keys: Vec<u64> = slots.iter().flat_map(|slot| (0..8).map(|n| slot.function(n).key())).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let named = keys.into_iter().map(Address::from_key);
+    let mut functions: Vec<Function> = named.filter_map(|address| reader.read(root, address)).collect();
+    let mut other = |address: Address| {
+        let function = if slots.contains(&address.slot) { None } else { reader.read(root, address) };
+        function.filter(&enough)
     };
-    addresses.into_iter().filter_map(&mut read).collect()
+    let found = likely_displays().find_map(&mut other);
+    if let Some(found) = found.or_else(|| addresses(root).into_iter().find_map(&mut other)) {
+        functions.insert(functions.partition_point(|f| f.address < found.address), found);
+    }
+    functions
 }
 
 /// The functions of one slot, in order.
@@ -196,9 +238,14 @@ fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Hexadecimal digits as a number.
+/// One to eight hexadecimal digits as a number.
 fn hex(text: &[u8]) -> Option<u32> {
-    u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+    let digit = |sum: u32, b: &u8| Some(sum << 4 | char::from(*b).to_digit(16)?);
+    if (1..=8).contains(&text.len()) {
+        text.iter().try_fold(0, digit)
+    } else {
+        None
+    }
 }
 
 /// `VVVV:DDDD` as two numbers.
@@ -333,4 +380,61 @@ pub fn parents(root: &Root, address: Address) -> Vec<Address> {
         .collect();
     parents.reverse();
     parents
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A machine with these functions: address and class.
+    fn tree(functions: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
+        let tree = tempfile::tempdir().unwrap();
+        for (address, class) in functions {
+            let directory = tree.path().join(PCI_DEVICES).join(address);
+            std::fs::create_dir_all(&directory).unwrap();
+            let uevent = format!("PCI_CLASS={class}\nPCI_ID=1002:73BF\nPCI_SUBSYS_ID=0000:0000\n");
+            std::fs::write(directory.join("uevent"), uevent).unwrap();
+        }
+        let root = Root::open(tree.path()).unwrap();
+        (tree, root)
+    }
+
+    /// What is found near a card at 03:00, up to one display with outputs.
+    fn near(functions: &[(&str, &str)]) -> Vec<String> {
+        let (_tree, root) = tree(functions);
+        let card = Address::from_sysfs(b"0000:03:00.0").unwrap().slot;
+        let found = scan_until(&root, &[card, card], Function::has_outputs);
+        found.iter().map(|f| f.address.to_string()).collect()
+    }
+
+    const CARD: [(&str, &str); 2] = [("0000:03:00.0", "30000"), ("0000:03:00.1", "40300")];
+
+    #[test]
+    fn one_display_beside_the_card_is_enough_wherever_it_is() {
+        let others = [("0000:00:00.0", "60000"), ("0000:00:1f.6", "20000"), ("0000:04:00.0", "30200")];
+        let only = ["0000:03:00.0", "0000:03:00.1"];
+        assert_eq!(near(&[&CARD[..], &others].concat()), only, "a 3D controller has no outputs");
+        // Likely places, unlikely ones before and after the card, another segment.
+        for display in ["0000:00:02.0", "0000:0c:00.0", "0000:00:01.3", "0000:c1:00.0", "10000:01:00.0"] {
+            let found = near(&[&CARD[..], &others, &[(display, "30000")]].concat());
+            let mut expected = vec![display, only[0], only[1]];
+            expected.sort_unstable_by_key(|text| text.parse::<Address>().unwrap());
+            assert_eq!(found, expected);
+        }
+        assert!(near(&[("0000:00:02.0", "30000")]).contains(&"0000:00:02.0".to_owned()), "without the card");
+        assert_eq!(near(&[]), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn two_threads_find_what_one_does() {
+        let names: Vec<String> = (0..=255).map(|bus| format!("0000:{bus:02x}:00.0")).collect();
+        for count in [0, 1, WORTH_A_THREAD, 255, 256] {
+            let functions: Vec<(&str, &str)> = names[..count].iter().map(|name| (name.as_str(), "20000")).collect();
+            let (_tree, root) = tree(&functions);
+            let found = scan_by_two(&root);
+            assert_eq!(found.len(), count);
+            assert_eq!(found, scan(&root, Depth::Full));
+        }
+    }
 }

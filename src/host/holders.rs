@@ -17,17 +17,25 @@ pub struct Holder {
     pub pid: Option<u32>,
     /// Its command name.
     pub command: String,
+    /// Whose process it is, by name where `/etc/passwd` has one.
+    pub user: Option<String>,
     /// The systemd unit it runs in, where it can be told.
     pub unit: Option<String>,
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.pid, &self.unit) {
-            (Some(pid), Some(unit)) => write!(f, "{} (pid {pid}, {unit}) has {} open", self.command, self.node),
-            (Some(pid), None) => write!(f, "{} (pid {pid}) has {} open", self.command, self.node),
-            (None, _) => write!(f, "{} is mounted or in use at {}", self.node, self.command),
+        let Some(pid) = self.pid else {
+            return write!(f, "{} is mounted or in use at {}", self.node, self.command);
+        };
+        write!(f, "{} (pid {pid}", self.command)?;
+        if let Some(user) = &self.user {
+            write!(f, ", user {user}")?;
         }
+        if let Some(unit) = &self.unit {
+            write!(f, ", {unit}")?;
+        }
+        write!(f, ") has {} open", self.node)
     }
 }
 
@@ -107,8 +115,8 @@ pub fn find(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
         let Some(pid) = pid.parse().ok().filter(|pid| *pid != ourselves) else { continue };
         for path in open_nodes(root, pid) {
             for (address, _) in nodes.iter().filter(|(_, nodes)| nodes.iter().any(|n| n.path == path)) {
-                let (command, unit) = (command(root, pid), unit(root, pid));
-                holders.push((*address, Holder { node: path.clone(), pid: Some(pid), command, unit }));
+                let (command, user, unit) = (command(root, pid), user(root, pid), unit(root, pid));
+                holders.push((*address, Holder { node: path.clone(), pid: Some(pid), command, user, unit }));
             }
         }
     }
@@ -128,7 +136,7 @@ fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)>
             let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
             let stacked = node.stacked.first().cloned().or_else(|| claimed(root, node));
             if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
-                let holder = Holder { node: node.path.clone(), pid: None, command: place, unit: None };
+                let holder = Holder { node: node.path.clone(), pid: None, command: place, user: None, unit: None };
                 holders.push((*address, holder));
             }
         }
@@ -185,6 +193,19 @@ fn open_nodes(root: &Root, pid: u32) -> Vec<String> {
 
 fn command(root: &Root, pid: u32) -> String {
     root.read_text(&format!("proc/{pid}/comm")).unwrap_or_else(|_| "?".to_owned())
+}
+
+/// Whose process it is: the effective user id (proc_pid_status(5)), and its name if the system's own list has it.
+fn user(root: &Root, pid: u32) -> Option<String> {
+    let status = root.read_text(&format!("proc/{pid}/status")).ok()?;
+    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().nth(1)?;
+    let passwd = root.read_text("etc/passwd").unwrap_or_default();
+    let named = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    Some(named.unwrap_or_else(|| format!("id {uid}")))
 }
 
 /// The unit from the cgroup path: its last part that names a service or scope.

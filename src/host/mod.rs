@@ -4,6 +4,7 @@
 pub mod bars;
 pub mod boots;
 pub mod display;
+pub mod domain;
 pub mod function;
 pub mod holders;
 pub mod iommu;
@@ -58,6 +59,12 @@ impl Host {
             Depth::Full => display::scan(root, &functions),
         };
         Host::with(root, functions, displays)
+    }
+
+    /// As `Depth::Full` without the displays, read by two threads: what takes the time is the kernel, several system
+    /// calls a function, and it takes them side by side.
+    pub fn scan_by_two(root: &Root) -> Host {
+        Host::with(root, function::scan_by_two(root), Vec::new())
     }
 
     fn with(root: &Root, functions: Vec<Function>, displays: Vec<display::Display>) -> Host {

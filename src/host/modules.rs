@@ -20,6 +20,25 @@ pub fn release(root: &Root) -> Option<String> {
     root.read_text("proc/sys/kernel/osrelease").ok()
 }
 
+/// Whether the running kernel has a module of this name: loaded, built in, or among its files.
+pub fn is_known(root: &Root, module: &str) -> bool {
+    root.exists(&format!("sys/module/{module}")) || has_file(root, module)
+}
+
+/// Whether the running kernel could load a module of this name again, or has it built in.
+pub fn has_file(root: &Root, module: &str) -> bool {
+    let Some(release) = release(root) else { return false };
+    let plain = |path: &str| {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        file.split_once(".ko").map(|(name, _)| name.replace('-', "_"))
+    };
+    ["modules.dep", "modules.builtin"].iter().any(|list| {
+        let Ok(file) = root.open_file(&format!("lib/modules/{release}/{list}")) else { return false };
+        let lines = BufReader::new(file).lines().map_while(Result::ok);
+        lines.into_iter().any(|line| plain(line.split(':').next().unwrap_or_default()).as_deref() == Some(module))
+    })
+}
+
 /// The best vfio driver of each function, from the `vfio_pci:` aliases of the running kernel: the most specific one, as
 /// libvirt chooses. Functions for which only vfio-pci itself matches are not in the list.
 pub fn variants(root: &Root, functions: &[Address]) -> Vec<(Address, Variant)> {

@@ -15,6 +15,7 @@ const LIMIT: u64 = 16 << 20;
 #[derive(Debug, Default)]
 pub struct Names {
     vendors: HashMap<u16, String>,
+    /// With the vendor's name before it.
     devices: HashMap<(u16, u16), String>,
 }
 
@@ -41,6 +42,8 @@ impl Names {
                     let Some(vendor) = vendor else { continue };
                     if let Some((device, name)) = entry(rest) {
                         if wanted.contains_key(&(vendor, device)) {
+                            let vendor_name = names.vendors.get(&vendor).map_or("", String::as_str);
+                            let name = format!("{vendor_name} {name}");
                             names.devices.insert((vendor, device), name);
                         }
                     }
@@ -60,12 +63,9 @@ impl Names {
     }
 
     /// Vendor and device by name, or what is known of them.
-    pub fn of(&self, function: &Function) -> Option<String> {
-        let vendor = self.vendors.get(&function.vendor)?;
-        match self.devices.get(&(function.vendor, function.device)) {
-            Some(device) => Some(format!("{vendor} {device}")),
-            None => Some(vendor.clone()),
-        }
+    pub fn of(&self, function: &Function) -> Option<&str> {
+        let device = self.devices.get(&(function.vendor, function.device));
+        device.or_else(|| self.vendors.get(&function.vendor)).map(String::as_str)
     }
 }
 

@@ -52,6 +52,12 @@ impl KernelWords {
     pub fn iommu_off(&self) -> Option<&str> {
         self.iter().find(|w| matches!(*w, "intel_iommu=off" | "amd_iommu=off" | "iommu=off"))
     }
+
+    /// The word that switches Intel's IOMMU on, if there is one; it may list more (`intel_iommu=on,sm_on`).
+    pub fn intel_iommu_on(&self) -> Option<&str> {
+        let on = |word: &&str| word.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|w| w == "on"));
+        self.iter().find(on)
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +76,18 @@ mod tests {
             ("a=\"b vfio=off c\"", None),
         ] {
             assert_eq!(KernelWords::parse(line).switched_off(), off, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_word_for_intel() {
+        for (line, on) in [
+            ("quiet intel_iommu=on", Some("intel_iommu=on")),
+            ("intel_iommu=sm_on,on ro", Some("intel_iommu=sm_on,on")),
+            ("intel_iommu=sm_on", None),
+            ("amd_iommu=on iommu=pt intel_iommu=off", None),
+        ] {
+            assert_eq!(KernelWords::parse(line).intel_iommu_on(), on, "{line}");
         }
     }
 }

@@ -77,8 +77,9 @@ pub fn forbidden(config: &Config, host: &Host, failed_before: u32) -> Option<Str
 }
 
 /// Whether a section could mean this function, judged from the function's own slot alone: what a udev helper that runs
-/// once per function can afford. `slot` are the functions of its slot.
-pub fn concerns(config: &Config, function: Address, slot: &[Function]) -> bool {
+/// once per function can afford. `look` gives the functions of its slot; it is asked only if a section does not choose by
+/// address.
+pub fn concerns(config: &Config, function: Address, look: impl Fn() -> Vec<Function>) -> bool {
     config.gpus.iter().filter(|g| g.bind == Bind::Boot).any(|gpu| {
         let named = gpu.also.iter().any(|a| a.value == function);
         let listed = match &gpu.functions {
@@ -87,8 +88,8 @@ pub fn concerns(config: &Config, function: Address, slot: &[Function]) -> bool {
         };
         let chosen = match gpu.device.value {
             Selector::Address(address) => address.slot == function.slot,
-            Selector::Identity(identity) => slot.iter().any(|f| identity.matches(f.vendor, f.device, f.subsystem)),
-            Selector::BootDisplay | Selector::NotBootDisplay => slot.iter().any(Function::is_display),
+            Selector::Identity(identity) => look().iter().any(|f| identity.matches(f.vendor, f.device, f.subsystem)),
+            Selector::BootDisplay | Selector::NotBootDisplay => look().iter().any(Function::is_display),
         };
         named || (listed && chosen)
     })

@@ -29,14 +29,16 @@ pub fn keep_one_at_boot(choices: &mut [Choice<'_>], host: &Host) {
 /// Why a running host may not lose these displays: no other is left that a host driver could drive.
 pub fn keep_one_now(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
     let gpu = choice.gpu;
-    if gpu.only_display || !takes_outputs(choice, host) {
-        return None;
-    }
-    if outputs(host).any(|f| !f.is_given_away() && !taken(std::slice::from_ref(choice), f) && shows(host, f)) {
+    if gpu.only_display || !takes_outputs(choice, host) || keeps_one(std::slice::from_ref(choice), host) {
         return None;
     }
     let text = "would take the host's last display; say 'only-display = yes' if you reach this machine in another way";
     Some(Finding::new(gpu, &gpu.device.at, text))
+}
+
+/// Whether the host keeps a display that it can show something on when all these cards are taken at once.
+pub fn keeps_one(choices: &[Choice<'_>], host: &Host) -> bool {
+    outputs(host).any(|f| !f.is_given_away() && !taken(choices, f) && shows(host, f))
 }
 
 /// Whether a display can show something now: its DRM driver has connectors for it, or the firmware's framebuffer is on

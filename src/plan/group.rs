@@ -39,20 +39,30 @@ pub fn blockers<'h>(members: impl Iterator<Item = &'h Function>) -> Vec<Blocker>
 pub fn without_iommu(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Finding> {
     let outside = functions.iter().filter_map(|a| host.function(*a)).find(|f| f.group.is_none())?;
     let gpu = choice.gpu;
+    let on = host.words.intel_iommu_on();
     let text = if host.iommu.active {
-        format!(
-            "{} is in no IOMMU group: the IOMMU does not translate for it (on Intel, boot with 'intel_iommu=on')",
-            outside.address
-        )
+        let address = outside.address;
+        let hint = match (host.iommu.firmware, on) {
+            (Some("DMAR"), Some(word)) => {
+                format!(" although the kernel command line says '{word}': the firmware leaves it out")
+            }
+            (Some("DMAR"), None) => " (boot with 'intel_iommu=on')".to_owned(),
+            _ => String::new(),
+        };
+        format!("{address} is in no IOMMU group: the IOMMU does not translate for it{hint}")
     } else if let Some(word) = host.words.iommu_off() {
         format!("the IOMMU is off because the kernel command line says '{word}'; remove that word and reboot")
     } else {
-        match host.iommu.firmware {
-            Some("DMAR") => "the IOMMU is off in the kernel; boot with 'intel_iommu=on'".to_owned(),
-            Some(_) => {
+        match (host.iommu.firmware, on) {
+            (Some("DMAR"), Some(word)) => format!(
+                "the IOMMU is off although the kernel command line says '{word}'; switch on VT-d in the firmware's setup, or \
+                 use a kernel with INTEL_IOMMU"
+            ),
+            (Some("DMAR"), None) => "the IOMMU is off in the kernel; boot with 'intel_iommu=on'".to_owned(),
+            (Some(_), _) => {
                 "the IOMMU is off in the kernel; remove 'amd_iommu=off' or use a kernel with AMD_IOMMU".to_owned()
             }
-            None => "the firmware shows no IOMMU; switch on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in its setup".to_owned(),
+            (None, _) => "the firmware shows no IOMMU; switch on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in its setup".to_owned(),
         }
     };
     Some(Finding::new(gpu, &gpu.device.at, text))
@@ -102,4 +112,55 @@ pub fn left_out(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
             Finding::new(choice.gpu, &choice.gpu.device.at, text)
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::host::iommu::Iommu;
+    use crate::host::words::KernelWords;
+    use crate::plan::select;
+
+    /// What is said of a card in no group.
+    fn said(active: bool, firmware: Option<&'static str>, cmdline: &str) -> String {
+        let config = crate::config::parse_files(&[("/etc/vfio.conf", b"[gpu big]\ndevice = 0000:03:00.0\n")]);
+        let address = Address::from_sysfs(b"0000:03:00.0").unwrap();
+        let function = Function {
+            address,
+            vendor: 0x1002,
+            device: 0x73bf,
+            subsystem: None,
+            class: 0x03_0000,
+            driver: None,
+            boot_vga: false,
+            group: None,
+            reset_methods: None,
+            driver_override: None,
+        };
+        let host = Host {
+            functions: vec![function],
+            iommu: Iommu { active, units: Vec::new(), firmware },
+            words: KernelWords::parse(cmdline),
+            ..Host::default()
+        };
+        let choices = select::all(&config, &host);
+        without_iommu(&choices[0], &[address], &host).unwrap().text
+    }
+
+    #[test]
+    fn a_word_that_is_there_is_not_asked_for() {
+        for active in [false, true] {
+            let without = said(active, Some("DMAR"), "quiet");
+            assert!(without.contains("boot with 'intel_iommu=on'"), "{without}");
+            for word in ["intel_iommu=on", "intel_iommu=on,sm_on"] {
+                let with = said(active, Some("DMAR"), word);
+                assert!(!with.contains("boot with") && with.contains(&format!("says '{word}'")), "{with}");
+            }
+            let amd = said(active, Some("IVRS"), "quiet");
+            assert!(!amd.contains("intel"), "{amd}");
+        }
+        let off = said(false, Some("DMAR"), "intel_iommu=on intel_iommu=off");
+        assert!(off.contains("says 'intel_iommu=off'"), "{off}");
+    }
 }

@@ -5,9 +5,11 @@ pub mod bind;
 pub mod boot;
 pub mod display;
 pub mod group;
+pub mod guest;
 pub mod release;
 pub mod rescan;
 pub mod select;
+pub mod settled;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::Host;

@@ -3,7 +3,7 @@
 
 use super::{Finding, Step};
 use crate::config::Gpu;
-use crate::host::{function, Host};
+use crate::host::{function, Function, Host};
 use crate::pci::Address;
 
 /// Host drivers whose `remove` is known to end when nobody uses the device. A driver that is not here may hang with the
@@ -50,12 +50,19 @@ pub fn forbids(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
             // It is a user inside the kernel, which no process shows, and nvidia waits for it for ever.
             let text = format!("{address} stays with nvidia, which does not let go while nvidia_drm is loaded; unload that first, or use 'bind = boot' and reboot");
             findings.push(Finding::new(gpu, &gpu.device.at, text));
-        } else if !function::is_vfio(driver) && !LET_GO.contains(&driver) {
-            let text = format!("{address} stays with {driver}, which is not known to let go of a device while the system runs; use 'bind = boot' and reboot");
-            findings.push(Finding::new(gpu, &gpu.device.at, text));
+        } else {
+            findings.extend(stays(gpu, function));
         }
     }
     findings
+}
+
+/// Why a function cannot be taken from its host driver at any time while the system runs, whoever holds it.
+pub fn stays(gpu: &Gpu, function: &Function) -> Option<Finding> {
+    let driver = function.driver.as_deref().filter(|d| !function::is_vfio(d) && !LET_GO.contains(d))?;
+    let address = function.address;
+    let text = format!("{address} stays with {driver}, which is not known to let go of a device while the system runs; use 'bind = boot' and reboot");
+    Some(Finding::new(gpu, &gpu.device.at, text))
 }
 
 /// The functions of a list that a driver other than `wanted` has, last function first: audio leaves before video.

@@ -39,7 +39,14 @@ pub const DRIVERS: &[(&str, &str, &[&str])] = &[
     ("vfio-pci", "vfio_pci", &["vfio_pci:v*d*sv*sd*bc*sc*i*"]),
     ("mlx5_vfio_pci", "mlx5_vfio_pci", &["vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*"]),
     ("-", "vendor_reset", &[]),
+    ("-", "nvidia_modeset", &[]),
+    ("-", "nvidia_drm", &[]),
+    ("-", "nvidia_uvm", &[]),
 ];
+
+/// What a module is built on, of those above.
+pub const DEPENDS: &[(&str, &[&str])] =
+    &[("nvidia_modeset", &["nvidia"]), ("nvidia_drm", &["nvidia_modeset"]), ("nvidia_uvm", &["nvidia"])];
 
 /// The kernel that a machine says it runs.
 pub const RELEASE: &str = "6.12.57+deb13-amd64";
@@ -219,7 +226,7 @@ impl Machine {
         self
     }
 
-    /// Loads a driver that has no function.
+    /// Loads a driver that has no function, or a module, with what it is built on.
     pub fn load(mut self, driver: &'static str) -> Machine {
         self.modules.push(driver);
         self

@@ -3,6 +3,8 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod cards;
+pub mod desktop;
+pub mod domain;
 pub mod hosts;
 pub mod machine;
 pub mod pairs;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the kernel shows of a machine: sysfs, procfs and /lib/modules, laid out as the kernel does.
 
-use super::machine::{Function, Machine, DRIVERS, MEMORY_64, PORTS, RELEASE};
+use super::machine::{Function, Machine, DEPENDS, DRIVERS, MEMORY_64, PORTS, RELEASE};
 use super::text::{Node, Nodes};
 use std::collections::BTreeMap;
 
@@ -79,13 +79,20 @@ impl Shown {
         }
     }
 
-    /// A driver that is loaded or built in, with its module.
+    /// A driver that is loaded or built in, with its module and what that is built on.
     fn registered(&mut self, name: &str) {
         let (driver, module, _) =
             DRIVERS.iter().find(|(driver, module, _)| *driver == name || *module == name).unwrap();
-        if *module != "-" {
+        if *module != "-" && !self.nodes.contains_key(&format!("sys/module/{module}/initstate")) {
             self.file(format!("sys/module/{module}/initstate"), 0o444, "live\n");
             self.file(format!("sys/module/{module}/refcnt"), 0o444, "0\n");
+            for other in DEPENDS.iter().filter(|(above, _)| above == module).flat_map(|(_, depends)| *depends) {
+                self.registered(other);
+                self.link(format!("sys/module/{other}/holders/{module}"), &format!("sys/module/{module}"));
+                let holders = format!("sys/module/{other}/holders/");
+                let users = self.nodes.keys().filter(|path| path.starts_with(&holders)).count();
+                self.file(format!("sys/module/{other}/refcnt"), 0o444, format!("{users}\n"));
+            }
         }
         if *driver == "-" {
             return;
@@ -119,6 +126,8 @@ impl Shown {
         self.file(format!("lib/modules/{RELEASE}/modules.alias"), 0o644, aliases);
         self.file(format!("lib/modules/{RELEASE}/modules.builtin"), 0o644, builtin);
         self.file(".kernel/drivers", 0o644, known);
+        let depends = DEPENDS.iter().map(|(module, others)| format!("{module} {}\n", others.join(" ")));
+        self.file(".kernel/depends", 0o644, depends.collect::<String>());
         let resets = machine.functions.iter().filter(|f| !f.reset.is_empty());
         let resets: String = resets.map(|f| format!("{} {}\n", f.address, f.reset.join(" "))).collect();
         self.file(".kernel/reset", 0o644, resets);

@@ -39,7 +39,8 @@ impl From<Output> for Ran {
 
 /// What our programs keep for themselves, and what the model counts: no part of the machine.
 fn ours(path: &str) -> bool {
-    matches!(path, ".kernel/count" | ".kernel/lock" | ".kernel/new" | ".kernel/faults" | "run/vfio" | "var/lib/vfio")
+    let counts = matches!(path, ".kernel/count" | ".kernel/lock" | ".kernel/new" | ".kernel/faults" | ".kernel/ran");
+    counts || matches!(path, "run/vfio" | "var/lib/vfio")
 }
 
 /// Whether a path is there because vfio-pci is loaded.

@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod devices;
+mod modules;
+mod services;
 
 use common::{cards, Function, Machine, Tree};
 use std::io::ErrorKind;

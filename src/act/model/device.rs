@@ -2,6 +2,7 @@
 //! One PCI function of the tree.
 
 use super::tree::Tree;
+use crate::host::holders;
 use crate::pci::Address;
 use crate::root::{IOMMU_GROUPS, PCI_DEVICES};
 use rustix::io::Errno;
@@ -62,6 +63,13 @@ impl Device {
     pub(super) fn owned(&self, tree: &Tree<'_>) -> io::Result<bool> {
         let Some(group) = self.group(tree) else { return Ok(false) };
         Ok(tree.facts("owned")?.iter().any(|words| words[0] == group))
+    }
+
+    /// Whether a process has a device node of it open that is one of `which`.
+    pub(super) fn held(&self, tree: &Tree<'_>, which: impl Fn(&str) -> bool) -> bool {
+        let Some(address) = Address::from_sysfs(self.name.as_bytes()) else { return false };
+        let held = holders::find(tree.root, &[address]);
+        held.iter().any(|(_, holder)| holder.pid.is_some() && which(&holder.node))
     }
 
     /// What modules are looked up by.

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Drivers: which matches which function, binding, unbinding, loading.
+//! Drivers: which matches which function, binding, unbinding.
 
 use super::device::Device;
 use super::faults;
 use super::tree::{glob, Tree};
-use crate::root::{PCI_BUS, PCI_DRIVERS};
+use crate::root::PCI_DRIVERS;
 use rustix::io::Errno;
 use std::io;
 
 /// A line of `.kernel/drivers`.
-struct Known {
+pub(super) struct Known {
     /// Its name on the PCI bus; `None` for a module that registers no PCI driver.
-    driver: Option<String>,
+    pub(super) driver: Option<String>,
     /// Its module; `None` if it is built in.
-    module: Option<String>,
+    pub(super) module: Option<String>,
     /// Which modaliases it matches.
     globs: Vec<String>,
 }
 
 impl Known {
-    fn matches(&self, modalias: &str) -> bool {
+    pub(super) fn matches(&self, modalias: &str) -> bool {
         self.globs.iter().any(|pattern| glob(pattern, modalias))
     }
 
     /// Whether it hands functions to guests: its alias says so, as that of every VFIO driver does.
-    fn is_vfio(&self) -> bool {
+    pub(super) fn is_vfio(&self) -> bool {
         self.globs.iter().any(|pattern| pattern.starts_with("vfio_pci:"))
     }
 }
@@ -37,7 +37,8 @@ enum Refusal {
     Probe(io::Error),
 }
 
-fn known(tree: &Tree<'_>) -> io::Result<Vec<Known>> {
+/// What can be loaded, or is built in.
+pub(super) fn known(tree: &Tree<'_>) -> io::Result<Vec<Known>> {
     let some = |word: Option<&String>| word.filter(|word| *word != "-").cloned();
     let line = |words: Vec<String>| Known {
         driver: some(words.first()),
@@ -125,7 +126,7 @@ fn offer(tree: &Tree<'_>, known: &[Known], device: &Device) -> io::Result<()> {
 }
 
 /// `driver_attach()`: a new driver or id is offered every unbound function; what fails is passed over.
-fn offer_all(tree: &Tree<'_>, known: &[Known], driver: &str) -> io::Result<()> {
+pub(super) fn offer_all(tree: &Tree<'_>, known: &[Known], driver: &str) -> io::Result<()> {
     for device in Device::all(tree) {
         if device.driver(tree).is_none() && matches(tree, known, driver, &device)? {
             let _refused = attach(tree, known, driver, &device);
@@ -166,64 +167,42 @@ pub(super) fn unbind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Resu
 }
 
 /// Takes the driver away from a function, if it has one. A function that a guest uses is not given back until the guest
-/// lets go: the writer waits.
+/// lets go, nor one whose driver waits for its last user: the writer waits with it.
 pub(super) fn release(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let Some(driver) = device.driver(tree) else { return Ok(()) };
     let vfio = is_vfio(&known(tree)?, &driver);
-    if vfio && device.owned(tree)? {
+    if (vfio && device.owned(tree)?) || waits(tree, &driver, device) {
         return Err(io::ErrorKind::TimedOut.into());
     }
     device.show_unbound(tree, &driver, vfio)
 }
 
-/// Loads a module by its name, or all that match an alias. One that is there already is success.
-pub(super) fn modprobe(tree: &Tree<'_>, name: &str) -> io::Result<()> {
-    let by_alias = name.contains(':');
-    let plain = |name: &str| name.replace('-', "_");
-    let known = known(tree)?;
-    let wanted: Vec<&Known> = if by_alias {
-        known.iter().filter(|known| known.matches(name)).collect()
-    } else {
-        known.iter().filter(|known| known.module.as_deref().map(plain) == Some(plain(name))).collect()
+/// Drivers whose `remove()` waits until nobody has a node open: `snd_card_free()` of sound cards; NVIDIA's own for the
+/// users of that card, not for those of the nodes that all cards share. Others let go under their users' hands.
+fn waits(tree: &Tree<'_>, driver: &str, device: &Device) -> bool {
+    let own = |node: &str| {
+        let minor = node.strip_prefix("/dev/nvidia").and_then(|rest| rest.bytes().next());
+        node.starts_with("/dev/dri/") || minor.is_some_and(|byte| byte.is_ascii_digit())
     };
-    if wanted.is_empty() && (by_alias || !tree.root.exists(&format!("sys/module/{}", plain(name)))) {
-        return Err(Errno::NOENT.into());
+    match driver {
+        "snd_hda_intel" => device.held(tree, |node| node.starts_with("/dev/snd/")),
+        "nvidia" => device.held(tree, own),
+        _ => false,
     }
-    for line in wanted {
-        register(tree, &known, line, line.module.as_deref().map(plain))?;
-    }
-    Ok(())
 }
 
-fn register(tree: &Tree<'_>, known: &[Known], line: &Known, module: Option<String>) -> io::Result<()> {
-    let module = module.map(|module| format!("sys/module/{module}"));
-    if let Some(module) = module.as_ref().filter(|module| !tree.root.exists(module)) {
-        tree.mkdir(&format!("{module}/drivers"))?;
-        tree.make_file(&format!("{module}/initstate"), "live\n", 0o444)?;
-        tree.make_file(&format!("{module}/refcnt"), "0\n", 0o444)?;
+/// Whether a function is with a driver that hands it to guests.
+pub(super) fn is_with_vfio(tree: &Tree<'_>, device: &Device) -> io::Result<bool> {
+    let known = known(tree)?;
+    Ok(device.driver(tree).is_some_and(|driver| is_vfio(&known, &driver)))
+}
+
+/// Forgets what was written to a driver's `new_id`: it goes with the driver.
+pub(super) fn forget_ids(tree: &Tree<'_>, driver: &str) -> io::Result<()> {
+    match dynids(tree, driver)?.is_empty() {
+        true => Ok(()),
+        false => write_dynids(tree, driver, &[]),
     }
-    if line.is_vfio() {
-        tree.mkdir("sys/class/vfio-dev")?;
-        tree.mkdir("dev/vfio")?;
-        tree.make_file("dev/vfio/vfio", "", 0o666)?;
-    }
-    let Some(driver) = &line.driver else { return Ok(()) };
-    let directory = format!("{PCI_DRIVERS}/{driver}");
-    if tree.root.exists(&directory) {
-        return Ok(());
-    }
-    tree.mkdir(&directory)?;
-    for attribute in ["bind", "new_id", "remove_id", "uevent", "unbind"] {
-        tree.make_file(&format!("{directory}/{attribute}"), "", 0o200)?;
-    }
-    if let Some(module) = module {
-        tree.link(&format!("{directory}/module"), &module)?;
-        tree.link(&format!("{module}/drivers/pci:{driver}"), &directory)?;
-    }
-    if tree.root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).is_ok_and(|text| text == "0") {
-        return Ok(());
-    }
-    offer_all(tree, known, driver)
 }
 
 /// An id written to `new_id`; what is not given matches anything.

@@ -13,27 +13,42 @@
 //! | `owned` | `GROUP` | IOMMU groups that a guest has open |
 //! | `reset` | `ADDRESS METHOD...` | the reset methods a function has, in the kernel's order |
 //! | `windows` | `ADDRESS BYTES BASE` | the 64-bit prefetchable window of a bridge, or of a function that has one to itself |
-//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute; `hang` and `slow` are errnos too; `late` takes effect first |
-//! | `count` | `N` | how many writes (and module loads) there were |
+//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute (`modprobe:MODULE`, `probe:DRIVER:ADDRESS`, `run:WORDS`, `signal:PID:NAME` for what is none; a blank in a glob is written `?`); `hang` and `slow` are errnos too; `late` takes effect first |
+//! | `count` | `N` | how many writes, module loads, programs and signals there were |
 //! | `removed/`, `groups/`, `parked/` | | functions off the bus, their empty groups, and what a driver had made of a function |
+//! | `depends` | `MODULE OTHER...` | what a module is built on: loaded before it, and its `holders` |
+//! | `units/NAME`, `system-state` | see `units.rs` | units of systemd, and what `systemctl is-system-running` says |
+//! | `sessions/ID` | see `logins.rs` | login sessions |
+//! | `domains/NAME.xml`, `domains/NAME`, `running/NAME`, `no-libvirt` | see `domains.rs` | libvirt's domains, and those that run |
+//! | `stubborn` | `PID` | processes that disregard SIGTERM |
+//! | `ran` | `WORDS...` | the user's own commands, as they were run |
+//! | `parked-modules/`, `parked-processes/`, `parked-sessions/` | | what was unloaded and what has ended, for when it comes back |
 //! | `rescan-honours-autoprobe` | | its presence makes rescans respect `drivers_autoprobe`, as newer kernels do (`pci_bus_add_device` calls `device_initial_probe` there) |
 //!
 //! The errors are those of `drivers/base/{bus,dd,driver}.c`, `drivers/pci/{pci,pci-driver,pci-sysfs,setup-res}.c` and
 //! `drivers/vfio/pci/` of 6.1 and 6.12.
 
 mod device;
+mod domains;
 mod driver;
 mod faults;
 mod hotplug;
+mod logins;
+mod modules;
+mod processes;
 mod reset;
 mod resize;
+mod services;
 mod tree;
+mod units;
 
 use super::kernel::Kernel;
+use super::tools::{Signal, Tools};
 use crate::root::Root;
 use device::Device;
 use rustix::io::Errno;
 use std::io;
+use std::time::Duration;
 use tree::Tree;
 
 /// The kernel of a test tree.
@@ -59,7 +74,18 @@ impl Kernel for ModelKernel<'_> {
 
     fn modprobe(&self, module: &str) -> io::Result<()> {
         let tree = Tree::lock(self.root)?;
-        faults::around(&tree, &format!("modprobe:{module}"), || driver::modprobe(&tree, module))
+        faults::around(&tree, &format!("modprobe:{module}"), || modules::load(&tree, module))
+    }
+}
+
+/// The system's programs beside that kernel. Nothing takes time: a deadline passes only where a fault says so.
+impl Tools for ModelKernel<'_> {
+    fn run(&self, words: &[&str], _deadline: Duration) -> io::Result<String> {
+        services::run(&Tree::lock(self.root)?, words)
+    }
+
+    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
+        services::signal(&Tree::lock(self.root)?, pid, signal)
     }
 }
 

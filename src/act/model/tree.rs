@@ -70,6 +70,24 @@ impl<'a> Tree<'a> {
         Ok(rustix::fs::symlinkat(target, parent, name)?)
     }
 
+    /// Makes a link that says just this.
+    pub(super) fn symlink(&self, path: &str, target: &str) -> io::Result<()> {
+        let (parent, name) = self.root.parent(path)?;
+        Ok(rustix::fs::symlinkat(target, parent, name)?)
+    }
+
+    /// Removes a directory, if it is there, with all that is in it.
+    pub(super) fn remove_all(&self, path: &str) -> io::Result<()> {
+        for name in self.list(path) {
+            let below = format!("{path}/{name}");
+            match self.unlink(&below) {
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => self.remove_all(&below)?,
+                removed => removed?,
+            }
+        }
+        self.rmdir(path)
+    }
+
     /// Removes a file or link, if it is there.
     pub(super) fn unlink(&self, path: &str) -> io::Result<()> {
         match self.root.parent(path) {

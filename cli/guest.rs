@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio guest`: what guests there are, how each is, what a start would do; start, stop, give back.
+
+use crate::output::{table, Output};
+use crate::{check, GuestVerb, DONE, ERRORS, NO};
+use anyhow::{bail, Context};
+use serde::Serialize;
+use std::time::Duration;
+use vfio_suite::act::guest::give_back::{give_back, End};
+use vfio_suite::act::guest::look::Source;
+use vfio_suite::act::guest::status::{self, GuestOutcome, GuestStatus};
+use vfio_suite::act::guest::{self, services, start};
+use vfio_suite::act::tools::{tools_for, Tools};
+use vfio_suite::config::{self, Config, Runner};
+use vfio_suite::root::Root;
+
+/// How long to wait for the guest's own programs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Carries out a verb.
+pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<u8> {
+    let tools = tools_for(root);
+    let tools = tools.as_ref();
+    match verb {
+        GuestVerb::List => list(root, out),
+        GuestVerb::Status { name } => show(root, out, name),
+        GuestVerb::Plan { name } => plan(root, tools, out, name),
+        GuestVerb::Start { name } => begin(root, tools, out, name),
+        GuestVerb::Stop { name } => stop(tools, out, name),
+        GuestVerb::Restore { name } => restore(root, tools, out, name),
+    }
+}
+
+/// The unit of a guest.
+fn unit(name: &str) -> String {
+    format!("vfio-guest@{name}.service")
+}
+
+/// How a guest is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    /// It has its cards.
+    HasCards,
+    /// It has none; its last start, if there was one, went well.
+    Off,
+    /// Its last start was refused or failed.
+    Failed,
+    /// Something could not be given back.
+    Stuck,
+}
+
+#[derive(Serialize)]
+struct Row {
+    guest: String,
+    /// The libvirt domain; null for a guest that is a command.
+    domain: Option<String>,
+    gpus: Vec<String>,
+    state: State,
+    last: Option<GuestOutcome>,
+    why: Vec<String>,
+}
+
+fn row(root: &Root, config: &Config, name: &str) -> Row {
+    let section = config.guest(name);
+    let last = status::read(root, name);
+    let has_cards = guest::records(root, name).is_ok_and(|r| !r.is_empty());
+    let state = match last.as_ref().map(|s| s.outcome) {
+        Some(GuestOutcome::Stuck) => State::Stuck,
+        _ if has_cards => State::HasCards,
+        Some(GuestOutcome::Refused | GuestOutcome::Failed) => State::Failed,
+        _ => State::Off,
+    };
+    Row {
+        guest: name.to_owned(),
+        domain: section.filter(|g| g.runner == Runner::Libvirt).map(|g| g.domain.clone()),
+        gpus: section.map(|g| g.gpus.value.clone()).unwrap_or_default(),
+        state,
+        last: last.as_ref().map(|s| s.outcome),
+        why: last.map(|s| s.why).unwrap_or_default(),
+    }
+}
+
+fn word(state: State, out: &Output) -> String {
+    match state {
+        State::HasCards => out.good("has its cards"),
+        State::Off => "off".to_owned(),
+        State::Failed => out.bad("did not start"),
+        State::Stuck => out.bad("not all is back with the host"),
+    }
+}
+
+/// Lists the guests of the configuration, and those that still have something.
+fn list(root: &Root, out: &Output) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let mut names: Vec<String> = config.guests.iter().map(|g| g.name.clone()).collect();
+    names.extend(guest::with_journal(root));
+    let mut rows: Vec<Row> = Vec::new();
+    for name in names {
+        if !rows.iter().any(|r| r.guest == name) {
+            rows.push(row(root, &config, &name));
+        }
+    }
+    if out.is_json() {
+        #[derive(Serialize)]
+        struct Answer {
+            guests: Vec<Row>,
+        }
+        out.json("vfio.guests/1", &Answer { guests: rows })?;
+    } else if rows.is_empty() {
+        out.text("no guest is configured: see /etc/vfio.conf\n")?;
+    } else {
+        let cells = |r: &Row| {
+            vec![
+                format!("[guest {}]", r.guest),
+                word(r.state, out),
+                r.gpus.join(", "),
+                r.domain.clone().unwrap_or_default(),
+            ]
+        };
+        out.text(&table(&rows.iter().map(cells).collect::<Vec<_>>()))?;
+    }
+    Ok(check::code(&config))
+}
+
+/// Says how one guest is.
+fn show(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let row = row(root, &config, name);
+    if config.guest(name).is_none() && row.last.is_none() && row.state == State::Off {
+        bail!("{}", start::section(&config, name).err().unwrap_or_default());
+    }
+    let code = match row.state {
+        State::HasCards | State::Off => DONE,
+        State::Failed | State::Stuck => NO,
+    };
+    if out.is_json() {
+        out.json("vfio.guest/1", &row)?;
+    } else {
+        let mut text = format!("{}: {}\n", out.bold(&format!("[guest {name}]")), word(row.state, out));
+        row.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
+        if row.state == State::Stuck {
+            text.push_str(&format!("  'vfio guest restore {name}' tries again\n"));
+        }
+        out.text(&text)?;
+    }
+    Ok(code)
+}
+
+/// Says what a start would do.
+fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
+    let plan = start::plan(root, tools, &config, section, Source::Libvirt);
+    if out.is_json() {
+        out.json("vfio.guest-plan/1", &plan)?;
+    } else {
+        let mut text = String::new();
+        plan.refusals.iter().for_each(|r| text.push_str(&format!("{}\n", out.bad(&format!("refused: {r}")))));
+        plan.warnings.iter().for_each(|w| text.push_str(&format!("warning: {w}\n")));
+        plan.steps.iter().enumerate().for_each(|(n, step)| text.push_str(&format!("{:2}. {step}\n", n + 1)));
+        out.text(&text)?;
+    }
+    Ok(if plan.refusals.is_empty() { DONE } else { NO })
+}
+
+/// Starts the unit: a hand-over must not be a child of the session that it ends.
+fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
+    let limit = section.start_timeout + section.stop_timeout + Duration::from_secs(300);
+    match tools.run(&["systemctl", "start", "--", &unit(name)], limit) {
+        Ok(_) => {
+            out.text(&format!("[guest {name}] runs\n"))?;
+            Ok(DONE)
+        }
+        Err(error) => {
+            let why = status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
+            why.iter().for_each(|why| eprintln!("vfio: {why}"));
+            if why.is_empty() {
+                bail!("{error}; 'journalctl -u {}' says why", unit(name));
+            }
+            Ok(ERRORS)
+        }
+    }
+}
+
+/// Stops the unit, which gives everything back.
+fn stop(tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+    tools.run(&["systemctl", "stop", "--", &unit(name)], Duration::from_secs(3600))?;
+    out.text(&format!("[guest {name}] is off\n"))?;
+    Ok(DONE)
+}
+
+/// Gives back what a guest has without its unit, for the case that this has failed.
+fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+    let active =
+        services::units(tools, &[&unit(name)])?.into_iter().any(|(_, u)| u.state != "inactive" && u.state != "failed");
+    if active {
+        return stop(tools, out, name);
+    }
+    let Some(_lock) = guest::lock(root, name, PATIENCE).context("/run/vfio/guest-locks")? else {
+        bail!("[guest {name}] another program is at work for it");
+    };
+    match give_back(root, tools, name, End::Unknown, |_| {}).context("the journal")? {
+        None => out.text(&format!("[guest {name}] has nothing to give back\n"))?,
+        Some(problems) if problems.is_empty() => {
+            out.text(&format!("[guest {name}] everything is back with the host\n"))?
+        }
+        Some(problems) => {
+            problems.iter().for_each(|problem| eprintln!("vfio: {problem}"));
+            return Ok(ERRORS);
+        }
+    }
+    Ok(DONE)
+}

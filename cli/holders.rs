@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio holders`: who has a card's device nodes open or mapped, or a disk of its mounted.
+
+use crate::output::{table, Output};
+use crate::{check, DONE, NO};
+use anyhow::bail;
+use serde::Serialize;
+use vfio_suite::config;
+use vfio_suite::host::holders::{self, Holder};
+use vfio_suite::host::{Depth, Host};
+use vfio_suite::pci::Address;
+use vfio_suite::plan::{section, select};
+use vfio_suite::root::Root;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    gpu: &'a str,
+    functions: &'a [Address],
+    holders: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    function: Address,
+    #[serde(flatten)]
+    holder: &'a Holder,
+}
+
+/// Says who holds a card.
+pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let host = Host::scan(root, Depth::Full);
+    let gpu = match section(&config, name) {
+        Ok(gpu) => gpu,
+        Err(finding) => bail!("{finding}"),
+    };
+    let chosen = match select::one(gpu, &host) {
+        Ok(chosen) => chosen,
+        Err(finding) => bail!("{finding}"),
+    };
+    let found = holders::find(root, &chosen.functions);
+    if out.is_json() {
+        let rows = found.iter().map(|(function, holder)| Row { function: *function, holder }).collect();
+        out.json("vfio.holders/1", &Answer { gpu: name, functions: &chosen.functions, holders: rows })?;
+    } else if found.is_empty() {
+        out.text(&format!("nobody holds [gpu {name}]\n"))?;
+    } else {
+        let row = |(function, holder): &(Address, Holder)| {
+            let pid = holder.pid.map_or("mounted".to_owned(), |pid| format!("pid {pid}"));
+            let unit = holder.unit.clone().unwrap_or_default();
+            vec![
+                function.to_string(),
+                holder.node.clone(),
+                pid,
+                holder.command.clone(),
+                unit,
+                holder.user.clone().unwrap_or_default(),
+            ]
+        };
+        out.text(&table(&found.iter().map(row).collect::<Vec<_>>()))?;
+    }
+    Ok(if found.is_empty() { DONE } else { NO })
+}

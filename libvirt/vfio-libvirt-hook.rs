@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! libvirt's hook for QEMU domains (libvirt's "Hooks for specific system management"), as one of `qemu.d`.
+//!
+//! Called as `50-vfio DOMAIN OPERATION SUB-OPERATION EXTRA` with the domain's XML on standard input, and waited for by
+//! libvirt, which must not be asked anything meanwhile. It prints nothing on standard output, and has nothing to say about
+//! domains that are not ours.
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use vfio_suite::act::guest::give_back::{give_back, End};
+use vfio_suite::act::guest::hand_over::{carry_out, Work};
+use vfio_suite::act::guest::look::Source;
+use vfio_suite::act::guest::status::{self, GuestOutcome};
+use vfio_suite::act::guest::{self, services, start};
+use vfio_suite::act::live;
+use vfio_suite::act::tools::{tools_for, Tools};
+use vfio_suite::config::{self, Runner};
+use vfio_suite::logger::{self, Target};
+use vfio_suite::plan::guest::GuestStep;
+use vfio_suite::root::Root;
+
+/// No domain's description is larger.
+const DESCRIPTION: u64 = 16 << 20;
+
+fn main() -> ExitCode {
+    if let Some(code) = live::run_as_child() {
+        return code;
+    }
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let [domain, operation, rest @ ..] = arguments.as_slice() else {
+        eprintln!("vfio-libvirt-hook: libvirt calls this with a domain and an operation");
+        return ExitCode::from(64);
+    };
+    let Ok(root) = Root::from_option(None) else { return ExitCode::SUCCESS };
+    logger::start("vfio", Target::Stderr, root.is_system());
+    // libvirt shows all of it to the user, but only when the hook fails: why it did is enough.
+    log::set_max_level(log::LevelFilter::Error);
+    let tools = tools_for(&root);
+    let done = match (operation.as_str(), rest.first().map(String::as_str)) {
+        ("prepare", Some("begin")) => prepare(&root, tools.as_ref(), domain),
+        ("started", Some("begin")) => started(&root, tools.as_ref(), domain),
+        ("release", Some("end")) => release(&root, tools.as_ref(), domain),
+        // Among the others is `reconnect`: a restarted daemon would kill a running guest over a failure.
+        _ => Ok(()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The domain is about to start: hands over, unless the unit has done that already.
+fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
+    let config = config::load(root);
+    let ours = config.guests.iter().find(|g| g.runner == Runner::Libvirt && g.domain == domain);
+    let Some(guest) = ours else {
+        // A section of this name that does not count must not let the domain take the host's display by surprise.
+        let disabled = config.disabled.iter().find(|d| d.kind == "guest" && d.name == domain);
+        return disabled.map_or(Ok(()), |d| Err(format!("{}: [guest {domain}] {}", d.why.at, d.why.message)));
+    };
+    let name = &guest.name;
+    let lock = guest::lock(root, name, Duration::ZERO).map_err(|e| format!("[guest {name}] {e}"))?;
+    let Some(_lock) = lock else {
+        let ready = guest::records(root, name).is_ok_and(|r| r.iter().any(|r| starts(&r.step)));
+        let sentence = || format!("[guest {name}] is being handed its cards by vfio-guest@{name}.service");
+        return if ready { Ok(()) } else { Err(sentence()) };
+    };
+    let journal = |error: std::io::Error| format!("[guest {name}] the journal: {error}");
+    if !guest::records(root, name).map_err(journal)?.is_empty() {
+        // What was left by a start whose end nobody saw.
+        give_back(root, tools, name, End::Certain, |_| {}).map_err(journal)?;
+    }
+    let mut xml = String::new();
+    let read = std::io::stdin().take(DESCRIPTION).read_to_string(&mut xml);
+    read.map_err(|e| format!("[guest {name}] libvirt's description of the domain: {e}"))?;
+    let plan = start::plan(root, tools, &config, guest, Source::Hook(&xml));
+    if !plan.refusals.is_empty() {
+        let why: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
+        status::leave(root, name, GuestOutcome::Refused, &why);
+        return Err(why.join("\n"));
+    }
+    status::leave(root, name, GuestOutcome::HandedOver, &[]);
+    let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };
+    carry_out(&work, &plan, |_| {}).map_err(|why| {
+        status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
+        let back = give_back(root, tools, name, End::Certain, |_| {});
+        let problems = back.map(Option::unwrap_or_default).unwrap_or_else(|e| vec![journal(e)]);
+        [vec![why], problems].concat().join("\n")
+    })
+}
+
+fn starts(step: &GuestStep) -> bool {
+    matches!(step, GuestStep::StartDomain { .. })
+}
+
+/// The domain runs: its unit becomes its supervisor, unless it is already.
+fn started(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
+    let Some(name) = guest::of_domain(root, domain) else { return Ok(()) };
+    // Whoever has the lock supervises it.
+    if guest::lock(root, &name, Duration::ZERO).is_ok_and(|lock| lock.is_none()) {
+        return Ok(());
+    }
+    let unit = format!("vfio-guest@{name}.service");
+    // The guest runs all the same; the card comes back through `release`.
+    if let Err(error) = services::start_later(tools, &unit) {
+        log::warn!("{unit}: {error}");
+    }
+    Ok(())
+}
+
+/// The domain has ended, or did not start: gives back, unless a supervisor does.
+fn release(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
+    let Some(name) = guest::of_domain(root, domain) else { return Ok(()) };
+    match guest::lock(root, &name, Duration::ZERO) {
+        Ok(None) => Ok(()),
+        Ok(Some(_lock)) => {
+            let back = give_back(root, tools, &name, End::Certain, |_| {});
+            let problems = back.map_err(|e| format!("[guest {name}] the journal: {e}"))?.unwrap_or_default();
+            if problems.is_empty() {
+                Ok(())
+            } else {
+                Err(problems.join("\n"))
+            }
+        }
+        Err(error) => Err(format!("[guest {name}] {error}")),
+    }
+}

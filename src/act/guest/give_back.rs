@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Giving everything back: the guest's journal read backwards, then forgotten. It needs no configuration, may be run again
+//! after any crash of its own, and goes on past what cannot be given back: a desktop without sound is better than none.
+
+use super::hand_over::{announce, console_path, log_output};
+use super::runner::Libvirt;
+use super::status::{self, GuestOutcome};
+use super::{claim_path, forget, journal_path, program, records, services, GuestRecord, CLAIMS};
+use crate::act::kernel::{kernel_for, Kernel};
+use crate::act::lock::Lock;
+use crate::act::tools::Tools;
+use crate::act::{card, execute, files};
+use crate::host::function::{self, attribute};
+use crate::host::status::{Outcome, Status};
+use crate::pci::Address;
+use crate::plan::guest::GuestStep;
+use crate::root::{Root, PCI_DEVICES};
+use std::io;
+use std::time::Duration;
+
+/// For a command of the user's.
+const COMMAND: Duration = Duration::from_secs(60);
+
+/// What is known of the guest's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It may still run, and is shut down then.
+    Unknown,
+    /// It has ended: libvirt says so through its hook, in which it must not be asked.
+    Certain,
+}
+
+/// Gives back what a guest has. The caller holds the guest's lock. `None` if it has nothing; else a sentence for each
+/// thing that could not be given back.
+pub fn give_back(
+    root: &Root,
+    tools: &dyn Tools,
+    guest: &str,
+    end: End,
+    mut progress: impl FnMut(&str),
+) -> io::Result<Option<Vec<String>>> {
+    let records = records(root, guest)?;
+    if records.is_empty() {
+        forget(root, guest)?;
+        return Ok(None);
+    }
+    let kernel = kernel_for(root);
+    let mut work = Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), down: None };
+    let mut problems: Vec<String> = Vec::new();
+    let mut left: Vec<&GuestRecord> = Vec::new();
+    for (done, record) in records.iter().rev().enumerate() {
+        // What is left is kept for the next attempt, claims included: nobody else may have such a card.
+        if matches!(&record.step, GuestStep::Claim { gpu } if left.iter().any(|r| uses(&r.step, gpu))) {
+            left.push(record);
+        } else if let Err(error) = work.one(record, &mut progress) {
+            problems.push(format!("[guest {guest}] undoing '{}': {error}", record.step));
+            left.push(record);
+            if is_start(&record.step) {
+                // The guest still has the card: nothing else can be given back.
+                left.extend(records.iter().rev().skip(done + 1));
+                break;
+            }
+        }
+    }
+    settle(root, guest, &left)?;
+    report(root, guest, &problems);
+    Ok(Some(problems))
+}
+
+/// Whether a step starts the guest.
+pub(super) fn is_start(step: &GuestStep) -> bool {
+    matches!(step, GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. })
+}
+
+/// Whether a step is about this card.
+fn uses(step: &GuestStep, card: &str) -> bool {
+    match step {
+        GuestStep::Reserve { gpu } | GuestStep::Bind { gpu } => gpu == card,
+        step => is_start(step),
+    }
+}
+
+/// Forgets the guest, or keeps in its journal what is left to undo.
+fn settle(root: &Root, guest: &str, left: &[&GuestRecord]) -> io::Result<()> {
+    if left.is_empty() {
+        return forget(root, guest);
+    }
+    let mut lines = Vec::new();
+    for record in left.iter().rev() {
+        serde_json::to_writer(&mut lines, record)?;
+        lines.push(b'\n');
+    }
+    files::replace(root, &journal_path(guest), &lines)
+}
+
+/// Leaves word of how it went. Why a start failed stays: that is what the user wants to know.
+fn report(root: &Root, guest: &str, problems: &[String]) {
+    let before = status::read(root, guest).filter(|s| s.outcome == GuestOutcome::Failed);
+    let mut why = before.as_ref().map(|s| s.why.clone()).unwrap_or_default();
+    let outcome = match (problems.is_empty(), before.is_some()) {
+        (true, true) => GuestOutcome::Failed,
+        (true, false) => GuestOutcome::Returned,
+        (false, _) => GuestOutcome::Stuck,
+    };
+    why.extend(problems.iter().cloned());
+    status::leave(root, guest, outcome, &why);
+}
+
+struct Undo<'a> {
+    root: &'a Root,
+    tools: &'a dyn Tools,
+    kernel: &'a dyn Kernel,
+    guest: &'a str,
+    end: End,
+    /// Cards that have been given back.
+    cards: Vec<String>,
+    /// Whether the machine is on its way down, once that was asked.
+    down: Option<bool>,
+}
+
+impl Undo<'_> {
+    /// Undoes one step.
+    fn one(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> io::Result<()> {
+        let Undo { root, tools, guest, .. } = *self;
+        match &record.step {
+            step if is_start(step) && self.end == End::Certain => Ok(()),
+            GuestStep::StartDomain { uri, domain, patience } => {
+                progress(&format!("waiting for domain {domain} to end"));
+                Libvirt { tools, uri, domain }.end(root, Duration::from_secs(*patience))
+            }
+            GuestStep::StartCommand { command, patience } => {
+                progress("waiting for the guest to end");
+                program::end(root, tools, guest, command, Duration::from_secs(*patience))
+            }
+            GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } if self.cards.contains(gpu) => Ok(()),
+            GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } => {
+                progress(&format!("giving [gpu {gpu}] back to the host"));
+                give_card_back(root, self.kernel, gpu)?;
+                self.cards.push(gpu.clone());
+                Ok(())
+            }
+            GuestStep::Unload { module } => self.kernel.modprobe(module),
+            GuestStep::Console { console } => self.console(console, record.before.as_deref()),
+            GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
+            GuestStep::StopUnit { unit } => {
+                if *self.down.get_or_insert_with(|| services::going_down(tools)) {
+                    log::info!("{unit} stays down: so does the machine");
+                    return Ok(());
+                }
+                progress(&format!("starting {unit}"));
+                services::start(tools, unit)
+            }
+            GuestStep::After { command } => {
+                progress(&format!("running {}", command.join(" ")));
+                let words: Vec<&str> = command.iter().map(String::as_str).collect();
+                tools.run(&words, COMMAND).map(|output| log_output(&output))
+            }
+            GuestStep::Claim { gpu } => give_claim_up(root, gpu, guest),
+            GuestStep::Before { .. } | GuestStep::EndSession { .. } | GuestStep::LetGo { .. } => Ok(()),
+        }
+    }
+
+    /// Gives a text console its virtual terminals back, if it had them. One whose framebuffer is gone for good has none to
+    /// show them on: the driver's new framebuffer has a console of its own.
+    fn console(&self, console: &str, before: Option<&str>) -> io::Result<()> {
+        let path = console_path(console);
+        if before == Some("1") && self.root.exists(&path) {
+            if let Err(error) = self.kernel.write(&path, "1") {
+                log::info!("{console} does not come back: {error}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The card belongs to nobody from now on, if it belonged to this guest.
+fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
+    let _lock = Lock::take(root)?;
+    // What a program that was killed left half-written.
+    let unfinished = format!(".{gpu}.");
+    for name in root.list(CLAIMS).unwrap_or_default().iter().filter(|name| name.starts_with(&unfinished)) {
+        files::remove(root, &format!("{CLAIMS}/{name}"))?;
+    }
+    match root.read_text(&claim_path(gpu)) {
+        Ok(owner) if owner == guest => files::remove(root, &claim_path(gpu)),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
+fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()> {
+    let _lock = Lock::take(root)?;
+    let mut last = match card::restore(root, gpu)? {
+        Some(status) if status.outcome != Outcome::Restored => status,
+        _ => return Ok(()),
+    };
+    // A function for which the kernel still works must not be touched again, nor one that somebody holds.
+    let hopeless = |status: &Status| {
+        status.outcome != Outcome::Stuck || status.why.iter().any(|why| why.contains("has not answered"))
+    };
+    for (way, recover) in [("a reset", reset as Recovery), ("taking it off the bus", off_and_on)] {
+        if hopeless(&last) {
+            break;
+        }
+        log::warn!("{}; trying {way}", last.why.join("; "));
+        let homeless: Vec<Address> =
+            last.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
+        recover(root, kernel, &homeless);
+        match card::restore(root, gpu)? {
+            Some(status) if status.outcome != Outcome::Restored => last = status,
+            _ => {
+                log::warn!("[gpu {gpu}] came back after {way}");
+                return Ok(());
+            }
+        }
+    }
+    Err(io::Error::other(last.why.join("; ")))
+}
+
+/// A way to have a driver take functions that it did not take.
+type Recovery = fn(&Root, &dyn Kernel, &[Address]);
+
+fn reset(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
+    for function in functions.iter().filter(|f| root.exists(&attribute(**f, "reset"))) {
+        if let Err(error) = kernel.write(&attribute(*function, "reset"), "1") {
+            log::info!("{function} cannot be reset: {error}");
+        }
+    }
+}
+
+fn off_and_on(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
+    for function in functions {
+        let bridge = function::parents(root, *function).first().copied();
+        let removed = kernel.write(&attribute(*function, "remove"), "1");
+        let found = removed.and_then(|()| execute::rescan(kernel, bridge));
+        if let Err(error) = found {
+            log::warn!("{function}: {error}");
+        }
+        execute::wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}")));
+    }
+}

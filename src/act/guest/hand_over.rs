@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Carrying out a hand-over: each step is journalled, then made.
+
+use super::{claim_path, note, services, GuestRecord};
+use crate::act::card::{self, OnFailure};
+use crate::act::files;
+use crate::act::kernel::kernel_for;
+use crate::act::lock::Lock;
+use crate::act::tools::{Signal, Tools};
+use crate::config::{Config, Guest};
+use crate::host::holders::{self, Holder};
+use crate::host::status::Outcome;
+use crate::host::{Depth, Host};
+use crate::pci::Address;
+use crate::plan::guest::{cards, GuestPlan, GuestStep};
+use crate::plan::{bind, Plan};
+use crate::root::{Root, PCI_DEVICES};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long those who hold the card are left alone: what was just stopped needs a moment to end.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long they have to end when they were asked.
+const TERM: Duration = Duration::from_secs(10);
+/// And when they were killed: the kernel may still have to close what they had open.
+const KILL: Duration = Duration::from_secs(10);
+/// For unloading a module.
+const UNLOAD: Duration = Duration::from_secs(30);
+/// For telling programs that watch for devices.
+const ANNOUNCE: Duration = Duration::from_secs(10);
+
+/// What a hand-over works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Where.
+    pub root: &'a Root,
+    /// What runs the system's programs.
+    pub tools: &'a dyn Tools,
+    /// What the user asked for.
+    pub config: &'a Config,
+    /// The guest.
+    pub guest: &'a Guest,
+    /// When it must be done (`start-timeout`).
+    pub until: Instant,
+}
+
+/// Carries out all steps but the start itself, which is only recorded: who starts the guest depends on the door. Stops at
+/// the first step that does not come about, with a sentence; nothing is undone here.
+pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&GuestStep)) -> Result<(), String> {
+    for step in &plan.steps {
+        let sentence = |error: io::Error| format!("[guest {}] {step}: {error}", work.guest.name);
+        if Instant::now() >= work.until {
+            let seconds = work.guest.start_timeout.as_secs();
+            return Err(sentence(io::Error::other(format!("not begun within {seconds} s (start-timeout)"))));
+        }
+        progress(step);
+        let before = match step {
+            GuestStep::Console { console } => work.root.read_text(&console_path(console)).ok(),
+            _ => None,
+        };
+        let record = GuestRecord { step: step.clone(), before };
+        note(work.root, &work.guest.name, &record).map_err(sentence)?;
+        make(work, step).map_err(sentence)?;
+    }
+    Ok(())
+}
+
+/// The attribute by which a console gets or loses its virtual terminals.
+pub(super) fn console_path(console: &str) -> String {
+    format!("sys/class/vtconsole/{console}/bind")
+}
+
+fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
+    let Work { root, tools, .. } = *work;
+    let left = work.until.saturating_duration_since(Instant::now());
+    match step {
+        GuestStep::Claim { gpu } => claim(root, gpu, &work.guest.name),
+        GuestStep::After { .. } | GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. } => Ok(()),
+        GuestStep::Before { command } => {
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            tools.run(&words, left).map(|output| log_output(&output))
+        }
+        GuestStep::StopUnit { unit } => services::stop(tools, unit),
+        GuestStep::EndSession { session, .. } => services::end_session(tools, session),
+        GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
+        GuestStep::LetGo { functions, end, kill } => let_go(work, functions, *end, *kill),
+        GuestStep::Reserve { gpu } => bind_card(work, gpu, true),
+        GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
+        GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
+        GuestStep::Bind { gpu } => bind_card(work, gpu, false),
+    }
+}
+
+pub(super) fn log_output(output: &str) {
+    output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
+}
+
+/// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.
+fn claim(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
+    let _lock = Lock::take(root)?;
+    let owner = super::claims(root).into_iter().find(|(card, owner)| card == gpu && owner != guest);
+    match owner {
+        Some((_, owner)) => Err(io::Error::other(format!("it belongs to [guest {owner}] now"))),
+        None => files::replace(root, &claim_path(gpu), format!("{guest}\n").as_bytes()),
+    }
+}
+
+/// Has udev say that the displays of these functions are going or have come back, though they stay: compositors that
+/// follow udev close a card that is said to be gone.
+pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], action: &str) -> io::Result<()> {
+    for function in functions {
+        for name in root.list(&format!("{PCI_DEVICES}/{function}/drm")).unwrap_or_default() {
+            if name.starts_with("card") {
+                let action = format!("--action={action}");
+                let path = format!("/{PCI_DEVICES}/{function}/drm/{name}");
+                tools.run(&["udevadm", "trigger", &action, &path], ANNOUNCE)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Processes that hold devices on behalf of others and let go when those end; none of them is ever asked to end.
+const ON_BEHALF: [&str; 4] = ["systemd-logind", "elogind", "seatd", "systemd"];
+
+/// Waits until nobody holds the functions: those that were just stopped are given a moment, the others are asked to end,
+/// and killed if the user wants it so.
+fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::Result<()> {
+    let start = Instant::now();
+    let mut asked: Vec<u32> = Vec::new();
+    let mut killed: Vec<u32> = Vec::new();
+    let mut pause = Duration::from_millis(10);
+    let limit = GRACE + TERM + if kill { KILL } else { Duration::ZERO };
+    loop {
+        let holders = holders::find(work.root, functions);
+        if holders.is_empty() {
+            return Ok(());
+        }
+        if start.elapsed() >= limit || Instant::now() >= work.until {
+            return Err(io::Error::other(named(&holders)));
+        }
+        let ours_to_end = |h: &&(Address, Holder)| end && !ON_BEHALF.contains(&h.1.command.as_str());
+        for (_, holder) in holders.iter().filter(ours_to_end) {
+            let Some(pid) = holder.pid.filter(|pid| *pid > 1) else { continue };
+            if start.elapsed() >= GRACE && !asked.contains(&pid) {
+                log::info!("{holder}: asked to end");
+                work.tools.signal(pid, Signal::Term)?;
+                asked.push(pid);
+            } else if kill && start.elapsed() >= GRACE + TERM && !killed.contains(&pid) {
+                log::warn!("{holder}: killed (kill-holders = yes)");
+                work.tools.signal(pid, Signal::Kill)?;
+                killed.push(pid);
+            }
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+}
+
+/// Everyone who holds something, each once.
+fn named(holders: &[(Address, Holder)]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    let mut seen: Vec<Option<u32>> = Vec::new();
+    for (_, holder) in holders {
+        if holder.pid.is_none() || !seen.contains(&holder.pid) {
+            seen.push(holder.pid);
+            names.push(holder.to_string());
+        }
+    }
+    format!("{}; end it and try again", names.join("; "))
+}
+
+/// Binds a card as it is now, or only keeps other drivers away from it.
+fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<()> {
+    let _lock = Lock::take(work.root)?;
+    let plan = card_plan(work, gpu, only_reserve)?;
+    let done = if only_reserve { Outcome::Reserved } else { Outcome::Bound };
+    let status = card::carry_out(work.root, &plan, done, OnFailure::UndoPlan);
+    if status.outcome == done {
+        return Ok(());
+    }
+    Err(io::Error::other(status.why.join("; ")))
+}
+
+fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan> {
+    let Work { root, config, guest, .. } = *work;
+    let mut host = Host::scan(root, Depth::Full);
+    let mut choices = cards(config, guest, &host);
+    choices.retain(|c| c.gpu.name == gpu);
+    let functions = crate::plan::boot::functions(&choices);
+    host.look_closer(root, functions.iter().copied());
+    host.find_variants(root, &bind::asks_for_variants(&choices));
+    let choice = choices.pop().ok_or_else(|| io::Error::other("it is not in the configuration any more"))?;
+    if let Err(finding) = &choice.chosen {
+        return Err(io::Error::other(finding.to_string()));
+    }
+    if only_reserve {
+        let steps = bind::overrides(&bind::wanted(&choice, &host), &host);
+        return Ok(Plan { gpu: gpu.to_owned(), functions, steps, ..Plan::default() });
+    }
+    host.find_holders_of_bound(root, &functions);
+    let plan = bind::plan(&choice, &host);
+    Ok(plan)
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Looking around before a hand-over: services, sessions, libvirt, files, memory.
+
+use super::runner::Libvirt;
+use super::services::{self, Login};
+use crate::act::tools::Tools;
+use crate::config::{DisplayManager, Guest, Handover, Runner};
+use crate::host::domain::{self, Domain, HugePages};
+use crate::host::{modules, Host};
+use crate::pci::Address;
+use crate::plan::guest::{
+    with_host, Console, DomainState, FileProblem, Memory, Session, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
+};
+use crate::root::{Root, PCI_DEVICES, PCI_DRIVERS};
+use rustix::fs::FileType;
+
+/// Where the domain's description comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'t> {
+    /// libvirt is asked.
+    Libvirt,
+    /// libvirt gave it to its hook, which may not ask.
+    Hook(&'t str),
+}
+
+/// Looks at all that a plan for this guest needs. `functions` are those of its cards, `roms` their option ROM files.
+pub fn look(
+    root: &Root,
+    tools: &dyn Tools,
+    guest: &Guest,
+    host: &Host,
+    functions: &[Address],
+    roms: &[String],
+    source: Source<'_>,
+) -> Surroundings {
+    let loaded = |m: &&&str| root.exists(&format!("sys/module/{m}"));
+    let loaded: Vec<String> = NVIDIA_MODULES.iter().filter(loaded).map(|m| (*m).to_owned()).collect();
+    let mut around = Surroundings {
+        claims: super::claims(root),
+        unloadable_missing: loaded.iter().filter(|m| !modules::has_file(root, m)).cloned().collect(),
+        modules: loaded,
+        vfio_available: vfio_available(root),
+        memory: memory(root),
+        consoles: consoles(root),
+        ..Surroundings::default()
+    };
+    if !with_host(functions, host).is_empty() {
+        desktop(root, tools, guest, functions, &mut around);
+    }
+    if guest.runner == Runner::Libvirt {
+        around.domain = Some(domain_state(tools, guest, source));
+    }
+    let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
+    if let Some(DomainState::Known { domain, .. }) = &around.domain {
+        files.extend(needed(root, domain));
+        around.memory.free_huge = free_huge(root, domain.huge_pages);
+    }
+    around.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
+    around
+}
+
+/// Services and sessions that use the host's display.
+fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address], around: &mut Surroundings) {
+    const ALIAS: &str = "display-manager.service";
+    let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).chain(NVIDIA_UNITS).collect();
+    let wanted = match &guest.display_manager {
+        DisplayManager::Unit(unit) => Some(unit.as_str()),
+        DisplayManager::Auto => Some(ALIAS),
+        DisplayManager::None => None,
+    };
+    names.extend(wanted);
+    let units = match services::units(tools, &names) {
+        Ok(units) => units,
+        Err(error) => {
+            around.no_systemd = Some(error.to_string());
+            return;
+        }
+    };
+    let up = |state: &str| matches!(state, "active" | "activating" | "reloading" | "refreshing");
+    around.display_manager =
+        units.iter().find(|(name, unit)| Some(name.as_str()) == wanted && up(&unit.state)).map(|(_, u)| u.id.clone());
+    around.units = units.into_iter().map(|(name, unit)| (name, unit.state)).collect();
+    if guest.handover != Handover::Steal {
+        return;
+    }
+    let logins = services::sessions(tools, &seat(root, functions));
+    if around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
+        let graphical = |l: &&Login| matches!(l.kind.as_str(), "wayland" | "x11" | "mir");
+        around.display_manager = logins.iter().filter(graphical).find_map(|l| manager(root, l.leader?));
+    }
+    let session = |l: Login| Session { id: l.id, user: l.user, kind: l.kind, class: l.class, scope: l.scope };
+    around.sessions = logins.into_iter().map(session).collect();
+}
+
+/// The seat of a card: udev's property `ID_SEAT` of its DRM node, else the first seat (sd-login(3)).
+fn seat(root: &Root, functions: &[Address]) -> String {
+    let nodes = functions.iter().flat_map(|function| {
+        let drm = format!("{PCI_DEVICES}/{function}/drm");
+        let names = root.list(&drm).unwrap_or_default();
+        names.into_iter().filter_map(|name| root.read_text(&format!("{drm}/{name}/dev")).ok()).collect::<Vec<_>>()
+    });
+    let property = |number: String| {
+        let data = root.read_text(&format!("run/udev/data/c{number}")).ok()?;
+        data.lines().find_map(|line| line.strip_prefix("E:ID_SEAT=")).map(str::to_owned)
+    };
+    nodes.filter_map(property).next().unwrap_or_else(|| "seat0".to_owned())
+}
+
+/// The system service from which a session was opened: the first above its leader, by parents.
+fn manager(root: &Root, leader: u32) -> Option<String> {
+    let mut pid = leader;
+    // Deep enough for any chain of wrappers, and an end if parents ever form a circle.
+    for _ in 0..16 {
+        let cgroup = root.read_text(&format!("proc/{pid}/cgroup")).ok()?;
+        let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
+        let service = path.strip_prefix("/system.slice/").and_then(|rest| rest.rsplit('/').next());
+        if let Some(service) = service.filter(|s| s.ends_with(".service")) {
+            return Some(service.to_owned());
+        }
+        // Fields of proc_pid_stat(5) after the command, which may contain anything: state, parent.
+        let stat = root.read_text(&format!("proc/{pid}/stat")).ok()?;
+        pid = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|parent| *parent > 1)?;
+    }
+    None
+}
+
+fn domain_state(tools: &dyn Tools, guest: &Guest, source: Source<'_>) -> DomainState {
+    let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
+    let described = match source {
+        // The hook is called for a domain that is about to start.
+        Source::Hook(xml) => Ok(("shut off".to_owned(), xml.to_owned())),
+        Source::Libvirt => libvirt.state().and_then(|state| Ok((state, libvirt.description()?))),
+    };
+    match described {
+        Err(error) => DomainState::Unknown(error.to_string()),
+        Ok((state, xml)) => match domain::parse(&xml) {
+            Ok(domain) => DomainState::Known { state, domain: Box::new(domain) },
+            Err(sentence) => DomainState::Unknown(sentence),
+        },
+    }
+}
+
+fn needed(root: &Root, domain: &Domain) -> Vec<(String, &'static str)> {
+    let roms = domain.hostdevs.iter().filter_map(|h| Some((h.rom.clone()?, "option ROM")));
+    let there = |path: &String| root.exists(path.trim_start_matches('/'));
+    let files = domain.files.iter().filter(|f| !f.unless.as_ref().is_some_and(there));
+    roms.chain(files.map(|f| (f.path.clone(), f.what))).collect()
+}
+
+/// What is free in huge pages of the size that a domain asks for, in bytes.
+fn free_huge(root: &Root, pages: HugePages) -> Option<u64> {
+    let meminfo = |key: &str| meminfo(&root.read_text("proc/meminfo").ok()?, key);
+    let size = match pages {
+        HugePages::No | HugePages::Mixed => return None,
+        HugePages::Default => meminfo("Hugepagesize")?.checked_mul(1024)?,
+        HugePages::Size(bytes) => bytes,
+    };
+    let kind = format!("sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size / 1024);
+    let free = root.read_text(&kind).ok().and_then(|text| text.parse().ok());
+    let default = || if pages == HugePages::Default { meminfo("HugePages_Free") } else { None };
+    free.or_else(default)?.checked_mul(size)
+}
+
+/// A field of proc_meminfo(5): a number, without its unit.
+fn meminfo(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What is wrong with a file that the guest needs.
+fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem> {
+    let relative = path.trim_start_matches('/');
+    let problem = match root.stat(relative) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => "is a directory".to_owned(),
+        Ok(_) if what == "option ROM" => match root.read(relative) {
+            Err(error) => format!("cannot be read: {error}"),
+            Ok(bytes) if bytes.starts_with(&[0x55, 0xaa]) => return None,
+            Ok(_) => "is no option ROM: it does not begin with the bytes 55 AA".to_owned(),
+        },
+        Ok(_) => return None,
+    };
+    Some(FileProblem { path, what, problem })
+}
+
+/// Whether vfio-pci is there, or can be loaded by the running kernel.
+fn vfio_available(root: &Root) -> bool {
+    root.exists(&format!("{PCI_DRIVERS}/vfio-pci")) || modules::is_known(root, "vfio_pci")
+}
+
+fn memory(root: &Root) -> Memory {
+    let text = root.read_text("proc/meminfo").unwrap_or_default();
+    let bytes = |key: &str| meminfo(&text, key).map_or(0, |kib| kib.saturating_mul(1024));
+    Memory { total: bytes("MemTotal"), available: bytes("MemAvailable"), free_huge: None }
+}
+
+fn consoles(root: &Root) -> Vec<Console> {
+    const CLASS: &str = "sys/class/vtconsole";
+    let console = |name: String| Console {
+        // The kernel's names: "(S) dummy device", "(M) frame buffer device".
+        framebuffer: root.read_text(&format!("{CLASS}/{name}/name")).is_ok_and(|text| text.contains("frame buffer")),
+        bound: root.read_text(&format!("{CLASS}/{name}/bind")).is_ok_and(|text| text == "1"),
+        name,
+    };
+    root.list(CLASS).unwrap_or_default().into_iter().map(console).collect()
+}

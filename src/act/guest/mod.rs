@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! A guest from start to end: the hand-over, the supervision, the give-back.
+//!
+//! What was done for a guest is in its journal, `/run/vfio/guests/NAME/journal`; what was done to its cards in theirs
+//! (`act::journal`). Giving back reads both backwards and needs no configuration. Whoever hands over, supervises or gives
+//! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
+
+pub mod give_back;
+pub mod hand_over;
+pub mod look;
+pub mod program;
+pub mod runner;
+pub mod services;
+pub mod start;
+pub mod status;
+
+use crate::act::files;
+use crate::act::journal::{self, Journal};
+use crate::act::lock::Lock;
+use crate::plan::guest::GuestStep;
+use crate::root::{Root, RUN};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::time::Duration;
+
+/// One step, and what was there before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestRecord {
+    /// The step.
+    pub step: GuestStep,
+    /// What was there: whether a console was bound.
+    pub before: Option<String>,
+}
+
+/// Where the state of a guest is for as long as it has cards.
+pub fn directory(guest: &str) -> String {
+    format!("{RUN}/guests/{guest}")
+}
+
+/// The path of a guest's journal.
+pub fn journal_path(guest: &str) -> String {
+    format!("{}/journal", directory(guest))
+}
+
+/// Where it is written which guest has a card.
+const CLAIMS: &str = "run/vfio/claims";
+
+/// The file that says which guest has a card.
+pub fn claim_path(gpu: &str) -> String {
+    format!("{CLAIMS}/{gpu}")
+}
+
+/// The records of a guest, in order; none if it has nothing.
+pub fn records(root: &Root, guest: &str) -> io::Result<Vec<GuestRecord>> {
+    journal::read_all(root, &journal_path(guest))
+}
+
+/// The guests that have a journal.
+pub fn with_journal(root: &Root) -> Vec<String> {
+    let names = root.list(&format!("{RUN}/guests")).unwrap_or_default();
+    names.into_iter().filter(|name| root.exists(&journal_path(name))).collect()
+}
+
+/// The guest that was handed cards for this libvirt domain.
+pub fn of_domain(root: &Root, domain: &str) -> Option<String> {
+    let starts = |r: &GuestRecord| matches!(&r.step, GuestStep::StartDomain { domain: d, .. } if d == domain);
+    with_journal(root).into_iter().find(|guest| records(root, guest).is_ok_and(|r| r.iter().any(starts)))
+}
+
+/// Cards that belong to guests: card, guest.
+pub fn claims(root: &Root) -> Vec<(String, String)> {
+    let cards = root.list(CLAIMS).unwrap_or_default();
+    let owner = |gpu: String| Some((root.read_text(&claim_path(&gpu)).ok()?, gpu));
+    let cards = cards.into_iter().filter(|name| !name.starts_with('.'));
+    cards.filter_map(owner).map(|(guest, gpu)| (gpu, guest)).collect()
+}
+
+/// The lock of a guest. `None` if another program has it for longer than this.
+pub fn lock(root: &Root, guest: &str, patience: Duration) -> io::Result<Option<Lock>> {
+    match Lock::take_within(root, &format!("{RUN}/guest-locks/{guest}"), patience) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Adds a record to a guest's journal.
+fn note(root: &Root, guest: &str, record: &GuestRecord) -> io::Result<()> {
+    Journal::open(root, &journal_path(guest))?.add(record)
+}
+
+/// Forgets a guest: it has nothing left.
+fn forget(root: &Root, guest: &str) -> io::Result<()> {
+    for name in root.list(&directory(guest)).unwrap_or_default() {
+        files::remove(root, &format!("{}/{name}", directory(guest)))?;
+    }
+    files::remove_dir(root, &directory(guest))
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What runs the guest: a libvirt domain, or a program.
+//!
+//! libvirt is asked through virsh, a process a question: a connection that is held would be lost with every restart of
+//! the daemon. What is waited for is QEMU itself, by its pidfd: it outlives the daemon, and its end is the guest's,
+//! whoever brought it about.
+
+use crate::act::tools::{Signal, Tools};
+use crate::root::Root;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::process::{pidfd_open, Pid, PidfdFlags};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// For a question to libvirt; its daemon may have to start first.
+const ASK: Duration = Duration::from_secs(30);
+
+/// A domain of libvirt.
+#[derive(Debug, Clone, Copy)]
+pub struct Libvirt<'t> {
+    /// What runs virsh.
+    pub tools: &'t dyn Tools,
+    /// Where libvirt is.
+    pub uri: &'t str,
+    /// The domain's name.
+    pub domain: &'t str,
+}
+
+impl Libvirt<'_> {
+    fn virsh(&self, words: &[&str], deadline: Duration) -> io::Result<String> {
+        let mut all = vec!["virsh", "--connect", self.uri];
+        all.extend(words);
+        all.extend(["--", self.domain]);
+        self.tools.run(&all, deadline)
+    }
+
+    /// `shut off`, `running`, `paused`, ...
+    pub fn state(&self) -> io::Result<String> {
+        Ok(self.virsh(&["domstate"], ASK)?.trim().to_owned())
+    }
+
+    /// Its XML, as it will be when it is started next.
+    pub fn description(&self) -> io::Result<String> {
+        self.virsh(&["dumpxml", "--inactive"], ASK)
+    }
+
+    /// Starts it.
+    pub fn start(&self, deadline: Duration) -> io::Result<()> {
+        self.virsh(&["start"], deadline).map(drop)
+    }
+
+    /// Presses its power button.
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.virsh(&["shutdown", "--mode", "acpi"], ASK).map(drop)
+    }
+
+    /// Switches it off.
+    pub fn destroy(&self) -> io::Result<()> {
+        self.virsh(&["destroy"], ASK).map(drop)
+    }
+
+    /// The file in which the system's libvirt keeps QEMU's pid for as long as the domain is there.
+    fn pid_file(&self) -> String {
+        format!("run/libvirt/qemu/{}.pid", self.domain)
+    }
+
+    /// Whether it is the system's own libvirt, which keeps such files.
+    fn is_local(&self) -> bool {
+        self.uri.ends_with(":///system")
+    }
+
+    /// QEMU's process.
+    pub fn process(&self, root: &Root) -> Option<u32> {
+        let pid = root.read_text(&self.pid_file()).ok()?.trim().parse().ok()?;
+        root.exists(&format!("proc/{pid}")).then_some(pid)
+    }
+
+    /// Whether it is there in any state but off. The system's libvirt need not be asked: its files say so, also while its
+    /// daemon is down. `None` if libvirt is asked and does not answer.
+    pub fn is_up(&self, root: &Root) -> Option<bool> {
+        if self.is_local() && root.exists("run/libvirt/qemu") {
+            return Some(root.exists(&self.pid_file()));
+        }
+        self.state().ok().map(|state| state != "shut off")
+    }
+
+    /// Waits until the domain is off, so long at most if there is a limit; whether it is.
+    pub fn wait_for_end(&self, root: &Root, limit: Option<Duration>) -> bool {
+        let until = limit.map(|limit| Instant::now() + limit);
+        let left = || until.map(|until| until.saturating_duration_since(Instant::now()));
+        // When its process was last seen to end.
+        let mut ended: Option<Instant> = None;
+        loop {
+            if let Some(pid) = self.process(root) {
+                if !wait_for_process(root, pid, left()) {
+                    return false;
+                }
+                ended = Some(Instant::now());
+            } else if self.is_local() {
+                ended.get_or_insert_with(Instant::now);
+            }
+            // libvirt needs a moment to notice, and its daemon may be down.
+            match self.is_up(root) {
+                Some(false) => return true,
+                _ if ended.is_some_and(|at| at.elapsed() > NOTICE) => return true,
+                // A session's libvirt is asked again and again.
+                Some(true) | None => std::thread::sleep(PAUSE),
+            }
+            if left().is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+        }
+    }
+
+    /// Shuts it down: by the power button, then by force. Nothing to do if it is off.
+    pub fn end(&self, root: &Root, patience: Duration) -> io::Result<()> {
+        if self.process(root).is_none() && self.is_up(root) != Some(true) {
+            return Ok(());
+        }
+        match self.shutdown() {
+            Ok(()) if self.wait_for_end(root, Some(patience)) => return Ok(()),
+            Ok(()) => {
+                log::warn!("{} has not shut down within {} s: it is switched off", self.domain, patience.as_secs())
+            }
+            // One that is paused or has crashed cannot be asked.
+            Err(error) => log::warn!("{} cannot be shut down, so it is switched off: {error}", self.domain),
+        }
+        let destroyed = self.destroy();
+        if self.wait_for_end(root, Some(NOTICE)) {
+            return Ok(());
+        }
+        match (destroyed, self.process(root)) {
+            (_, None) => Ok(()),
+            // libvirt cannot; the card is still in use until its process ends.
+            (Err(_), Some(pid)) => {
+                self.tools.signal(pid, Signal::Kill)?;
+                match wait_for_process(root, pid, Some(NOTICE)) {
+                    true => Ok(()),
+                    false => Err(io::Error::other(format!("QEMU (pid {pid}) does not end"))),
+                }
+            }
+            (Ok(()), Some(pid)) => Err(io::Error::other(format!("QEMU (pid {pid}) does not end"))),
+        }
+    }
+}
+
+/// How long libvirt may take to notice that QEMU has ended.
+const NOTICE: Duration = Duration::from_secs(15);
+/// Between two questions to libvirt.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits for the end of a process that need not be ours, so long at most if there is a limit; whether it has ended.
+pub fn wait_for_process(root: &Root, pid: u32, limit: Option<Duration>) -> bool {
+    if !root.is_system() {
+        return wait_in_tree(root, pid, limit);
+    }
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    // It has ended already.
+    let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else { return true };
+    let until = limit.map(|limit| Instant::now() + limit);
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) => return false,
+            Ok(_) => return true,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                log::warn!("cannot wait for process {pid}: {error}");
+                return wait_in_tree(root, pid, limit);
+            }
+        }
+    }
+}
+
+/// The same where there is nothing to wait on but the directory in /proc.
+fn wait_in_tree(root: &Root, pid: u32, limit: Option<Duration>) -> bool {
+    let until = limit.map(|limit| Instant::now() + limit);
+    while root.exists(&format!("proc/{pid}")) {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}

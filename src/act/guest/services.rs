@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! systemd and logind, asked through systemctl and loginctl.
+//!
+//! Their programs, not D-Bus of our own: a hand-over asks a handful of times, and what these print with `show` is as
+//! stable as the bus interface (systemctl(1), loginctl(1)).
+
+use crate::act::tools::Tools;
+use std::io;
+use std::time::Duration;
+
+/// For a question.
+const ASK: Duration = Duration::from_secs(20);
+/// For a unit to stop or start; systemd's own default is 90 s.
+const UNIT: Duration = Duration::from_secs(100);
+
+/// What systemd says of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its own name, an alias resolved.
+    pub id: String,
+    /// `active`, `inactive`, `failed`, `activating`, `deactivating`.
+    pub state: String,
+}
+
+/// The blocks of `KEY=value` lines that `show` prints, one a subject, an empty line between.
+fn blocks(text: &str) -> impl Iterator<Item = Vec<(&str, &str)>> {
+    let texts = text.split("\n\n").filter(|block| !block.trim().is_empty());
+    texts.map(|block| block.lines().filter_map(|line| line.split_once('=')).collect())
+}
+
+fn value<'t>(block: &[(&'t str, &'t str)], key: &str) -> &'t str {
+    block.iter().find_map(|(k, v)| (*k == key).then_some(*v)).unwrap_or_default()
+}
+
+/// Asks about units; those that systemd does not know are left out.
+pub fn units(tools: &dyn Tools, names: &[&str]) -> io::Result<Vec<(String, Unit)>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut words = vec!["systemctl", "show", "--property=Id,LoadState,ActiveState", "--"];
+    words.extend(names);
+    let text = tools.run(&words, ASK)?;
+    let known = |(name, block): (&&str, Vec<(&str, &str)>)| {
+        (value(&block, "LoadState") != "not-found").then(|| {
+            let unit = Unit { id: value(&block, "Id").to_owned(), state: value(&block, "ActiveState").to_owned() };
+            ((*name).to_owned(), unit)
+        })
+    };
+    Ok(names.iter().zip(blocks(&text)).filter_map(known).collect())
+}
+
+/// Stops a unit and waits until it has stopped.
+pub fn stop(tools: &dyn Tools, unit: &str) -> io::Result<()> {
+    tools.run(&["systemctl", "stop", "--", unit], UNIT).map(drop)
+}
+
+/// Starts a unit and waits until it has started. How often it was started before does not count.
+pub fn start(tools: &dyn Tools, unit: &str) -> io::Result<()> {
+    // A unit that never failed has nothing to reset.
+    if let Err(error) = tools.run(&["systemctl", "reset-failed", "--", unit], ASK) {
+        log::debug!("{error}");
+    }
+    tools.run(&["systemctl", "start", "--", unit], UNIT).map(drop)
+}
+
+/// Asks for a unit without waiting for it.
+pub fn start_later(tools: &dyn Tools, unit: &str) -> io::Result<()> {
+    tools.run(&["systemctl", "--no-block", "start", "--", unit], ASK).map(drop)
+}
+
+/// Whether the machine is on its way down: no unit can be started then.
+pub fn going_down(tools: &dyn Tools) -> bool {
+    let state = tools.run(&["systemctl", "show", "--property=SystemState"], ASK);
+    state.is_ok_and(|state| state.trim() == "SystemState=stopping")
+}
+
+/// A session as logind shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub user: String,
+    /// `wayland`, `x11`, `tty`, ...
+    pub kind: String,
+    /// `user`, `greeter`, ...
+    pub class: String,
+    /// Its scope unit.
+    pub scope: String,
+    /// The process that opened it.
+    pub leader: Option<u32>,
+}
+
+/// The sessions of a seat. Without logind there are none.
+pub fn sessions(tools: &dyn Tools, seat: &str) -> Vec<Login> {
+    let text = match tools.run(&["loginctl", "show-seat", "--property=Sessions", seat], ASK) {
+        Ok(text) => text,
+        Err(error) => {
+            log::debug!("no sessions: {error}");
+            return Vec::new();
+        }
+    };
+    let ids: Vec<&str> = text.trim().strip_prefix("Sessions=").unwrap_or_default().split_whitespace().collect();
+    let shown = |id: &&str| {
+        let properties = ["Id", "Name", "Type", "Class", "Scope", "Leader"].map(|p| format!("--property={p}"));
+        let mut words = vec!["loginctl", "show-session"];
+        words.extend(properties.iter().map(String::as_str));
+        words.push(id);
+        // A session that has ended meanwhile is none.
+        let text = tools.run(&words, ASK).ok()?;
+        let block: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once('=')).collect();
+        let text = |key| value(&block, key).to_owned();
+        Some(Login {
+            id: text("Id"),
+            user: text("Name"),
+            kind: text("Type"),
+            class: text("Class"),
+            scope: text("Scope"),
+            leader: value(&block, "Leader").parse().ok(),
+        })
+    };
+    ids.iter().filter_map(shown).collect()
+}
+
+/// Ends a session. One that has ended already is no error.
+pub fn end_session(tools: &dyn Tools, id: &str) -> io::Result<()> {
+    let Err(error) = tools.run(&["loginctl", "terminate-session", id], ASK) else { return Ok(()) };
+    match tools.run(&["loginctl", "show-session", "--property=Id", id], ASK) {
+        Ok(_) => Err(error),
+        Err(_) => Ok(()),
+    }
+}

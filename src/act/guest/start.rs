@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! From a guest's name to its plan: what the unit, libvirt's hook and `vfio guest plan` share.
+
+use super::look::{look, Source};
+use crate::act::tools::Tools;
+use crate::config::{Config, Guest};
+use crate::host::{Depth, Host};
+use crate::plan::guest::{self, cards, GuestPlan};
+use crate::plan::{bind, boot};
+use crate::root::Root;
+
+/// The section of a guest, or why there is none: a sentence.
+pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Guest, String> {
+    if let Some(guest) = config.guest(name) {
+        return Ok(guest);
+    }
+    if let Some(disabled) = config.disabled_section("guest", name) {
+        return Err(format!("{}: [guest {name}] {}", disabled.why.at, disabled.why.message));
+    }
+    let names: Vec<&str> = config.guests.iter().map(|g| g.name.as_str()).collect();
+    Err(match names.is_empty() {
+        true => format!("[guest {name}] is not in the configuration, which has no [guest] section"),
+        false => format!("[guest {name}] is not in the configuration; there is {}", names.join(", ")),
+    })
+}
+
+/// Looks at the machine and makes the plan.
+pub fn plan(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, source: Source<'_>) -> GuestPlan {
+    let mut host = Host::scan(root, Depth::Full);
+    let choices = cards(config, guest, &host);
+    let functions = boot::functions(&choices);
+    host.look_closer(root, functions.iter().copied());
+    host.find_variants(root, &bind::asks_for_variants(&choices));
+    host.find_holders_of_bound(root, &functions);
+    let roms: Vec<String> = choices.iter().filter_map(|c| Some(c.gpu.rom.as_ref()?.value.clone())).collect();
+    let around = look(root, tools, guest, &host, &functions, &roms, source);
+    guest::plan(config, guest, &host, &around)
+}

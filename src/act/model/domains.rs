@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! libvirt's domains. `.kernel/domains/NAME.xml` defines one; `.kernel/domains/NAME` has facts, all optional:
+//! `ignores-shutdown`. While it runs, `.kernel/running/NAME` has `pid PID` and a line `group GROUP` for each IOMMU group
+//! that it has open. `.kernel/no-libvirt` means that the daemon does not answer.
+//!
+//! A function that is not with vfio is refused, `managed='yes'` or not: our programs bind before they start a domain.
+
+use super::device::Device;
+use super::driver;
+use super::services::unknown;
+use super::tree::Tree;
+use crate::act::tools::failed;
+use crate::root::IOMMU_GROUPS;
+use std::io;
+
+const DOMAINS: &str = ".kernel/domains";
+const RUNNING: &str = ".kernel/running";
+/// Where libvirt's QEMU driver keeps its state.
+const STATE: &str = "run/libvirt/qemu";
+/// Processes of guests are numbered from here.
+const FIRST_PID: u32 = 7001;
+
+/// `virsh ARGUMENTS`.
+pub(super) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+    let ["--connect", _, ref request @ ..] = *arguments else { return Err(unknown("virsh", arguments)) };
+    let (verb, name) = match *request {
+        ["domstate", "--", name] => ("domstate", name),
+        ["dumpxml", "--inactive", "--", name] => ("dumpxml", name),
+        ["start", "--", name] => ("start", name),
+        ["shutdown", "--mode", "acpi", "--", name] => ("shutdown", name),
+        ["destroy", "--", name] => ("destroy", name),
+        _ => return Err(unknown("virsh", arguments)),
+    };
+    if tree.root.exists(".kernel/no-libvirt") {
+        return Err(failed(
+            "virsh",
+            "error: failed to connect to the hypervisor\nerror: Failed to connect socket to \
+             '/var/run/libvirt/libvirt-sock': No such file or directory",
+        ));
+    }
+    let Some(xml) = definition(tree, name)? else {
+        return Err(failed("virsh", &format!("error: failed to get domain '{name}'")));
+    };
+    let running = tree.root.exists(&format!("{RUNNING}/{name}"));
+    match verb {
+        "domstate" => Ok(format!("{}\n\n", if running { "running" } else { "shut off" })),
+        "dumpxml" => Ok(format!("{xml}\n")),
+        "start" if running => Err(failed("virsh", "error: Domain is already active")),
+        "start" => start(tree, name, &xml).map(|()| format!("Domain '{name}' started\n\n")),
+        verb if !running => Err(failed(
+            "virsh",
+            &format!(
+                "error: Failed to {verb} domain '{name}'\n\
+                 error: Requested operation is not valid: domain is not running"
+            ),
+        )),
+        "destroy" => end(tree, name).map(|()| format!("Domain '{name}' destroyed\n\n")),
+        _ => {
+            if tree.fact(&format!("domains/{name}"), "ignores-shutdown")?.is_none() {
+                end(tree, name)?;
+            }
+            Ok(format!("Domain '{name}' is being shutdown\n\n"))
+        }
+    }
+}
+
+/// For tests, `guest-ends DOMAIN`: the guest switches itself off.
+pub(super) fn ends_from_inside(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+    match *arguments {
+        [name] if !name.contains('/') && tree.root.exists(&format!("{RUNNING}/{name}")) => {
+            end(tree, name).map(|()| String::new())
+        }
+        _ => Err(failed("guest-ends", "no such domain is running")),
+    }
+}
+
+/// The domain whose QEMU a process is.
+pub(super) fn of_process(tree: &Tree<'_>, pid: &str) -> io::Result<Option<String>> {
+    for name in tree.list(RUNNING) {
+        if tree.fact(&format!("running/{name}"), "pid")?.is_some_and(|words| words.iter().any(|word| word == pid)) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+fn definition(tree: &Tree<'_>, name: &str) -> io::Result<Option<String>> {
+    if name.contains('/') {
+        return Ok(None);
+    }
+    match tree.root.read(&format!("{DOMAINS}/{name}.xml")) {
+        Ok(xml) => Ok(Some(String::from_utf8_lossy(&xml).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
+    let refuse = |text: String| Err(failed("virsh", &format!("error: Failed to start domain '{name}'\nerror: {text}")));
+    let mut devices = Vec::new();
+    for address in hostdevs(xml) {
+        let Some(device) = Device::find(tree, &address) else {
+            return refuse(format!("Device {address} not found: could not access /sys/bus/pci/devices/{address}/config: No such file or directory"));
+        };
+        if !driver::is_with_vfio(tree, &device)? {
+            return refuse(format!(
+                "internal error: Unmanaged PCI device {address} must be manually detached from the host"
+            ));
+        }
+        devices.push(device);
+    }
+    // libvirt is content; the rest is QEMU's.
+    let qemu = |device: &Device, text: &str| {
+        let address = &device.name;
+        refuse(format!("internal error: QEMU unexpectedly closed the monitor (vm='{name}'): vfio {address}: {text}"))
+    };
+    let mut groups = Vec::new();
+    for device in &devices {
+        let Some(group) = device.group(tree) else { return qemu(device, "no iommu_group found") };
+        if device.owned(tree)? {
+            return qemu(device, &format!("failed to open /dev/vfio/{group}: Device or resource busy"));
+        }
+        if !viable(tree, &group)? {
+            return qemu(device, &format!("group {group} is not viable"));
+        }
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    let pid = free_pid(tree);
+    show_process(tree, name, pid, &groups)?;
+    tree.mkdir(STATE)?;
+    tree.put(&format!("{STATE}/{name}.pid"), &pid.to_string())?;
+    tree.mkdir(RUNNING)?;
+    let lines: String = groups.iter().map(|group| format!("group {group}\n")).collect();
+    tree.put(&format!("{RUNNING}/{name}"), &format!("pid {pid}\n{lines}"))?;
+    let owned = tree.root.read(".kernel/owned").unwrap_or_default();
+    let more: String = groups.iter().map(|group| format!("{group}\n")).collect();
+    match more.is_empty() {
+        true => Ok(()),
+        false => tree.put(".kernel/owned", &format!("{}{more}", String::from_utf8_lossy(&owned))),
+    }
+}
+
+/// Ends a domain that runs: nothing is left of its process, and the groups can be opened again.
+pub(super) fn end(tree: &Tree<'_>, name: &str) -> io::Result<()> {
+    let facts = tree.facts(&format!("running/{name}"))?;
+    let values = |key: &str| -> Vec<&String> {
+        facts.iter().filter(|words| words[0] == key).filter_map(|words| words.get(1)).collect()
+    };
+    for pid in values("pid") {
+        tree.remove_all(&format!("proc/{pid}"))?;
+    }
+    tree.unlink(&format!("{STATE}/{name}.pid"))?;
+    for empty in [STATE, "run/libvirt"] {
+        tree.rmdir(empty)?;
+    }
+    let groups = values("group");
+    let mut left = tree.facts("owned")?;
+    left.retain(|words| !groups.contains(&&words[0]));
+    if left.is_empty() {
+        tree.unlink(".kernel/owned")?;
+    } else {
+        let text: String = left.iter().map(|words| format!("{}\n", words.join(" "))).collect();
+        tree.put(".kernel/owned", &text)?;
+    }
+    tree.unlink(&format!("{RUNNING}/{name}"))?;
+    tree.rmdir(RUNNING)
+}
+
+/// A group is viable for a guest if no function of it is with a driver of the host; those of bridges do not count.
+fn viable(tree: &Tree<'_>, group: &str) -> io::Result<bool> {
+    for name in tree.list(&format!("{IOMMU_GROUPS}/{group}/devices")) {
+        let Some(device) = Device::find(tree, &name) else { continue };
+        let harmless = matches!(device.driver(tree).as_deref(), None | Some("pcieport" | "pci-stub"));
+        if !harmless && !driver::is_with_vfio(tree, &device)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn free_pid(tree: &Tree<'_>) -> u32 {
+    let taken = |pid: &u32| {
+        tree.root.exists(&format!("proc/{pid}")) || tree.root.exists(&format!(".kernel/parked-processes/{pid}"))
+    };
+    (FIRST_PID..).find(|pid| !taken(pid)).unwrap_or(FIRST_PID)
+}
+
+/// QEMU as `/proc` shows it.
+fn show_process(tree: &Tree<'_>, name: &str, pid: u32, groups: &[String]) -> io::Result<()> {
+    let directory = format!("proc/{pid}");
+    tree.mkdir(&format!("{directory}/fd"))?;
+    tree.make_file(&format!("{directory}/comm"), "qemu-system-x86\n", 0o644)?;
+    let escaped = name.replace('-', "\\x2d");
+    let cgroup = format!("0::/machine.slice/machine-qemu\\x2d1\\x2d{escaped}.scope/libvirt/emulator\n");
+    tree.make_file(&format!("{directory}/cgroup"), &cgroup, 0o444)?;
+    let status = format!("Name:\tqemu-system-x86\nPid:\t{pid}\nUid:\t64055\t64055\t64055\t64055\n");
+    tree.make_file(&format!("{directory}/status"), &status, 0o444)?;
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let nodes = ["vfio"].into_iter().chain(groups.iter().map(String::as_str));
+    for (fd, node) in (30..).zip(nodes) {
+        tree.symlink(&format!("{directory}/fd/{fd}"), &format!("/dev/vfio/{node}"))?;
+    }
+    Ok(())
+}
+
+/// The addresses of the PCI functions that a domain's XML gives to it, as sysfs writes them.
+fn hostdevs(xml: &str) -> Vec<String> {
+    let part = |text: &str, from: &str, to: &str| -> Option<String> {
+        let rest = &text[text.find(from)?..];
+        Some(rest[..rest.find(to)?].to_owned())
+    };
+    let of = |hostdev: &str| {
+        let (tag, inside) = hostdev.split_once('>')?;
+        if value(tag, "type")? != "pci" {
+            return None;
+        }
+        let source = part(inside, "<source", "</source>")?;
+        let address = part(&source, "<address", ">")?;
+        let number = |name: &str| u32::from_str_radix(value(&address, name)?.trim_start_matches("0x"), 16).ok();
+        let domain = number("domain").unwrap_or(0);
+        Some(format!("{domain:04x}:{:02x}:{:02x}.{:x}", number("bus")?, number("slot")?, number("function")?))
+    };
+    xml.split("<hostdev").skip(1).filter_map(|rest| of(rest.split("</hostdev>").next()?)).collect()
+}
+
+/// An attribute's value in a tag.
+fn value<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
+    ['\'', '"'].into_iter().find_map(|quote| {
+        let (_, rest) = tag.split_once(&format!(" {name}={quote}"))?;
+        Some(rest.split_once(quote)?.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hostdevs;
+
+    #[test]
+    fn hostdevs_are_found_by_their_source() {
+        let xml = "<devices>\n<hostdev mode='subsystem' type='pci' managed='yes'>\n <source>\n\
+            <address domain='0x0000' bus='0x0a' slot='0x00' function='0x1'/>\n </source>\n\
+            <address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>\n</hostdev>\n\
+            <hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>\n\
+            <hostdev mode=\"subsystem\" type=\"pci\"><source><address bus=\"10\" slot=\"0x1f\" function=\"7\"/></source></hostdev>";
+        assert_eq!(hostdevs(xml), ["0000:0a:00.1", "0000:10:1f.7"]);
+        assert!(hostdevs("<domain/>").is_empty());
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Programs of the system, as far as a hand-over uses them: what is asked of systemctl, loginctl, virsh, modprobe and
+//! udevadm, word by word, and the commands of the user. What is not known here is an error, never a success.
+
+use super::tree::Tree;
+use super::{domains, faults, logins, modules, processes, units};
+use crate::act::tools::{failed, Signal};
+use std::io;
+
+/// Where the user's own commands are listed as they are run, a line each.
+const RAN: &str = ".kernel/ran";
+
+/// Runs a program. A fault makes it fail with the errno's text; `ENOENT` and `EACCES` mean that it cannot be started.
+pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut output = String::new();
+    let act = || {
+        output = match *program {
+            "systemctl" => units::systemctl(tree, arguments)?,
+            "loginctl" => logins::loginctl(tree, arguments)?,
+            "virsh" => domains::virsh(tree, arguments)?,
+            "modprobe" => modprobe(tree, arguments)?,
+            // The kernel says all again; nobody in the model listens.
+            "udevadm" if arguments.first() == Some(&"trigger") => String::new(),
+            "guest-ends" => domains::ends_from_inside(tree, arguments)?,
+            path if path.starts_with('/') => command(tree, words)?,
+            _ => return Err(unknown(program, arguments)),
+        };
+        Ok(())
+    };
+    match faults::around(tree, &format!("run:{}", words.join(" ")), act) {
+        Ok(()) => Ok(output),
+        Err(error) if error.raw_os_error().is_none() => Err(error),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Err(error),
+        Err(error) => Err(failed(program, &error.to_string())),
+    }
+}
+
+/// Sends a signal.
+pub(super) fn signal(tree: &Tree<'_>, pid: u32, signal: Signal) -> io::Result<()> {
+    let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
+    faults::around(tree, &format!("signal:{pid}:{name}"), || processes::signal(tree, pid, signal))
+}
+
+/// What the model has no answer to: a program that asks it must be told, or its test would prove nothing.
+pub(super) fn unknown(program: &str, arguments: &[&str]) -> io::Error {
+    failed(program, &format!("the model does not know '{program} {}'", arguments.join(" ")))
+}
+
+fn modprobe(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+    match *arguments {
+        ["-r", "--", module] => modules::remove(tree, module),
+        ["--", module] => modules::load(tree, module).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failed("modprobe", &format!("FATAL: Module {module} not found.")),
+            _ => error,
+        }),
+        _ => Err(unknown("modprobe", arguments)),
+    }?;
+    Ok(String::new())
+}
+
+/// A command of the user's succeeds.
+fn command(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
+    let before = tree.root.read(RAN).unwrap_or_default();
+    tree.put(RAN, &format!("{}{}\n", String::from_utf8_lossy(&before), words.join(" ")))?;
+    Ok(String::new())
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Units of systemd. `.kernel/units/NAME` has, a line each and all optional:
+//!
+//! | line | what |
+//! |---|---|
+//! | `state STATE [spent]` | `active`, `inactive`, `failed`, ...; inactive if not said. `spent`: see `restart-needs-reset` |
+//! | `load STATE` | `masked`, `error`, ...; loaded if not said |
+//! | `alias OTHER` | another name of the unit OTHER; no other line counts |
+//! | `process PID` | a process that ends and starts with it |
+//! | `session ID` | a login session that ends and starts with it |
+//! | `restart-needs-reset` | it was started too often: once stopped, it starts only after `reset-failed` |
+//!
+//! `.kernel/system-state` has the state of the whole if it is not `running`.
+
+use super::services::unknown;
+use super::tree::Tree;
+use super::{logins, processes};
+use crate::act::tools::failed;
+use std::io;
+
+/// One unit.
+struct Unit {
+    name: String,
+    lines: Vec<Vec<String>>,
+}
+
+impl Unit {
+    /// A unit by one of its names.
+    fn find(tree: &Tree<'_>, name: &str) -> io::Result<Option<Unit>> {
+        let mut name = name.to_owned();
+        // An alias of an alias is none in systemd either, but a loop must end.
+        for _ in 0..4 {
+            if name.contains('/') || !tree.root.exists(&format!(".kernel/units/{name}")) {
+                return Ok(None);
+            }
+            let unit = Unit { lines: tree.facts(&format!("units/{name}"))?, name };
+            let other = unit.values("alias").next().map(str::to_owned);
+            match other {
+                Some(other) => name = other,
+                None => return Ok(Some(unit)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first word after each such key.
+    fn values<'u>(&'u self, key: &'u str) -> impl Iterator<Item = &'u str> {
+        self.lines.iter().filter(move |words| words[0] == key).filter_map(|words| words.get(1)).map(String::as_str)
+    }
+
+    fn state(&self) -> &str {
+        self.values("state").next().unwrap_or("inactive")
+    }
+
+    fn load(&self) -> &str {
+        self.values("load").next().unwrap_or("loaded")
+    }
+
+    fn is_active(&self) -> bool {
+        !matches!(self.state(), "inactive" | "failed")
+    }
+
+    fn is_spent(&self) -> bool {
+        self.lines.iter().any(|words| words[0] == "state" && words.get(2).is_some_and(|word| word == "spent"))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.lines.iter().any(|words| words[0] == key)
+    }
+
+    /// Replaces the line of the state, and nothing else of the file.
+    fn set_state(&self, tree: &Tree<'_>, state: &str) -> io::Result<()> {
+        let file = format!(".kernel/units/{}", self.name);
+        let text = tree.root.read(&file)?;
+        let text = String::from_utf8_lossy(&text);
+        let is_state = |line: &str| line.split_whitespace().next() == Some("state");
+        let line = format!("state {state}\n");
+        let mut new: String =
+            text.split_inclusive('\n').map(|old| if is_state(old) { line.as_str() } else { old }).collect();
+        if !text.lines().any(is_state) {
+            new.push_str(&line);
+        }
+        tree.put(&file, &new)
+    }
+
+    fn stop(&self, tree: &Tree<'_>) -> io::Result<()> {
+        if !self.is_active() {
+            return Ok(());
+        }
+        self.values("session").try_for_each(|id| logins::end(tree, id))?;
+        // systemd kills in the end who does not listen.
+        self.values("process").try_for_each(|pid| processes::park(tree, pid))?;
+        self.set_state(tree, if self.has("restart-needs-reset") { "inactive spent" } else { "inactive" })
+    }
+
+    fn start(&self, tree: &Tree<'_>) -> io::Result<()> {
+        let name = &self.name;
+        if self.is_active() {
+            return Ok(());
+        }
+        if self.load() == "masked" {
+            return Err(failed("systemctl", &format!("Failed to start {name}: Unit {name} is masked.")));
+        }
+        if state_of_all(tree)? == "stopping" {
+            return Err(failed(
+                "systemctl",
+                &format!("Failed to start {name}: Transaction for {name}/start is destructive (poweroff.target has 'start' job queued, but 'stop' is included in transaction)."),
+            ));
+        }
+        if self.is_spent() {
+            self.set_state(tree, "failed spent")?;
+            return Err(failed(
+                "systemctl",
+                &format!(
+                    "Job for {name} failed because start of the service was attempted too often.\n\
+                     See \"systemctl status {name}\" and \"journalctl -xeu {name}\" for details.\n\
+                     To force a start use \"systemctl reset-failed {name}\"\n\
+                     followed by \"systemctl start {name}\" again."
+                ),
+            ));
+        }
+        let of_sessions = self.values("session").map(|id| logins::parked_processes(tree, id));
+        let of_sessions = of_sessions.collect::<io::Result<Vec<_>>>()?.concat();
+        let mut wanted = self.values("process").chain(of_sessions.iter().map(String::as_str));
+        if wanted.any(|pid| processes::missing_display(tree, pid).is_some()) {
+            self.set_state(tree, "failed")?;
+            return Err(failed(
+                "systemctl",
+                &format!(
+                    "Job for {name} failed because the control process exited with error code.\n\
+                     See \"systemctl status {name}\" and \"journalctl -xeu {name}\" for details."
+                ),
+            ));
+        }
+        self.values("process").try_for_each(|pid| processes::unpark(tree, pid))?;
+        self.values("session").try_for_each(|id| logins::revive(tree, id))?;
+        self.set_state(tree, "active")
+    }
+
+    fn reset_failed(&self, tree: &Tree<'_>) -> io::Result<()> {
+        match self.state() {
+            "failed" => self.set_state(tree, "inactive"),
+            state if self.is_spent() => self.set_state(tree, state),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What `systemctl is-system-running` says.
+fn state_of_all(tree: &Tree<'_>) -> io::Result<String> {
+    Ok(tree.facts("system-state")?.concat().into_iter().next().unwrap_or_else(|| "running".to_owned()))
+}
+
+/// Starts or stops a user's manager with their sessions; one that is no unit of the tree has nothing to end.
+pub(super) fn switch(tree: &Tree<'_>, name: &str, on: bool) -> io::Result<()> {
+    match Unit::find(tree, name)? {
+        Some(unit) if on => unit.start(tree),
+        Some(unit) => unit.stop(tree),
+        None => Ok(()),
+    }
+}
+
+/// `systemctl ARGUMENTS`.
+pub(super) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+    match *arguments {
+        ["show", "--property=Id,LoadState,ActiveState", "--", ref names @ ..] if !names.is_empty() => {
+            let blocks = names.iter().map(|name| show(tree, name)).collect::<io::Result<Vec<_>>>()?;
+            return Ok(blocks.join("\n"));
+        }
+        ["show", "--property=SystemState"] => return Ok(format!("SystemState={}\n", state_of_all(tree)?)),
+        ["is-system-running"] => {
+            // Anything but "running" is an exit status, too, without a word on standard error.
+            return match state_of_all(tree)?.as_str() {
+                "running" => Ok("running\n".to_owned()),
+                _ => Err(failed("systemctl", "")),
+            };
+        }
+        _ => {}
+    }
+    let (waits, arguments) = match *arguments {
+        ["--no-block", ref rest @ ..] => (false, rest),
+        _ => (true, arguments),
+    };
+    let [verb @ ("start" | "stop" | "reset-failed"), "--", name] = *arguments else {
+        return Err(unknown("systemctl", arguments));
+    };
+    let Some(unit) = Unit::find(tree, name)? else {
+        return Err(failed(
+            "systemctl",
+            &match verb {
+                "start" => format!("Failed to start {name}: Unit {name} not found."),
+                "stop" => format!("Failed to stop {name}: Unit {name} not loaded."),
+                _ => format!("Failed to reset failed state of unit {name}: Unit {name} not loaded."),
+            },
+        ));
+    };
+    let done = match verb {
+        "start" => unit.start(tree),
+        "stop" => unit.stop(tree),
+        _ => unit.reset_failed(tree),
+    };
+    match done {
+        // Who does not wait does not hear how the job ends.
+        Err(error) if waits || error.raw_os_error().is_some() => Err(error),
+        _ => Ok(String::new()),
+    }
+}
+
+fn show(tree: &Tree<'_>, name: &str) -> io::Result<String> {
+    let unit = Unit::find(tree, name)?;
+    let of_session = logins::has_scope(tree, name)?;
+    let (id, load, state) = match &unit {
+        Some(unit) => (unit.name.as_str(), unit.load(), unit.state()),
+        None if of_session => (name, "loaded", "active"),
+        None => (name, "not-found", "inactive"),
+    };
+    Ok(format!("Id={id}\nLoadState={load}\nActiveState={state}\n"))
+}

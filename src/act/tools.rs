@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Programs of the system that do part of the work: systemctl, loginctl, virsh, modprobe, and the user's own commands.
+
+use super::child;
+use crate::root::Root;
+use std::io::{self, Read};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A signal for a process that holds a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// End, please.
+    Term,
+    /// End.
+    Kill,
+}
+
+/// How long to wait for what a program printed when it has ended: one that it left behind may keep the pipe open.
+const AFTERWARDS: Duration = Duration::from_secs(1);
+
+/// The system's programs, and in a test tree a model of them.
+pub trait Tools: std::fmt::Debug {
+    /// Runs a program and gives what it printed on standard output. No shell is involved.
+    ///
+    /// Errors: it cannot be started, it failed (its last line on standard error is the text), or `TimedOut`: it has not
+    /// ended within the deadline and was killed.
+    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
+
+    /// Sends a signal. A process that has ended meanwhile is no error.
+    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()>;
+}
+
+/// The tools that belong to a root: the system's for "/", a model for a test tree.
+pub fn tools_for(root: &Root) -> Box<dyn Tools + '_> {
+    if root.is_system() {
+        Box::new(LiveTools)
+    } else {
+        Box::new(super::rehearsal::Rehearsal::new(root))
+    }
+}
+
+/// The running system's.
+#[derive(Debug)]
+pub struct LiveTools;
+
+impl Tools for LiveTools {
+    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String> {
+        let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        log::debug!("run: {}", words.join(" "));
+        let mut command = Command::new(program);
+        // Words of programs are read here, whatever the machine's language is.
+        command.args(arguments).env("LC_ALL", "C.UTF-8").env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        // Each pipe has a reader of its own: a program that fills one would wait for ever.
+        let output = child.stdout.take().map(read_aside);
+        let errors = child.stderr.take().map(read_aside);
+        let well = child::wait(child, deadline)?;
+        let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
+        let (output, errors) = (text(output).unwrap_or_default(), text(errors).unwrap_or_default());
+        match well {
+            true => Ok(output),
+            false => Err(failed(program, &errors)),
+        }
+    }
+
+    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
+        let raw =
+            i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        let signal = match signal {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        match rustix::process::kill_process(raw, signal) {
+            Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The error of a program that failed: its name, and the last line that it wrote on standard error.
+pub(super) fn failed(program: &str, errors: &str) -> io::Error {
+    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
+    let last = last.strip_prefix("error: ").unwrap_or(last);
+    // Some name themselves: "modprobe: FATAL: ...".
+    let last = last.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(last);
+    io::Error::other(format!("{program}: {last}"))
+}
+
+/// What comes out of a pipe, read by a thread.
+pub(super) fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error counts.
+        let _ = pipe.read_to_end(&mut bytes);
+        // Nobody waits for it any more if it comes too late.
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}

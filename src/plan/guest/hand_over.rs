@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The steps of a hand-over, in order.
+//!
+//! The user's own commands and the desktop come first, then the wait until nobody holds the card; only then is any driver
+//! touched. Overrides stand before a driver goes, so that no other can come.
+
+use super::{checks, domain_checks, GuestPlan, GuestStep, Remark, Surroundings};
+use crate::config::{Config, Guest, Handover, Runner};
+use crate::host::{function, Host};
+use crate::pci::Address;
+use crate::plan::select::{self, Choice};
+use crate::plan::{boot, idle};
+
+/// NVIDIA's modules in the order in which they can be unloaded; the last is the PCI driver's own.
+pub const NVIDIA_MODULES: [&str; 5] = ["nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia"];
+
+/// Services that keep NVIDIA's driver in use on behalf of nobody in particular.
+pub const NVIDIA_UNITS: [&str; 3] =
+    ["nvidia-persistenced.service", "nvidia-powerd.service", "nvidia-fabricmanager.service"];
+
+/// The cards of a guest, each with its functions or why not.
+pub fn cards<'c>(config: &'c Config, guest: &Guest, host: &Host) -> Vec<Choice<'c>> {
+    let mut choices = select::all(config, host);
+    choices.retain(|c| guest.gpus.value.contains(&c.gpu.name));
+    boot::admit(&mut choices, host);
+    choices
+}
+
+/// The functions of cards that are not refused.
+fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
+    boot::functions(choices)
+}
+
+/// The functions of `functions` that a driver of the host has.
+pub fn with_host(functions: &[Address], host: &Host) -> Vec<Address> {
+    let driven = |a: &&Address| {
+        let driver = host.function(**a).and_then(|f| f.driver.as_deref());
+        driver.is_some_and(|driver| !function::is_vfio(driver))
+    };
+    functions.iter().filter(driven).copied().collect()
+}
+
+/// Whether one of the functions is on NVIDIA's own driver.
+fn on_nvidia(functions: &[Address], host: &Host) -> bool {
+    functions.iter().any(|a| host.function(*a).is_some_and(|f| f.driver.as_deref() == Some("nvidia")))
+}
+
+/// The plan for a guest that is to be started. `host` has been looked at closely for the guest's cards.
+pub fn plan(config: &Config, guest: &Guest, host: &Host, around: &Surroundings) -> GuestPlan {
+    let choices = cards(config, guest, host);
+    let functions = functions(&choices);
+    let mut plan = GuestPlan { guest: guest.name.clone(), functions: functions.clone(), ..GuestPlan::default() };
+    if let Some(text) = idle(config, host) {
+        plan.refusals.push(Remark { guest: guest.name.clone(), at: None, text });
+        return plan;
+    }
+    let (refusals, warnings) = checks::check(guest, &choices, host, around);
+    plan.refusals.extend(refusals);
+    plan.warnings.extend(warnings);
+    if guest.runner == Runner::Libvirt {
+        let others = others(config, guest, host);
+        let (refusals, warnings) = domain_checks::check(guest, &choices, &others, host, around);
+        plan.refusals.extend(refusals);
+        plan.warnings.extend(warnings);
+    }
+    if let Some(why) = &around.no_systemd {
+        // What is not known to run would not be started again.
+        let text = format!("systemd does not say which units run: {why}; try again");
+        plan.refusals.push(Remark::new(guest, text));
+    }
+    if plan.refusals.is_empty() {
+        plan.steps = steps(guest, &choices, &functions, host, around);
+    }
+    plan
+}
+
+/// The functions of cards that are not this guest's, each with the section's name.
+fn others(config: &Config, guest: &Guest, host: &Host) -> Vec<(Address, String)> {
+    let theirs = select::all(config, host).into_iter().filter(|c| !guest.gpus.value.contains(&c.gpu.name));
+    let named = |c: Choice<'_>| {
+        let name = c.gpu.name.clone();
+        c.chosen
+            .map(|c| c.functions)
+            .unwrap_or_default()
+            .into_iter()
+            .map(move |f| (f, name.clone()))
+            .collect::<Vec<_>>()
+    };
+    theirs.flat_map(named).collect()
+}
+
+fn steps(
+    guest: &Guest,
+    choices: &[Choice<'_>],
+    functions: &[Address],
+    host: &Host,
+    around: &Surroundings,
+) -> Vec<GuestStep> {
+    let mut steps: Vec<GuestStep> = Vec::new();
+    steps.extend(choices.iter().map(|c| GuestStep::Claim { gpu: c.gpu.name.clone() }));
+    steps.extend(guest.after.iter().map(|command| GuestStep::After { command: command.clone() }));
+    steps.extend(guest.before.iter().map(|command| GuestStep::Before { command: command.clone() }));
+    let taken = with_host(functions, host);
+    if !taken.is_empty() {
+        steps.extend(desktop(guest, &taken, host, around));
+    }
+    let off_vfio = |c: &&Choice<'_>| {
+        let functions = c.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+        let on_vfio = |a: &Address| host.function(*a).and_then(|f| f.driver.as_deref()).is_some_and(function::is_vfio);
+        !functions.iter().all(on_vfio)
+    };
+    let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
+    steps.extend(moved.iter().map(|gpu| GuestStep::Reserve { gpu: gpu.clone() }));
+    if on_nvidia(&taken, host) {
+        // The framebuffer of nvidia_drm counts as a user of its module.
+        let consoles = around.consoles.iter().filter(|c| c.framebuffer && c.bound);
+        steps.extend(consoles.map(|c| GuestStep::Console { console: c.name.clone() }));
+        let loaded = NVIDIA_MODULES.iter().filter(|m| around.modules.iter().any(|loaded| loaded == *m));
+        steps.extend(loaded.map(|m| GuestStep::Unload { module: (*m).to_owned() }));
+    }
+    steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
+    let patience = guest.stop_timeout.as_secs();
+    steps.push(match guest.runner {
+        Runner::Libvirt => GuestStep::StartDomain { uri: guest.uri.clone(), domain: guest.domain.clone(), patience },
+        Runner::Command => GuestStep::StartCommand { command: filled(&guest.command, functions), patience },
+    });
+    steps
+}
+
+/// What ends the host's use of these functions.
+fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings) -> Vec<GuestStep> {
+    let mut steps = Vec::new();
+    let active = |unit: &&str| around.units.iter().any(|(name, state)| name == *unit && is_up(state));
+    let mut stop = |unit: &str| steps.push(GuestStep::StopUnit { unit: unit.to_owned() });
+    if guest.handover == Handover::Steal {
+        around.display_manager.iter().for_each(|unit| stop(unit));
+    }
+    guest.stop_units.iter().map(String::as_str).filter(active).for_each(&mut stop);
+    if on_nvidia(taken, host) {
+        NVIDIA_UNITS.into_iter().filter(active).for_each(&mut stop);
+    }
+    let steal = guest.handover == Handover::Steal;
+    if steal {
+        let graphical = around.sessions.iter().filter(|s| matches!(s.kind.as_str(), "wayland" | "x11" | "mir"));
+        steps.extend(graphical.map(|s| GuestStep::EndSession { session: s.id.clone(), user: s.user.clone() }));
+    } else {
+        steps.push(GuestStep::Announce { functions: taken.to_vec() });
+    }
+    steps.push(GuestStep::LetGo { functions: taken.to_vec(), end: steal, kill: guest.kill_holders });
+    steps
+}
+
+/// Whether a unit in this state must be stopped to have it down.
+fn is_up(state: &str) -> bool {
+    matches!(state, "active" | "activating" | "reloading" | "refreshing")
+}
+
+/// The words of a command with `{bdf}` replaced by the first function's address and `{bdfs}` by all, with commas.
+fn filled(command: &[String], functions: &[Address]) -> Vec<String> {
+    let first = functions.first().map(ToString::to_string).unwrap_or_default();
+    let all: Vec<String> = functions.iter().map(ToString::to_string).collect();
+    command.iter().map(|word| word.replace("{bdfs}", &all.join(",")).replace("{bdf}", &first)).collect()
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Domains as virt-manager and people write them, and what is found in them: `tests/golden/domains/NAME.xml` and
+//! `NAME.txt`. `UPDATE_GOLDEN=1 cargo test --test domains` writes what is found; read the difference then.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use proptest::prelude::*;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use vfio_suite::host::domain::{parse, Domain};
+
+/// Everything found, a line for each thing.
+fn show(domain: &Domain) -> String {
+    let mut out = format!("name {}\nmemory {} ({:?})\n", domain.name, domain.memory, domain.huge_pages);
+    for device in &domain.hostdevs {
+        let managed = if device.managed { "managed" } else { "not managed" };
+        writeln!(out, "host device {} {managed} {}", device.address, device.rom.as_deref().unwrap_or("-")).unwrap();
+    }
+    for file in &domain.files {
+        let unless = file.unless.as_ref().map(|path| format!(" unless {path}")).unwrap_or_default();
+        writeln!(out, "{} {}{unless}", file.what, file.path).unwrap();
+    }
+    out
+}
+
+#[test]
+fn domains_mean_what_they_meant() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/domains");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let files = fs::read_dir(&golden).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "xml")).collect();
+    cases.sort();
+    assert!(cases.len() >= 10, "cases are missing");
+    let mut differing = Vec::new();
+    for case in cases {
+        let found = match parse(&fs::read_to_string(&case).unwrap()) {
+            Ok(domain) => show(&domain),
+            Err(sentence) => format!("error: {sentence}\n"),
+        };
+        let expected = case.with_extension("txt");
+        if update {
+            fs::write(&expected, &found).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != found {
+            differing.push(format!("{} should say:\n{found}", expected.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// Pieces of real domains, in any order: nearly right, which random text never is.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("<domain type='kvm'>".to_owned()),
+        Just("</domain>".to_owned()),
+        Just("<name>a</name>".to_owned()),
+        Just("<devices>".to_owned()),
+        Just("</devices>".to_owned()),
+        Just("<hostdev mode='subsystem' type='pci' managed='yes'>".to_owned()),
+        Just("</hostdev>".to_owned()),
+        Just("<source>".to_owned()),
+        Just("</source>".to_owned()),
+        Just("<disk type='file'><source file='/x'/></disk>".to_owned()),
+        Just("<!DOCTYPE a [<!ENTITY b 'c'>]>".to_owned()),
+        Just("&b;&#0;".to_owned()),
+        Just("<!--".to_owned()),
+        Just("<![CDATA[".to_owned()),
+        "<address (domain|bus|slot|function)='\\PC{0,8}'/>",
+        "<memory unit='[kmgtpeKMGbBi]{0,4}'>[0-9]{0,22}</memory>",
+        "\\PC{0,12}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the text is: a domain, or one line that says why not.
+    #[test]
+    fn every_text_gets_an_answer(text in "\\PC{0,400}") {
+        if let Err(sentence) = parse(&text) {
+            prop_assert!(sentence.lines().count() == 1 && sentence.starts_with("its XML "), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn every_mixture_of_pieces_gets_an_answer(pieces in proptest::collection::vec(piece(), 0..24)) {
+        let text = pieces.concat();
+        for text in [text.clone(), format!("<domain><name>a</name><devices>{text}</devices></domain>")] {
+            if let Err(sentence) = parse(&text) {
+                prop_assert!(sentence.lines().count() == 1 && sentence.starts_with("its XML "), "{sentence}");
+            }
+        }
+    }
+
+    /// What is written is what is read, in every way to write a number.
+    #[test]
+    fn addresses_are_read_back(domain in 0u32..=0xffff, bus in 0u8.., slot in 0u8..32, function in 0u8..8, way in 0..3) {
+        let number = |n: u32| match way {
+            0 => format!("0x{n:02x}"),
+            1 => n.to_string(),
+            _ => format!("0{n:o}"),
+        };
+        let xml = format!(
+            "<domain><name>a</name><devices><hostdev type='pci'><source><address domain='{}' bus='{}' slot='{}' \
+             function='{}'/></source></hostdev></devices></domain>",
+            number(domain), number(bus.into()), number(slot.into()), number(function.into())
+        );
+        let found = parse(&xml).unwrap();
+        let expected = format!("{domain:04x}:{bus:02x}:{slot:02x}.{function}");
+        prop_assert_eq!(found.hostdevs[0].address.to_string(), expected);
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! One thing goes wrong at every act of a hand-over in turn: the reason is said, and the whole desktop is back.
+
+use super::*;
+
+/// How many acts a start has when nothing goes wrong: writes, module loads, programs.
+fn acts() -> u64 {
+    let tree = machine();
+    let running = started(&tree, "demo");
+    let acts = tree.count();
+    drop(running);
+    acts
+}
+
+#[test]
+fn a_failure_at_any_act_gives_the_whole_desktop_back() {
+    let acts = acts();
+    assert!(acts > 10, "a hand-over is more than {acts} acts");
+    for late in ["", " late"] {
+        for n in 1..=acts {
+            let tree = machine();
+            let before = tree.snapshot();
+            tree.faults(&format!("{n} EIO{late}\n"));
+            let what = format!("act {n} of {acts} fails{late}");
+            let mut running = Running::start(&tree, "demo");
+            let child = running.child.as_mut().unwrap();
+            let mut ended = false;
+            until(&what, || {
+                ended = child.try_wait().unwrap().is_some();
+                ended || domain::runs(&tree, "demo") && tree.read("run/vfio/guest-status/demo").contains("handed-over")
+            });
+            // A start that fails too late has a guest that runs all the same; its program ends in a moment.
+            let settle = Instant::now();
+            while !ended && settle.elapsed() < Duration::from_millis(if late.is_empty() { 0 } else { 300 }) {
+                ended = child.try_wait().unwrap().is_some();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let runs = !ended;
+            tree.no_faults();
+            if runs {
+                // What failed was no part of the hand-over that matters: a question, or a reset of nothing.
+                model_ends(&tree);
+            }
+            let ran = running.end();
+            if !runs {
+                assert_eq!(ran.status, Some(1), "{what}: {}", ran.stderr);
+                let last = ran.stderr.lines().last().unwrap_or_default();
+                assert!(last.contains("[guest demo]"), "{what}: {}", ran.stderr);
+            }
+            let back = give_back(&tree, "demo");
+            assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
+            tree.assert_same(&before, &what);
+            assert_nothing_left(&tree, &what);
+        }
+    }
+}
+
+fn model_ends(tree: &Tree) {
+    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+}
+
+#[test]
+fn the_reason_stays_when_all_is_back() {
+    let tree = machine();
+    tree.faults("run:virsh*start* EIO\n");
+    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    assert_eq!(ran.status, Some(1));
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    let ran = tree.run(VFIO, &["guest", "status", "demo"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stdout.contains("did not start") && ran.stdout.contains("cannot be started"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_driver_that_does_not_take_its_card_back_is_asked_again_after_a_reset() {
+    let tree = machine();
+    let before = tree.snapshot();
+    let running = started(&tree, "demo");
+    model_ends(&tree);
+    assert_eq!(running.end().status, Some(0));
+    // Whatever is tried, the driver's probe fails.
+    tree.faults(&format!("probe:amdgpu:{VIDEO} EIO\n"));
+    let back = give_back(&tree, "demo");
+    assert_eq!(back.status, Some(2), "{}", back.stderr);
+    assert!(back.stderr.contains("trying a reset") && back.stderr.contains("taking it off the bus"), "{}", back.stderr);
+    assert_eq!(desktop::unit_state(&tree, ALIAS).as_deref(), Some("failed"), "the desktop is tried all the same");
+    let ran = tree.run(VFIO, &["guest", "status", "demo"]);
+    assert!(ran.stdout.contains("vfio guest restore demo"), "{}", ran.stdout);
+    // Nobody else gets it meanwhile.
+    let ran = tree.run(VFIO_GUEST, &["run", "other"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("demo"), "{}", ran.stderr);
+    tree.no_faults();
+    let ran = tree.run(VFIO, &["guest", "restore", "demo"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    tree.assert_same(&before, "after the second attempt");
+    assert_nothing_left(&tree, "after the second attempt");
+}

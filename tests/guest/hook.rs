@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! libvirt's hook: a start from virt-manager or virsh.
+
+use super::*;
+
+/// What libvirt does when a domain starts.
+fn libvirt_starts(tree: &Tree, name: &str) {
+    let ran = hook(tree, name, "prepare", "begin");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+    let virsh = ["--vfio-model", "run", "virsh", "--connect", "qemu:///system", "start", "--", name];
+    assert_eq!(tree.run(VFIO, &virsh).status, Some(0));
+    for operation in ["start", "started"] {
+        let ran = hook(tree, name, operation, "begin");
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+    }
+}
+
+/// And when it has ended.
+fn libvirt_stopped(tree: &Tree, name: &str) {
+    for operation in ["stopped", "release"] {
+        let ran = hook(tree, name, operation, "end");
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{operation}: {}", ran.stderr);
+    }
+}
+
+fn guest_ends(tree: &Tree, name: &str) {
+    assert_eq!(tree.run(VFIO, &["--vfio-model", "run", "guest-ends", name]).status, Some(0));
+}
+
+#[test]
+fn a_start_through_libvirt_without_a_supervisor() {
+    let tree = machine();
+    let before = tree.snapshot();
+    libvirt_starts(&tree, "demo");
+    assert!(has_card(&tree) && domain::runs(&tree, "demo"));
+    // A restarted daemon finds its domain again.
+    assert_eq!(hook(&tree, "demo", "reconnect", "begin").status, Some(0));
+    guest_ends(&tree, "demo");
+    libvirt_stopped(&tree, "demo");
+    // The unit was asked for; here nobody started it.
+    desktop_as_before(&tree, &before);
+}
+
+#[track_caller]
+fn desktop_as_before(tree: &Tree, before: &common::text::Nodes) {
+    let _ = std::fs::remove_file(tree.join(".kernel/units/vfio-guest@demo.service"));
+    tree.assert_same(before, "after a start through libvirt");
+    assert_nothing_left(tree, "after a start through libvirt");
+}
+
+#[test]
+fn the_unit_takes_over_what_the_hook_has_handed_over() {
+    let tree = machine();
+    let before = tree.snapshot();
+    libvirt_starts(&tree, "demo");
+    let running = Running::start(&tree, "demo");
+    until("the supervisor", || {
+        hook(&tree, "demo", "release", "end").status == Some(0) && {
+            // With a supervisor the hook gives nothing back.
+            has_card(&tree)
+        }
+    });
+    guest_ends(&tree, "demo");
+    let ran = running.end();
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    libvirt_stopped(&tree, "demo");
+    desktop_as_before(&tree, &before);
+}
+
+#[test]
+fn a_start_by_the_unit_finds_the_hook_silent() {
+    let tree = machine();
+    let before = tree.snapshot();
+    let running = started(&tree, "demo");
+    for (operation, sub) in [("prepare", "begin"), ("start", "begin"), ("started", "begin"), ("reconnect", "begin")] {
+        let ran = hook(&tree, "demo", operation, sub);
+        assert_eq!((ran.status, ran.stdout + &ran.stderr), (Some(0), String::new()), "{operation}");
+    }
+    guest_ends(&tree, "demo");
+    libvirt_stopped(&tree, "demo");
+    assert_eq!(running.end().status, Some(0));
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    desktop_as_before(&tree, &before);
+}
+
+#[test]
+fn a_domain_that_is_not_ours_is_left_alone_whatever_is_asked() {
+    let tree = machine();
+    domain(&tree, "plain", &[], &[]);
+    let before = tree.snapshot();
+    for operation in ["prepare", "start", "started", "reconnect", "attach", "migrate", "restore"] {
+        let ran = hook(&tree, "plain", operation, "begin");
+        assert_eq!((ran.status, ran.stdout + &ran.stderr), (Some(0), String::new()), "{operation}");
+    }
+    libvirt_stopped(&tree, "plain");
+    tree.assert_same(&before, "not ours");
+}
+
+#[test]
+fn a_hand_over_that_fails_refuses_the_start_and_gives_back() {
+    let tree = machine();
+    let before = tree.snapshot();
+    tree.faults("modprobe:* EIO\n*drivers_probe EIO\n");
+    let ran = hook(&tree, "demo", "prepare", "begin");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("[guest demo]"), "{}", ran.stderr);
+    tree.no_faults();
+    libvirt_stopped(&tree, "demo");
+    if tree.exists("run/vfio/guests/demo") {
+        assert_eq!(give_back(&tree, "demo").status, Some(0));
+    }
+    desktop_as_before(&tree, &before);
+}
+
+#[test]
+fn a_second_domain_for_the_card_is_refused() {
+    let tree = machine();
+    libvirt_starts(&tree, "demo");
+    let ran = hook(&tree, "other", "prepare", "begin");
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("[guest demo]"), "{}", ran.stderr);
+    assert_eq!(hook(&tree, "other", "release", "end").status, Some(0));
+    assert!(has_card(&tree) && tree.read("run/vfio/claims/big") == "demo\n");
+}
+
+#[test]
+fn a_description_that_is_no_xml_is_refused() {
+    let tree = machine();
+    domain::define(&tree, "demo", "\0\0 nothing");
+    let ran = hook(&tree, "demo", "prepare", "begin");
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("[guest demo]"), "{}", ran.stderr);
+}
+
+#[test]
+fn wrong_usage() {
+    let tree = machine();
+    assert_eq!(tree.run(HOOK, &[]).status, Some(64));
+    assert_eq!(tree.run(HOOK, &["demo"]).status, Some(64));
+    assert_eq!(tree.run(VFIO_GUEST, &["run"]).status, Some(64));
+    assert_eq!(tree.run(VFIO_GUEST, &["run", "../demo"]).status, Some(64));
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! A guest from start to end on a modelled machine: what each step does, what is given back after every failure and every
+//! crash, what is refused, and libvirt's hook.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod crashes;
+mod failures;
+mod hook;
+mod refusals;
+mod whole;
+
+use common::desktop::{self, desktop, ALIAS};
+use common::domain::{self, domain};
+use common::pairs::{small_machine, SMALL};
+use common::tree::Ran;
+use common::Tree;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_GUEST: &str = env!("CARGO_BIN_EXE_vfio-guest");
+const HOOK: &str = env!("CARGO_BIN_EXE_vfio-libvirt-hook");
+
+const VIDEO: &str = SMALL[0].0;
+const SOUND: &str = SMALL[1].0;
+
+/// The card `big` is used by a desktop; two guests may have it.
+const CONFIGURATION: &str = "[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\nbind = guest\n\
+    [guest demo]\ngpus = big\nstart-timeout = 40s\nstop-timeout = 2s\n\
+    before = /usr/bin/begin \"the guest\"\nafter = /usr/bin/finish\nstop-units = ollama.service\n\
+    [guest other]\ngpus = big\nstart-timeout = 40s\nstop-timeout = 2s\n";
+
+/// A machine with a desktop on the card that the guests `demo` and `other` may have.
+fn machine() -> Tree {
+    let tree = small_machine().build();
+    tree.config(CONFIGURATION);
+    desktop(&tree, VIDEO, Some(SOUND));
+    desktop::unit(&tree, "ollama.service", &["state active"]);
+    for name in ["demo", "other"] {
+        domain(&tree, name, &[VIDEO, SOUND], &[]);
+    }
+    tree
+}
+
+/// The program that hands over and supervises, at work.
+struct Running {
+    child: Option<Child>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Running {
+    fn start(tree: &Tree, guest: &str) -> Running {
+        let mut command = tree.command(VFIO_GUEST);
+        command.args(["run", guest]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running { child: Some(command.spawn().unwrap()) }
+    }
+
+    /// Waits for its end.
+    fn end(mut self) -> Ran {
+        let ran: Ran = self.child.take().unwrap().wait_with_output().unwrap().into();
+        ran
+    }
+}
+
+/// Waits for something that must come about.
+#[track_caller]
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(120), "{what} does not come about");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Starts a guest and waits until it runs.
+#[track_caller]
+fn started(tree: &Tree, guest: &str) -> Running {
+    let running = Running::start(tree, guest);
+    until("the guest", || domain::runs(tree, guest));
+    running
+}
+
+fn has_card(tree: &Tree) -> bool {
+    SMALL.iter().all(|(address, _)| tree.driver(address).as_deref() == Some("vfio-pci"))
+}
+
+fn give_back(tree: &Tree, guest: &str) -> Ran {
+    tree.run(VFIO_GUEST, &["give-back", guest])
+}
+
+/// Nothing of a guest is left in /run/vfio.
+#[track_caller]
+fn assert_nothing_left(tree: &Tree, what: &str) {
+    for directory in ["guests", "claims", "journal"] {
+        let left = tree.root().list(&format!("run/vfio/{directory}")).unwrap_or_default();
+        assert!(left.is_empty(), "{what}: /run/vfio/{directory} has {left:?}");
+    }
+    assert_eq!(desktop::unit_state(tree, ALIAS).as_deref(), Some("active"), "{what}: the display manager");
+}
+
+/// The hook as libvirt calls it, with the domain's description.
+fn hook(tree: &Tree, domain: &str, operation: &str, sub: &str) -> Ran {
+    use std::io::Write;
+    let mut command = tree.command(HOOK);
+    command.args([domain, operation, sub, "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let xml = std::fs::read(tree.join(&format!(".kernel/domains/{domain}.xml"))).unwrap_or_default();
+    // A hook that has nothing to do with the domain does not read.
+    let _ = child.stdin.take().unwrap().write_all(&xml);
+    child.wait_with_output().unwrap().into()
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What is refused, before anything is touched or after the desktop was stopped and came back.
+
+use super::*;
+
+/// A start that is refused: nothing was touched, and the sentence has these words.
+#[track_caller]
+fn refused(tree: &Tree, guest: &str, words: &[&str]) {
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO_GUEST, &["run", guest]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    words.iter().for_each(|word| assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr));
+    tree.assert_same(&before, "refused");
+    assert!(!tree.exists(&format!("run/vfio/guests/{guest}/journal")), "nothing was begun");
+    let status = tree.run(VFIO, &["guest", "status", guest]);
+    assert_eq!(status.status, Some(1));
+    words.iter().for_each(|word| assert!(status.stdout.contains(word), "{word}: {}", status.stdout));
+}
+
+#[test]
+fn a_card_that_another_guest_has() {
+    let tree = machine();
+    let running = started(&tree, "demo");
+    refused(&tree, "other", &["[guest demo]"]);
+    assert!(domain::runs(&tree, "demo") && has_card(&tree));
+    drop(running);
+}
+
+#[test]
+fn a_domain_that_is_not_there_or_broken_or_running() {
+    let tree = machine();
+    std::fs::remove_file(tree.join(".kernel/domains/demo.xml")).unwrap();
+    refused(&tree, "demo", &["failed to get domain 'demo'"]);
+    domain::define(&tree, "demo", "<domain><name>demo</name");
+    refused(&tree, "demo", &["[guest demo]"]);
+    let tree = machine();
+    tree.write(".kernel/no-libvirt", "");
+    refused(&tree, "demo", &["Failed to connect"]);
+}
+
+#[test]
+fn a_domain_without_the_card_and_one_without_its_disk() {
+    let tree = machine();
+    domain(&tree, "demo", &[], &[]);
+    refused(&tree, "demo", &["0000:03:00.0"]);
+    domain(&tree, "demo", &[VIDEO, SOUND], &[]);
+    tree.remove("var/lib/libvirt/images/demo.qcow2");
+    refused(&tree, "demo", &["/var/lib/libvirt/images/demo.qcow2"]);
+}
+
+#[test]
+fn a_section_that_is_not_there_or_disabled() {
+    let tree = machine();
+    let ran = tree.run(VFIO_GUEST, &["run", "nobody"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("there is demo, other"), "{}", ran.stderr);
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n[guest demo]\ngpus = large\n");
+    refused(&tree, "demo", &["/etc/vfio.conf:", "large"]);
+    tree.config(&CONFIGURATION.replace("[gpu big]", "[host]\nenable = no\n[gpu big]"));
+    refused(&tree, "demo", &["'enable' in [host]"]);
+}
+
+#[test]
+fn promise_2_who_holds_the_card_and_does_not_end_is_named_and_the_desktop_is_back() {
+    let tree = machine();
+    let open = desktop::nodes(&tree, VIDEO);
+    desktop::process(&tree, 4000, "miner", 1000, "/system.slice/miner.service", &open);
+    desktop::stubborn(&tree, &[4000]);
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    assert_eq!(ran.status, Some(1));
+    for words in ["miner", "4000", "miner.service", "/dev/dri/card"] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("keep other drivers"), "no driver was touched: {}", ran.stderr);
+    let back = give_back(&tree, "demo");
+    assert_eq!(back.status, Some(0), "{}", back.stderr);
+    tree.assert_same(&before, "after a stubborn holder");
+    assert_nothing_left(&tree, "after a stubborn holder");
+}
+
+#[test]
+fn who_does_not_end_is_killed_if_the_configuration_says_so() {
+    let tree = machine();
+    tree.config(&CONFIGURATION.replace("gpus = big\n", "gpus = big\nkill-holders = yes\n"));
+    let open = desktop::nodes(&tree, VIDEO);
+    desktop::process(&tree, 4000, "miner", 1000, "/system.slice/miner.service", &open);
+    desktop::stubborn(&tree, &[4000]);
+    let running = started(&tree, "demo");
+    assert!(!tree.exists("proc/4000") && has_card(&tree));
+    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    let ran = running.end();
+    assert!(ran.stderr.contains("killed (kill-holders = yes)"), "{}", ran.stderr);
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    assert_nothing_left(&tree, "after a kill");
+}
+
+#[test]
+fn a_hot_hand_over_ends_nobody() {
+    let tree = machine();
+    tree.config(&CONFIGURATION.replace("gpus = big\n", "gpus = big\nhandover = hot\n"));
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("gnome-shell"), "{}", ran.stderr);
+    assert!(tree.exists("proc/2100") && !ran.stderr.contains("would send SIG"), "{}", ran.stderr);
+    assert_eq!(desktop::unit_state(&tree, ALIAS).as_deref(), Some("active"));
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    tree.assert_same(&before, "after a hot hand-over that nobody made way for");
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Hands cards to a guest, supervises it, and gives everything back. Called by `vfio-guest@NAME.service`.
+//!
+//! `run NAME` hands over, starts the guest and ends when it has ended; `stop NAME` shuts it down; `give-back NAME` gives
+//! everything back from the journal, however the first one ended.
+
+use sd_notify::NotifyState;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use vfio_suite::act::guest::give_back::{give_back, End};
+use vfio_suite::act::guest::hand_over::{carry_out, Work};
+use vfio_suite::act::guest::look::Source;
+use vfio_suite::act::guest::runner::Libvirt;
+use vfio_suite::act::guest::status::{self, GuestOutcome};
+use vfio_suite::act::guest::{self, program, start};
+use vfio_suite::act::live;
+use vfio_suite::act::tools::{tools_for, Tools};
+use vfio_suite::config::{self, Guest, Runner, Severity};
+use vfio_suite::host::holders;
+use vfio_suite::logger::{self, Target};
+use vfio_suite::pci::Address;
+use vfio_suite::plan::guest::GuestStep;
+use vfio_suite::root::Root;
+
+/// How long to wait for a program of ours that is still at work for the same guest: libvirt's hook ends in a moment.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What giving back takes beside the guest's own shutdown: drivers, units, recoveries.
+const GIVING_BACK: Duration = Duration::from_secs(300);
+/// How long a program may take to open the card before it counts as started all the same.
+const OPENING: Duration = Duration::from_secs(10);
+
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    if let Some(code) = live::run_as_child() {
+        return code;
+    }
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let (verb, name) = match arguments.as_slice() {
+        [verb, name] if matches!(verb.as_str(), "run" | "stop" | "give-back") && config::is_name(name) => (verb, name),
+        _ => {
+            eprintln!("vfio-guest: give 'run', 'stop' or 'give-back' and the name of a [guest] section");
+            return ExitCode::from(64);
+        }
+    };
+    let root = match Root::from_option(None) {
+        Ok(root) => root,
+        Err(error) => {
+            eprintln!("vfio-guest: the root cannot be opened: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    logger::start("vfio-guest", Target::Stderr, root.is_system());
+    let tools = tools_for(&root);
+    let done = match verb.as_str() {
+        "run" => run(&root, tools.as_ref(), name),
+        "stop" => stop(&root, tools.as_ref(), name),
+        _ => back(&root, tools.as_ref(), name),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells systemd how far it is. Outside a unit nobody listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::debug!("systemd cannot be told: {error}");
+    }
+}
+
+fn say(text: &str) {
+    log::info!("{text}");
+    notify(&[NotifyState::Status(text)]);
+}
+
+/// Asks systemd for so much time from now on.
+fn take_time(time: Duration) {
+    notify(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))]);
+}
+
+fn about(what: &str) -> impl Fn(std::io::Error) -> String + '_ {
+    move |error| format!("{what}: {error}")
+}
+
+/// Hands over, starts, waits.
+fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
+    let lock = guest::lock(root, name, PATIENCE).map_err(about("/run/vfio/guest-locks"))?;
+    let Some(_lock) = lock else {
+        return Err(format!("[guest {name}] another program is at work for it"));
+    };
+    let config = config::load(root);
+    config.diagnostics.iter().filter(|d| d.severity != Severity::Note).for_each(|d| log::warn!("{d}"));
+    let guest = start::section(&config, name).inspect_err(|why| refuse(root, name, std::slice::from_ref(why)))?;
+    let handed_over = !guest::records(root, name).map_err(about("the journal"))?.is_empty();
+    if handed_over && is_up(root, tools, guest) {
+        say(&format!("{} runs; it was started through libvirt", guest.domain));
+    } else {
+        if handed_over {
+            log::warn!("[guest {name}] an earlier start was not given back: that comes first");
+            give_back(root, tools, name, End::Unknown, say).map_err(about("the journal"))?;
+        }
+        begin(root, tools, &config, guest)?;
+    }
+    notify(&[NotifyState::Ready, NotifyState::Status("the guest runs")]);
+    let _inhibitor = inhibit(root, guest);
+    match guest.runner {
+        Runner::Libvirt => {
+            Libvirt { tools, uri: &guest.uri, domain: &guest.domain }.wait_for_end(root, None);
+        }
+        Runner::Command => {
+            if let Some(pid) = program::process(root, name) {
+                vfio_suite::act::guest::runner::wait_for_process(root, pid, None);
+            }
+        }
+    }
+    say("the guest has ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_up(root: &Root, tools: &dyn Tools, guest: &Guest) -> bool {
+    match guest.runner {
+        Runner::Libvirt => {
+            let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
+            libvirt.is_up(root) == Some(true)
+        }
+        Runner::Command => program::process(root, &guest.name).is_some(),
+    }
+}
+
+fn refuse(root: &Root, name: &str, why: &[String]) {
+    status::leave(root, name, GuestOutcome::Refused, why);
+}
+
+/// Hands over and starts the guest. What was done when this fails is given back by whoever runs after us.
+fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest) -> Result<()> {
+    let name = &guest.name;
+    let until = Instant::now() + guest.start_timeout;
+    say("checking");
+    let plan = start::plan(root, tools, config, guest, Source::Libvirt);
+    plan.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    if let Some((last, others)) = plan.refusals.split_last() {
+        others.iter().for_each(|refusal| log::error!("{refusal}"));
+        refuse(root, name, &plan.refusals.iter().map(ToString::to_string).collect::<Vec<_>>());
+        return Err(last.to_string());
+    }
+    status::leave(root, name, GuestOutcome::HandedOver, &[]);
+    let work = Work { root, tools, config, guest, until };
+    let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
+        let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+        let begun = match plan.steps.last() {
+            Some(GuestStep::StartDomain { uri, domain, .. }) => Libvirt { tools, uri, domain }.start(left),
+            Some(GuestStep::StartCommand { command, .. }) => spawn(root, name, command, &plan.functions, left),
+            _ => Ok(()),
+        };
+        begun.map_err(|error| format!("[guest {name}] cannot be started: {error}"))
+    });
+    started.inspect_err(|why| status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
+}
+
+/// Starts the program that is the guest, and waits until it has the card.
+fn spawn(root: &Root, name: &str, command: &[String], functions: &[Address], left: Duration) -> std::io::Result<()> {
+    if !root.is_system() {
+        log::info!("would run: {}", command.join(" "));
+        return Ok(());
+    }
+    let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
+    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn()?;
+    program::remember(root, name, child.id())?;
+    let until = Instant::now() + left.min(OPENING);
+    while holders::find(root, functions).is_empty() {
+        if let Some(end) = child.try_wait()? {
+            return Err(std::io::Error::other(format!("{program} has ended at once ({end}); its messages are above")));
+        }
+        if Instant::now() >= until {
+            log::warn!("{program} runs, but has not opened the card");
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // It is waited for by its pidfd, which shows its end; collecting it is left to a thread.
+    std::thread::spawn(move || child.wait());
+    Ok(())
+}
+
+/// Keeps the machine from sleeping for as long as this program lives: systemd-inhibit ends with its pipe.
+fn inhibit(root: &Root, guest: &Guest) -> Option<Child> {
+    if !guest.inhibit_sleep || !root.is_system() {
+        return None;
+    }
+    let why = format!("--why=the guest {} has a graphics card", guest.name);
+    let mut command = Command::new("systemd-inhibit");
+    command.args(["--what=sleep", "--mode=block", "--who=vfio", &why, "cat"]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+    child.inspect_err(|error| log::warn!("the machine may go to sleep: systemd-inhibit: {error}")).ok()
+}
+
+/// Shuts the guest down, and lets `run` see its end.
+fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
+    for record in guest::records(root, name).map_err(about("the journal"))?.iter().rev() {
+        let ended = match &record.step {
+            GuestStep::StartDomain { uri, domain, patience } => {
+                take_time(Duration::from_secs(*patience) + GIVING_BACK);
+                say(&format!("shutting {domain} down"));
+                Libvirt { tools, uri, domain }.end(root, Duration::from_secs(*patience))
+            }
+            GuestStep::StartCommand { command, patience } => {
+                take_time(Duration::from_secs(*patience) + GIVING_BACK);
+                say("shutting the guest down");
+                program::end(root, tools, name, command, Duration::from_secs(*patience))
+            }
+            _ => continue,
+        };
+        ended.map_err(|error| format!("[guest {name}] {error}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives everything back.
+fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
+    let lock = guest::lock(root, name, PATIENCE).map_err(about("/run/vfio/guest-locks"))?;
+    let Some(_lock) = lock else {
+        return Err(format!("[guest {name}] its cards stay where they are: another program is at work for it"));
+    };
+    for record in guest::records(root, name).map_err(about("the journal"))? {
+        if let GuestStep::StartDomain { patience, .. } | GuestStep::StartCommand { patience, .. } = record.step {
+            take_time(Duration::from_secs(patience) + GIVING_BACK);
+        }
+    }
+    match give_back(root, tools, name, End::Unknown, say).map_err(about("the journal"))? {
+        None => Ok(ExitCode::SUCCESS),
+        Some(problems) if problems.is_empty() => {
+            say("everything is back with the host");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(problems) => {
+            problems.iter().for_each(|problem| log::error!("{problem}"));
+            Ok(ExitCode::from(2))
+        }
+    }
+}
