@@ -16,6 +16,8 @@ use std::io;
 pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut hanging: Vec<Address> = Vec::new();
+    // What their drivers did not take back when their unbinding was undone.
+    let mut refused: Vec<Address> = Vec::new();
     for record in records.iter().rev() {
         if let Some(function) = record.function() {
             // A second write to it would hang as the first does.
@@ -33,7 +35,9 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
             }
         }
         log::debug!("undo: {}", record.step);
-        if let Err(error) = one(root, kernel, record) {
+        let again = !record.function().is_some_and(|f| refused.contains(&f));
+        if let Err(error) = one(root, kernel, record, again) {
+            refused.extend(record.function());
             if error.kind() == io::ErrorKind::TimedOut {
                 hanging.extend(record.function());
             }
@@ -43,8 +47,8 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
     problems
 }
 
-/// Brings back what was before one record.
-fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
+/// Brings back what was before one record. `homing`: whether its function may still find its driver.
+fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     match &record.step {
         Step::Override { function, driver } if there(function) => {
@@ -57,9 +61,8 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
                 set_override(kernel, *function, record.before.as_deref())?;
             }
             // Its driver's module was unloaded after the override was written: then no other record says who had it.
-            let unloaded = |d: &&str| !root.exists(&format!("{PCI_DRIVERS}/{d}"));
-            match record.driver.as_deref().filter(unloaded) {
-                Some(driver) if function::driver(root, *function).is_none() => {
+            match record.driver.as_deref() {
+                Some(driver) if homing && function::driver(root, *function).is_none() => {
                     bind_back(root, kernel, *function, driver, record)
                 }
                 _ => Ok(()),
