@@ -12,15 +12,22 @@ use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
 use std::io;
 
-/// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those.
-pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut hanging: Vec<Address> = Vec::new();
+/// What could not be undone.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// One sentence for each record.
+    pub problems: Vec<String>,
+    /// Functions that the kernel still works on; a further write to one would hang as well.
+    pub hanging: Vec<Address>,
+}
+
+/// Undoes records, the last first, and goes on past what cannot be undone.
+pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Left {
+    let Left { mut problems, mut hanging } = Left::default();
     // What their drivers did not take back when their unbinding was undone.
     let mut refused: Vec<Address> = Vec::new();
     for record in records.iter().rev() {
         if let Some(function) = record.function() {
-            // A second write to it would hang as the first does.
             if hanging.contains(&function) {
                 continue;
             }
@@ -44,7 +51,7 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
             problems.push(format!("undoing '{}': {error}", record.step));
         }
     }
-    problems
+    Left { problems, hanging }
 }
 
 /// Brings back what was before one record. `homing`: whether its function may still find its driver.
