@@ -50,8 +50,9 @@ enum State {
     Stuck,
 }
 
+/// One guest, as it is now.
 #[derive(Serialize)]
-struct Row {
+pub struct Row {
     guest: String,
     /// The libvirt domain; null for a guest that is a command.
     domain: Option<String>,
@@ -90,18 +91,53 @@ fn word(state: State, out: &Output) -> String {
     }
 }
 
+impl Row {
+    /// Whether there is nothing to say of it.
+    pub fn is_quiet(&self) -> bool {
+        self.state == State::Off
+    }
+
+    /// Whether it is as it was asked to be.
+    fn is_well(&self) -> bool {
+        matches!(self.state, State::HasCards | State::Off)
+    }
+
+    /// Whether something of it could not be given back.
+    pub fn is_stuck(&self) -> bool {
+        self.state == State::Stuck
+    }
+
+    /// Its state, why, and the way out.
+    pub fn text(&self, out: &Output) -> String {
+        let name = &self.guest;
+        let mut text = format!("{}: {}\n", out.bold(&format!("[guest {name}]")), word(self.state, out));
+        self.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
+        if self.is_stuck() {
+            text.push_str(&format!("  'vfio guest restore {name}' tries again\n"));
+        }
+        text
+    }
+}
+
+/// The guests of the configuration, and those that still have something.
+pub fn rows(root: &Root, config: &Config) -> Vec<Row> {
+    let mut names: Vec<String> = config.guests.iter().map(|g| g.name.clone()).collect();
+    names.extend(guest::with_journal(root));
+    names.extend(status::all(root).into_iter().filter(|s| s.outcome == GuestOutcome::Stuck).map(|s| s.guest));
+    let mut rows: Vec<Row> = Vec::new();
+    for name in names {
+        if !rows.iter().any(|r| r.guest == name) {
+            rows.push(row(root, config, &name));
+        }
+    }
+    rows
+}
+
 /// Lists the guests of the configuration, and those that still have something.
 fn list(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let config = config::load(root);
     check::report(&config);
-    let mut names: Vec<String> = config.guests.iter().map(|g| g.name.clone()).collect();
-    names.extend(guest::with_journal(root));
-    let mut rows: Vec<Row> = Vec::new();
-    for name in names {
-        if !rows.iter().any(|r| r.guest == name) {
-            rows.push(row(root, &config, &name));
-        }
-    }
+    let rows = rows(root, &config);
     if out.is_json() {
         #[derive(Serialize)]
         struct Answer {
@@ -132,21 +168,11 @@ fn show(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     if config.guest(name).is_none() && row.last.is_none() && row.state == State::Off {
         bail!("{}", start::section(&config, name).err().unwrap_or_default());
     }
-    let code = match row.state {
-        State::HasCards | State::Off => DONE,
-        State::Failed | State::Stuck => NO,
-    };
-    if out.is_json() {
-        out.json("vfio.guest/1", &row)?;
-    } else {
-        let mut text = format!("{}: {}\n", out.bold(&format!("[guest {name}]")), word(row.state, out));
-        row.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
-        if row.state == State::Stuck {
-            text.push_str(&format!("  'vfio guest restore {name}' tries again\n"));
-        }
-        out.text(&text)?;
+    match out.is_json() {
+        true => out.json("vfio.guest/1", &row)?,
+        false => out.text(&row.text(out))?,
     }
-    Ok(code)
+    Ok(if row.is_well() { DONE } else { NO })
 }
 
 /// Says what a start would do.

@@ -2,7 +2,7 @@
 //! `vfio status`: how each card is now, against what is configured, and why.
 
 use crate::output::{table, Output};
-use crate::{check, DONE, NO};
+use crate::{check, guest, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
 use vfio_suite::host::boots::{self, Boots};
@@ -25,6 +25,8 @@ struct Answer {
     /// Boots in a row before this one that did not come up.
     failed_boots: u32,
     cards: Vec<Card>,
+    /// Guests that have cards, or whose last start did not work.
+    guests: Vec<guest::Row>,
 }
 
 #[derive(Serialize)]
@@ -154,8 +156,10 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let failed_boots = Boots::read(root).failed_before(&boots::current(root));
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
     let cards = cards(root, &config, &host, off.is_some());
-    let code = check::code(&config).max(if cards.iter().all(|c| c.ok) { DONE } else { NO });
-    let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards };
+    let guests: Vec<guest::Row> = guest::rows(root, &config).into_iter().filter(|g| !g.is_quiet()).collect();
+    let well = cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
+    let code = check::code(&config).max(if well { DONE } else { NO });
+    let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards, guests };
     if out.is_json() {
         out.json("vfio.status/1", &answer)?;
     } else {
@@ -197,5 +201,6 @@ fn text(answer: &Answer, out: &Output) -> String {
             .for_each(|b| text.push_str(&format!("  no guest can have it while {} has {}\n", b.driver, b.function)));
         card.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
     }
+    answer.guests.iter().for_each(|guest| text.push_str(&guest.text(out)));
     text
 }

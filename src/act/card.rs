@@ -4,7 +4,8 @@
 use super::execute::{execute, StepError};
 use super::journal::{self, Journal};
 use super::kernel::{kernel_for, Kernel};
-use super::{files, state, undo};
+use super::undo::{self, Left};
+use super::{files, state};
 use crate::host::status::{self, Outcome, Status};
 use crate::host::{function, holders};
 use crate::pci::Address;
@@ -94,11 +95,16 @@ fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure) -> Result<(), (Outco
 }
 
 fn bring_back(root: &Root, kernel: &dyn Kernel, gpu: &str, records: &[journal::Record], to_host: bool) -> Vec<String> {
-    let problems = undo::undo(root, kernel, records);
+    restore_records(root, kernel, gpu, records, to_host).problems
+}
+
+fn restore_records(root: &Root, kernel: &dyn Kernel, gpu: &str, records: &[journal::Record], to_host: bool) -> Left {
+    let mut left = undo::undo(root, kernel, records);
     if to_host {
         undo::give_to_host(root, kernel, &functions(records));
     }
-    problems.into_iter().map(|p| format!("[gpu {gpu}] {p}")).collect()
+    left.problems.iter_mut().for_each(|problem| problem.insert_str(0, &format!("[gpu {gpu}] ")));
+    left
 }
 
 /// The functions that records are about, in order of first mention.
@@ -153,6 +159,11 @@ pub fn release(root: &Root, gpu: &str) -> Vec<String> {
 
 /// Gives a card back to the host, from its journal alone. `None` if there is nothing to undo.
 pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
+    Ok(restore_knowing(root, gpu)?.map(|(status, _)| status))
+}
+
+/// The same; gives also the functions that the kernel still works on and that must not be touched again.
+pub fn restore_knowing(root: &Root, gpu: &str) -> io::Result<Option<(Status, Vec<Address>)>> {
     let records = journal::read(root, gpu)?;
     if records.is_empty() {
         // A program that died over its first record leaves a journal without any.
@@ -168,12 +179,14 @@ pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
         .filter(|f| function::driver(root, *f).is_some_and(|d| function::is_vfio(&d)))
         .collect();
     let held = holders::find(root, &on_vfio);
+    let mut hanging = Vec::new();
     if let Some((function, holder)) = held.first() {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {gpu}] {function} is in use: {holder}; shut the guest down first")];
     } else {
         let kernel = kernel_for(root);
-        status.why = bring_back(root, kernel.as_ref(), gpu, &records, true);
+        let left = restore_records(root, kernel.as_ref(), gpu, &records, true);
+        (status.why, hanging) = (left.problems, left.hanging);
         if status.why.is_empty() {
             status.why.extend(forget(root, gpu));
         }
@@ -182,5 +195,5 @@ pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
         }
     }
     leave_status(root, &status);
-    Ok(Some(status))
+    Ok(Some((status, hanging)))
 }

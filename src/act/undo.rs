@@ -12,13 +12,22 @@ use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
 use std::io;
 
-/// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those.
-pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut hanging: Vec<Address> = Vec::new();
+/// What could not be undone.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// One sentence for each record.
+    pub problems: Vec<String>,
+    /// Functions that the kernel still works on; a further write to one would hang as well.
+    pub hanging: Vec<Address>,
+}
+
+/// Undoes records, the last first, and goes on past what cannot be undone.
+pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Left {
+    let Left { mut problems, mut hanging } = Left::default();
+    // What their drivers did not take back when their unbinding was undone.
+    let mut refused: Vec<Address> = Vec::new();
     for record in records.iter().rev() {
         if let Some(function) = record.function() {
-            // A second write to it would hang as the first does.
             if hanging.contains(&function) {
                 continue;
             }
@@ -33,18 +42,20 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Vec<String>
             }
         }
         log::debug!("undo: {}", record.step);
-        if let Err(error) = one(root, kernel, record) {
+        let again = !record.function().is_some_and(|f| refused.contains(&f));
+        if let Err(error) = one(root, kernel, record, again) {
+            refused.extend(record.function());
             if error.kind() == io::ErrorKind::TimedOut {
                 hanging.extend(record.function());
             }
             problems.push(format!("undoing '{}': {error}", record.step));
         }
     }
-    problems
+    Left { problems, hanging }
 }
 
-/// Brings back what was before one record.
-fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
+/// Brings back what was before one record. `homing`: whether its function may still find its driver.
+fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     match &record.step {
         Step::Override { function, driver } if there(function) => {
@@ -57,9 +68,8 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record) -> io::Result<()> {
                 set_override(kernel, *function, record.before.as_deref())?;
             }
             // Its driver's module was unloaded after the override was written: then no other record says who had it.
-            let unloaded = |d: &&str| !root.exists(&format!("{PCI_DRIVERS}/{d}"));
-            match record.driver.as_deref().filter(unloaded) {
-                Some(driver) if function::driver(root, *function).is_none() => {
+            match record.driver.as_deref() {
+                Some(driver) if homing && function::driver(root, *function).is_none() => {
                     bind_back(root, kernel, *function, driver, record)
                 }
                 _ => Ok(()),

@@ -9,6 +9,7 @@ mod common;
 mod crashes;
 mod failures;
 mod hook;
+mod nvidia;
 mod refusals;
 mod whole;
 

@@ -11,7 +11,7 @@ use crate::act::lock::Lock;
 use crate::act::tools::Tools;
 use crate::act::{card, execute, files};
 use crate::host::function::{self, attribute};
-use crate::host::status::{Outcome, Status};
+use crate::host::status::Outcome;
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, PCI_DEVICES};
@@ -190,31 +190,29 @@ fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
 /// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
 fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()> {
     let _lock = Lock::take(root)?;
-    let mut last = match card::restore(root, gpu)? {
-        Some(status) if status.outcome != Outcome::Restored => status,
+    let mut last = match card::restore_knowing(root, gpu)? {
+        Some((status, hanging)) if status.outcome != Outcome::Restored => (status, hanging),
         _ => return Ok(()),
     };
-    // A function for which the kernel still works must not be touched again, nor one that somebody holds.
-    let hopeless = |status: &Status| {
-        status.outcome != Outcome::Stuck || status.why.iter().any(|why| why.contains("has not answered"))
-    };
     for (way, recover) in [("a reset", reset as Recovery), ("taking it off the bus", off_and_on)] {
-        if hopeless(&last) {
+        let (status, hanging) = &last;
+        // Somebody holds it, or the kernel still works on it: neither is made better by more writes.
+        if status.outcome != Outcome::Stuck || !hanging.is_empty() {
             break;
         }
-        log::warn!("{}; trying {way}", last.why.join("; "));
+        log::warn!("{}; trying {way}", status.why.join("; "));
         let homeless: Vec<Address> =
-            last.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
+            status.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
         recover(root, kernel, &homeless);
-        match card::restore(root, gpu)? {
-            Some(status) if status.outcome != Outcome::Restored => last = status,
+        match card::restore_knowing(root, gpu)? {
+            Some((status, hanging)) if status.outcome != Outcome::Restored => last = (status, hanging),
             _ => {
                 log::warn!("[gpu {gpu}] came back after {way}");
                 return Ok(());
             }
         }
     }
-    Err(io::Error::other(last.why.join("; ")))
+    Err(io::Error::other(last.0.why.join("; ")))
 }
 
 /// A way to have a driver take functions that it did not take.
