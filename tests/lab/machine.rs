@@ -91,7 +91,7 @@ impl Machine {
             script: boot.script.clone(),
             cut_at: boot.cut_at.clone(),
             reboots: boot.reboots,
-            deadline: Duration::from_secs(std::env::var("LAB_DEADLINE").ok().and_then(|v| v.parse().ok()).unwrap_or(600)),
+            deadline: Duration::from_secs(600),
         };
         qemu::run(&spec, &self.dir.join(boot.name))
     }

@@ -20,11 +20,9 @@ bind = guest
 ";
 
 /// The domains, and their kernel's command line: how each ends.
-const DOMAINS: [(&str, &str); 5] = [
-    // A Linux; it powers off when it has shown what it sees.
-    ("demo", "console=ttyS0 panic=-1 mitigations=off clearcpuid=112 no_timer_check cryptomgr.notests nokaslr loglevel=7"),
+const DOMAINS: [(&str, &str); 4] = [
     // Waits for the power button.
-    ("pocket", ""),
+    ("demo", ""),
     // Powers off by itself.
     ("brief", "off=3"),
     // Panics.
@@ -35,31 +33,10 @@ const DOMAINS: [(&str, &str); 5] = [
 
 /// A name's XML. `number` makes its UUID.
 fn domain(name: &str, words: &str, number: usize) -> String {
-    let linux = name == "demo";
-    let kernel = if linux {
-        format!("<kernel>/var/lib/libvirt/boot/vmlinux</kernel><initrd>/var/lib/libvirt/boot/initrd</initrd><cmdline>{words}</cmdline>")
-    } else {
-        format!("<kernel>/var/lib/libvirt/boot/pocket</kernel><cmdline>{words}</cmdline>")
-    };
     let uuid = format!("6c616200-0000-4000-8000-{number:012}");
     let xml = include_str!("../guest/desk/domain.xml").replace("NAME", name).replace("UUID", &uuid);
-    xml.replace("KERNEL", &kernel).replace("MEMORY", if linux { "192" } else { "32" })
+    xml.replace("WORDS", words)
 }
-
-/// The Linux of the guest: the machine's own kernel, unpacked, since that alone takes ten seconds in there; busybox.
-const GUEST_LINUX: &str = r#"
-cd /var/lib/libvirt/boot
-for at in $(LC_ALL=C grep -aboP '\x28\xb5\x2f\xfd' /boot/vmlinuz-* | cut -d: -f1); do
-	tail -c +$((at + 1)) /boot/vmlinuz-* | zstd -dq >vmlinux 2>/dev/null || :
-	[ "$(head -c 4 vmlinux | tail -c 3)" = ELF ] && break
-done
-[ -s vmlinux ]
-mkdir -p tree/bin
-cp /usr/bin/busybox tree/bin/
-mv init tree/init
-(cd tree && find . | busybox cpio -o -H newc) >initrd
-rm -r tree
-"#;
 
 /// What costs time at boot and is no part of a desktop or of a guest.
 const QUIET: &str = "\
@@ -82,7 +59,6 @@ pub fn disk() -> Result<Disk> {
         ("usr/lib/lab/weston.ini", include_str!("../guest/desk/weston.ini").to_owned()),
         ("etc/systemd/system/display-manager.service", include_str!("../guest/desk/display-manager.service").to_owned()),
         ("etc/systemd/user/lab-sound.service", include_str!("../guest/desk/sound.service").to_owned()),
-        ("var/lib/libvirt/boot/init", include_str!("../guest/desk/linux-init.sh").to_owned()),
     ];
     for (number, (name, words)) in DOMAINS.iter().enumerate() {
         let path: &'static str = match *name {
@@ -98,7 +74,6 @@ pub fn disk() -> Result<Disk> {
     disk.commands = vec![
         "useradd --create-home --groups audio,video desk".to_owned(),
         "systemctl enable display-manager.service && systemctl --global enable lab-sound.service".to_owned(),
-        GUEST_LINUX.to_owned(),
         QUIET.to_owned(),
     ];
     Ok(disk)
