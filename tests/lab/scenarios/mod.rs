@@ -3,7 +3,6 @@
 
 mod boot;
 mod crash;
-mod desk;
 mod facts;
 mod hotplug;
 mod refusals;
@@ -35,7 +34,7 @@ const ALWAYS: &[Scenario] = &[
 ];
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
-const LONG: &[Scenario] = &[("explore", desk::explore)];
+const LONG: &[Scenario] = &[];
 
 /// The card at 0000:01:00 is bound at boot.
 const CONFIGURATION: &str = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1234:1111\nbind = boot\n";

@@ -5,7 +5,6 @@
 use crate::extra;
 use crate::images::Disk;
 use crate::layers::Initramfs;
-use crate::machine::{Boot, Machine};
 use anyhow::Result;
 
 /// A desktop's compositor, logind's part of PAM, sound, libvirt and what confines it.
@@ -34,7 +33,7 @@ const DOMAINS: [(&str, &str); 4] = [
 /// A name's XML. `number` makes its UUID.
 fn domain(name: &str, words: &str, number: usize) -> String {
     let uuid = format!("6c616200-0000-4000-8000-{number:012}");
-    let xml = include_str!("../guest/desk/domain.xml").replace("NAME", name).replace("UUID", &uuid);
+    let xml = include_str!("guest/desk/domain.xml").replace("NAME", name).replace("UUID", &uuid);
     xml.replace("WORDS", words)
 }
 
@@ -54,11 +53,11 @@ pub fn disk() -> Result<Disk> {
     }
     disk.files = vec![
         ("etc/vfio.conf", configuration),
-        ("usr/lib/lab/session", include_str!("../guest/desk/session.sh").to_owned()),
-        ("usr/lib/lab/sound", include_str!("../guest/desk/sound.sh").to_owned()),
-        ("usr/lib/lab/weston.ini", include_str!("../guest/desk/weston.ini").to_owned()),
-        ("etc/systemd/system/display-manager.service", include_str!("../guest/desk/display-manager.service").to_owned()),
-        ("etc/systemd/user/lab-sound.service", include_str!("../guest/desk/sound.service").to_owned()),
+        ("usr/lib/lab/session", include_str!("guest/desk/session.sh").to_owned()),
+        ("usr/lib/lab/sound", include_str!("guest/desk/sound.sh").to_owned()),
+        ("usr/lib/lab/weston.ini", include_str!("guest/desk/weston.ini").to_owned()),
+        ("etc/systemd/system/display-manager.service", include_str!("guest/desk/display-manager.service").to_owned()),
+        ("etc/systemd/user/lab-sound.service", include_str!("guest/desk/sound.service").to_owned()),
     ];
     for (number, (name, words)) in DOMAINS.iter().enumerate() {
         let path: &'static str = match *name {
@@ -77,11 +76,4 @@ pub fn disk() -> Result<Disk> {
         QUIET.to_owned(),
     ];
     Ok(disk)
-}
-
-pub fn explore() -> Result<()> {
-    let machine = Machine::new("explore", &disk()?)?;
-    let mut boot = Boot::new("boot", &std::fs::read_to_string("/tmp/pk/script")?);
-    boot.words += " loglevel=4";
-    machine.boot(&boot).map(drop)
 }
