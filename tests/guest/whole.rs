@@ -37,9 +37,9 @@ fn a_guest_that_shuts_itself_down() {
     let order = [
         "reserve [gpu big]",
         "run '/usr/bin/begin the guest'",
+        "end session 2 of ada",
         "stop gdm.service",
         "stop ollama.service",
-        "end session 2 of ada",
         "wait until nobody holds 0000:03:00.0, 0000:03:00.1",
         "keep other drivers from [gpu big]",
         "bind [gpu big] to vfio",
