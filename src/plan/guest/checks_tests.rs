@@ -30,7 +30,7 @@ fn warned(case: &Case, expected: &[&str]) {
 }
 
 fn holder(node: &str, pid: Option<u32>) -> Holder {
-    Holder { node: node.to_owned(), pid, command: pid.map_or("/mnt", |_| "qemu").to_owned(), unit: None }
+    Holder { node: node.to_owned(), pid, command: pid.map_or("/mnt", |_| "qemu").to_owned(), user: None, unit: None }
 }
 
 #[test]
