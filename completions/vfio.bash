@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for vfio(8).
 
+# The names of the [gpu] or [guest] sections, as far as they can be read.
+_vfio_names() {
+    sed -n "s/^[[:space:]]*\[[[:space:]]*$1[[:space:]]\{1,\}\([^][:space:]]*\).*/\1/p" \
+        /etc/vfio.conf /usr/lib/vfio.conf.d/*.conf /run/vfio.conf.d/*.conf /etc/vfio.conf.d/*.conf 2>/dev/null
+}
+
 _vfio() {
-    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words='' verbs=() i
     COMPREPLY=()
 
     if [[ $before == --root ]]; then
@@ -13,25 +19,20 @@ _vfio() {
         case ${COMP_WORDS[i]} in
         --root) ((i++)) ;;
         -*) ;;
-        *)
-            verb=${COMP_WORDS[i]}
-            break
-            ;;
+        *) verbs+=("${COMP_WORDS[i]}") ;;
         esac
     done
 
     if [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--root --json --help --version" -- "$word")
-    elif [[ -z $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "check groups plan status bind restore rescan help" -- "$word")
+        words="--root --json --help --version"
     else
-        case $verb in
-        bind | restore | rescan)
-            # The names of the [gpu] sections, as far as they can be read.
-            mapfile -t COMPREPLY < <(compgen -W "$(sed -n 's/^[[:space:]]*\[[[:space:]]*gpu[[:space:]]\{1,\}\([^][:space:]]*\).*/\1/p' \
-                /etc/vfio.conf /usr/lib/vfio.conf.d/*.conf /run/vfio.conf.d/*.conf /etc/vfio.conf.d/*.conf 2>/dev/null)" -- "$word")
-            ;;
+        case ${verbs[*]} in
+        '') words="check groups plan status bind restore holders guest rescan help" ;;
+        guest) words="list status plan start stop restore help" ;;
+        bind | restore | holders | rescan) words=$(_vfio_names gpu) ;;
+        'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac
     fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 complete -F _vfio vfio

@@ -1,24 +1,50 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for vfio(8).
 
-# The names of the [gpu] sections, as far as they can be read.
-function __vfio_gpus
-    sed -n 's/^[[:space:]]*\[[[:space:]]*gpu[[:space:]]\{1,\}\([^][:space:]]*\).*/\1/p' \
+# The names of the [gpu] or [guest] sections, as far as they can be read.
+function __vfio_names
+    sed -n 's/^[[:space:]]*\[[[:space:]]*'$argv[1]'[[:space:]]\{1,\}\([^][:space:]]*\).*/\1/p' \
         (path filter /etc/vfio.conf /usr/lib/vfio.conf.d/*.conf /run/vfio.conf.d/*.conf /etc/vfio.conf.d/*.conf) 2>/dev/null
 end
 
-set -l verbs check groups plan status bind restore rescan help
+# Whether the words before the cursor, without options, are one of these.
+function __vfio_after
+    set -l words
+    set -l skip no
+    for word in (commandline -opc)[2..]
+        if test $skip = yes
+            set skip no
+        else if test "$word" = --root
+            set skip yes
+        else if not string match -q -- '-*' "$word"
+            set -a words "$word"
+        end
+    end
+    contains -- "$words" $argv
+end
+
 complete -c vfio -f
 complete -c vfio -l root -x -a '(__fish_complete_directories)' -d 'Work on a test tree'
 complete -c vfio -l json -d 'Print JSON'
 complete -c vfio -s h -l help -d 'Print help'
 complete -c vfio -s V -l version -d 'Print the version'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Check the configuration'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a groups -d 'List IOMMU groups'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a plan -d 'Say what the next boot will do'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a status -d 'Say how each card is now'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a bind -d 'Bind a card to vfio now'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a restore -d 'Give a card back to the host'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a rescan -d 'Take a card off the bus and find it again'
-complete -c vfio -n "not __fish_seen_subcommand_from $verbs" -a help -d 'Print help'
-complete -c vfio -n '__fish_seen_subcommand_from bind restore rescan' -a '(__vfio_gpus)' -d '[gpu] section'
+complete -c vfio -n "__vfio_after ''" -a check -d 'Check the configuration'
+complete -c vfio -n "__vfio_after ''" -a groups -d 'List IOMMU groups'
+complete -c vfio -n "__vfio_after ''" -a plan -d 'Say what the next boot will do'
+complete -c vfio -n "__vfio_after ''" -a status -d 'Say how each card is now'
+complete -c vfio -n "__vfio_after ''" -a bind -d 'Bind a card to vfio now'
+complete -c vfio -n "__vfio_after ''" -a restore -d 'Give a card back to the host'
+complete -c vfio -n "__vfio_after ''" -a holders -d 'Say who holds a card'
+complete -c vfio -n "__vfio_after ''" -a guest -d 'Guests that get cards'
+complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
+complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
+complete -c vfio -n '__vfio_after guest' -a list -d 'List the guests'
+complete -c vfio -n '__vfio_after guest' -a status -d 'Say how a guest is'
+complete -c vfio -n '__vfio_after guest' -a plan -d 'Say what starting a guest would do'
+complete -c vfio -n '__vfio_after guest' -a start -d 'Start a guest'
+complete -c vfio -n '__vfio_after guest' -a stop -d 'Shut a guest down'
+complete -c vfio -n '__vfio_after guest' -a restore -d 'Give back what a guest has'
+complete -c vfio -n '__vfio_after guest' -a help -d 'Print help'
+complete -c vfio -n '__vfio_after bind restore holders rescan' -a '(__vfio_names gpu)' -d '[gpu] section'
+complete -c vfio -n '__vfio_after "guest status" "guest plan" "guest start" "guest stop" "guest restore"' \
+    -a '(__vfio_names guest)' -d '[guest] section'

@@ -17,9 +17,9 @@ fn help(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The verbs that `vfio --help` lists.
-fn verbs() -> Vec<String> {
-    let text = help(&[]);
+/// The verbs that `vfio --help` lists, or `vfio VERB --help` for a verb that has others below it.
+fn verbs(above: &[&str]) -> Vec<String> {
+    let text = help(above);
     let lines = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     // A continued description is indented further than a verb.
     let verb = |line: &str| line.strip_prefix("  ").filter(|l| !l.starts_with(' ')).map(str::to_owned);
@@ -40,11 +40,14 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|part| part.trim_start_matches('-') == word)
 }
 
+/// What completes the command line, and the manual.
+const TOLD_IN: [&str; 4] = ["man/vfio.8", "completions/vfio.bash", "completions/_vfio", "completions/vfio.fish"];
+
 #[test]
 fn verbs_and_options_are_in_the_manual_and_the_completions() {
-    let verbs = verbs();
+    let verbs = verbs(&[]);
     assert!(verbs.len() >= 7, "{verbs:?}");
-    for file in ["man/vfio.8", "completions/vfio.bash", "completions/_vfio", "completions/vfio.fish"] {
+    for file in TOLD_IN {
         let text = read(file);
         for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
             assert!(has_word(&text, verb), "{file} does not have the verb {verb}");
@@ -55,13 +58,47 @@ fn verbs_and_options_are_in_the_manual_and_the_completions() {
     }
 }
 
+/// Every verb below `guest` is listed where the verbs of `guest` are, not just somewhere.
+#[test]
+fn the_verbs_of_guest_are_in_the_manual_and_the_completions() {
+    let verbs = verbs(&["guest"]);
+    assert!(verbs.len() >= 6 && verbs.iter().any(|verb| verb == "restore"), "{verbs:?}");
+    let list = |start: &str, end: &str, text: &str| -> String {
+        let rest = &text[text.find(start).unwrap_or_else(|| panic!("no '{start}'"))..];
+        rest[..rest.find(end).unwrap_or_else(|| panic!("no '{end}' after '{start}'"))].to_owned()
+    };
+    // In the order of `TOLD_IN`: what the list begins and ends with.
+    let marks = [
+        (".Cm guest list\n", ".Sh DESCRIPTION"),
+        ("guest) words=\"", "\" ;;"),
+        ("guest_verbs=(", "\n    )"),
+        ("complete -c vfio -n '__vfio_after guest'", "[gpu] section"),
+    ];
+    for (file, (start, end)) in TOLD_IN.into_iter().zip(marks) {
+        let listed = list(start, end, &read(file));
+        for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
+            assert!(has_word(&listed, verb), "{file} does not have the verb guest {verb}");
+        }
+    }
+}
+
 /// A verb with an option of its own would have to be completed too.
 #[test]
 fn verbs_have_no_options_of_their_own() {
     let common = options(&help(&[]));
-    for verb in verbs().iter().filter(|verb| *verb != "help") {
-        let own: Vec<_> = options(&help(&[verb])).into_iter().filter(|o| !common.contains(o)).collect();
-        assert!(own.is_empty(), "vfio {verb} has {own:?}: completions and manual know nothing of it");
+    let (first, below) = (verbs(&[]), verbs(&["guest"]));
+    let all = first.iter().map(|verb| vec![verb.as_str()]).chain(below.iter().map(|verb| vec!["guest", verb.as_str()]));
+    for verb in all.filter(|words| words.last() != Some(&"help")) {
+        let own: Vec<_> = options(&help(&verb)).into_iter().filter(|o| !common.contains(o)).collect();
+        assert!(own.is_empty(), "vfio {verb:?} has {own:?}: completions and manual know nothing of it");
+    }
+}
+
+/// A verb that has others below it would have to be checked as `guest` is.
+#[test]
+fn only_guest_has_verbs_below_it() {
+    for verb in verbs(&[]).iter().filter(|verb| !matches!(verb.as_str(), "help" | "guest")) {
+        assert!(!help(&[verb]).contains("Commands:"), "vfio {verb} has verbs below it");
     }
 }
 
@@ -75,7 +112,7 @@ fn the_package_has_the_version() {
 #[test]
 fn every_source_file_names_its_licence() {
     let folders =
-        "src cli generators udev units dracut initramfs-tools mkinitcpio completions man tests benches fuzz .ci";
+        "src cli generators udev units libvirt dracut initramfs-tools mkinitcpio completions man tests benches fuzz .ci";
     let mut files: Vec<PathBuf> =
         ["build.rs", "Makefile", "Cargo.toml", "debian/rules"].iter().map(PathBuf::from).collect();
     for folder in folders.split(' ') {

@@ -4,15 +4,19 @@
 //! The first lines name the machine and write its configuration; then each line that begins with `$ ` runs a command,
 //! and what it printed follows. `UPDATE_GOLDEN=1 cargo test --test sessions` writes what is found; read the difference.
 //!
-//! Besides our programs there are: `put FILE TEXT...` (writes a file of the tree), `tear FILE TEXT...` (the same without a last newline), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers
-//! ADDRESS...` (who has a function, and its override), `show DIR` (every file and link below, with contents), `boot ID`
-//! (the machine after a reboot: host drivers have everything, /run is empty, /etc and /var are as they were).
+//! Besides our programs there are: `put FILE TEXT...` (writes a file of the tree), `tear FILE TEXT...` (the same without a
+//! last newline), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers ADDRESS...` (who has a function, and its
+//! override), `show PATH` (a file, or every file and link below, with contents), `boot ID` (the machine after a reboot: host drivers
+//! have everything, /run is empty, /etc and /var are as they were), `desktop VIDEO SOUND` (somebody is logged in there),
+//! `domain NAME ADDRESS...` (defines one of libvirt's with these host devices), `model WORDS...` (the model runs a program
+//! of the system, or a guest's end: `guest-ends`). `vfio-libvirt-hook` gets the domain's description, as from libvirt.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
-use common::{hosts, Tree};
+use common::{desktop, domain, hosts, Tree};
 use std::fmt::Write;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -66,6 +70,9 @@ fn command(tree: &Tree, line: &str) -> String {
             tree.write(file, &text.replace(old, new));
         }
         ["cut", file] => tree.remove(file),
+        ["desktop", video, sound] => desktop::desktop(tree, video, Some(sound)),
+        ["domain", name, ..] => domain::domain(tree, name, &words[2..], &[]),
+        ["model", ..] => return program_output(tree, "vfio", &[&["--vfio-model", "run"], &words[1..]].concat()),
         ["drivers", ..] => {
             return words[1..].iter().fold(String::new(), |mut text, address| {
                 let driver = tree.driver(address).unwrap_or_else(|| "-".to_owned());
@@ -73,6 +80,7 @@ fn command(tree: &Tree, line: &str) -> String {
                 text
             });
         }
+        ["show", file] if tree.join(file).is_file() => return tree.read(file),
         ["show", dir] => return show(&tree.join(dir), ""),
         [program, ..] => return program_output(tree, program, &words[1..]),
         [] => unreachable!("a split gives at least one part"),
@@ -85,16 +93,23 @@ fn program_output(tree: &Tree, program: &str, arguments: &[&str]) -> String {
     let path = match program {
         "vfio" => env!("CARGO_BIN_EXE_vfio"),
         "vfio-bind" => env!("CARGO_BIN_EXE_vfio-bind"),
+        "vfio-guest" => env!("CARGO_BIN_EXE_vfio-guest"),
+        "vfio-libvirt-hook" => env!("CARGO_BIN_EXE_vfio-libvirt-hook"),
         "vfio-generator" => env!("CARGO_BIN_EXE_vfio-generator"),
         "vfio-udev" => env!("CARGO_BIN_EXE_vfio-udev"),
         other => panic!("no such command in a session: {other}"),
+    };
+    let description = arguments.first().map(|name| tree.join(&format!(".kernel/domains/{name}.xml")));
+    let input = match description.filter(|file| program == "vfio-libvirt-hook" && file.exists()) {
+        Some(file) => File::open(file).unwrap().into(),
+        None => Stdio::null(),
     };
     let output = Command::new(path)
         .args(arguments)
         .current_dir(tree.path())
         .env_clear()
         .env("VFIO_ROOT", tree.path())
-        .stdin(Stdio::null())
+        .stdin(input)
         .output()
         .unwrap();
     let mut text = String::from_utf8(output.stdout).unwrap();

@@ -35,6 +35,38 @@ verify() {
 verify "$units/vfio-early.service"
 verify "$units/vfio-bind@big.service"
 verify "$units/vfio-boot-ok.service"
+
+# libvirt need not be on this machine: what its units are ordered by stands in for them, under its names.
+for unit in libvirtd.service libvirt-guests.service virt-guest-shutdown.target; do
+    [ -e "/usr/lib/systemd/system/$unit" ] && continue
+    case $unit in
+    libvirtd.service) body='Wants=virt-guest-shutdown.target\nBefore=libvirt-guests.service' ;;
+    libvirt-guests.service) body='Requires=virt-guest-shutdown.target\nAfter=network.target libvirtd.socket virt-guest-shutdown.target' ;;
+    *.target) body='Description=stands in' ;;
+    esac
+    printf '[Unit]\n%b\n' "$body" >"$units/$unit"
+    case $unit in
+    *.service) printf '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n' >>"$units/$unit" ;;
+    esac
+done
+verify "$units/vfio-guest@demo.service"
+# No cycle where a boot wants a guest and libvirt's services.
+mkdir -p "$units/guest.target.wants"
+printf '[Unit]\nDescription=all that a guest is ordered by\n' >"$units/guest.target"
+ln -s ../vfio-guest@.service "$units/guest.target.wants/vfio-guest@demo.service"
+for unit in libvirtd.service libvirt-guests.service systemd-logind.service multi-user.target; do
+    ln -s "../$unit" "$units/guest.target.wants/$unit"
+done
+verify "$units/guest.target"
+# The guest comes after libvirt-guests.service, and so goes before it: an order the other way round must be a cycle.
+mkdir "$units/libvirt-guests.service.d"
+printf '[Unit]\nAfter=vfio-guest@demo.service\n' >"$units/libvirt-guests.service.d/test.conf"
+systemd-analyze verify --man=no "$units/guest.target" 2>"$work/stderr" || true
+if ! grep -q cycle "$work/stderr"; then
+    echo "vfio-guest@.service is not ordered after libvirt-guests.service" >&2
+    exit 1
+fi
+rm -r "$units/libvirt-guests.service.d" "$units"/guest.target*
 # The whole boot, into each of the targets that a machine may boot into, and with the service that marks the boot as good
 # wanted by either (its order must hold whoever wants it).
 for wants in default.target.wants multi-user.target.wants; do

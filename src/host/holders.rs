@@ -67,6 +67,7 @@ fn nodes(root: &Root, address: Address) -> Vec<Node> {
         found.push(Node::named(format!("/dev/vfio/{group}")));
     }
     found.extend(nvidia(root, address));
+    found.extend(compute(root, address));
     found
 }
 
@@ -103,6 +104,17 @@ fn nvidia(root: &Root, address: Address) -> Vec<Node> {
     let shared = ["nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"].map(str::to_owned);
     let names = minor.map(|m| format!("nvidia{m}")).into_iter().chain(shared);
     names.map(|name| Node::named(format!("/dev/{name}"))).collect()
+}
+
+/// amdgpu's node for computing, which all its cards share (`drivers/gpu/drm/amd/amdkfd`): who has it open computes on this
+/// card if amdgpu has no other.
+fn compute(root: &Root, address: Address) -> Option<Node> {
+    if function::driver(root, address).as_deref() != Some("amdgpu") || !root.exists("sys/class/kfd/kfd") {
+        return None;
+    }
+    let cards = root.list(&format!("{}/amdgpu", crate::root::PCI_DRIVERS)).unwrap_or_default();
+    let cards = cards.iter().filter(|name| Address::from_sysfs(name.as_bytes()).is_some()).count();
+    (cards == 1).then(|| Node::named("/dev/kfd".to_owned()))
 }
 
 /// Whoever holds one of `functions`: mounts first, then processes.

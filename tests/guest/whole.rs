@@ -2,6 +2,8 @@
 //! Nothing goes wrong: the hand-over, the guest's end in every way, the give-back.
 
 use super::*;
+use vfio_suite::act::kernel::Kernel;
+use vfio_suite::act::model::ModelKernel;
 
 /// Runs a guest, ends it, gives back; gives what the supervisor said.
 fn whole(tree: &Tree, end: impl FnOnce(&Tree)) -> Ran {
@@ -35,9 +37,9 @@ fn a_guest_that_shuts_itself_down() {
     let order = [
         "reserve [gpu big]",
         "run '/usr/bin/begin the guest'",
+        "end session 2 of ada",
         "stop gdm.service",
         "stop ollama.service",
-        "end session 2 of ada",
         "wait until nobody holds 0000:03:00.0, 0000:03:00.1",
         "keep other drivers from [gpu big]",
         "bind [gpu big] to vfio",
@@ -154,4 +156,26 @@ fn who_holds_a_card_is_told() {
     {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
+}
+
+#[test]
+fn who_computes_on_the_only_card_of_amdgpu_holds_it() {
+    let tree = small_machine().build();
+    tree.config(CONFIGURATION);
+    tree.write("sys/class/kfd/kfd/uevent", "");
+    desktop::process(
+        &tree,
+        4000,
+        "trainer",
+        1000,
+        "/user.slice/user-1000.slice/session-2.scope",
+        &["/dev/kfd".to_owned()],
+    );
+    // The twin of the card is amdgpu's as well: which of the two is computed on cannot be told.
+    assert_eq!(tree.run(VFIO, &["holders", "big"]).status, Some(0));
+    let root = tree.root();
+    ModelKernel::new(&root).write("sys/bus/pci/drivers/amdgpu/unbind", "0000:04:00.0").unwrap();
+    let ran = tree.run(VFIO, &["holders", "big"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stdout.contains("trainer") && ran.stdout.contains("/dev/kfd"), "{}", ran.stdout);
 }

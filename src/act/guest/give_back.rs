@@ -45,7 +45,8 @@ pub fn give_back(
         return Ok(None);
     }
     let kernel = kernel_for(root);
-    let mut work = Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), down: None };
+    let mut work =
+        Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), down: None, settled: false };
     let mut problems: Vec<String> = Vec::new();
     let mut left: Vec<&GuestRecord> = Vec::new();
     for (done, record) in records.iter().rev().enumerate() {
@@ -116,6 +117,8 @@ struct Undo<'a> {
     cards: Vec<String>,
     /// Whether the machine is on its way down, once that was asked.
     down: Option<bool>,
+    /// Whether udev was waited for.
+    settled: bool,
 }
 
 impl Undo<'_> {
@@ -146,6 +149,9 @@ impl Undo<'_> {
                 if *self.down.get_or_insert_with(|| services::going_down(tools)) {
                     log::info!("{unit} stays down: so does the machine");
                     return Ok(());
+                }
+                if !std::mem::replace(&mut self.settled, true) {
+                    services::settle(tools);
                 }
                 progress(&format!("starting {unit}"));
                 services::start(tools, unit)

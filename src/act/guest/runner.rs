@@ -112,18 +112,37 @@ impl Libvirt<'_> {
         }
     }
 
+    /// Presses the power button until the domain is off; whether it is. Once is not enough: a system that has not yet come
+    /// up does not hear it.
+    fn press(&self, root: &Root, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        loop {
+            if let Err(error) = self.shutdown() {
+                // One that is paused or has crashed cannot be asked; one that has just ended need not be.
+                if self.wait_for_end(root, Some(PAUSE)) {
+                    return true;
+                }
+                log::warn!("{} cannot be shut down, so it is switched off: {error}", self.domain);
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if self.wait_for_end(root, Some(left.min(AGAIN))) {
+                return true;
+            }
+            if left <= AGAIN {
+                log::warn!("{} has not shut down within {} s: it is switched off", self.domain, patience.as_secs());
+                return false;
+            }
+        }
+    }
+
     /// Shuts it down: by the power button, then by force. Nothing to do if it is off.
     pub fn end(&self, root: &Root, patience: Duration) -> io::Result<()> {
         if self.process(root).is_none() && self.is_up(root) != Some(true) {
             return Ok(());
         }
-        match self.shutdown() {
-            Ok(()) if self.wait_for_end(root, Some(patience)) => return Ok(()),
-            Ok(()) => {
-                log::warn!("{} has not shut down within {} s: it is switched off", self.domain, patience.as_secs())
-            }
-            // One that is paused or has crashed cannot be asked.
-            Err(error) => log::warn!("{} cannot be shut down, so it is switched off: {error}", self.domain),
+        if self.press(root, patience) {
+            return Ok(());
         }
         let destroyed = self.destroy();
         if self.wait_for_end(root, Some(NOTICE)) {
@@ -146,6 +165,8 @@ impl Libvirt<'_> {
 
 /// How long libvirt may take to notice that QEMU has ended.
 const NOTICE: Duration = Duration::from_secs(15);
+/// Between two presses of the power button.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Between two questions to libvirt.
 const PAUSE: Duration = Duration::from_millis(50);
 

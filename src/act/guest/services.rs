@@ -68,6 +68,13 @@ pub fn start_later(tools: &dyn Tools, unit: &str) -> io::Result<()> {
     tools.run(&["systemctl", "--no-block", "start", "--", unit], ASK).map(drop)
 }
 
+/// Waits until udev has dealt with the devices that have come: only then does logind know the card as one of its seat.
+pub fn settle(tools: &dyn Tools) {
+    if let Err(error) = tools.run(&["udevadm", "settle", "--timeout=15"], ASK) {
+        log::info!("udev is still at work: {error}");
+    }
+}
+
 /// Whether the machine is on its way down: no unit can be started then.
 pub fn going_down(tools: &dyn Tools) -> bool {
     let state = tools.run(&["systemctl", "show", "--property=SystemState"], ASK);

@@ -130,20 +130,22 @@ fn steps(
 /// What ends the host's use of these functions.
 fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings) -> Vec<GuestStep> {
     let mut steps = Vec::new();
+    let steal = guest.handover == Handover::Steal;
+    if steal {
+        // Before the display manager: once that has stopped, logind calls its sessions closing, and ends no more of them.
+        let graphical = around.sessions.iter().filter(|s| matches!(s.kind.as_str(), "wayland" | "x11" | "mir"));
+        steps.extend(graphical.map(|s| GuestStep::EndSession { session: s.id.clone(), user: s.user.clone() }));
+    }
     let active = |unit: &&str| around.units.iter().any(|(name, state)| name == *unit && is_up(state));
     let mut stop = |unit: &str| steps.push(GuestStep::StopUnit { unit: unit.to_owned() });
-    if guest.handover == Handover::Steal {
+    if steal {
         around.display_manager.iter().for_each(|unit| stop(unit));
     }
     guest.stop_units.iter().map(String::as_str).filter(active).for_each(&mut stop);
     if on_nvidia(taken, host) {
         NVIDIA_UNITS.into_iter().filter(active).for_each(&mut stop);
     }
-    let steal = guest.handover == Handover::Steal;
-    if steal {
-        let graphical = around.sessions.iter().filter(|s| matches!(s.kind.as_str(), "wayland" | "x11" | "mir"));
-        steps.extend(graphical.map(|s| GuestStep::EndSession { session: s.id.clone(), user: s.user.clone() }));
-    } else {
+    if !steal {
         steps.push(GuestStep::Announce { functions: taken.to_vec() });
     }
     steps.push(GuestStep::LetGo { functions: taken.to_vec(), end: steal, kill: guest.kill_holders });
