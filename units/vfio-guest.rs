@@ -118,6 +118,9 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
             }
         }
     }
+    if let Err(error) = guest::has_ended(root, name) {
+        log::debug!("{error}");
+    }
     say("the guest has ended");
     Ok(ExitCode::SUCCESS)
 }
@@ -201,6 +204,9 @@ fn inhibit(root: &Root, guest: &Guest) -> Option<Child> {
 
 /// Shuts the guest down, and lets `run` see its end.
 fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
+    if guest::end_of(root, name) == End::Certain {
+        return Ok(ExitCode::SUCCESS);
+    }
     for record in guest::records(root, name).map_err(about("the journal"))?.iter().rev() {
         let ended = match &record.step {
             GuestStep::StartDomain { uri, domain, patience } => {
@@ -231,7 +237,7 @@ fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
             take_time(Duration::from_secs(patience) + GIVING_BACK);
         }
     }
-    match give_back(root, tools, name, End::Unknown, say).map_err(about("the journal"))? {
+    match give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))? {
         None => Ok(ExitCode::SUCCESS),
         Some(problems) if problems.is_empty() => {
             say("everything is back with the host");

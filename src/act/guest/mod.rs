@@ -75,6 +75,24 @@ pub fn claims(root: &Root) -> Vec<(String, String)> {
     cards.filter_map(owner).map(|(guest, gpu)| (gpu, guest)).collect()
 }
 
+/// The file that says that the guest has ended: its supervisor saw it.
+fn ended_path(guest: &str) -> String {
+    format!("{}/ended", directory(guest))
+}
+
+/// Remembers that the guest has ended, so that nobody has to ask libvirt again.
+pub fn has_ended(root: &Root, guest: &str) -> io::Result<()> {
+    files::replace(root, &ended_path(guest), b"")
+}
+
+/// What is known of the guest's end.
+pub fn end_of(root: &Root, guest: &str) -> give_back::End {
+    match root.exists(&ended_path(guest)) {
+        true => give_back::End::Certain,
+        false => give_back::End::Unknown,
+    }
+}
+
 /// The lock of a guest. `None` if another program has it for longer than this.
 pub fn lock(root: &Root, guest: &str, patience: Duration) -> io::Result<Option<Lock>> {
     match Lock::take_within(root, &format!("{RUN}/guest-locks/{guest}"), patience) {

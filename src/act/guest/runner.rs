@@ -138,7 +138,8 @@ impl Libvirt<'_> {
 
     /// Shuts it down: by the power button, then by force. Nothing to do if it is off.
     pub fn end(&self, root: &Root, patience: Duration) -> io::Result<()> {
-        if self.process(root).is_none() && self.is_up(root) != Some(true) {
+        // One that is only just being started has no file yet: libvirt is asked, if it answers.
+        if self.process(root).is_none() && self.state().map_or(true, |state| state == "shut off") {
             return Ok(());
         }
         if self.press(root, patience) {
