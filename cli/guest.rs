@@ -235,7 +235,7 @@ fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::
     match give_back(root, tools, name, End::Unknown, |_| {}).context("the journal")? {
         None => out.text(&format!("[guest {name}] has nothing to give back\n"))?,
         Some(problems) if problems.is_empty() => {
-            out.text(&format!("[guest {name}] everything is back with the host\n"))?
+            out.text(&format!("[guest {name}] everything is back with the host\n"))?;
         }
         Some(problems) => {
             problems.iter().for_each(|problem| eprintln!("vfio: {problem}"));

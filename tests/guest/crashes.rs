@@ -48,6 +48,7 @@ fn killed_at_any_moment_of_the_hand_over() {
             let what = format!("killed at {calls} {n}");
             let back = give_back(&tree, "demo");
             assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
+            log_in_again(&tree, &what);
             tree.assert_same(&before, &what);
             assert_nothing_left(&tree, &what);
         }
@@ -72,6 +73,7 @@ fn killed_at_any_moment_of_the_give_back() {
             let what = format!("killed at {calls} {n}");
             let back = give_back(&tree, "demo");
             assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
+            log_in_again(&tree, &what);
             tree.assert_same(&before, &what);
             assert_nothing_left(&tree, &what);
         }

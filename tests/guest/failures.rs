@@ -49,6 +49,7 @@ fn a_failure_at_any_act_gives_the_whole_desktop_back() {
             }
             let back = give_back(&tree, "demo");
             assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
+            log_in_again(&tree, &what);
             tree.assert_same(&before, &what);
             assert_nothing_left(&tree, &what);
         }

@@ -100,6 +100,19 @@ fn give_back(tree: &Tree, guest: &str) -> Ran {
     tree.run(VFIO_GUEST, &["give-back", guest])
 }
 
+/// A session that was ended before its display manager was stopped does not come back by itself: the display manager is
+/// there, and its user logs in again.
+#[track_caller]
+fn log_in_again(tree: &Tree, what: &str) {
+    assert_eq!(desktop::unit_state(tree, ALIAS).as_deref(), Some("active"), "{what}: the display manager");
+    if !tree.exists(".kernel/sessions/2") {
+        for verb in ["stop", "start"] {
+            let words = ["--vfio-model", "run", "systemctl", verb, "--", "gdm.service"];
+            assert_eq!(tree.run(VFIO, &words).status, Some(0), "{what}");
+        }
+    }
+}
+
 /// Nothing of a guest is left in /run/vfio.
 #[track_caller]
 fn assert_nothing_left(tree: &Tree, what: &str) {

@@ -102,6 +102,7 @@ fn a_failure_at_any_act_brings_the_driver_back() {
         drop(running);
         let back = give_back(&tree, "demo");
         assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
+        log_in_again(&tree, &what);
         tree.assert_same(&before, &what);
     }
 }
