@@ -93,6 +93,28 @@ pub fn end_of(root: &Root, guest: &str) -> give_back::End {
     }
 }
 
+/// The file in which libvirt's hook asks the unit to supervise a guest that runs, and not to start one.
+fn adoption_path(guest: &str) -> String {
+    format!("{RUN}/guest-locks/{guest}.adopt")
+}
+
+/// Asks for a supervisor, and nothing more.
+pub fn ask_for_supervisor(root: &Root, guest: &str) -> io::Result<()> {
+    files::replace(root, &adoption_path(guest), b"")
+}
+
+/// Whether only a supervisor was asked for; once.
+pub fn only_supervise(root: &Root, guest: &str) -> bool {
+    let asked = root.exists(&adoption_path(guest));
+    if asked {
+        // If it stays, the next start does nothing and says so: annoying, not harmful.
+        if let Err(error) = files::remove(root, &adoption_path(guest)) {
+            log::warn!("{error}");
+        }
+    }
+    asked
+}
+
 /// The lock of a guest. `None` if another program has it for longer than this.
 pub fn lock(root: &Root, guest: &str, patience: Duration) -> io::Result<Option<Lock>> {
     match Lock::take_within(root, &format!("{RUN}/guest-locks/{guest}"), patience) {
