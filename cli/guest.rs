@@ -12,6 +12,7 @@ use vfio_suite::act::guest::status::{self, GuestOutcome, GuestStatus};
 use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Config, Runner};
+use vfio_suite::host::{Depth, Host};
 use vfio_suite::root::Root;
 
 /// How long to wait for the guest's own programs.
@@ -26,7 +27,7 @@ pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<u8> {
         GuestVerb::Status { name } => show(root, out, name),
         GuestVerb::Plan { name } => plan(root, tools, out, name),
         GuestVerb::Start { name } => begin(root, tools, out, name),
-        GuestVerb::Stop { name } => stop(tools, out, name),
+        GuestVerb::Stop { name } => stop(root, tools, out, name),
         GuestVerb::Restore { name } => restore(root, tools, out, name),
     }
 }
@@ -65,11 +66,13 @@ pub struct Row {
 fn row(root: &Root, config: &Config, name: &str) -> Row {
     let section = config.guest(name);
     let last = status::read(root, name);
-    let has_cards = guest::records(root, name).is_ok_and(|r| !r.is_empty());
+    // Its content is root's alone to read; that it is there is enough.
+    let has_cards = root.exists(&guest::journal_path(name));
     let state = match last.as_ref().map(|s| s.outcome) {
         Some(GuestOutcome::Stuck) => State::Stuck,
+        Some(GuestOutcome::Failed) => State::Failed,
         _ if has_cards => State::HasCards,
-        Some(GuestOutcome::Refused | GuestOutcome::Failed) => State::Failed,
+        Some(GuestOutcome::Refused) => State::Failed,
         _ => State::Off,
     };
     Row {
@@ -201,6 +204,12 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
     let limit = section.start_timeout + section.stop_timeout + Duration::from_secs(300);
     match tools.run(&["systemctl", "start", "--", &unit(name)], limit) {
         Ok(_) => {
+            let host = Host::scan(root, Depth::Boot);
+            if let Some(why) = vfio_suite::plan::idle(&config, &host) {
+                // The unit's condition counts as success.
+                eprintln!("vfio: [guest {name}] was not started: {why}");
+                return Ok(NO);
+            }
             out.text(&format!("[guest {name}] runs\n"))?;
             Ok(DONE)
         }
@@ -208,16 +217,25 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
             let why = status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
             why.iter().for_each(|why| eprintln!("vfio: {why}"));
             if why.is_empty() {
-                bail!("{error}; 'journalctl -u {}' says why", unit(name));
+                let error = error.to_string();
+                bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), unit(name));
             }
             Ok(ERRORS)
         }
     }
 }
 
-/// Stops the unit, which gives everything back.
-fn stop(tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+/// Stops the unit, which gives everything back; what has no unit is given back here.
+fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+    let has_cards = root.exists(&guest::journal_path(name));
+    if !has_cards {
+        // A name that nobody knows is a mistake, not a guest that is off.
+        start::section(&config::load(root), name).map_err(anyhow::Error::msg)?;
+    }
     tools.run(&["systemctl", "stop", "--", &unit(name)], Duration::from_secs(3600))?;
+    if root.exists(&guest::journal_path(name)) {
+        return give_all_back(root, tools, out, name);
+    }
     out.text(&format!("[guest {name}] is off\n"))?;
     Ok(DONE)
 }
@@ -227,8 +245,12 @@ fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::
     let active =
         services::units(tools, &[&unit(name)])?.into_iter().any(|(_, u)| u.state != "inactive" && u.state != "failed");
     if active {
-        return stop(tools, out, name);
+        return stop(root, tools, out, name);
     }
+    give_all_back(root, tools, out, name)
+}
+
+fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
     let Some(_lock) = guest::lock(root, name, PATIENCE).context("/run/vfio/guest-locks")? else {
         bail!("[guest {name}] another program is at work for it");
     };

@@ -40,6 +40,9 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
         Err(finding) => bail!("{finding}"),
     };
     let found = holders::find(root, &chosen.functions);
+    if root.is_system() && !rustix::process::geteuid().is_root() {
+        eprintln!("vfio: warning: other users' processes cannot be looked at; run this as root");
+    }
     if out.is_json() {
         let rows = found.iter().map(|(function, holder)| Row { function: *function, holder }).collect();
         out.json("vfio.holders/1", &Answer { gpu: name, functions: &chosen.functions, holders: rows })?;

@@ -83,7 +83,8 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
         status::leave(root, name, GuestOutcome::Refused, &why);
         return Err(why.join("\n"));
     }
-    status::leave(root, name, GuestOutcome::HandedOver, &[]);
+    let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    status::leave(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };
     carry_out(&work, &plan, |_| {}).map_err(|why| {
         status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
@@ -106,7 +107,9 @@ fn started(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     }
     let unit = format!("vfio-guest@{name}.service");
     // The guest runs all the same; the card comes back through `release`.
-    if let Err(error) = services::start_later(tools, &unit) {
+    let asked = guest::ask_for_supervisor(root, &name).and_then(|()| services::start_later(tools, &unit));
+    if let Err(error) = asked {
+        guest::only_supervise(root, &name);
         log::warn!("{unit}: {error}");
     }
     Ok(())

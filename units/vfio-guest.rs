@@ -97,6 +97,12 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     config.diagnostics.iter().filter(|d| d.severity != Severity::Note).for_each(|d| log::warn!("{d}"));
     let guest = start::section(&config, name).inspect_err(|why| refuse(root, name, std::slice::from_ref(why)))?;
     let handed_over = !guest::records(root, name).map_err(about("the journal"))?.is_empty();
+    let only_supervise = guest::only_supervise(root, name);
+    if only_supervise && !(handed_over && is_up(root, tools, guest)) {
+        notify(&[NotifyState::Ready, NotifyState::Status("the guest has ended already")]);
+        log::info!("[guest {name}] has ended before it could be supervised");
+        return Ok(ExitCode::SUCCESS);
+    }
     if handed_over && is_up(root, tools, guest) {
         say(&format!("{} runs; it was started through libvirt", guest.domain));
     } else {
@@ -117,6 +123,9 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
                 vfio_suite::act::guest::runner::wait_for_process(root, pid, None);
             }
         }
+    }
+    if let Err(error) = guest::has_ended(root, name) {
+        log::debug!("{error}");
     }
     say("the guest has ended");
     Ok(ExitCode::SUCCESS)
@@ -148,7 +157,8 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
         refuse(root, name, &plan.refusals.iter().map(ToString::to_string).collect::<Vec<_>>());
         return Err(last.to_string());
     }
-    status::leave(root, name, GuestOutcome::HandedOver, &[]);
+    let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    status::leave(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config, guest, until };
     let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
@@ -201,6 +211,9 @@ fn inhibit(root: &Root, guest: &Guest) -> Option<Child> {
 
 /// Shuts the guest down, and lets `run` see its end.
 fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
+    if guest::end_of(root, name) == End::Certain {
+        return Ok(ExitCode::SUCCESS);
+    }
     for record in guest::records(root, name).map_err(about("the journal"))?.iter().rev() {
         let ended = match &record.step {
             GuestStep::StartDomain { uri, domain, patience } => {
@@ -231,7 +244,7 @@ fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
             take_time(Duration::from_secs(patience) + GIVING_BACK);
         }
     }
-    match give_back(root, tools, name, End::Unknown, say).map_err(about("the journal"))? {
+    match give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))? {
         None => Ok(ExitCode::SUCCESS),
         Some(problems) if problems.is_empty() => {
             say("everything is back with the host");

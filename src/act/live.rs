@@ -31,7 +31,10 @@ impl<'a> LiveKernel<'a> {
 impl Kernel for LiveKernel<'_> {
     fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
         log::debug!("{attribute} <- '{value}'");
-        child::ask(Command::new("/proc/self/exe").args([CHILD, &self.root.show(attribute), value]), WRITE)
+        let mut child = Command::new("/proc/self/exe");
+        child.args([CHILD, &self.root.show(attribute), value]);
+        // It has nothing to say there; left behind, it would keep open what our caller reads to its end.
+        child::ask(child.stderr(Stdio::null()), WRITE)
     }
 
     fn modprobe(&self, module: &str) -> io::Result<()> {

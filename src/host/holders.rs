@@ -74,7 +74,8 @@ fn nodes(root: &Root, address: Address) -> Vec<Node> {
 fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
     if let Ok(uevent) = root.read_text(&format!("{dir}/uevent")) {
         let value = |key: &str| uevent.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
-        if let Some(name) = value("DEVNAME") {
+        // No driver waits for those who read a keyboard or whether a plug is in its jack: to them it is pulled out.
+        if let Some(name) = value("DEVNAME").filter(|name| !name.starts_with("input/")) {
             let number = format!("{}:{}", value("MAJOR").unwrap_or("?"), value("MINOR").unwrap_or("?"));
             let block = value("DEVTYPE").is_some_and(|t| t == "disk" || t == "partition");
             let stacked = if block { root.list(&format!("{dir}/holders")).unwrap_or_default() } else { Vec::new() };
@@ -102,6 +103,8 @@ fn nvidia(root: &Root, address: Address) -> Vec<Node> {
     let information = root.read_text(&format!("proc/driver/nvidia/gpus/{address}/information")).unwrap_or_default();
     let minor = information.lines().find_map(|l| Some(l.strip_prefix("Device Minor:")?.trim().to_owned()));
     let shared = ["nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"].map(str::to_owned);
+    // With another card on this driver nobody can tell for which of them a process has these open.
+    let shared = shared.into_iter().filter(|_| functions_of(root, "nvidia") == 1);
     let names = minor.map(|m| format!("nvidia{m}")).into_iter().chain(shared);
     names.map(|name| Node::named(format!("/dev/{name}"))).collect()
 }
@@ -112,9 +115,13 @@ fn compute(root: &Root, address: Address) -> Option<Node> {
     if function::driver(root, address).as_deref() != Some("amdgpu") || !root.exists("sys/class/kfd/kfd") {
         return None;
     }
-    let cards = root.list(&format!("{}/amdgpu", crate::root::PCI_DRIVERS)).unwrap_or_default();
-    let cards = cards.iter().filter(|name| Address::from_sysfs(name.as_bytes()).is_some()).count();
-    (cards == 1).then(|| Node::named("/dev/kfd".to_owned()))
+    (functions_of(root, "amdgpu") == 1).then(|| Node::named("/dev/kfd".to_owned()))
+}
+
+/// How many functions a driver has.
+fn functions_of(root: &Root, driver: &str) -> usize {
+    let names = root.list(&format!("{}/{driver}", crate::root::PCI_DRIVERS)).unwrap_or_default();
+    names.iter().filter(|name| Address::from_sysfs(name.as_bytes()).is_some()).count()
 }
 
 /// Whoever holds one of `functions`: mounts first, then processes.

@@ -80,7 +80,7 @@ fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             tools.run(&words, left).map(|output| log_output(&output))
         }
-        GuestStep::StopUnit { unit } => services::stop(tools, unit),
+        GuestStep::StopUnit { unit } => services::stop(tools, unit, left),
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
         GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
         GuestStep::LetGo { functions, end, kill } => let_go(work, functions, *end, *kill),

@@ -75,6 +75,46 @@ pub fn claims(root: &Root) -> Vec<(String, String)> {
     cards.filter_map(owner).map(|(guest, gpu)| (gpu, guest)).collect()
 }
 
+/// The file that says that the guest has ended: its supervisor saw it.
+fn ended_path(guest: &str) -> String {
+    format!("{}/ended", directory(guest))
+}
+
+/// Remembers that the guest has ended, so that nobody has to ask libvirt again.
+pub fn has_ended(root: &Root, guest: &str) -> io::Result<()> {
+    files::replace(root, &ended_path(guest), b"")
+}
+
+/// What is known of the guest's end.
+pub fn end_of(root: &Root, guest: &str) -> give_back::End {
+    match root.exists(&ended_path(guest)) {
+        true => give_back::End::Certain,
+        false => give_back::End::Unknown,
+    }
+}
+
+/// The file in which libvirt's hook asks the unit to supervise a guest that runs, and not to start one.
+fn adoption_path(guest: &str) -> String {
+    format!("{RUN}/guest-locks/{guest}.adopt")
+}
+
+/// Asks for a supervisor, and nothing more.
+pub fn ask_for_supervisor(root: &Root, guest: &str) -> io::Result<()> {
+    files::replace(root, &adoption_path(guest), b"")
+}
+
+/// Whether only a supervisor was asked for; once.
+pub fn only_supervise(root: &Root, guest: &str) -> bool {
+    let asked = root.exists(&adoption_path(guest));
+    if asked {
+        // If it stays, the next start does nothing and says so: annoying, not harmful.
+        if let Err(error) = files::remove(root, &adoption_path(guest)) {
+            log::warn!("{error}");
+        }
+    }
+    asked
+}
+
 /// The lock of a guest. `None` if another program has it for longer than this.
 pub fn lock(root: &Root, guest: &str, patience: Duration) -> io::Result<Option<Lock>> {
     match Lock::take_within(root, &format!("{RUN}/guest-locks/{guest}"), patience) {

@@ -118,10 +118,15 @@ impl Libvirt<'_> {
         let until = Instant::now() + patience;
         loop {
             if let Err(error) = self.shutdown() {
-                // One that is paused or has crashed cannot be asked; one that has just ended need not be.
+                // One that has just ended need not be asked; a daemon that is restarting is asked again.
                 if self.wait_for_end(root, Some(PAUSE)) {
                     return true;
                 }
+                if self.state().is_err() && Instant::now() < until {
+                    std::thread::sleep(RESTART);
+                    continue;
+                }
+                // One that is paused or has crashed cannot be asked.
                 log::warn!("{} cannot be shut down, so it is switched off: {error}", self.domain);
                 return false;
             }
@@ -138,7 +143,8 @@ impl Libvirt<'_> {
 
     /// Shuts it down: by the power button, then by force. Nothing to do if it is off.
     pub fn end(&self, root: &Root, patience: Duration) -> io::Result<()> {
-        if self.process(root).is_none() && self.is_up(root) != Some(true) {
+        // One that is only just being started has no file yet: libvirt is asked, if it answers.
+        if self.process(root).is_none() && self.state().map_or(true, |state| state == "shut off") {
             return Ok(());
         }
         if self.press(root, patience) {
@@ -167,6 +173,8 @@ impl Libvirt<'_> {
 const NOTICE: Duration = Duration::from_secs(15);
 /// Between two presses of the power button.
 const AGAIN: Duration = Duration::from_secs(10);
+/// What a daemon that restarts is given before it is asked again.
+const RESTART: Duration = Duration::from_secs(1);
 /// Between two questions to libvirt.
 const PAUSE: Duration = Duration::from_millis(50);
 

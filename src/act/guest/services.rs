@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// For a question.
 const ASK: Duration = Duration::from_secs(20);
-/// For a unit to stop or start; systemd's own default is 90 s.
+/// For a unit to start; systemd's own default is 90 s.
 const UNIT: Duration = Duration::from_secs(100);
 
 /// What systemd says of a unit.
@@ -49,9 +49,9 @@ pub fn units(tools: &dyn Tools, names: &[&str]) -> io::Result<Vec<(String, Unit)
     Ok(names.iter().zip(blocks(&text)).filter_map(known).collect())
 }
 
-/// Stops a unit and waits until it has stopped.
-pub fn stop(tools: &dyn Tools, unit: &str) -> io::Result<()> {
-    tools.run(&["systemctl", "stop", "--", unit], UNIT).map(drop)
+/// Stops a unit and waits until it has stopped, so long at most.
+pub fn stop(tools: &dyn Tools, unit: &str, deadline: Duration) -> io::Result<()> {
+    tools.run(&["systemctl", "stop", "--", unit], deadline).map(drop)
 }
 
 /// Starts a unit and waits until it has started. How often it was started before does not count.

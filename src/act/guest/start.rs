@@ -15,7 +15,7 @@ pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Guest, String> 
         return Ok(guest);
     }
     if let Some(disabled) = config.disabled_section("guest", name) {
-        return Err(format!("{}: [guest {name}] {}", disabled.why.at, disabled.why.message));
+        return Err(disabled.why.to_string());
     }
     let names: Vec<&str> = config.guests.iter().map(|g| g.name.as_str()).collect();
     Err(match names.is_empty() {

@@ -40,9 +40,10 @@ pub fn with_host(functions: &[Address], host: &Host) -> Vec<Address> {
     functions.iter().filter(driven).copied().collect()
 }
 
-/// Whether one of the functions is on NVIDIA's own driver.
-fn on_nvidia(functions: &[Address], host: &Host) -> bool {
-    functions.iter().any(|a| host.function(*a).is_some_and(|f| f.driver.as_deref() == Some("nvidia")))
+/// Whether NVIDIA's own driver has one of the functions and nothing else: then its modules can go.
+fn all_of_nvidia(functions: &[Address], host: &Host) -> bool {
+    let mut on_nvidia = host.functions.iter().filter(|f| f.driver.as_deref() == Some("nvidia")).peekable();
+    on_nvidia.peek().is_some() && on_nvidia.all(|f| functions.contains(&f.address))
 }
 
 /// The plan for a guest that is to be started. `host` has been looked at closely for the guest's cards.
@@ -98,7 +99,8 @@ fn steps(
 ) -> Vec<GuestStep> {
     let mut steps: Vec<GuestStep> = Vec::new();
     steps.extend(choices.iter().map(|c| GuestStep::Claim { gpu: c.gpu.name.clone() }));
-    steps.extend(guest.after.iter().map(|command| GuestStep::After { command: command.clone() }));
+    // The journal is read backwards: the first command is remembered last.
+    steps.extend(guest.after.iter().rev().map(|command| GuestStep::After { command: command.clone() }));
     steps.extend(guest.before.iter().map(|command| GuestStep::Before { command: command.clone() }));
     let taken = with_host(functions, host);
     if !taken.is_empty() {
@@ -111,7 +113,7 @@ fn steps(
     };
     let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
     steps.extend(moved.iter().map(|gpu| GuestStep::Reserve { gpu: gpu.clone() }));
-    if on_nvidia(&taken, host) {
+    if all_of_nvidia(&taken, host) {
         // The framebuffer of nvidia_drm counts as a user of its module.
         let consoles = around.consoles.iter().filter(|c| c.framebuffer && c.bound);
         steps.extend(consoles.map(|c| GuestStep::Console { console: c.name.clone() }));
@@ -142,7 +144,7 @@ fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings)
         around.display_manager.iter().for_each(|unit| stop(unit));
     }
     guest.stop_units.iter().map(String::as_str).filter(active).for_each(&mut stop);
-    if on_nvidia(taken, host) {
+    if all_of_nvidia(taken, host) {
         NVIDIA_UNITS.into_iter().filter(active).for_each(&mut stop);
     }
     if !steal {
