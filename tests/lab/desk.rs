@@ -90,7 +90,8 @@ fn guests() -> String {
 const QUIET: &str = "\
 rm -f /etc/libvirt/qemu/networks/autostart/default.xml
 find /etc/apparmor.d -maxdepth 1 -type f ! -name '*libvirt*' -delete
-ln -s /dev/null /etc/udev/rules.d/90-alsa-restore.rules";
+ln -s /dev/null /etc/udev/rules.d/90-alsa-restore.rules
+systemctl mask alsa-restore.service";
 
 /// The disk.
 pub fn disk() -> Result<Disk> {
@@ -98,6 +99,8 @@ pub fn disk() -> Result<Disk> {
     disk.packages = PACKAGES;
     disk.files = vec![
         ("etc/vfio.conf", CONFIGURATION.to_owned() + &guests()),
+        // At a shutdown the daemon that would write logs for QEMU stops before guests do.
+        ("etc/libvirt/qemu.conf", "stdio_handler = \"file\"\n".to_owned()),
         ("etc/libvirt/hooks/qemu.d/10-foreign", FOREIGN_HOOK.to_owned()),
         ("etc/libvirt/hooks/qemu.d/60-foreign", FOREIGN_HOOK.to_owned()),
         ("usr/lib/lab/session", include_str!("guest/desk/session.sh").to_owned()),

@@ -56,6 +56,8 @@ systemctl restart libvirtd.service
 fact restarted $?
 fact deaf.after "$(state deaf)"
 drivers deaf.
+# Until the new daemon has found its guest, it ends it just so, but says that it did not run.
+until_true 60 sh -c 'virsh domcontrol deaf | grep -q ok'
 virsh destroy deaf >/lab/virsh.deaf 2>&1
 fact destroy $?
 clean deaf deaf

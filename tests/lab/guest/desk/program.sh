@@ -3,7 +3,7 @@
 # Guests without libvirt: their QEMU or our own supervisor killed, a rival, many one after the other. After desk.sh.
 said() { grep -q "$2" "/run/$1.log" 2>/dev/null; }
 # at STEP: waits until the journal of the guest plain has this step, which is written down before it is made.
-at() { until_true 120 grep -q "\"do\":\"$1\"" /run/vfio/guests/plain/journal; }
+at() { until_true 120 grep -qs "\"do\":\"$1\"" /run/vfio/guests/plain/journal; }
 main() { property vfio-guest@plain MainPID; }
 
 # Started, and QEMU is killed. Meanwhile another guest wants the card.
@@ -47,6 +47,7 @@ done
 fact descriptors.systemd "$(descriptors 1)"
 done=0
 for _ in $(seq 10); do
+	# At the earliest moment: the session is only just starting then.
 	systemctl start vfio-guest@quick || break
 	until_true 120 over quick
 	[ "$(state quick)" = inactive ] || break
