@@ -186,7 +186,11 @@ impl Clock {
         Clock { begin: Instant::now(), waited: child::waited() }
     }
 
+    /// Tells the journal; nobody else cares.
     fn tell(&self, what: &str) {
+        if !logger::under_systemd() {
+            return;
+        }
         let (all, waited) = (self.begin.elapsed(), child::waited() - self.waited);
         let ours = all.saturating_sub(waited);
         log::info!("{what} in {} ms, {} ms of it ours", all.as_millis(), ours.as_millis());
