@@ -13,8 +13,8 @@ use vfio_suite::act::guest::look::Source;
 use vfio_suite::act::guest::runner::Libvirt;
 use vfio_suite::act::guest::status::{self, GuestOutcome};
 use vfio_suite::act::guest::{self, program, start};
-use vfio_suite::act::live;
 use vfio_suite::act::tools::{tools_for, Tools};
+use vfio_suite::act::{child, live};
 use vfio_suite::config::{self, Guest, Runner, Severity};
 use vfio_suite::host::holders;
 use vfio_suite::logger::{self, Target};
@@ -148,6 +148,7 @@ fn refuse(root: &Root, name: &str, why: &[String]) {
 /// Hands over and starts the guest. What was done when this fails is given back by whoever runs after us.
 fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest) -> Result<()> {
     let name = &guest.name;
+    let clock = Clock::start();
     let until = Instant::now() + guest.start_timeout;
     say("checking");
     let plan = start::plan(root, tools, config, guest, Source::Libvirt);
@@ -169,7 +170,31 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
         };
         begun.map_err(|error| format!("[guest {name}] cannot be started: {error}"))
     });
-    started.inspect_err(|why| status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
+    started
+        .inspect(|()| clock.tell("started"))
+        .inspect_err(|why| status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
+}
+
+/// How long something takes, and what part of it is ours.
+struct Clock {
+    begin: Instant,
+    waited: Duration,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { begin: Instant::now(), waited: child::waited() }
+    }
+
+    /// Tells the journal; nobody else cares.
+    fn tell(&self, what: &str) {
+        if !logger::under_systemd() {
+            return;
+        }
+        let (all, waited) = (self.begin.elapsed(), child::waited() - self.waited);
+        let ours = all.saturating_sub(waited);
+        log::info!("{what} in {} ms, {} ms of it ours", all.as_millis(), ours.as_millis());
+    }
 }
 
 /// Starts the program that is the guest, and waits until it has the card.
@@ -190,7 +215,9 @@ fn spawn(root: &Root, name: &str, command: &[String], functions: &[Address], lef
             log::warn!("{program} runs, but has not opened the card");
             break;
         }
+        let asleep = Instant::now();
         std::thread::sleep(Duration::from_millis(50));
+        child::count_wait(asleep);
     }
     // It is waited for by its pidfd, which shows its end; collecting it is left to a thread.
     std::thread::spawn(move || child.wait());
@@ -244,9 +271,11 @@ fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
             take_time(Duration::from_secs(patience) + GIVING_BACK);
         }
     }
+    let clock = Clock::start();
     match give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))? {
         None => Ok(ExitCode::SUCCESS),
         Some(problems) if problems.is_empty() => {
+            clock.tell("given back");
             say("everything is back with the host");
             Ok(ExitCode::SUCCESS)
         }

@@ -9,7 +9,8 @@ use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Runs a child that ends with [`answer`]: its error is ours. `TimedOut` if it has not ended within the deadline.
 pub(super) fn ask(command: &mut Command, deadline: Duration) -> io::Result<()> {
@@ -37,8 +38,28 @@ pub(super) fn answer(result: io::Result<()>) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What this program has spent waiting for others, in microseconds.
+static WAITED: AtomicU64 = AtomicU64::new(0);
+
+/// What this program has spent waiting for others: the kernel, systemd, libvirt, whoever holds a card.
+pub fn waited() -> Duration {
+    Duration::from_micros(WAITED.load(Ordering::Relaxed))
+}
+
+/// Counts a wait.
+pub fn count_wait(since: Instant) {
+    WAITED.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
 /// Waits for a child, but not longer than this; whether it ended well.
-pub(super) fn wait(mut child: Child, deadline: Duration) -> io::Result<bool> {
+pub(super) fn wait(child: Child, deadline: Duration) -> io::Result<bool> {
+    let begin = Instant::now();
+    let ended = wait_uncounted(child, deadline);
+    count_wait(begin);
+    ended
+}
+
+fn wait_uncounted(mut child: Child, deadline: Duration) -> io::Result<bool> {
     if let Ok(pid) = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
         let mut fds = [PollFd::new(&pid, PollFlags::IN)];
         let timeout = Timespec { tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };

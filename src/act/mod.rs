@@ -2,7 +2,7 @@
 //! Making it so, and undoing it: the only code that changes the system.
 
 pub mod card;
-mod child;
+pub mod child;
 pub mod execute;
 pub mod files;
 pub mod guest;

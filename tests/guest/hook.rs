@@ -69,6 +69,22 @@ fn the_unit_takes_over_what_the_hook_has_handed_over() {
 }
 
 #[test]
+fn a_guest_that_ends_before_its_unit_is_up_is_not_started_again() {
+    let tree = machine();
+    desktop::unit(&tree, "vfio-guest@demo.service", &["state inactive"]);
+    libvirt_starts(&tree, "demo");
+    guest_ends(&tree, "demo");
+    libvirt_stopped(&tree, "demo");
+    // What the hook asked for comes only now.
+    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has ended before it could be supervised"), "{}", ran.stderr);
+    assert_nothing_left(&tree, "after a guest that ended at once");
+    // A person's start is a start.
+    drop(started(&tree, "demo"));
+}
+
+#[test]
 fn a_start_by_the_unit_finds_the_hook_silent() {
     let tree = machine();
     let before = tree.snapshot();

@@ -117,3 +117,26 @@ fn modules_that_could_not_be_loaded_again_are_not_unloaded() {
     assert!(ran.stderr.contains("would not come back to the host"), "{}", ran.stderr);
     tree.assert_same(&before, "refused");
 }
+
+#[test]
+fn another_card_of_the_same_driver_keeps_it() {
+    let tree = common::pairs::twins();
+    tree.config(
+        "[gpu big]\ndevice = 0000:42:00.0\nidentity = 10de:1e87\nbind = guest\n[guest demo]\ngpus = big\nstart-timeout = 40s\n",
+    );
+    for (address, minor) in [("0000:0a:00.0", 0), (CARD[0].0, 1)] {
+        desktop::nvidia_minor(&tree, address, minor);
+    }
+    // It uses the other card: the nodes that both share say nothing.
+    let open = ["/dev/nvidia0".to_owned(), "/dev/nvidiactl".to_owned()];
+    desktop::process(&tree, 3000, "Xorg", 0, "/system.slice/gdm.service", &open);
+    domain(&tree, "demo", &CARD.map(|(address, _)| address), &[]);
+    let before = tree.snapshot();
+    let running = started(&tree, "demo");
+    assert!(tree.exists("sys/module/nvidia") && tree.exists("proc/3000"));
+    assert_eq!(tree.driver("0000:0a:00.0").as_deref(), Some("nvidia"));
+    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    assert_eq!(running.end().status, Some(0));
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    tree.assert_same(&before, "after the guest");
+}

@@ -3,10 +3,10 @@
 
 use super::{claim_path, note, services, GuestRecord};
 use crate::act::card::{self, OnFailure};
-use crate::act::files;
 use crate::act::kernel::kernel_for;
 use crate::act::lock::Lock;
 use crate::act::tools::{Signal, Tools};
+use crate::act::{child, files};
 use crate::config::{Config, Guest};
 use crate::host::holders::{self, Holder};
 use crate::host::status::Outcome;
@@ -167,7 +167,9 @@ fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::
                 killed.push(pid);
             }
         }
+        let asleep = Instant::now();
         std::thread::sleep(pause);
+        child::count_wait(asleep);
         pause = (pause * 2).min(Duration::from_millis(200));
     }
 }
