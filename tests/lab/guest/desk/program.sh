@@ -6,6 +6,9 @@ said() { grep -q "$2" "/run/$1.log" 2>/dev/null; }
 at() { until_true 120 grep -qs "\"do\":\"$1\"" /run/vfio/guests/plain/journal; }
 main() { property vfio-guest@plain MainPID; }
 
+# Counted before all of the hand-overs of this script: there are ten.
+fact descriptors.systemd "$(descriptors 1)"
+
 # Started, and QEMU is killed. Meanwhile another guest wants the card.
 note_time plain.asked
 systemctl start vfio-guest@plain
@@ -44,9 +47,8 @@ for step in end-session stop-unit let-go bind running; do
 done
 
 # One after the other.
-fact descriptors.systemd "$(descriptors 1)"
 done=0
-for _ in $(seq 10); do
+for _ in $(seq 4); do
 	# At the earliest moment: the session is only just starting then.
 	systemctl start vfio-guest@quick || break
 	until_true 120 over quick
