@@ -95,6 +95,26 @@ fn who_does_not_end_is_killed_if_the_configuration_says_so() {
     assert_nothing_left(&tree, "after a kill");
 }
 
+/// Services of a user that are only starting when the session ends.
+#[test]
+fn who_opens_the_card_after_the_wait_is_waited_for_too() {
+    let tree = machine();
+    let open = desktop::nodes(&tree, VIDEO);
+    tree.faults("*driver_override* slow\n");
+    let running = Running::start(&tree, "demo");
+    until("the reservation", || {
+        std::fs::read_to_string(tree.join("run/vfio/guests/demo/journal")).is_ok_and(|text| text.contains("reserve"))
+    });
+    desktop::process(&tree, 4000, "pipewire", 1000, "/user.slice/pipewire.service", &open);
+    until("the guest", || domain::runs(&tree, "demo"));
+    assert!(!tree.exists("proc/4000") && has_card(&tree));
+    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    let ran = running.end();
+    assert!(ran.stderr.contains("pipewire"), "{}", ran.stderr);
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    assert_nothing_left(&tree, "after a late holder");
+}
+
 #[test]
 fn a_hot_hand_over_ends_nobody() {
     let tree = machine();
