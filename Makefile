@@ -61,7 +61,7 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 
 # $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
 stage = @tests/stage.sh $(1) $(2)
-SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
+SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in completions/*.bash) .ci/run
 STAGED = $(abspath $(TARGETDIR))/check/root
 # The trees of tests/images.sh need root.

@@ -61,17 +61,13 @@ fi
 /// Shows it. The machine's console is kept in the run's directory.
 pub fn run() -> Result<()> {
     let disk = Disk {
-        name: "demo",
-        suite: "trixie",
-        initramfs: Initramfs::InitramfsTools,
         cards: Some(CARDS),
         files: vec![
             ("etc/modules-load.d/lab-card.conf", "bochs\n".to_owned()),
             ("etc/systemd/system/lab-card.service", DRIVER.to_owned()),
         ],
         commands: vec!["systemctl enable lab-card.service".to_owned()],
-        rebuild: true,
-        report: Vec::new(),
+        ..Disk::new("demo", Initramfs::InitramfsTools)
     };
     println!(
         "A Debian 13 machine with a display of its own and two identical cards with the ids of a Radeon RX 6800 and of"

@@ -2,7 +2,8 @@
 //! The machine lab's disks: a Debian with a kernel (layers.rs), our package put on it by apt, a scenario's configuration, a
 //! new initramfs. Each is cached.
 
-use crate::layers::{card_module, copy, enter, with_kernel, write, Initramfs};
+use crate::extra::with_packages;
+use crate::layers::{card_module, copy, enter, write, Initramfs};
 use crate::{cache, tools};
 use anyhow::{bail, Context, Result};
 use std::fs;
@@ -17,10 +18,14 @@ pub struct Disk {
     pub suite: &'static str,
     /// What builds its initramfs.
     pub initramfs: Initramfs,
+    /// Further packages of Debian, with blanks between them.
+    pub packages: &'static str,
     /// What the cards look like (guest/card): the parameter `card` of its module.
     pub cards: Option<&'static str>,
     /// Files written after our package was installed; scripts are executable.
     pub files: Vec<(&'static str, String)>,
+    /// Files of the host that are copied in.
+    pub copies: Vec<(PathBuf, &'static str)>,
     /// Commands run then, in the machine's root. `REBUILD` in one stands for the command that builds the initramfs.
     pub commands: Vec<String>,
     /// Whether the initramfs is built anew then, as an administrator does who has changed the configuration.
@@ -58,9 +63,25 @@ impl Built {
 }
 
 impl Disk {
+    /// A Debian 13 with our package, as installed.
+    pub fn new(name: &'static str, initramfs: Initramfs) -> Self {
+        Disk {
+            name,
+            suite: "trixie",
+            initramfs,
+            packages: "",
+            cards: None,
+            files: Vec::new(),
+            copies: Vec::new(),
+            commands: Vec::new(),
+            rebuild: true,
+            report: Vec::new(),
+        }
+    }
+
     /// The disk, built if it is not there.
     pub fn build(&self) -> Result<Built> {
-        let from = with_kernel(self.suite, self.initramfs)?;
+        let from = with_packages(self.suite, self.initramfs, self.packages)?;
         let package = package()?;
         let key = cache::key(&(self, &from, cache::file_key(&package)?, include_str!("images.rs")));
         let dir = cache::entry(&format!("disk-{}", self.name), key, |dir| {
@@ -71,6 +92,11 @@ impl Disk {
             fs::remove_file(tree.join("vfio-suite.deb"))?;
             for (path, content) in &self.files {
                 write(&tree, path, content, if content.starts_with("#!") { 0o755 } else { 0o644 })?;
+            }
+            for (file, path) in &self.copies {
+                let to = tree.join(path);
+                fs::create_dir_all(to.parent().context("a file without a directory")?)?;
+                fs::copy(file, to).with_context(|| format!("cannot copy {}", file.display()))?;
             }
             if let Some(cards) = self.cards {
                 disguise(&tree, self.suite, cards)?;

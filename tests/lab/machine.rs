@@ -48,6 +48,8 @@ pub struct Boot {
     pub cut_at: Option<String>,
     /// The machine may reboot; it ends when it is powered off.
     pub reboots: bool,
+    /// It must be over by then.
+    pub deadline: Duration,
 }
 
 impl Boot {
@@ -57,7 +59,8 @@ impl Boot {
         devices.extend(qemu::card(2));
         devices.push(qemu::host_display());
         let words = "intel_iommu=on".to_owned();
-        Boot { name, words, devices, script: script.to_owned(), cut_at: None, reboots: false }
+        let deadline = Duration::from_secs(600);
+        Boot { name, words, devices, script: script.to_owned(), cut_at: None, reboots: false, deadline }
     }
 }
 
@@ -91,7 +94,7 @@ impl Machine {
             script: boot.script.clone(),
             cut_at: boot.cut_at.clone(),
             reboots: boot.reboots,
-            deadline: Duration::from_secs(600),
+            deadline: boot.deadline,
         };
         qemu::run(&spec, &self.dir.join(boot.name))
     }

@@ -5,9 +5,9 @@
 //! at /lab. The guest runs `share/script` and leaves there: `facts` (lines `name=value`), `output` (what the script
 //! printed) and whatever else it writes. A guest that writes `share/request` gets `share/reply` (guest/lab.sh: `host`).
 
-use crate::{qmp::Qmp, tools};
+use crate::{picture, qmp::Qmp, tools};
 use anyhow::{bail, Context, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,6 +77,11 @@ impl Outcome {
         fs::read(self.dir.join("share").join(name))
             .map(|b| String::from_utf8_lossy(&b).into_owned())
             .unwrap_or_default()
+    }
+
+    /// The colours of a screenshot that the guest asked for.
+    pub fn colours(&self, name: &str) -> Result<BTreeSet<[u8; 3]>> {
+        picture::colours(&self.dir.join("share").join(format!("{name}.ppm")))
     }
 
     /// A JSON file that the guest left.
@@ -240,7 +245,8 @@ fn tail(dir: &Path) -> String {
     format!("{}\n{}", last(dir.join("console.log")), last(dir.join("share/output")))
 }
 
-/// Does what the guest asks for, if it does: `qmp JSON` carries out a command of QEMU, `say TEXT` prints it here.
+/// Does what the guest asks for, if it does: `qmp JSON` carries out a command of QEMU, `screenshot DEVICE NAME` leaves what a
+/// display shows as NAME.ppm and answers how many colours it has, `say TEXT` prints it here.
 fn serve(share: &Path, qmp: &mut Qmp) -> Result<()> {
     let request = share.join("request");
     let Ok(text) = fs::read_to_string(&request) else {
@@ -255,6 +261,13 @@ fn serve(share: &Path, qmp: &mut Qmp) -> Result<()> {
                 Ok(value) => value.to_string(),
                 Err(error) => format!("error: {error:#}"),
             }
+        }
+        Some(("screenshot", words)) => {
+            let (device, name) = words.split_once(' ').context("a screenshot wants a device and a name")?;
+            let file = share.join(format!("{name}.ppm"));
+            let arguments = serde_json::json!({ "device": device, "filename": file });
+            let taken = qmp.execute("screendump", Some(arguments)).and_then(|_| picture::colours(&file));
+            taken.map_or_else(|error| format!("error: {error:#}"), |colours| colours.len().to_string())
         }
         Some(("say", words)) => {
             println!("{words}");

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program and its package in Debian.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("apt-cache", "apt"),
     ("apt-config", "apt"),
     ("apt-get", "apt"),
     ("busybox", "busybox-static"),
     ("depmod", "kmod"),
     ("dpkg-deb", "dpkg"),
+    ("gcc", "gcc"),
     ("ldd", "libc-bin"),
     ("mke2fs", "e2fsprogs"),
     ("mmdebstrap", "mmdebstrap"),

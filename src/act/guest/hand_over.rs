@@ -24,6 +24,9 @@ const GRACE: Duration = Duration::from_secs(1);
 const TERM: Duration = Duration::from_secs(10);
 /// And when they were killed: the kernel may still have to close what they had open.
 const KILL: Duration = Duration::from_secs(10);
+/// How often it is waited once more, for somebody who has opened the card since nobody held it: services of a user whose
+/// session has just ended may only be starting.
+const WAITS: usize = 3;
 /// For unloading a module.
 const UNLOAD: Duration = Duration::from_secs(30);
 /// For telling programs that watch for devices.
@@ -60,7 +63,19 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         };
         let record = GuestRecord { step: step.clone(), before };
         note(work.root, &work.guest.name, &record).map_err(sentence)?;
-        make(work, step).map_err(sentence)?;
+        let mut made = make(work, step);
+        if matches!(step, GuestStep::Bind { .. }) {
+            let waits = plan.steps.iter().filter(|step| matches!(step, GuestStep::LetGo { .. }));
+            for wait in waits.cycle().take(WAITS) {
+                if !made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy) {
+                    break;
+                }
+                progress(wait);
+                make(work, wait).map_err(sentence)?;
+                made = make(work, step);
+            }
+        }
+        made.map_err(sentence)?;
     }
     Ok(())
 }
@@ -179,10 +194,13 @@ fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<()> {
     let plan = card_plan(work, gpu, only_reserve)?;
     let done = if only_reserve { Outcome::Reserved } else { Outcome::Bound };
     let status = card::carry_out(work.root, &plan, done, OnFailure::UndoPlan);
-    if status.outcome == done {
-        return Ok(());
-    }
-    Err(io::Error::other(status.why.join("; ")))
+    // Refused is what somebody holds.
+    let kind = match status.outcome {
+        outcome if outcome == done => return Ok(()),
+        Outcome::Refused => io::ErrorKind::ResourceBusy,
+        _ => io::ErrorKind::Other,
+    };
+    Err(io::Error::new(kind, status.why.join("; ")))
 }
 
 fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan> {

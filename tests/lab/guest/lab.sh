@@ -7,7 +7,7 @@ fact() {
 	printf '%s=%s\n' "$1" "$2" >>/lab/facts
 }
 
-# host REQUEST...: has the lab do something outside (qmp JSON, say TEXT), prints its answer.
+# host REQUEST...: has the lab do something outside (qmp JSON, screenshot DEVICE NAME, say TEXT), prints its answer.
 host() {
 	printf '%s\n' "$*" >/lab/request.new
 	mv /lab/request.new /lab/request

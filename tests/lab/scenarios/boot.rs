@@ -15,14 +15,8 @@ use serde_json::Value;
 pub fn dracut_disk() -> Disk {
     let force = "force_drivers+=\" bochs snd_hda_intel \"\n".to_owned();
     Disk {
-        name: "dracut",
-        suite: "trixie",
-        initramfs: Initramfs::Dracut,
-        cards: None,
         files: vec![("etc/vfio.conf", CONFIGURATION.to_owned()), ("etc/dracut.conf.d/force.conf", force)],
-        commands: Vec::new(),
-        rebuild: true,
-        report: Vec::new(),
+        ..Disk::new("dracut", Initramfs::Dracut)
     }
 }
 
@@ -47,18 +41,13 @@ bind = boot
 pub fn initramfs_tools_disk() -> Disk {
     let modules = "bochs\nsnd_hda_intel\n".to_owned();
     Disk {
-        name: "initramfs-tools",
-        suite: "trixie",
-        initramfs: Initramfs::InitramfsTools,
-        cards: None,
         files: vec![
             ("etc/vfio.conf", BAD_AND_GOOD.to_owned()),
             ("etc/modules-load.d/lab.conf", modules.clone()),
             ("etc/initramfs-tools/modules", modules),
         ],
-        commands: Vec::new(),
-        rebuild: true,
         report: vec!["unmkinitramfs /boot/initrd.img-* /tmp/initrd; cat $(find /tmp/initrd -path '*/init-top/ORDER'); rm -r /tmp/initrd"],
+        ..Disk::new("initramfs-tools", Initramfs::InitramfsTools)
     }
 }
 

@@ -127,16 +127,8 @@ pub fn rescan_older_kernel() -> Result<()> {
 }
 
 pub fn hotplug() -> Result<()> {
-    let disk = Disk {
-        name: "plain",
-        suite: "trixie",
-        initramfs: Initramfs::InitramfsTools,
-        cards: None,
-        files: vec![("etc/vfio.conf", CONFIGURATION.to_owned())],
-        commands: Vec::new(),
-        rebuild: true,
-        report: Vec::new(),
-    };
+    let mut disk = Disk::new("plain", Initramfs::InitramfsTools);
+    disk.files = vec![("etc/vfio.conf", CONFIGURATION.to_owned())];
     let machine = Machine::new("machine_hotplug", &disk)?;
     let mut boot = Boot::new("boot", SCRIPT);
     boot.devices = vec![qemu::port(1), qemu::port(2), "-device cirrus-vga,addr=0x10".to_owned()];

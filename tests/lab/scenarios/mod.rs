@@ -4,6 +4,7 @@
 mod boot;
 mod crash;
 mod facts;
+mod guest;
 mod hotplug;
 mod refusals;
 mod removal;
@@ -19,6 +20,9 @@ const ALWAYS: &[Scenario] = &[
     ("machine_dracut", boot::dracut),
     ("machine_initramfs_tools", boot::initramfs_tools),
     ("machine_failed_boots", refusals::failed_boots),
+    ("machine_guest", guest::libvirt),
+    ("machine_guest_program", guest::program),
+    ("machine_guest_refusals", guest::refusals),
     ("machine_hotplug", hotplug::hotplug),
     ("machine_switched_off", refusals::switched_off),
     ("machine_removed_dracut", removal::dracut),

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=sh
+# Guests of libvirt, started by the unit and by virsh, and each of their ends. After desk.sh.
+serial() { cat "/var/log/libvirt/qemu/$1-serial.log"; }
+said() { serial "$1" | grep -q "$2"; }
+virsh list --all >/lab/domains
+fact apparmor "$(cat "/proc/$(pidof libvirtd)/attr/current")"
+until_true 60 colourful before
+# Sound is a moment behind the picture.
+until_true 60 sh -c 'vfio holders big | grep -q aplay'
+vfio holders big >/lab/holders
+
+# The unit starts it, the unit stops it.
+note_time demo.asked
+systemctl start vfio-guest@demo
+fact start.demo $?
+note_time demo.runs
+drivers demo.
+systemctl show --property=ActiveState,StatusText vfio-guest@demo >/lab/unit.demo
+vfio guest status demo >/lab/status.demo 2>&1
+vfio guest list >/lab/list.demo 2>&1
+systemd-inhibit --list --no-pager >/lab/inhibitors
+until_true 60 said demo waiting
+fact during "$(host screenshot card1v during)"
+fact confined "$(cat "/proc/$(cat /run/libvirt/qemu/demo.pid)/attr/current")"
+fact descriptors.libvirtd "$(descriptors "$(pidof libvirtd)")"
+note_time demo.end
+systemctl stop vfio-guest@demo
+fact stop.demo $?
+serial demo >/lab/serial.demo
+clean demo demo
+note_time demo.back
+until_true 60 colourful after
+
+# virsh starts it, our hook hands over, the unit comes by itself; the guest powers itself off.
+note_time brief.asked
+virsh start brief >/lab/virsh.brief 2>&1
+fact start.brief $?
+note_time brief.runs
+until_true 60 runs brief
+fact supervised "$(state brief)"
+drivers brief.
+until_true 120 over brief
+serial brief >/lab/serial.brief
+clean brief brief
+note_time brief.back
+fact descriptors.libvirtd.after "$(descriptors "$(pidof libvirtd)")"
+cp /run/foreign-hooks /lab/hooks
+
+# libvirt's daemon is another one meanwhile; virsh switches the guest off.
+systemctl start vfio-guest@deaf
+fact start.deaf $?
+daemon=$(pidof libvirtd)
+systemctl restart libvirtd.service
+[ "$daemon" != "$(pidof libvirtd)" ]
+fact restarted $?
+fact deaf.after "$(state deaf)"
+drivers deaf.
+# Until the new daemon has found its guest, it ends it just so, but says that it did not run.
+until_true 60 sh -c 'virsh domcontrol deaf | grep -q ok'
+virsh destroy deaf >/lab/virsh.deaf 2>&1
+fact destroy $?
+clean deaf deaf
+
+# Its kernel panics.
+systemctl start vfio-guest@ill
+fact start.ill $?
+until_true 120 over ill
+serial ill >/lab/serial.ill
+clean ill ill
+
+# The machine is powered off while a guest runs: what is left of it is told by a journal that goes on to the end.
+systemctl start vfio-guest@demo
+fact start.last $?
+until_true 60 said demo waiting
+systemd-run --quiet --unit=lab-last --property=DefaultDependencies=no sh -c '
+	journalctl --no-hostname -f -n 0 -o short-monotonic >/lab/journal.down &
+	tail -n +1 -F /var/log/libvirt/qemu/demo-serial.log >/lab/serial.down &
+	wait'
+until_true 30 test -s /lab/serial.down
