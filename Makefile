@@ -156,6 +156,10 @@ bench: ## what the boot-time programs cost
 	@tests/setup-debian.sh bench
 	$(CARGO) bench --locked $(ONLY)
 
+.PHONY: bench-guest
+bench-guest: setup deb ## how long a hand-over and a give-back take, beside libvirt hooks as users write them
+	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- bench
+
 .PHONY: setup
 setup: ## install what all of this needs (Debian 12 and 13)
 	@tests/setup-debian.sh

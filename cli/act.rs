@@ -91,7 +91,7 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
 /// Gives a card back, from the journal alone: no configuration is needed for that.
 pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let _lock = lock(root)?;
-    if let Some(status) = card::restore(root, name)
+    if let Some(status) = card::restore(root, name, &mut Vec::new())
         .with_context(|| format!("the journal of [gpu {name}] cannot be read (a reboot brings everything back)"))?
     {
         if status.outcome == Outcome::Restored {

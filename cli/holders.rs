@@ -39,7 +39,8 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
         Ok(chosen) => chosen,
         Err(finding) => bail!("{finding}"),
     };
-    let found = holders::find(root, &chosen.functions);
+    let mut found = holders::find(root, &chosen.functions);
+    holders::name_users(root, &mut found);
     if root.is_system() && !rustix::process::geteuid().is_root() {
         eprintln!("vfio: warning: other users' processes cannot be looked at; run this as root");
     }

@@ -225,7 +225,7 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
 /// Undoes what was done early in this boot, and leaves word of why; what could not be undone counts more.
 fn give_back(root: &Root, name: &str, why: &[String]) {
     let refused = |functions| Status { gpu: name.to_owned(), outcome: Outcome::Refused, why: why.to_vec(), functions };
-    let status = match card::restore(root, name) {
+    let status = match card::restore(root, name, &mut Vec::new()) {
         Ok(Some(status)) if status.outcome == Outcome::Restored => refused(status.functions),
         Ok(Some(status)) => {
             status.why.iter().for_each(|why| log::error!("{why}"));

@@ -4,8 +4,7 @@
 use super::execute::{execute, StepError};
 use super::journal::{self, Journal};
 use super::kernel::{kernel_for, Kernel};
-use super::undo::{self, Left};
-use super::{files, state};
+use super::{files, state, undo};
 use crate::host::status::{self, Outcome, Status};
 use crate::host::{function, holders};
 use crate::pci::Address;
@@ -85,7 +84,8 @@ fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure) -> Result<(), (Outco
         records.retain(|r| r.function() != Some(stuck));
         why.push(format!("{stuck} is left as it is: the kernel still works on it; if it does not come back, reboot"));
     }
-    let problems = bring_back(root, kernel.as_ref(), &plan.gpu, &records, on_failure == OnFailure::GiveToHost);
+    let problems =
+        bring_back(root, kernel.as_ref(), &plan.gpu, &records, on_failure == OnFailure::GiveToHost, &mut Vec::new());
     let clean = problems.is_empty() && stuck.is_none() && !matches!(error, StepError::Journal { .. });
     why.extend(problems);
     if clean && whole {
@@ -94,17 +94,19 @@ fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure) -> Result<(), (Outco
     Err((if clean { Outcome::Failed } else { Outcome::Stuck }, why))
 }
 
-fn bring_back(root: &Root, kernel: &dyn Kernel, gpu: &str, records: &[journal::Record], to_host: bool) -> Vec<String> {
-    restore_records(root, kernel, gpu, records, to_host).problems
-}
-
-fn restore_records(root: &Root, kernel: &dyn Kernel, gpu: &str, records: &[journal::Record], to_host: bool) -> Left {
-    let mut left = undo::undo(root, kernel, records);
+fn bring_back(
+    root: &Root,
+    kernel: &dyn Kernel,
+    gpu: &str,
+    records: &[journal::Record],
+    to_host: bool,
+    hanging: &mut Vec<Address>,
+) -> Vec<String> {
+    let problems = undo::undo(root, kernel, records, hanging);
     if to_host {
         undo::give_to_host(root, kernel, &functions(records));
     }
-    left.problems.iter_mut().for_each(|problem| problem.insert_str(0, &format!("[gpu {gpu}] ")));
-    left
+    problems.into_iter().map(|p| format!("[gpu {gpu}] {p}")).collect()
 }
 
 /// The functions that records are about, in order of first mention.
@@ -147,7 +149,7 @@ pub fn release(root: &Root, gpu: &str) -> Vec<String> {
         Ok(records) => records,
         Err(error) => return vec![format!("[gpu {gpu}] the journal cannot be read: {error}")],
     };
-    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false);
+    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false, &mut Vec::new());
     if problems.is_empty() {
         problems.extend(forget(root, gpu));
         if let Err(error) = files::remove(root, &status::path(gpu)) {
@@ -158,12 +160,8 @@ pub fn release(root: &Root, gpu: &str) -> Vec<String> {
 }
 
 /// Gives a card back to the host, from its journal alone. `None` if there is nothing to undo.
-pub fn restore(root: &Root, gpu: &str) -> io::Result<Option<Status>> {
-    Ok(restore_knowing(root, gpu)?.map(|(status, _)| status))
-}
-
-/// The same; gives also the functions that the kernel still works on and that must not be touched again.
-pub fn restore_knowing(root: &Root, gpu: &str) -> io::Result<Option<(Status, Vec<Address>)>> {
+/// Functions that the kernel still works on, and that must not be touched again, are added to `hanging`.
+pub fn restore(root: &Root, gpu: &str, hanging: &mut Vec<Address>) -> io::Result<Option<Status>> {
     let records = journal::read(root, gpu)?;
     if records.is_empty() {
         // A program that died over its first record leaves a journal without any.
@@ -179,14 +177,12 @@ pub fn restore_knowing(root: &Root, gpu: &str) -> io::Result<Option<(Status, Vec
         .filter(|f| function::driver(root, *f).is_some_and(|d| function::is_vfio(&d)))
         .collect();
     let held = holders::find(root, &on_vfio);
-    let mut hanging = Vec::new();
     if let Some((function, holder)) = held.first() {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {gpu}] {function} is in use: {holder}; shut the guest down first")];
     } else {
         let kernel = kernel_for(root);
-        let left = restore_records(root, kernel.as_ref(), gpu, &records, true);
-        (status.why, hanging) = (left.problems, left.hanging);
+        status.why = bring_back(root, kernel.as_ref(), gpu, &records, true, hanging);
         if status.why.is_empty() {
             status.why.extend(forget(root, gpu));
         }
@@ -195,5 +191,5 @@ pub fn restore_knowing(root: &Root, gpu: &str) -> io::Result<Option<(Status, Vec
         }
     }
     leave_status(root, &status);
-    Ok(Some((status, hanging)))
+    Ok(Some(status))
 }

@@ -48,7 +48,8 @@ pub fn waited() -> Duration {
 
 /// Counts a wait.
 pub fn count_wait(since: Instant) {
-    WAITED.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    let waited = since.elapsed();
+    WAITED.fetch_add(waited.as_secs() * 1_000_000 + u64::from(waited.subsec_micros()), Ordering::Relaxed);
 }
 
 /// Waits for a child, but not longer than this; whether it ended well.

@@ -12,18 +12,10 @@ use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
 use std::io;
 
-/// What could not be undone.
-#[derive(Debug, Default)]
-pub struct Left {
-    /// One sentence for each record.
-    pub problems: Vec<String>,
-    /// Functions that the kernel still works on; a further write to one would hang as well.
-    pub hanging: Vec<Address>,
-}
-
-/// Undoes records, the last first, and goes on past what cannot be undone.
-pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Left {
-    let Left { mut problems, mut hanging } = Left::default();
+/// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those. Functions
+/// that the kernel still works on are added to `hanging`: a further write to one would hang as well.
+pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut Vec<Address>) -> Vec<String> {
+    let mut problems = Vec::new();
     // What their drivers did not take back when their unbinding was undone.
     let mut refused: Vec<Address> = Vec::new();
     for record in records.iter().rev() {
@@ -51,7 +43,7 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record]) -> Left {
             problems.push(format!("undoing '{}': {error}", record.step));
         }
     }
-    Left { problems, hanging }
+    problems
 }
 
 /// Brings back what was before one record. `homing`: whether its function may still find its driver.

@@ -17,7 +17,7 @@ pub struct Holder {
     pub pid: Option<u32>,
     /// Its command name.
     pub command: String,
-    /// Whose process it is, by name where `/etc/passwd` has one.
+    /// Whose process it is: the user's id, or the name ([`name_users`]).
     pub user: Option<String>,
     /// The systemd unit it runs in, where it can be told.
     pub unit: Option<String>,
@@ -66,8 +66,7 @@ fn nodes(root: &Root, address: Address) -> Vec<Node> {
     if let Some(group) = function::group(root, address) {
         found.push(Node::named(format!("/dev/vfio/{group}")));
     }
-    found.extend(nvidia(root, address));
-    found.extend(compute(root, address));
+    found.extend(beside_sysfs(root, address));
     found
 }
 
@@ -95,33 +94,27 @@ fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
     }
 }
 
-/// The proprietary NVIDIA driver makes its nodes without sysfs: by the minor it prints, and those all cards share.
-fn nvidia(root: &Root, address: Address) -> Vec<Node> {
-    if function::driver(root, address).as_deref() != Some("nvidia") {
-        return Vec::new();
+/// Nodes that drivers make without sysfs showing whose they are: NVIDIA's own, by the minor that it prints, and those that
+/// all cards of a driver share. With another card on the driver nobody can tell for which of them a process has these open.
+fn beside_sysfs(root: &Root, address: Address) -> Vec<Node> {
+    let Some(driver) = function::driver(root, address) else { return Vec::new() };
+    let (minor, shared): (_, &[&str]) = match driver.as_str() {
+        "nvidia" => {
+            let information = root.read_text(&format!("proc/driver/nvidia/gpus/{address}/information"));
+            let information = information.unwrap_or_default();
+            let minor = information.lines().find_map(|l| Some(l.strip_prefix("Device Minor:")?.trim().to_owned()));
+            (minor, &["nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"])
+        }
+        // drivers/gpu/drm/amd/amdkfd
+        "amdgpu" if root.exists("sys/class/kfd/kfd") => (None, &["kfd"]),
+        _ => return Vec::new(),
+    };
+    let mut names: Vec<String> = minor.map(|m| format!("nvidia{m}")).into_iter().collect();
+    let functions = root.list(&format!("{}/{driver}", crate::root::PCI_DRIVERS)).unwrap_or_default();
+    if functions.iter().filter(|name| name.contains(':')).count() == 1 {
+        names.extend(shared.iter().map(|name| (*name).to_owned()));
     }
-    let information = root.read_text(&format!("proc/driver/nvidia/gpus/{address}/information")).unwrap_or_default();
-    let minor = information.lines().find_map(|l| Some(l.strip_prefix("Device Minor:")?.trim().to_owned()));
-    let shared = ["nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools"].map(str::to_owned);
-    // With another card on this driver nobody can tell for which of them a process has these open.
-    let shared = shared.into_iter().filter(|_| functions_of(root, "nvidia") == 1);
-    let names = minor.map(|m| format!("nvidia{m}")).into_iter().chain(shared);
-    names.map(|name| Node::named(format!("/dev/{name}"))).collect()
-}
-
-/// amdgpu's node for computing, which all its cards share (`drivers/gpu/drm/amd/amdkfd`): who has it open computes on this
-/// card if amdgpu has no other.
-fn compute(root: &Root, address: Address) -> Option<Node> {
-    if function::driver(root, address).as_deref() != Some("amdgpu") || !root.exists("sys/class/kfd/kfd") {
-        return None;
-    }
-    (functions_of(root, "amdgpu") == 1).then(|| Node::named("/dev/kfd".to_owned()))
-}
-
-/// How many functions a driver has.
-fn functions_of(root: &Root, driver: &str) -> usize {
-    let names = root.list(&format!("{}/{driver}", crate::root::PCI_DRIVERS)).unwrap_or_default();
-    names.iter().filter(|name| Address::from_sysfs(name.as_bytes()).is_some()).count()
+    names.iter().map(|name| Node::named(format!("/dev/{name}"))).collect()
 }
 
 /// Whoever holds one of `functions`: mounts first, then processes.
@@ -214,17 +207,29 @@ fn command(root: &Root, pid: u32) -> String {
     root.read_text(&format!("proc/{pid}/comm")).unwrap_or_else(|_| "?".to_owned())
 }
 
-/// Whose process it is: the effective user id (proc_pid_status(5)), and its name if the system's own list has it.
+/// Whose process it is: the effective user id (proc_pid_status(5)).
 fn user(root: &Root, pid: u32) -> Option<String> {
     let status = root.read_text(&format!("proc/{pid}/status")).ok()?;
-    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().nth(1)?;
+    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?;
+    Some(uid.to_owned())
+}
+
+/// Replaces users' ids by their names, where the system's own list has them. For programs that people read; at boot the id
+/// is enough.
+pub fn name_users(root: &Root, holders: &mut [(Address, Holder)]) {
     let passwd = root.read_text("etc/passwd").unwrap_or_default();
-    let named = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    });
-    Some(named.unwrap_or_else(|| format!("id {uid}")))
+    let name = |uid: &str| {
+        passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == uid).then(|| name.to_owned())
+        })
+    };
+    for (_, holder) in holders {
+        if let Some(named) = holder.user.as_deref().and_then(name) {
+            holder.user = Some(named);
+        }
+    }
 }
 
 /// The unit from the cgroup path: its last part that names a service or scope.

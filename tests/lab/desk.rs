@@ -57,7 +57,7 @@ echo \"${0##*/} $1 $2 $3\" >>/run/foreign-hooks
 ";
 
 /// A name's XML. `number` makes its UUID.
-fn domain(name: &str, words: &str, device: &str, number: usize) -> String {
+pub fn domain(name: &str, words: &str, device: &str, number: usize) -> String {
     let uuid = format!("6c616200-0000-4000-8000-{number:012}");
     let xml = include_str!("guest/desk/domain.xml").replace("NAME", name).replace("UUID", &uuid);
     xml.replace("WORDS", words).replace("DEVICE", device)

@@ -2,6 +2,7 @@
 //! The lab: real kernels in virtual machines, with real host drivers that want the cards. See README.md here.
 
 mod apt;
+mod bench;
 mod cache;
 mod checks;
 mod cpio;
@@ -30,8 +31,10 @@ fn run_dir(name: &str) -> Result<PathBuf> {
 }
 
 fn main() -> Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("demo") {
-        return demo::run();
+    match std::env::args().nth(1).as_deref() {
+        Some("demo") => return demo::run(),
+        Some("bench") => return bench::run(),
+        _ => {}
     }
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(2);

@@ -196,29 +196,29 @@ fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
 /// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
 fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()> {
     let _lock = Lock::take(root)?;
-    let mut last = match card::restore_knowing(root, gpu)? {
-        Some((status, hanging)) if status.outcome != Outcome::Restored => (status, hanging),
+    let mut hanging = Vec::new();
+    let mut last = match card::restore(root, gpu, &mut hanging)? {
+        Some(status) if status.outcome != Outcome::Restored => status,
         _ => return Ok(()),
     };
     for (way, recover) in [("a reset", reset as Recovery), ("taking it off the bus", off_and_on)] {
-        let (status, hanging) = &last;
         // Somebody holds it, or the kernel still works on it: neither is made better by more writes.
-        if status.outcome != Outcome::Stuck || !hanging.is_empty() {
+        if last.outcome != Outcome::Stuck || !hanging.is_empty() {
             break;
         }
-        log::warn!("{}; trying {way}", status.why.join("; "));
+        log::warn!("{}; trying {way}", last.why.join("; "));
         let homeless: Vec<Address> =
-            status.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
+            last.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
         recover(root, kernel, &homeless);
-        match card::restore_knowing(root, gpu)? {
-            Some((status, hanging)) if status.outcome != Outcome::Restored => last = (status, hanging),
+        match card::restore(root, gpu, &mut hanging)? {
+            Some(status) if status.outcome != Outcome::Restored => last = status,
             _ => {
                 log::warn!("[gpu {gpu}] came back after {way}");
                 return Ok(());
             }
         }
     }
-    Err(io::Error::other(last.0.why.join("; ")))
+    Err(io::Error::other(last.why.join("; ")))
 }
 
 /// A way to have a driver take functions that it did not take.

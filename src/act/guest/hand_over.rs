@@ -147,10 +147,11 @@ fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::
     let mut pause = Duration::from_millis(10);
     let limit = GRACE + TERM + if kill { KILL } else { Duration::ZERO };
     loop {
-        let holders = holders::find(work.root, functions);
+        let mut holders = holders::find(work.root, functions);
         if holders.is_empty() {
             return Ok(());
         }
+        holders::name_users(work.root, &mut holders);
         if start.elapsed() >= limit || Instant::now() >= work.until {
             return Err(io::Error::other(named(&holders)));
         }
