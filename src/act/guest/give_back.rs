@@ -45,7 +45,8 @@ pub fn give_back(
         return Ok(None);
     }
     let kernel = kernel_for(root);
-    let mut work = Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), settled: false };
+    let mut work =
+        Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), down: None, settled: false };
     let mut problems: Vec<String> = Vec::new();
     let mut left: Vec<&GuestRecord> = Vec::new();
     for (done, record) in records.iter().rev().enumerate() {
@@ -114,6 +115,8 @@ struct Undo<'a> {
     end: End,
     /// Cards that have been given back.
     cards: Vec<String>,
+    /// Whether the machine is on its way down, once that was asked.
+    down: Option<bool>,
     /// Whether udev was waited for.
     settled: bool,
 }
@@ -143,18 +146,15 @@ impl Undo<'_> {
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),
             GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
             GuestStep::StopUnit { unit } => {
+                if *self.down.get_or_insert_with(|| services::going_down(tools)) {
+                    log::info!("{unit} stays down: so does the machine");
+                    return Ok(());
+                }
                 if !std::mem::replace(&mut self.settled, true) {
-                    wait_for_udev(root);
+                    services::settle(tools);
                 }
                 progress(&format!("starting {unit}"));
-                match services::start(tools, unit) {
-                    // systemd starts nothing then. It is asked only now, for it mostly is not so.
-                    Err(_) if services::going_down(tools) => {
-                        log::info!("{unit} stays down: so does the machine");
-                        Ok(())
-                    }
-                    other => other,
-                }
+                services::start(tools, unit)
             }
             GuestStep::After { command } => {
                 progress(&format!("running {}", command.join(" ")));
@@ -176,23 +176,6 @@ impl Undo<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Waits until udev has dealt with the displays that have come: only then does logind know them as devices of its seat.
-/// udev writes down what it has dealt with, by number (`/run/udev/data/c226:0`).
-fn wait_for_udev(root: &Root) {
-    const DISPLAYS: &str = "sys/class/drm";
-    const DEALT_WITH: &str = "run/udev/data";
-    if !root.exists(DEALT_WITH) {
-        return;
-    }
-    let names = root.list(DISPLAYS).unwrap_or_default();
-    let numbers = names.iter().filter_map(|name| root.read_text(&format!("{DISPLAYS}/{name}/dev")).ok());
-    for number in numbers {
-        if !execute::wait_until(|| root.exists(&format!("{DEALT_WITH}/c{number}"))) {
-            log::info!("udev has not dealt with the display {number} yet");
-        }
     }
 }
 

@@ -84,24 +84,28 @@ impl Libvirt<'_> {
         self.state().ok().map(|state| state != "shut off")
     }
 
-    /// Waits until the domain is off, so long at most if there is a limit; whether it is. With the system's libvirt that is
-    /// when QEMU has ended: whether its daemon has noticed, or runs at all, does not matter to the card.
+    /// Waits until the domain is off, so long at most if there is a limit; whether it is.
     pub fn wait_for_end(&self, root: &Root, limit: Option<Duration>) -> bool {
         let until = limit.map(|limit| Instant::now() + limit);
         let left = || until.map(|until| until.saturating_duration_since(Instant::now()));
+        // When its process was last seen to end.
+        let mut ended: Option<Instant> = None;
         loop {
             if let Some(pid) = self.process(root) {
-                return wait_for_process(root, pid, left());
+                if !wait_for_process(root, pid, left()) {
+                    return false;
+                }
+                ended = Some(Instant::now());
+            } else if self.is_local() {
+                ended.get_or_insert_with(Instant::now);
             }
-            // One that is only just being started has no process yet, nor has a session's libvirt files that we know: they
-            // are asked about again and again.
-            match self.state() {
-                Ok(state) if state == "shut off" => return true,
-                // There is no process, and nobody who could make one.
-                Err(_) if self.is_local() => return true,
-                Ok(_) | Err(_) => {}
+            // libvirt needs a moment to notice, and its daemon may be down.
+            match self.is_up(root) {
+                Some(false) => return true,
+                _ if ended.is_some_and(|at| at.elapsed() > NOTICE) => return true,
+                // A session's libvirt is asked again and again.
+                Some(true) | None => std::thread::sleep(PAUSE),
             }
-            std::thread::sleep(PAUSE);
             if left().is_some_and(|left| left.is_zero()) {
                 return false;
             }

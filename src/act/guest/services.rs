@@ -56,17 +56,23 @@ pub fn stop(tools: &dyn Tools, unit: &str, deadline: Duration) -> io::Result<()>
 
 /// Starts a unit and waits until it has started. How often it was started before does not count.
 pub fn start(tools: &dyn Tools, unit: &str) -> io::Result<()> {
-    let start = || tools.run(&["systemctl", "start", "--", unit], UNIT).map(drop);
-    // Asked for only now: a unit that starts at once has nothing to reset.
-    start().or_else(|_| {
-        tools.run(&["systemctl", "reset-failed", "--", unit], ASK)?;
-        start()
-    })
+    // A unit that never failed has nothing to reset.
+    if let Err(error) = tools.run(&["systemctl", "reset-failed", "--", unit], ASK) {
+        log::debug!("{error}");
+    }
+    tools.run(&["systemctl", "start", "--", unit], UNIT).map(drop)
 }
 
 /// Asks for a unit without waiting for it.
 pub fn start_later(tools: &dyn Tools, unit: &str) -> io::Result<()> {
     tools.run(&["systemctl", "--no-block", "start", "--", unit], ASK).map(drop)
+}
+
+/// Waits until udev has dealt with the devices that have come: only then does logind know the card as one of its seat.
+pub fn settle(tools: &dyn Tools) {
+    if let Err(error) = tools.run(&["udevadm", "settle", "--timeout=15"], ASK) {
+        log::info!("udev is still at work: {error}");
+    }
 }
 
 /// Whether the machine is on its way down: no unit can be started then.

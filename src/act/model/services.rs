@@ -21,7 +21,7 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "virsh" => domains::virsh(tree, arguments)?,
             "modprobe" => modprobe(tree, arguments)?,
             // The kernel says all again; nobody in the model listens.
-            "udevadm" if arguments.first() == Some(&"trigger") => String::new(),
+            "udevadm" if matches!(arguments.first(), Some(&("trigger" | "settle"))) => String::new(),
             "guest-ends" => domains::ends_from_inside(tree, arguments)?,
             path if path.starts_with('/') => command(tree, words)?,
             _ => return Err(unknown(program, arguments)),
