@@ -137,11 +137,10 @@ pub fn program() -> Result<()> {
 }
 
 /// The starts that fail: a name, and words of the reason.
-const FAILURES: [(&str, &[&str]); 7] = [
+const FAILURES: [(&str, &[&str]); 6] = [
     ("module", &["[guest plain]", "bind [gpu big] to vfio", "vfio"]),
     ("before", &["[guest early]", "no luck"]),
     ("disk", &["[guest lame]", "the disk /srv/gone.img is not there"]),
-    ("command", &["[guest wrong]", "has ended at once"]),
     ("killed", &["[guest plain]", "has ended at once", "signal: 9"]),
     ("manager", &["[guest plain]", "stop display-manager.service"]),
     ("holder", &["[guest plain]", "stubborn.service", "user desk"]),
