@@ -20,8 +20,6 @@ const ALWAYS: &[Scenario] = &[
     ("machine_dracut", boot::dracut),
     ("machine_initramfs_tools", boot::initramfs_tools),
     ("machine_failed_boots", refusals::failed_boots),
-    ("machine_guest", guest::libvirt),
-    ("machine_guest_refusals", guest::refusals),
     ("machine_hotplug", hotplug::hotplug),
     ("machine_switched_off", refusals::switched_off),
     ("machine_removed_dracut", removal::dracut),
@@ -37,7 +35,11 @@ const ALWAYS: &[Scenario] = &[
 ];
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
-const LONG: &[Scenario] = &[("machine_guest_program", guest::program)];
+const LONG: &[Scenario] = &[
+    ("machine_guest", guest::libvirt),
+    ("machine_guest_program", guest::program),
+    ("machine_guest_refusals", guest::refusals),
+];
 
 /// The card at 0000:01:00 is bound at boot.
 const CONFIGURATION: &str = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1234:1111\nbind = boot\n";
