@@ -100,8 +100,7 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
         return answer(out, &status);
     }
     let config = config::load(root);
-    let disabled = |d: &config::Disabled| d.kind == "gpu" && d.name == name;
-    let known = config.gpus.iter().any(|g| g.name == name) || config.disabled.iter().any(disabled);
+    let known = config.gpu(name).is_some() || config.disabled_section("gpu", name).is_some();
     if !known {
         let finding = section(&config, name).err().unwrap_or(Finding {
             gpu: name.to_owned(),

@@ -32,11 +32,6 @@ pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<u8> {
     }
 }
 
-/// The unit of a guest.
-fn unit(name: &str) -> String {
-    format!("vfio-guest@{name}.service")
-}
-
 /// How a guest is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -202,7 +197,7 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
     check::report(&config);
     let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
     let limit = section.start_timeout + section.stop_timeout + Duration::from_secs(300);
-    match tools.run(&["systemctl", "start", "--", &unit(name)], limit) {
+    match tools.run(&["systemctl", "start", "--", &guest::unit(name)], limit) {
         Ok(_) => {
             let host = Host::scan(root, Depth::Boot);
             if let Some(why) = vfio_suite::plan::idle(&config, &host) {
@@ -218,7 +213,7 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
             why.iter().for_each(|why| eprintln!("vfio: {why}"));
             if why.is_empty() {
                 let error = error.to_string();
-                bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), unit(name));
+                bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), guest::unit(name));
             }
             Ok(ERRORS)
         }
@@ -232,7 +227,7 @@ fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
         // A name that nobody knows is a mistake, not a guest that is off.
         start::section(&config::load(root), name).map_err(anyhow::Error::msg)?;
     }
-    tools.run(&["systemctl", "stop", "--", &unit(name)], Duration::from_secs(3600))?;
+    tools.run(&["systemctl", "stop", "--", &guest::unit(name)], Duration::from_secs(3600))?;
     if root.exists(&guest::journal_path(name)) {
         return give_all_back(root, tools, out, name);
     }
@@ -242,8 +237,9 @@ fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
 
 /// Gives back what a guest has without its unit, for the case that this has failed.
 fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
-    let active =
-        services::units(tools, &[&unit(name)])?.into_iter().any(|(_, u)| u.state != "inactive" && u.state != "failed");
+    let active = services::units(tools, &[&guest::unit(name)])?
+        .into_iter()
+        .any(|(_, u)| u.state != "inactive" && u.state != "failed");
     if active {
         return stop(root, tools, out, name);
     }

@@ -17,7 +17,6 @@ use vfio_suite::act::live;
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Runner};
 use vfio_suite::logger::{self, Target};
-use vfio_suite::plan::guest::GuestStep;
 use vfio_suite::root::Root;
 
 /// No domain's description is larger.
@@ -59,13 +58,13 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let ours = config.guests.iter().find(|g| g.runner == Runner::Libvirt && g.domain == domain);
     let Some(guest) = ours else {
         // A section of this name that does not count must not let the domain take the host's display by surprise.
-        let disabled = config.disabled.iter().find(|d| d.kind == "guest" && d.name == domain);
+        let disabled = config.disabled_section("guest", domain);
         return disabled.map_or(Ok(()), |d| Err(format!("{}: [guest {domain}] {}", d.why.at, d.why.message)));
     };
     let name = &guest.name;
     let lock = guest::lock(root, name, Duration::ZERO).map_err(|e| format!("[guest {name}] {e}"))?;
     let Some(_lock) = lock else {
-        let ready = guest::records(root, name).is_ok_and(|r| r.iter().any(|r| starts(&r.step)));
+        let ready = guest::records(root, name).is_ok_and(|r| r.iter().any(|r| r.step.starts().is_some()));
         let sentence = || format!("[guest {name}] is being handed its cards by vfio-guest@{name}.service");
         return if ready { Ok(()) } else { Err(sentence()) };
     };
@@ -94,10 +93,6 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     })
 }
 
-fn starts(step: &GuestStep) -> bool {
-    matches!(step, GuestStep::StartDomain { .. })
-}
-
 /// The domain runs: its unit becomes its supervisor, unless it is already.
 fn started(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let Some(name) = guest::of_domain(root, domain) else { return Ok(()) };
@@ -105,7 +100,7 @@ fn started(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     if guest::lock(root, &name, Duration::ZERO).is_ok_and(|lock| lock.is_none()) {
         return Ok(());
     }
-    let unit = format!("vfio-guest@{name}.service");
+    let unit = guest::unit(&name);
     // The guest runs all the same; the card comes back through `release`.
     let asked = guest::ask_for_supervisor(root, &name).and_then(|()| services::start_later(tools, &unit));
     if let Err(error) = asked {

@@ -2,8 +2,9 @@
 //! Looking at the machine as far as a decision needs it, and deciding: what the doors share.
 
 use crate::act::state;
-use crate::config::Config;
+use crate::config::{Config, Guest};
 use crate::host::{status, Depth, Host};
+use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
 use crate::plan::settled::{settled, SoFar};
 use crate::plan::{bind, boot, section, Finding};
@@ -46,6 +47,14 @@ pub fn now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Choice<'c
     host.find_holders_of_bound(root, &boot::functions(&choices));
     let choice = choices.pop().ok_or_else(|| Finding::new(gpu, &gpu.at, "means nothing"))?;
     Ok((choice, host))
+}
+
+/// The sections of a guest's cards on the running machine. Who holds them is for the caller to look for, if it matters.
+pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choice<'c>>, Host) {
+    let mut host = Host::scan(root, Depth::Full);
+    let mut choices = cards(config, guest, &host);
+    look_closer(root, &mut choices, &mut host);
+    (choices, host)
 }
 
 /// The closer look at what was chosen, and what is refused by it.

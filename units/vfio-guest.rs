@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
 use vfio_suite::act::guest::look::Source;
-use vfio_suite::act::guest::runner::Libvirt;
+use vfio_suite::act::guest::runner::{self, Libvirt};
 use vfio_suite::act::guest::status::{self, GuestOutcome};
-use vfio_suite::act::guest::{self, program, start};
+use vfio_suite::act::guest::{self, program, start, GuestRecord};
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::act::{child, live};
 use vfio_suite::config::{self, Guest, Runner, Severity};
@@ -97,13 +97,13 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     config.diagnostics.iter().filter(|d| d.severity != Severity::Note).for_each(|d| log::warn!("{d}"));
     let guest = start::section(&config, name).inspect_err(|why| refuse(root, name, std::slice::from_ref(why)))?;
     let handed_over = !guest::records(root, name).map_err(about("the journal"))?.is_empty();
-    let only_supervise = guest::only_supervise(root, name);
-    if only_supervise && !(handed_over && is_up(root, tools, guest)) {
+    let runs = handed_over && is_up(root, tools, guest);
+    if guest::only_supervise(root, name) && !runs {
         notify(&[NotifyState::Ready, NotifyState::Status("the guest has ended already")]);
         log::info!("[guest {name}] has ended before it could be supervised");
         return Ok(ExitCode::SUCCESS);
     }
-    if handed_over && is_up(root, tools, guest) {
+    if runs {
         say(&format!("{} runs; it was started through libvirt", guest.domain));
     } else {
         if handed_over {
@@ -120,7 +120,7 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         }
         Runner::Command => {
             if let Some(pid) = program::process(root, name) {
-                vfio_suite::act::guest::runner::wait_for_process(root, pid, None);
+                runner::wait_for_process(root, pid, None);
             }
         }
     }
@@ -241,21 +241,12 @@ fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     if guest::end_of(root, name) == End::Certain {
         return Ok(ExitCode::SUCCESS);
     }
-    for record in guest::records(root, name).map_err(about("the journal"))?.iter().rev() {
-        let ended = match &record.step {
-            GuestStep::StartDomain { uri, domain, patience } => {
-                take_time(Duration::from_secs(*patience) + GIVING_BACK);
-                say(&format!("shutting {domain} down"));
-                Libvirt { tools, uri, domain }.end(root, Duration::from_secs(*patience))
-            }
-            GuestStep::StartCommand { command, patience } => {
-                take_time(Duration::from_secs(*patience) + GIVING_BACK);
-                say("shutting the guest down");
-                program::end(root, tools, name, command, Duration::from_secs(*patience))
-            }
-            _ => continue,
-        };
-        ended.map_err(|error| format!("[guest {name}] {error}"))?;
+    for GuestRecord { step, .. } in guest::records(root, name).map_err(about("the journal"))? {
+        if let Some(patience) = step.starts() {
+            take_time(Duration::from_secs(patience) + GIVING_BACK);
+            say("shutting the guest down");
+            runner::end(root, tools, name, &step).map_err(|error| format!("[guest {name}] {error}"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -266,10 +257,9 @@ fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     let Some(_lock) = lock else {
         return Err(format!("[guest {name}] its cards stay where they are: another program is at work for it"));
     };
-    for record in guest::records(root, name).map_err(about("the journal"))? {
-        if let GuestStep::StartDomain { patience, .. } | GuestStep::StartCommand { patience, .. } = record.step {
-            take_time(Duration::from_secs(patience) + GIVING_BACK);
-        }
+    let records = guest::records(root, name).map_err(about("the journal"))?;
+    if let Some(patience) = records.iter().find_map(|record| record.step.starts()) {
+        take_time(Duration::from_secs(patience) + GIVING_BACK);
     }
     let clock = Clock::start();
     match give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))? {

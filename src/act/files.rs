@@ -50,8 +50,17 @@ fn sync_dir(parent: &rustix::fd::OwnedFd) -> io::Result<()> {
 
 /// Removes a file; one that is not there is removed already.
 pub fn remove(root: &Root, path: &str) -> io::Result<()> {
+    unlink(root, path, AtFlags::empty())
+}
+
+/// Removes an empty directory; one that is not there is removed already.
+pub fn remove_dir(root: &Root, path: &str) -> io::Result<()> {
+    unlink(root, path, AtFlags::REMOVEDIR)
+}
+
+fn unlink(root: &Root, path: &str, flags: AtFlags) -> io::Result<()> {
     let removed = root.parent(path).and_then(|(parent, name)| {
-        rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+        rustix::fs::unlinkat(&parent, name, flags)?;
         sync_dir(&parent)
     });
     match removed {
@@ -71,16 +80,4 @@ pub fn append(root: &Root, path: &str) -> io::Result<File> {
     let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600))?;
     sync_dir(&parent)?;
     Ok(File::from(file))
-}
-
-/// Removes an empty directory; one that is not there is removed already.
-pub fn remove_dir(root: &Root, path: &str) -> io::Result<()> {
-    let removed = root.parent(path).and_then(|(parent, name)| {
-        rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR)?;
-        sync_dir(&parent)
-    });
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

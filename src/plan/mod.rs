@@ -185,11 +185,11 @@ pub fn idle(config: &Config, host: &Host) -> Option<String> {
 
 /// The section of a name, or why there is none.
 pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Gpu, Finding> {
-    if let Some(gpu) = config.gpus.iter().find(|g| g.name == name) {
+    if let Some(gpu) = config.gpu(name) {
         return Ok(gpu);
     }
     let finding = |at: Option<Location>, text| Finding { gpu: name.to_owned(), at, text };
-    Err(match config.disabled.iter().find(|d| d.kind == "gpu" && d.name == name) {
+    Err(match config.disabled_section("gpu", name) {
         Some(disabled) => finding(Some(disabled.why.at.clone()), disabled.why.message.clone()),
         None if config.gpus.is_empty() => {
             finding(None, "is not in the configuration, which has no [gpu] section".to_owned())

@@ -23,23 +23,19 @@ fn a_failure_at_any_act_gives_the_whole_desktop_back() {
             tree.faults(&format!("{n} EIO{late}\n"));
             let what = format!("act {n} of {acts} fails{late}");
             let mut running = Running::start(&tree, "demo");
-            let child = running.child.as_mut().unwrap();
-            let mut ended = false;
-            until(&what, || {
-                ended = child.try_wait().unwrap().is_some();
-                ended || domain::runs(&tree, "demo") && tree.read("run/vfio/guest-status/demo").contains("handed-over")
-            });
+            let handed_over = || tree.read("run/vfio/guest-status/demo").contains("handed-over");
+            let mut ended = running.ends_or(&what, || domain::runs(&tree, "demo") && handed_over());
             // A start that fails too late has a guest that runs all the same; its program ends in a moment.
             let settle = Instant::now();
             while !ended && settle.elapsed() < Duration::from_millis(if late.is_empty() { 0 } else { 300 }) {
-                ended = child.try_wait().unwrap().is_some();
+                ended = running.has_ended();
                 std::thread::sleep(Duration::from_millis(10));
             }
             let runs = !ended;
             tree.no_faults();
             if runs {
                 // What failed was no part of the hand-over that matters: a question, or a reset of nothing.
-                model_ends(&tree);
+                guest_ends(&tree, "demo");
             }
             let ran = running.end();
             if !runs {
@@ -54,10 +50,6 @@ fn a_failure_at_any_act_gives_the_whole_desktop_back() {
             assert_nothing_left(&tree, &what);
         }
     }
-}
-
-fn model_ends(tree: &Tree) {
-    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
 }
 
 #[test]
@@ -77,7 +69,7 @@ fn a_driver_that_does_not_take_its_card_back_is_asked_again_after_a_reset() {
     let tree = machine();
     let before = tree.snapshot();
     let running = started(&tree, "demo");
-    model_ends(&tree);
+    guest_ends(&tree, "demo");
     assert_eq!(running.end().status, Some(0));
     // Whatever is tried, the driver's probe fails.
     tree.faults(&format!("probe:amdgpu:{VIDEO} EIO\n"));

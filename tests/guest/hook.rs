@@ -2,6 +2,7 @@
 //! libvirt's hook: a start from virt-manager or virsh.
 
 use super::*;
+use vfio_suite::act::guest;
 
 /// What libvirt does when a domain starts.
 fn libvirt_starts(tree: &Tree, name: &str) {
@@ -21,10 +22,6 @@ fn libvirt_stopped(tree: &Tree, name: &str) {
         let ran = hook(tree, name, operation, "end");
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{operation}: {}", ran.stderr);
     }
-}
-
-fn guest_ends(tree: &Tree, name: &str) {
-    assert_eq!(tree.run(VFIO, &["--vfio-model", "run", "guest-ends", name]).status, Some(0));
 }
 
 #[test]
@@ -54,12 +51,10 @@ fn the_unit_takes_over_what_the_hook_has_handed_over() {
     let before = tree.snapshot();
     libvirt_starts(&tree, "demo");
     let running = Running::start(&tree, "demo");
-    until("the supervisor", || {
-        hook(&tree, "demo", "release", "end").status == Some(0) && {
-            // With a supervisor the hook gives nothing back.
-            has_card(&tree)
-        }
-    });
+    until("the supervisor", || guest::lock(&tree.root(), "demo", Duration::ZERO).unwrap().is_none());
+    // With a supervisor the hook gives nothing back.
+    assert_eq!(hook(&tree, "demo", "release", "end").status, Some(0));
+    assert!(has_card(&tree));
     guest_ends(&tree, "demo");
     let ran = running.end();
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);

@@ -67,10 +67,28 @@ impl Running {
         Running { child: Some(command.spawn().unwrap()) }
     }
 
+    /// Whether it has ended.
+    fn has_ended(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_some()
+    }
+
+    /// Waits until its guest runs, or it has ended; whether it has ended.
+    #[track_caller]
+    fn ends_or(&mut self, what: &str, mut runs: impl FnMut() -> bool) -> bool {
+        let mut ended = false;
+        until(what, || {
+            ended = self.has_ended();
+            ended || runs()
+        });
+        ended
+    }
+
     /// Waits for its end.
+    #[track_caller]
     fn end(mut self) -> Ran {
-        let ran: Ran = self.child.take().unwrap().wait_with_output().unwrap().into();
-        ran
+        // Its messages fit into a pipe: it never waits for a reader.
+        until("the end of vfio-guest", || self.has_ended());
+        self.child.take().unwrap().wait_with_output().unwrap().into()
     }
 }
 
@@ -90,6 +108,12 @@ fn started(tree: &Tree, guest: &str) -> Running {
     let running = Running::start(tree, guest);
     until("the guest", || domain::runs(tree, guest));
     running
+}
+
+/// The guest shuts itself down.
+#[track_caller]
+fn guest_ends(tree: &Tree, name: &str) {
+    assert_eq!(tree.run(VFIO, &["--vfio-model", "run", "guest-ends", name]).status, Some(0));
 }
 
 fn has_card(tree: &Tree) -> bool {

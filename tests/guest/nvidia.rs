@@ -55,7 +55,7 @@ fn modules_go_in_order_and_all_comes_back() {
     assert!(!tree.exists("sys/module/nvidia") && !tree.exists("sys/module/nvidia_drm"));
     assert_eq!(tree.read("sys/class/vtconsole/vtcon1/bind"), "0\n");
     assert_eq!(desktop::unit_state(&tree, "nvidia-persistenced.service").as_deref(), Some("inactive"));
-    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    guest_ends(&tree, "demo");
     let ran = running.end();
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     // Overrides stand before any driver goes; the console goes before the module that it keeps in use.
@@ -92,12 +92,7 @@ fn a_failure_at_any_act_brings_the_driver_back() {
         tree.faults(&format!("{n} EIO\n"));
         let what = format!("act {n} of {acts} fails");
         let mut running = Running::start(&tree, "demo");
-        let child = running.child.as_mut().unwrap();
-        let mut ended = false;
-        until(&what, || {
-            ended = child.try_wait().unwrap().is_some();
-            ended || domain::runs(&tree, "demo")
-        });
+        running.ends_or(&what, || domain::runs(&tree, "demo"));
         tree.no_faults();
         drop(running);
         let back = give_back(&tree, "demo");
@@ -135,7 +130,7 @@ fn another_card_of_the_same_driver_keeps_it() {
     let running = started(&tree, "demo");
     assert!(tree.exists("sys/module/nvidia") && tree.exists("proc/3000"));
     assert_eq!(tree.driver("0000:0a:00.0").as_deref(), Some("nvidia"));
-    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    guest_ends(&tree, "demo");
     assert_eq!(running.end().status, Some(0));
     assert_eq!(give_back(&tree, "demo").status, Some(0));
     tree.assert_same(&before, "after the guest");

@@ -88,7 +88,7 @@ fn who_does_not_end_is_killed_if_the_configuration_says_so() {
     desktop::stubborn(&tree, &[4000]);
     let running = started(&tree, "demo");
     assert!(!tree.exists("proc/4000") && has_card(&tree));
-    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    guest_ends(&tree, "demo");
     let ran = running.end();
     assert!(ran.stderr.contains("killed (kill-holders = yes)"), "{}", ran.stderr);
     assert_eq!(give_back(&tree, "demo").status, Some(0));
@@ -108,7 +108,7 @@ fn who_opens_the_card_after_the_wait_is_waited_for_too() {
     desktop::process(&tree, 4000, "pipewire", 1000, "/user.slice/pipewire.service", &open);
     until("the guest", || domain::runs(&tree, "demo"));
     assert!(!tree.exists("proc/4000") && has_card(&tree));
-    tree.run(VFIO, &["--vfio-model", "run", "guest-ends", "demo"]);
+    guest_ends(&tree, "demo");
     let ran = running.end();
     assert!(ran.stderr.contains("pipewire"), "{}", ran.stderr);
     assert_eq!(give_back(&tree, "demo").status, Some(0));

@@ -2,10 +2,9 @@
 //! Giving everything back: the guest's journal read backwards, then forgotten. It needs no configuration, may be run again
 //! after any crash of its own, and goes on past what cannot be given back: a desktop without sound is better than none.
 
-use super::hand_over::{announce, console_path, log_output};
-use super::runner::Libvirt;
+use super::hand_over::{announce, console_path, run_command};
 use super::status::{self, GuestOutcome};
-use super::{claim_path, forget, journal_path, program, records, services, GuestRecord, CLAIMS};
+use super::{claim_path, forget, journal_path, records, runner, services, GuestRecord, CLAIMS};
 use crate::act::kernel::{kernel_for, Kernel};
 use crate::act::lock::Lock;
 use crate::act::tools::Tools;
@@ -56,7 +55,7 @@ pub fn give_back(
         } else if let Err(error) = work.one(record, &mut progress) {
             problems.push(format!("[guest {guest}] undoing '{}': {error}", record.step));
             left.push(record);
-            if is_start(&record.step) {
+            if record.step.starts().is_some() {
                 // The guest still has the card: nothing else can be given back.
                 left.extend(records.iter().rev().skip(done + 1));
                 break;
@@ -68,16 +67,11 @@ pub fn give_back(
     Ok(Some(problems))
 }
 
-/// Whether a step starts the guest.
-pub(super) fn is_start(step: &GuestStep) -> bool {
-    matches!(step, GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. })
-}
-
 /// Whether a step is about this card.
 fn uses(step: &GuestStep, card: &str) -> bool {
     match step {
         GuestStep::Reserve { gpu } | GuestStep::Bind { gpu } => gpu == card,
-        step => is_start(step),
+        step => step.starts().is_some(),
     }
 }
 
@@ -126,14 +120,10 @@ impl Undo<'_> {
     fn one(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> io::Result<()> {
         let Undo { root, tools, guest, .. } = *self;
         match &record.step {
-            step if is_start(step) && self.end == End::Certain => Ok(()),
-            GuestStep::StartDomain { uri, domain, patience } => {
-                progress(&format!("waiting for domain {domain} to end"));
-                Libvirt { tools, uri, domain }.end(root, Duration::from_secs(*patience))
-            }
-            GuestStep::StartCommand { command, patience } => {
+            step if step.starts().is_some() && self.end == End::Certain => Ok(()),
+            step @ (GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. }) => {
                 progress("waiting for the guest to end");
-                program::end(root, tools, guest, command, Duration::from_secs(*patience))
+                runner::end(root, tools, guest, step)
             }
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } if self.cards.contains(gpu) => Ok(()),
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } => {
@@ -158,8 +148,7 @@ impl Undo<'_> {
             }
             GuestStep::After { command } => {
                 progress(&format!("running {}", command.join(" ")));
-                let words: Vec<&str> = command.iter().map(String::as_str).collect();
-                tools.run(&words, COMMAND).map(|output| log_output(&output))
+                run_command(tools, command, COMMAND)
             }
             GuestStep::Claim { gpu } => give_claim_up(root, gpu, guest),
             GuestStep::Before { .. } | GuestStep::EndSession { .. } | GuestStep::LetGo { .. } => Ok(()),

@@ -10,11 +10,11 @@ use crate::act::{child, files};
 use crate::config::{Config, Guest};
 use crate::host::holders::{self, Holder};
 use crate::host::status::Outcome;
-use crate::host::{Depth, Host};
 use crate::pci::Address;
-use crate::plan::guest::{cards, GuestPlan, GuestStep};
-use crate::plan::{bind, Plan};
+use crate::plan::guest::{GuestPlan, GuestStep};
+use crate::plan::{bind, boot, Plan};
 use crate::root::{Root, PCI_DEVICES};
+use crate::survey;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -91,10 +91,7 @@ fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
     match step {
         GuestStep::Claim { gpu } => claim(root, gpu, &work.guest.name),
         GuestStep::After { .. } | GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. } => Ok(()),
-        GuestStep::Before { command } => {
-            let words: Vec<&str> = command.iter().map(String::as_str).collect();
-            tools.run(&words, left).map(|output| log_output(&output))
-        }
+        GuestStep::Before { command } => run_command(tools, command, left),
         GuestStep::StopUnit { unit } => services::stop(tools, unit, left),
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
         GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
@@ -106,8 +103,12 @@ fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
     }
 }
 
-pub(super) fn log_output(output: &str) {
+/// Runs a command of the user's; what it prints is logged.
+pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Duration) -> io::Result<()> {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let output = tools.run(&words, deadline)?;
     output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
+    Ok(())
 }
 
 /// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.
@@ -205,12 +206,9 @@ fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<()> {
 
 fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan> {
     let Work { root, config, guest, .. } = *work;
-    let mut host = Host::scan(root, Depth::Full);
-    let mut choices = cards(config, guest, &host);
+    let (mut choices, mut host) = survey::of_guest(root, config, guest);
     choices.retain(|c| c.gpu.name == gpu);
-    let functions = crate::plan::boot::functions(&choices);
-    host.look_closer(root, functions.iter().copied());
-    host.find_variants(root, &bind::asks_for_variants(&choices));
+    let functions = boot::functions(&choices);
     let choice = choices.pop().ok_or_else(|| io::Error::other("it is not in the configuration any more"))?;
     if let Err(finding) = &choice.chosen {
         return Err(io::Error::other(finding.to_string()));
@@ -220,6 +218,5 @@ fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan>
         return Ok(Plan { gpu: gpu.to_owned(), functions, steps, ..Plan::default() });
     }
     host.find_holders_of_bound(root, &functions);
-    let plan = bind::plan(&choice, &host);
-    Ok(plan)
+    Ok(bind::plan(&choice, &host))
 }

@@ -2,14 +2,14 @@
 //! Looking around before a hand-over: services, sessions, libvirt, files, memory.
 
 use super::runner::Libvirt;
-use super::services::{self, Login};
+use super::services;
 use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::domain::{self, Domain, HugePages};
 use crate::host::{modules, Host};
 use crate::pci::Address;
 use crate::plan::guest::{
-    with_host, Console, DomainState, FileProblem, Memory, Session, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
+    is_up, with_host, Console, DomainState, FileProblem, Memory, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
 };
 use crate::root::{Root, PCI_DEVICES, PCI_DRIVERS};
 use rustix::fs::FileType;
@@ -76,20 +76,19 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
             return;
         }
     };
-    let up = |state: &str| matches!(state, "active" | "activating" | "reloading" | "refreshing");
-    around.display_manager =
-        units.iter().find(|(name, unit)| Some(name.as_str()) == wanted && up(&unit.state)).map(|(_, u)| u.id.clone());
+    around.display_manager = units
+        .iter()
+        .find(|(name, unit)| Some(name.as_str()) == wanted && is_up(&unit.state))
+        .map(|(_, u)| u.id.clone());
     around.units = units.into_iter().map(|(name, unit)| (name, unit.state)).collect();
     if guest.handover != Handover::Steal {
         return;
     }
-    let logins = services::sessions(tools, &seat(root, functions));
+    around.sessions = services::sessions(tools, &seat(root, functions));
     if around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
-        let graphical = |l: &&Login| matches!(l.kind.as_str(), "wayland" | "x11" | "mir");
-        around.display_manager = logins.iter().filter(graphical).find_map(|l| manager(root, l.leader?));
+        let graphical = around.sessions.iter().filter(|s| s.is_graphical());
+        around.display_manager = graphical.filter_map(|s| s.leader).find_map(|leader| manager(root, leader));
     }
-    let session = |l: Login| Session { id: l.id, user: l.user, kind: l.kind, class: l.class, scope: l.scope };
-    around.sessions = logins.into_iter().map(session).collect();
 }
 
 /// The seat of a card: udev's property `ID_SEAT` of its DRM node, else the first seat (sd-login(3)).

@@ -32,6 +32,11 @@ pub struct GuestRecord {
     pub before: Option<String>,
 }
 
+/// The unit that supervises a guest.
+pub fn unit(guest: &str) -> String {
+    format!("vfio-guest@{guest}.service")
+}
+
 /// Where the state of a guest is for as long as it has cards.
 pub fn directory(guest: &str) -> String {
     format!("{RUN}/guests/{guest}")

@@ -5,7 +5,9 @@
 //! the daemon. What is waited for is QEMU itself, by its pidfd: it outlives the daemon, and its end is the guest's,
 //! whoever brought it about.
 
+use super::program;
 use crate::act::tools::{Signal, Tools};
+use crate::plan::guest::GuestStep;
 use crate::root::Root;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
@@ -166,6 +168,16 @@ impl Libvirt<'_> {
             }
             (Ok(()), Some(pid)) => Err(io::Error::other(format!("QEMU (pid {pid}) does not end"))),
         }
+    }
+}
+
+/// Shuts down the guest that a step has started, whatever it is. Nothing to do if it has ended.
+pub fn end(root: &Root, tools: &dyn Tools, guest: &str, step: &GuestStep) -> io::Result<()> {
+    let patience = Duration::from_secs(step.starts().unwrap_or_default());
+    match step {
+        GuestStep::StartDomain { uri, domain, .. } => Libvirt { tools, uri, domain }.end(root, patience),
+        GuestStep::StartCommand { command, .. } => program::end(root, tools, guest, command, patience),
+        _ => Ok(()),
     }
 }
 

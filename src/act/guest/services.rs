@@ -5,6 +5,7 @@
 //! stable as the bus interface (systemctl(1), loginctl(1)).
 
 use crate::act::tools::Tools;
+use crate::plan::guest::Session;
 use std::io;
 use std::time::Duration;
 
@@ -81,25 +82,8 @@ pub fn going_down(tools: &dyn Tools) -> bool {
     state.is_ok_and(|state| state.trim() == "SystemState=stopping")
 }
 
-/// A session as logind shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Login {
-    /// Its id.
-    pub id: String,
-    /// Whose it is.
-    pub user: String,
-    /// `wayland`, `x11`, `tty`, ...
-    pub kind: String,
-    /// `user`, `greeter`, ...
-    pub class: String,
-    /// Its scope unit.
-    pub scope: String,
-    /// The process that opened it.
-    pub leader: Option<u32>,
-}
-
 /// The sessions of a seat. Without logind there are none.
-pub fn sessions(tools: &dyn Tools, seat: &str) -> Vec<Login> {
+pub fn sessions(tools: &dyn Tools, seat: &str) -> Vec<Session> {
     let text = match tools.run(&["loginctl", "show-seat", "--property=Sessions", seat], ASK) {
         Ok(text) => text,
         Err(error) => {
@@ -109,7 +93,7 @@ pub fn sessions(tools: &dyn Tools, seat: &str) -> Vec<Login> {
     };
     let ids: Vec<&str> = text.trim().strip_prefix("Sessions=").unwrap_or_default().split_whitespace().collect();
     let shown = |id: &&str| {
-        let properties = ["Id", "Name", "Type", "Class", "Scope", "Leader"].map(|p| format!("--property={p}"));
+        let properties = ["Id", "Name", "Type", "Leader"].map(|p| format!("--property={p}"));
         let mut words = vec!["loginctl", "show-session"];
         words.extend(properties.iter().map(String::as_str));
         words.push(id);
@@ -117,12 +101,10 @@ pub fn sessions(tools: &dyn Tools, seat: &str) -> Vec<Login> {
         let text = tools.run(&words, ASK).ok()?;
         let block: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once('=')).collect();
         let text = |key| value(&block, key).to_owned();
-        Some(Login {
+        Some(Session {
             id: text("Id"),
             user: text("Name"),
             kind: text("Type"),
-            class: text("Class"),
-            scope: text("Scope"),
             leader: value(&block, "Leader").parse().ok(),
         })
     };

@@ -4,10 +4,10 @@
 use super::look::{look, Source};
 use crate::act::tools::Tools;
 use crate::config::{Config, Guest};
-use crate::host::{Depth, Host};
-use crate::plan::guest::{self, cards, GuestPlan};
-use crate::plan::{bind, boot};
+use crate::plan::boot;
+use crate::plan::guest::{self, GuestPlan};
 use crate::root::Root;
+use crate::survey;
 
 /// The section of a guest, or why there is none: a sentence.
 pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Guest, String> {
@@ -26,13 +26,10 @@ pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Guest, String> 
 
 /// Looks at the machine and makes the plan.
 pub fn plan(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, source: Source<'_>) -> GuestPlan {
-    let mut host = Host::scan(root, Depth::Full);
-    let choices = cards(config, guest, &host);
+    let (choices, mut host) = survey::of_guest(root, config, guest);
     let functions = boot::functions(&choices);
-    host.look_closer(root, functions.iter().copied());
-    host.find_variants(root, &bind::asks_for_variants(&choices));
     host.find_holders_of_bound(root, &functions);
     let roms: Vec<String> = choices.iter().filter_map(|c| Some(c.gpu.rom.as_ref()?.value.clone())).collect();
     let around = look(root, tools, guest, &host, &functions, &roms, source);
-    guest::plan(config, guest, &host, &around)
+    guest::plan(config, guest, &choices, &host, &around)
 }

@@ -4,7 +4,7 @@
 //! The user's own commands and the desktop come first, then the wait until nobody holds the card; only then is any driver
 //! touched. Overrides stand before a driver goes, so that no other can come.
 
-use super::{checks, domain_checks, GuestPlan, GuestStep, Remark, Surroundings};
+use super::{checks, domain_checks, is_up, GuestPlan, GuestStep, Remark, Surroundings};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::host::{function, Host};
 use crate::pci::Address;
@@ -18,17 +18,11 @@ pub const NVIDIA_MODULES: [&str; 5] = ["nvidia_drm", "nvidia_modeset", "nvidia_u
 pub const NVIDIA_UNITS: [&str; 3] =
     ["nvidia-persistenced.service", "nvidia-powerd.service", "nvidia-fabricmanager.service"];
 
-/// The cards of a guest, each with its functions or why not.
+/// The sections of a guest's cards, each with its functions or why not.
 pub fn cards<'c>(config: &'c Config, guest: &Guest, host: &Host) -> Vec<Choice<'c>> {
     let mut choices = select::all(config, host);
     choices.retain(|c| guest.gpus.value.contains(&c.gpu.name));
-    boot::admit(&mut choices, host);
     choices
-}
-
-/// The functions of cards that are not refused.
-fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
-    boot::functions(choices)
 }
 
 /// The functions of `functions` that a driver of the host has.
@@ -46,21 +40,20 @@ fn all_of_nvidia(functions: &[Address], host: &Host) -> bool {
     on_nvidia.peek().is_some() && on_nvidia.all(|f| functions.contains(&f.address))
 }
 
-/// The plan for a guest that is to be started. `host` has been looked at closely for the guest's cards.
-pub fn plan(config: &Config, guest: &Guest, host: &Host, around: &Surroundings) -> GuestPlan {
-    let choices = cards(config, guest, host);
-    let functions = functions(&choices);
+/// The plan for a guest that is to be started. `choices` are its cards, looked at closely.
+pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host, around: &Surroundings) -> GuestPlan {
+    let functions = boot::functions(choices);
     let mut plan = GuestPlan { guest: guest.name.clone(), functions: functions.clone(), ..GuestPlan::default() };
     if let Some(text) = idle(config, host) {
         plan.refusals.push(Remark { guest: guest.name.clone(), at: None, text });
         return plan;
     }
-    let (refusals, warnings) = checks::check(guest, &choices, host, around);
+    let (refusals, warnings) = checks::check(guest, choices, host, around);
     plan.refusals.extend(refusals);
     plan.warnings.extend(warnings);
     if guest.runner == Runner::Libvirt {
         let others = others(config, guest, host);
-        let (refusals, warnings) = domain_checks::check(guest, &choices, &others, host, around);
+        let (refusals, warnings) = domain_checks::check(guest, choices, &others, host, around);
         plan.refusals.extend(refusals);
         plan.warnings.extend(warnings);
     }
@@ -70,7 +63,7 @@ pub fn plan(config: &Config, guest: &Guest, host: &Host, around: &Surroundings) 
         plan.refusals.push(Remark::new(guest, text));
     }
     if plan.refusals.is_empty() {
-        plan.steps = steps(guest, &choices, &functions, host, around);
+        plan.steps = steps(guest, choices, &functions, host, around);
     }
     plan
 }
@@ -135,7 +128,7 @@ fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings)
     let steal = guest.handover == Handover::Steal;
     if steal {
         // Before the display manager: once that has stopped, logind calls its sessions closing, and ends no more of them.
-        let graphical = around.sessions.iter().filter(|s| matches!(s.kind.as_str(), "wayland" | "x11" | "mir"));
+        let graphical = around.sessions.iter().filter(|s| s.is_graphical());
         steps.extend(graphical.map(|s| GuestStep::EndSession { session: s.id.clone(), user: s.user.clone() }));
     }
     let active = |unit: &&str| around.units.iter().any(|(name, state)| name == *unit && is_up(state));
@@ -152,11 +145,6 @@ fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings)
     }
     steps.push(GuestStep::LetGo { functions: taken.to_vec(), end: steal, kill: guest.kill_holders });
     steps
-}
-
-/// Whether a unit in this state must be stopped to have it down.
-fn is_up(state: &str) -> bool {
-    matches!(state, "active" | "activating" | "reloading" | "refreshing")
 }
 
 /// The words of a command with `{bdf}` replaced by the first function's address and `{bdfs}` by all, with commas.

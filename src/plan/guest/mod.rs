@@ -102,6 +102,16 @@ pub enum GuestStep {
     },
 }
 
+impl GuestStep {
+    /// Whether the step starts the guest; then, how long the guest may take to end, in seconds.
+    pub fn starts(&self) -> Option<u64> {
+        match self {
+            GuestStep::StartDomain { patience, .. } | GuestStep::StartCommand { patience, .. } => Some(*patience),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for GuestStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |functions: &[Address]| functions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -207,6 +217,11 @@ pub struct Surroundings {
     pub memory: Memory,
 }
 
+/// Whether a unit in this state must be stopped to have it down.
+pub fn is_up(state: &str) -> bool {
+    matches!(state, "active" | "activating" | "reloading" | "refreshing")
+}
+
 /// A login session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -216,10 +231,15 @@ pub struct Session {
     pub user: String,
     /// `wayland`, `x11`, `tty`, ...
     pub kind: String,
-    /// `user`, `greeter`, ...
-    pub class: String,
-    /// Its scope unit.
-    pub scope: String,
+    /// The process that opened it.
+    pub leader: Option<u32>,
+}
+
+impl Session {
+    /// Whether it shows something on its seat's display.
+    pub fn is_graphical(&self) -> bool {
+        matches!(self.kind.as_str(), "wayland" | "x11" | "mir")
+    }
 }
 
 /// What libvirt says of a domain.
