@@ -2,6 +2,7 @@
 //! What the machine is: read from sysfs, procfs and our own run state. Never writes, never decides.
 
 pub mod bars;
+pub mod boot;
 pub mod boots;
 pub mod display;
 pub mod domain;

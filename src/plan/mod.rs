@@ -3,6 +3,7 @@
 
 pub mod bind;
 pub mod boot;
+pub mod cmdline;
 pub mod display;
 pub mod group;
 pub mod guest;

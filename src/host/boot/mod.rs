@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What the machine boots with: the loaders that are installed, the files in which they keep the kernel's command line,
+//! the kernels and what they were built with.
+//!
+//! Only read here. What is to be changed is `plan::cmdline`'s business.
+
+use super::words::KernelWords;
+use serde::{Deserialize, Serialize};
+
+/// How a command line stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grammar {
+    /// The file is the command line: `/etc/kernel/cmdline` (kernel-install(8)); lines that begin with `#` are comments.
+    Plain,
+    /// `options` of a boot entry (UAPI Boot Loader Specification, type 1).
+    Bls,
+    /// An assignment of `GRUB_CMDLINE_LINUX_DEFAULT` in a file that a shell reads: `/etc/default/grub`.
+    GrubDefault,
+    /// The same of `GRUB_CMDLINE_LINUX`, which Fedora's tools read.
+    GrubLinux,
+    /// `linux` lines of a `grub.cfg`; looked at, never changed.
+    GrubCfg,
+    /// The options of `refind_linux.conf`: a title and a command line a line, each in quotes.
+    RefindLinux,
+    /// `options` of the stanzas of `refind.conf`.
+    Refind,
+    /// `cmdline:` or `kernel_cmdline:` of a `limine.conf`.
+    Limine,
+    /// `KERNEL_CMDLINE[...]` of `/etc/default/limine`, which a shell reads.
+    LimineDefault,
+    /// `LINUX_OPTIONS` of `/etc/sdboot-manage.conf`, which a shell reads.
+    SdbootManage,
+    /// `user.kernel_options` of kernelstub's configuration, JSON; changed by kernelstub.
+    Kernelstub,
+    /// `options` of an ostree deployment's boot entry; changed by rpm-ostree.
+    RpmOstree,
+    /// A file of ours alone that adds to `GRUB_CMDLINE_LINUX_DEFAULT`: a drop-in below `/etc/default/grub.d`.
+    GrubDropIn,
+    /// A file of ours alone with nothing but our words: `/etc/cmdline.d/*.conf`, `/etc/kernel/cmdline.d/*`.
+    DropIn,
+    /// A file of ours alone: an addon for systemd-stub, a PE file that ukify builds.
+    Addon,
+}
+
+impl Grammar {
+    /// Whether the whole file is ours: it comes and goes with our words.
+    pub fn is_ours_alone(self) -> bool {
+        matches!(self, Grammar::GrubDropIn | Grammar::DropIn | Grammar::Addon)
+    }
+
+    /// Whether a tool makes the change, and the file is only looked at.
+    pub fn is_changed_by_a_tool(self) -> bool {
+        matches!(self, Grammar::Kernelstub | Grammar::RpmOstree)
+    }
+}
+
+/// What a file is to its loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// What boot entries are made from.
+    Source,
+    /// A boot entry itself.
+    Entry,
+    /// A boot entry for emergencies: left alone unless asked for.
+    Rescue,
+    /// Only looked at: what stands there is part of every entry as well.
+    Base,
+    /// Only looked at: made by a tool from the sources.
+    Outcome,
+}
+
+/// A file with command lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, below the root.
+    pub path: String,
+    /// How the command line stands in it.
+    pub grammar: Grammar,
+    /// What it is to its loader.
+    pub role: Role,
+    /// What is in it; `None` if it is not there. Of an addon only its command line.
+    pub content: Option<Content>,
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Text.
+    Text(String),
+    /// Bytes that are no UTF-8, or it cannot be read: why.
+    Unreadable(String),
+}
+
+/// A boot loader, or whatever keeps its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoaderKind {
+    /// rpm-ostree, or bootc with it.
+    RpmOstree,
+    /// Pop!_OS's kernelstub.
+    Kernelstub,
+    /// openSUSE's sdbootutil.
+    Sdbootutil,
+    /// GRUB whose configuration tool reads `/etc/default/grub.d`: Debian, Ubuntu.
+    GrubDropIn,
+    /// GRUB with nothing but `/etc/default/grub`: Arch, Gentoo, openSUSE.
+    GrubFile,
+    /// GRUB with boot entries: Fedora.
+    GrubBls,
+    /// systemd-boot with type 1 entries.
+    SystemdBoot,
+    /// A unified kernel image that takes addons.
+    UkiAddon,
+    /// A unified kernel image that is built anew.
+    UkiRebuild,
+    /// Limine.
+    Limine,
+    /// rEFInd.
+    Refind,
+}
+
+impl LoaderKind {
+    /// Its name, as people know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LoaderKind::RpmOstree => "rpm-ostree",
+            LoaderKind::Kernelstub => "kernelstub",
+            LoaderKind::Sdbootutil => "sdbootutil",
+            LoaderKind::GrubDropIn | LoaderKind::GrubFile => "GRUB",
+            LoaderKind::GrubBls => "GRUB with boot entries",
+            LoaderKind::SystemdBoot => "systemd-boot",
+            LoaderKind::UkiAddon | LoaderKind::UkiRebuild => "the unified kernel image",
+            LoaderKind::Limine => "Limine",
+            LoaderKind::Refind => "rEFInd",
+        }
+    }
+}
+
+/// A loader that is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loader {
+    /// Which.
+    pub kind: LoaderKind,
+    /// Its files, in the order in which they are changed.
+    pub places: Vec<Place>,
+    /// What has to run after a source has changed, in order: programs with their arguments.
+    pub tools: Vec<Vec<String>>,
+    /// Of `tools`, or of what builds an addon, what is not there: the program's name.
+    pub missing: Vec<String>,
+    /// A check for a changed file, with the file as its last argument, if the loader has one: `grub-script-check`.
+    pub check: Option<Vec<String>>,
+}
+
+/// Whose processor it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Vendor {
+    /// Intel.
+    Intel,
+    /// AMD.
+    Amd,
+    /// Another, or not known.
+    #[default]
+    Other,
+}
+
+/// What a kernel does with Intel's IOMMU when no word says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntelDefault {
+    /// `CONFIG_INTEL_IOMMU_DEFAULT_ON`.
+    On,
+    /// `CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF`: on, but not for the processor's own graphics.
+    OnButIntegrated,
+    /// Off.
+    Off,
+    /// Its configuration is not to be found.
+    Unknown,
+}
+
+/// A kernel that is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelBuild {
+    /// Its release: `6.12.48+deb13-amd64`.
+    pub release: String,
+    /// What it does with Intel's IOMMU.
+    pub intel: IntelDefault,
+}
+
+/// What the machine boots with.
+#[derive(Debug, Clone, Default)]
+pub struct BootSystem {
+    /// The loaders that are installed, those first that boot entries depend on most.
+    pub loaders: Vec<Loader>,
+    /// Which of them booted, by the firmware's variables: its own name and version (`LoaderInfo`).
+    pub booted: Option<String>,
+    /// The stub of a unified kernel image that booted (`StubInfo`).
+    pub stub: Option<String>,
+    /// Whether the firmware checks signatures.
+    pub secure_boot: bool,
+    /// The processor.
+    pub vendor: Vendor,
+    /// The kernels.
+    pub kernels: Vec<KernelBuild>,
+    /// The running kernel's command line.
+    pub words: KernelWords,
+}
