@@ -145,7 +145,8 @@ pub struct Loader {
     pub kind: LoaderKind,
     /// Its files, in the order in which they are changed.
     pub places: Vec<Place>,
-    /// What has to run after a source has changed, in order: programs with their arguments.
+    /// What has to run after a source has changed, in order: programs with their arguments. Of addons the one program that
+    /// builds them, with its first arguments.
     pub tools: Vec<Vec<String>>,
     /// Of `tools`, or of what builds an addon, what is not there: the program's name.
     pub missing: Vec<String>,
