@@ -25,6 +25,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
 INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
 MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
+KERNELINSTALLDIR ?= $(PREFIX)/lib/kernel/install.d
 BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -33,7 +34,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DEB_ARCH = $(shell dpkg --print-architecture)
 TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGETDIR)/release
-PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-libvirt-hook
+PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-libvirt-hook vfio-kernel-install
 UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service vfio-guest@.service
 MANUALS = $(wildcard man/*.[1-8])
 
@@ -87,6 +88,7 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(call install_file,755,$(RELEASE)/vfio-bind,$(LIBDIR)/vfio-bind)
 	$(call install_file,755,$(RELEASE)/vfio-guest,$(LIBDIR)/vfio-guest)
 	$(call install_file,755,$(RELEASE)/vfio-libvirt-hook,$(SBINDIR)/vfio-libvirt-hook)
+	$(call install_file,755,$(RELEASE)/vfio-kernel-install,$(KERNELINSTALLDIR)/95-vfio.install)
 	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d'
 	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
 	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)

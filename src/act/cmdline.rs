@@ -58,6 +58,17 @@ fn save(root: &Root, record: &Record) -> Result<(), String> {
     saved.map_err(|error| format!("/{path}: {error}; nothing was changed"))
 }
 
+/// Forgets files that are not there any more.
+pub fn forget_what_is_gone(root: &Root) -> Result<(), String> {
+    let before = load_record(root)?;
+    let mut record = before.clone();
+    record.places.retain(|path, _| root.exists(path));
+    match record == before {
+        true => Ok(()),
+        false => save(root, &record),
+    }
+}
+
 /// What is ours before or after: whatever of it is found is ours.
 fn either(before: &Record, after: &Record) -> Record {
     let mut all = before.clone();
@@ -100,6 +111,7 @@ pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut 
         Err(sentence) => {
             let mut sentences = vec![sentence];
             sentences.extend(work.take_back(plan));
+            after.places.clone_from(&before.places);
             remove_directories(root, &mut after);
             sentences.extend(save(root, &before).err());
             Err(sentences.join("; "))

@@ -206,3 +206,5 @@ pub struct BootSystem {
     /// The running kernel's command line.
     pub words: KernelWords,
 }
+pub mod entry;
+mod scan_stub;

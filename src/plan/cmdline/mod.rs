@@ -7,8 +7,10 @@
 mod by_tool;
 pub mod grammar;
 pub mod line;
+pub mod new_entry;
 mod of_line;
 pub mod record;
+pub mod status;
 pub mod wanted;
 
 use crate::host::boot::{BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};
