@@ -106,7 +106,8 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
     if let Some(problem) = plan.problems.first() {
         return Err(problem.clone());
     }
-    cmdline::apply(&root, tools_for(&root).as_ref(), &plan, &mut |sentence| say(sentence))
+    let tools = tools_for(&root);
+    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence))
 }
 
 /// The entry is gone: nothing in it is ours any more.
