@@ -11,6 +11,7 @@ pub mod release;
 pub mod rescan;
 pub mod select;
 pub mod settled;
+pub mod sync;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::Host;
