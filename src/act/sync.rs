@@ -7,7 +7,7 @@ use super::unpack::unpacker_for;
 use super::{cmdline, files};
 use crate::config::{self, Config};
 use crate::host::boot::BootSystem;
-use crate::host::initramfs::{Image, Initramfs};
+use crate::host::initramfs::{self, Image, Initramfs};
 use crate::host::sync::{self, Report, SyncOutcome};
 use crate::plan::cmdline::record::Record;
 use crate::plan::cmdline::wanted::Word;
@@ -101,10 +101,48 @@ pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Re
     Ok(report)
 }
 
+/// How often an attempt is repeated because the configuration was written meanwhile.
+const ROUNDS: u32 = 10;
+
+/// Runs attempts until the configuration is as it was when the last one began: what is written while one runs is not
+/// lost, for systemd starts no unit that is being started already. `settle` waits until whoever writes has finished.
+pub fn until_settled<T>(root: &Root, settle: impl Fn(&Root), mut attempt: impl FnMut() -> T) -> T {
+    for _ in 1..ROUNDS {
+        settle(root);
+        let before = initramfs::configuration(root);
+        let result = attempt();
+        if initramfs::configuration(root) == before {
+            return result;
+        }
+        log::info!("the configuration was written again meanwhile");
+    }
+    attempt()
+}
+
+/// Waits until the configuration has not changed for a while: editors write in several steps, and people save twice.
+pub fn settle(root: &Root) {
+    let until = Instant::now() + SETTLED * 10;
+    let mut before = initramfs::configuration(root);
+    loop {
+        std::thread::sleep(SETTLED);
+        let now = initramfs::configuration(root);
+        if now == before || Instant::now() >= until {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// How long nobody must have written.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// Never two at once.
 fn lock(root: &Root, progress: &mut dyn FnMut(&str)) -> Result<Lock, String> {
     let path = format!("{RUN}/sync-lock");
-    let failed = |error: io::Error| format!("/{path}: {error}");
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("/{path}: {error}; run this as root"),
+        _ => format!("/{path}: {error}"),
+    };
     match Lock::take_within(root, &path, Duration::ZERO) {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             progress("waiting for another vfio sync");
@@ -215,7 +253,11 @@ impl Attempt<'_> {
         let mut right = true;
         for image in &built.images {
             if let Fit::Wrong(sentence) = decide::fit(image, &plan.synced.cards) {
-                self.failed.push(format!("{sentence}, although it was built anew"));
+                let before = look.initramfs.images.iter().find(|other| other.paths == image.paths);
+                self.failed.push(match before.is_some_and(|before| before.made == image.made) {
+                    true => format!("{sentence}: nothing that ran builds it"),
+                    false => format!("{sentence}, although it was built anew"),
+                });
                 right = false;
             }
         }
@@ -227,5 +269,45 @@ impl Attempt<'_> {
             }
         }
         right
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_while_an_attempt_runs_is_not_lost() {
+        let tree = tempfile::tempdir().unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        std::fs::create_dir(tree.path().join("etc")).unwrap();
+        let file = tree.path().join("etc/vfio.conf");
+        std::fs::write(&file, "1").unwrap();
+        let mut seen = Vec::new();
+        until_settled(
+            &root,
+            |_| {},
+            || {
+                seen.push(std::fs::read_to_string(&file).unwrap_or_default());
+                match seen.len() {
+                    1 => std::fs::write(&file, "2").unwrap(),
+                    2 => std::fs::remove_file(&file).unwrap(),
+                    _ => {}
+                }
+            },
+        );
+        assert_eq!(seen, ["1", "2", ""]);
+        // One who writes for ever is not waited for for ever.
+        let mut rounds = 0;
+        until_settled(
+            &root,
+            |_| {},
+            || {
+                rounds += 1;
+                std::fs::write(&file, rounds.to_string()).unwrap();
+            },
+        );
+        assert_eq!(rounds, ROUNDS);
     }
 }

@@ -88,7 +88,8 @@ impl Read for Unpacked {
             // Its pipe is closed: it ends now. What was unpacked before an error may be all there is: gzip warns of bytes
             // after the end and answers 2.
             let status = self.child.wait()?;
-            if !status.success() && !(self.program == "gzip" && status.code() == Some(2)) {
+            let warned = self.program == "gzip" && status.code() == Some(2);
+            if !status.success() && !warned {
                 return Err(io::Error::other(format!("{} cannot unpack it", self.program)));
             }
         }

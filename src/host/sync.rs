@@ -24,6 +24,17 @@ pub enum SyncOutcome {
     Failed,
 }
 
+impl SyncOutcome {
+    /// The exit code that says so: 0 done, 1 something is left to a person, 2 errors.
+    pub fn code(self) -> u8 {
+        match self {
+            SyncOutcome::Nothing | SyncOutcome::Done => 0,
+            SyncOutcome::Noted => 1,
+            SyncOutcome::Refused | SyncOutcome::Failed => 2,
+        }
+    }
+}
+
 /// What an attempt leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {

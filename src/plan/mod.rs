@@ -5,6 +5,7 @@ pub mod bind;
 pub mod boot;
 pub mod cmdline;
 pub mod display;
+pub mod doctor;
 pub mod group;
 pub mod guest;
 pub mod release;

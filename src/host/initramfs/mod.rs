@@ -41,7 +41,7 @@ pub struct Image {
     pub paths: Vec<String>,
     /// The kernel that it is for, where it is known.
     pub release: Option<String>,
-    /// When it was made last, in seconds.
+    /// When it was made last, in nanoseconds.
     pub made: i64,
     /// What of ours is in it, or why that is not known.
     pub seen: Result<Seen, String>,
@@ -69,7 +69,7 @@ pub struct Initramfs {
     pub images: Vec<Image>,
     /// The configuration as it would be put into an image: by path, `None` for a mask.
     pub files: Vec<(String, Option<Vec<u8>>)>,
-    /// When the configuration was changed last, in seconds.
+    /// When the configuration was changed last, in nanoseconds.
     pub changed: i64,
 }
 
@@ -95,7 +95,8 @@ impl Initramfs {
 }
 
 fn modified(root: &Root, path: &str) -> Option<i64> {
-    root.stat(path).ok().map(|stat| stat.st_mtime)
+    let stat = root.stat(path).ok()?;
+    Some(stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(i64::try_from(stat.st_mtime_nsec).ok()?))
 }
 
 fn tool(root: &Root) -> Option<Tool> {
@@ -161,11 +162,9 @@ fn images(root: &Root) -> Vec<Image> {
         for path in [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")] {
             add(vec![format!("boot/{path}")], Some(release));
         }
-        // Arch: a kernel's package instead of its release.
+        // Arch: a kernel's package instead of its release. The one for emergencies ("-fallback") is not always built.
         if let Ok(package) = root.read_text(&format!("lib/modules/{release}/pkgbase")) {
-            for end in ["", "-fallback"] {
-                add(vec![format!("boot/initramfs-{package}{end}.img")], Some(release));
-            }
+            add(vec![format!("boot/initramfs-{package}.img")], Some(release));
         }
         for partition in partitions {
             for token in root.list(partition).unwrap_or_default() {
@@ -177,7 +176,7 @@ fn images(root: &Root) -> Vec<Image> {
         }
     }
     for name in root.list("boot").unwrap_or_default() {
-        if name.starts_with("initramfs-linux") && name.ends_with(".img") {
+        if name.starts_with("initramfs-linux") && name.ends_with(".img") && !name.ends_with("-fallback.img") {
             let path = vec![format!("boot/{name}")];
             if !found.iter().any(|image| image.paths == path) {
                 let made = modified(root, &path[0]).unwrap_or_default();
@@ -189,7 +188,7 @@ fn images(root: &Root) -> Vec<Image> {
 }
 
 /// The files of the configuration, as the tools put them into images.
-fn configuration(root: &Root) -> Vec<(String, Option<Vec<u8>>)> {
+pub fn configuration(root: &Root) -> Vec<(String, Option<Vec<u8>>)> {
     let mut paths = vec![CONFIG_FILE.to_owned()];
     for directory in ["etc/vfio.conf.d", "usr/lib/vfio.conf.d"] {
         let names = root.list(directory).unwrap_or_default();
