@@ -105,6 +105,8 @@ pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut 
     match result {
         Ok(()) if after == before && plan.is_empty() => Ok(()),
         Ok(()) => {
+            // Boot entries go with their kernels.
+            after.places.retain(|path, _| root.exists(path));
             remove_directories(root, &mut after);
             save(root, &after)
         }

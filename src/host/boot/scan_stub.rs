@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
 use super::BootSystem;
 impl BootSystem {
     /// (replaced at the merge)

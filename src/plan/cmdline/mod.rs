@@ -195,6 +195,8 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
         match place.role {
             Role::Base | Role::Outcome => continue,
             Role::Rescue if !options.rescue && ours.is_none() => continue,
+            // Nothing to put in and nothing to take out: however it is written, it is right.
+            _ if wanted.is_empty() && ours.is_none() => continue,
             _ => {}
         }
         if place.grammar.is_changed_by_a_tool() {

@@ -50,9 +50,17 @@ pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, 
 pub fn whole(grammar: Grammar, words: &[String]) -> String {
     let words = words.join(" ");
     match grammar {
+        // What a shell would take for its own within double quotes.
         Grammar::GrubDropIn => format!(
             "# Written by vfio from /etc/vfio.conf; \"vfio cmdline revert\" removes it.\n\
-             GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {words}\"\n"
+             GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {}\"\n",
+            words.chars().fold(String::new(), |mut text, c| {
+                if matches!(c, '"' | '\\' | '$' | '`') {
+                    text.push('\\');
+                }
+                text.push(c);
+                text
+            })
         ),
         _ => format!("{words}\n"),
     }
@@ -64,7 +72,15 @@ pub fn our_words(grammar: Grammar, text: &str) -> Option<Vec<String>> {
         Grammar::GrubDropIn => {
             let begin = text.find("$GRUB_CMDLINE_LINUX_DEFAULT ")? + "$GRUB_CMDLINE_LINUX_DEFAULT ".len();
             let end = text.rfind('"').filter(|end| *end >= begin)?;
-            split(&text[begin..end])
+            let mut escaped = false;
+            let plain: String = text[begin..end]
+                .chars()
+                .filter(|c| {
+                    escaped = *c == '\\' && !escaped;
+                    !escaped
+                })
+                .collect();
+            split(&plain)
         }
         _ => split(text),
     };
@@ -73,4 +89,21 @@ pub fn our_words(grammar: Grammar, text: &str) -> Option<Vec<String>> {
 
 fn split(text: &str) -> Vec<String> {
     super::line::words(text).into_iter().map(|range| text[range].to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_ours_alone_is_read_as_it_was_written() {
+        for words in [vec!["iommu=pt"], vec!["a=\"b c\"", "x=$y`z\\", "last"], vec!["\\"]] {
+            let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            for grammar in [Grammar::GrubDropIn, Grammar::DropIn, Grammar::Addon] {
+                let text = whole(grammar, &words);
+                assert_eq!(our_words(grammar, &text).as_ref(), Some(&words), "{text}");
+                assert_eq!(our_words(grammar, &format!("{text}more=1\n")), None);
+            }
+        }
+    }
 }
