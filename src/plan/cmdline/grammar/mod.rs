@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! How command lines stand in boot files: where they are, and how one of them is changed.
 
+mod own_line;
 mod plain;
+mod shell;
 
 use super::line::Change;
 use crate::host::boot::Grammar;
@@ -33,6 +35,9 @@ pub struct Problem {
 pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
     match grammar {
         Grammar::Plain => Ok(plain::lines(text)),
+        Grammar::GrubDefault | Grammar::GrubLinux | Grammar::LimineDefault | Grammar::SdbootManage => {
+            shell::lines(grammar, text)
+        }
         _ => Err(Problem { line: 0, message: "is not read yet".to_owned() }),
     }
 }
@@ -42,6 +47,9 @@ pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
 pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, Problem> {
     match grammar {
         Grammar::Plain => Ok(plain::edit(raw, change)),
+        Grammar::GrubDefault | Grammar::GrubLinux | Grammar::LimineDefault | Grammar::SdbootManage => {
+            shell::edit(grammar, raw, change)
+        }
         _ => Err(Problem { line: 0, message: "is not written yet".to_owned() }),
     }
 }
