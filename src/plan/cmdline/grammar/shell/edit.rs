@@ -99,6 +99,11 @@ fn first_place(raw: &str, known: &Known) -> (usize, Mode) {
     }
 }
 
+/// A text as it stands between double quotes.
+pub fn in_double_quotes(text: &str) -> String {
+    escaped(text, Mode::Double)
+}
+
 fn escaped(text: &str, mode: Mode) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -11,7 +11,7 @@ mod skip;
 mod tests;
 mod value;
 
-pub use edit::edit;
+pub use edit::{edit, in_double_quotes};
 
 use super::{own_line, Line, Problem};
 use crate::host::boot::Grammar;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#![allow(clippy::unwrap_used)]
 
 use super::super::super::line::Change;
 use super::*;
