@@ -238,7 +238,7 @@ impl Attempt<'_> {
             let wrong = |image| matches!(decide::fit(image, &plan.synced.cards), Fit::Wrong(_));
             return !look.initramfs.images.iter().any(wrong);
         };
-        why.iter().for_each(|why| log::info!("{why}"));
+        why.iter().for_each(|why| (self.progress)(why));
         for run in runs {
             (self.progress)(&format!("building the initramfs: {}", run.join(" ")));
             let words: Vec<&str> = run.iter().map(String::as_str).collect();

@@ -47,6 +47,7 @@ fn image(tree: &Tree<'_>, program: &str, hooked: bool) -> io::Result<String> {
                 text.push_str(&entry(link, 0o12_0777, "../vfio-early.service"));
             }
         }
+        text.push_str(&entry("usr/lib/udev/rules.d/70-vfio.rules", 0o10_0644, "rule"));
         text.push_str(&entry("usr/lib/vfio/vfio-bind", 0o10_0755, "program"));
         for (path, content) in &files {
             text.push_str(&match content {
