@@ -4,6 +4,19 @@
 //!
 //! Only read here. What is to be changed is `plan::cmdline`'s business.
 
+pub mod efi;
+pub mod esp;
+mod grub;
+mod kernels;
+mod limine;
+mod look;
+mod others;
+pub mod pe;
+mod refind;
+mod scan;
+mod systemd_boot;
+mod uki;
+
 use super::words::KernelWords;
 use serde::{Deserialize, Serialize};
 
@@ -84,12 +97,38 @@ pub struct Place {
     pub content: Option<Content>,
 }
 
+impl Place {
+    /// What the file is known by while its name changes: a boot counter comes and goes (`NAME+2-1.conf`), and the newest
+    /// deployment's entry has another number each time.
+    pub fn key(&self) -> String {
+        let (directory, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        match self.grammar {
+            Grammar::RpmOstree => format!("{directory}/ostree"),
+            Grammar::Bls => look::join(directory, &without_counter(name)),
+            _ => self.path.clone(),
+        }
+    }
+}
+
+/// An entry's name without its boot counter: `+LEFT` or `+LEFT-DONE` before the suffix. Other names have a plus too:
+/// `6.12.0+debug`.
+fn without_counter(name: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let counter = name.strip_suffix(".conf").and_then(|stem| stem.rsplit_once('+'));
+    match counter {
+        Some((stem, count)) if count.split('-').count() <= 2 && count.split('-').all(is_number) => {
+            format!("{stem}.conf")
+        }
+        _ => name.to_owned(),
+    }
+}
+
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// Text.
     Text(String),
-    /// Bytes that are no UTF-8, or it cannot be read: why.
+    /// It is not to be read, or nothing is to be put into it: why, and what to do, to be said after its path.
     Unreadable(String),
 }
 
@@ -190,12 +229,14 @@ pub struct KernelBuild {
 /// What the machine boots with.
 #[derive(Debug, Clone, Default)]
 pub struct BootSystem {
-    /// The loaders that are installed, those first that boot entries depend on most.
+    /// The loaders that are installed, the one first that booted.
     pub loaders: Vec<Loader>,
     /// Which of them booted, by the firmware's variables: its own name and version (`LoaderInfo`).
     pub booted: Option<String>,
     /// The stub of a unified kernel image that booted (`StubInfo`).
     pub stub: Option<String>,
+    /// The entry that was chosen (`LoaderEntrySelected`).
+    pub entry: Option<String>,
     /// Whether the firmware checks signatures.
     pub secure_boot: bool,
     /// The processor.
@@ -204,4 +245,27 @@ pub struct BootSystem {
     pub kernels: Vec<KernelBuild>,
     /// The running kernel's command line.
     pub words: KernelWords,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_whatever_its_counter() {
+        let key = |path: &str, grammar| Place { path: path.into(), grammar, role: Role::Entry, content: None }.key();
+        for (path, known) in [
+            ("efi/loader/entries/arch.conf", "efi/loader/entries/arch.conf"),
+            ("efi/loader/entries/arch+3.conf", "efi/loader/entries/arch.conf"),
+            ("efi/loader/entries/arch+2-1.conf", "efi/loader/entries/arch.conf"),
+            ("boot/loader/entries/6.12+debug.conf", "boot/loader/entries/6.12+debug.conf"),
+            ("boot/loader/entries/6.12+debug+3.conf", "boot/loader/entries/6.12+debug.conf"),
+            ("boot/loader/entries/a+1-2-3.conf", "boot/loader/entries/a+1-2-3.conf"),
+            ("boot/loader/entries/a+.conf", "boot/loader/entries/a+.conf"),
+        ] {
+            assert_eq!(key(path, Grammar::Bls), known);
+        }
+        assert_eq!(key("boot/loader/entries/ostree-2.conf", Grammar::RpmOstree), "boot/loader/entries/ostree");
+        assert_eq!(key("etc/default/grub", Grammar::GrubDefault), "etc/default/grub");
+    }
 }
