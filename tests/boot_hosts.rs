@@ -332,21 +332,41 @@ fn kernels_say_what_they_do_with_intels_iommu() {
     assert_eq!(intel(&boot), [On]);
 }
 
-/// A real addon, where systemd's tools are.
+/// A real image and a real addon, where systemd's tools are. `VFIO_STUBS` names another directory of theirs.
 #[test]
-fn an_addon_of_ukify_is_read() {
-    let stub = std::env::var("VFIO_ADDON_STUB").unwrap_or("/usr/lib/systemd/boot/efi/addonx64.efi.stub".into());
-    if !Path::new(&stub).exists() || Command::new("ukify").arg("--version").output().is_err() {
-        eprintln!("not tested: ukify or {stub} is not installed (Debian 13: systemd-ukify, systemd-boot-efi)");
+fn what_ukify_builds_is_read() {
+    let stubs = std::env::var("VFIO_STUBS").unwrap_or("/usr/lib/systemd/boot/efi".into());
+    let file = |name: &str| format!("{stubs}/{name}");
+    if !Path::new(&file("addonx64.efi.stub")).exists() || Command::new("ukify").arg("--version").output().is_err() {
+        eprintln!("not tested: no ukify or no stubs in {stubs} (Debian 13: systemd-ukify, systemd-boot-efi)");
         return;
     }
     let tree = Tree::new(&boots::of("debian-uki").0);
-    let path = "boot/efi/loader/addons/vfio.addon.efi";
-    let (stub, output) = (format!("--stub={stub}"), format!("--output={}", tree.join(path).display()));
-    let ran = Command::new("ukify").args(["build", &stub, "--cmdline=iommu=pt a=\"b c\"", &output]).output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let (image, addon) = ("boot/efi/EFI/Linux/5f-6.12.48+deb13-amd64.efi", "boot/efi/loader/addons/vfio.addon.efi");
+    let build = |more: &[String], path: &str| {
+        let output = format!("--output={}", tree.join(path).display());
+        let ran = Command::new("ukify").arg("build").args(more).arg(output).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let (line, words) = ("root=UUID=f1 ro quiet", "iommu=pt a=\"b c\"");
+    build(&[format!("--stub={}", file("addonx64.efi.stub")), format!("--cmdline={words}")], addon);
+    // Any program of the firmware passes for a kernel.
+    let kernel = format!("--linux={}", file("systemd-bootx64.efi"));
+    let stub = format!("--stub={}", file("linuxx64.efi.stub"));
+    build(&[kernel, stub, format!("--cmdline={line}"), "--uname=6.12.48".into(), "--os-release=ID=x".into()], image);
     let system = BootSystem::scan(&tree.root());
-    assert_eq!(at(&system, path).content, Some(Content::Text("iommu=pt a=\"b c\"\n".to_owned())));
+    assert_eq!(only(&system).kind, LoaderKind::UkiAddon, "{}", show(&system));
+    assert_eq!(at(&system, addon).content, Some(Content::Text(format!("{words}\n"))));
+    tree.remove(addon);
+    tree.remove("usr/bin/ukify");
+    let system = BootSystem::scan(&tree.root());
+    assert_eq!(at(&system, image).content, Some(Content::Text(format!("{line}\n"))));
+    let marker = |name: &str| {
+        let bytes = fs::read(file(name)).unwrap();
+        Program::parse(&bytes[..]).unwrap().marker().unwrap().0
+    };
+    assert_eq!(marker("systemd-bootx64.efi"), "systemd-boot");
+    assert_eq!(marker("linuxx64.efi.stub"), "systemd-stub");
 }
 
 proptest! {
