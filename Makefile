@@ -25,6 +25,9 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
 INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
 MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
+# Of Debian's and Gentoo's kernel packages; empty leaves it out.
+KERNELPOSTINSTDIR ?= $(SYSCONFDIR)/kernel/postinst.d
+KERNELINSTALLDIR ?= $(PREFIX)/lib/kernel/install.d
 BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -33,7 +36,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DEB_ARCH = $(shell dpkg --print-architecture)
 TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGETDIR)/release
-PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-libvirt-hook
+PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-libvirt-hook vfio-kernel-install
 UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service vfio-guest@.service
 MANUALS = $(wildcard man/*.[1-8])
 
@@ -62,7 +65,7 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 # $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
 stage = @tests/stage.sh $(1) $(2)
 SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
-	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in completions/*.bash) .ci/run
+	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash) .ci/run
 STAGED = $(abspath $(TARGETDIR))/check/root
 # The trees of tests/images.sh need root.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB,VFIO_LAB_CACHE,VFIO_LAB_DEB,VFIO_LAB_KEEP,VFIO_LAB_MIRROR)
@@ -87,6 +90,8 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(call install_file,755,$(RELEASE)/vfio-bind,$(LIBDIR)/vfio-bind)
 	$(call install_file,755,$(RELEASE)/vfio-guest,$(LIBDIR)/vfio-guest)
 	$(call install_file,755,$(RELEASE)/vfio-libvirt-hook,$(SBINDIR)/vfio-libvirt-hook)
+	$(call install_file,755,$(RELEASE)/vfio-kernel-install,$(KERNELINSTALLDIR)/95-vfio.install)
+	$(if $(KERNELPOSTINSTDIR),$(call install_from,755,kernel-install/postinst.d/xx-vfio.in,$(KERNELPOSTINSTDIR)/xx-vfio))
 	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d'
 	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
 	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)

@@ -3,6 +3,7 @@
 
 mod act;
 mod check;
+mod cmdline;
 mod groups;
 mod guest;
 mod holders;
@@ -60,11 +61,39 @@ enum Verb {
     /// Guests: what there is, how each is, start and stop
     #[command(subcommand)]
     Guest(GuestVerb),
+    /// The kernel's command line in every boot entry: what is wanted, what is there
+    #[command(subcommand)]
+    Cmdline(CmdlineVerb),
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum CmdlineVerb {
+    /// Say which words are wanted, where they are, and what the running kernel has: 0 all as wanted, 1 not
+    Status,
+    /// Show what an apply would change, as a unified diff, and why each word is wanted
+    Plan(CmdlineOptions),
+    /// Put the wanted words into every boot entry, and take out those of ours that are not wanted any more
+    Apply(CmdlineOptions),
+    /// Take out everything that was put in, and nothing else
+    Revert,
+}
+
+#[derive(Debug, clap::Args)]
+struct CmdlineOptions {
+    /// Take words that are there already for ours, so that a revert takes them out; drop amd_iommu=on, which no kernel knows
+    #[arg(long)]
+    adopt: bool,
+    /// Change entries for emergencies too
+    #[arg(long)]
+    rescue: bool,
+    /// Print nothing but problems
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,7 +187,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             ("gpu", Some(name.as_str()))
         }
         Verb::Guest(verb) => ("guest", verb.name()),
-        Verb::Check | Verb::Groups | Verb::Plan | Verb::Status => ("", None),
+        Verb::Check | Verb::Groups | Verb::Plan | Verb::Status | Verb::Cmdline(_) => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
         eprintln!("vfio: '{name}' cannot be the name of a [{kind}] section");
@@ -173,6 +202,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Restore { name } => act::restore(&root, &out, name),
         Verb::Rescan { name } => act::rescan(&root, &out, name),
         Verb::Holders { name } => holders::run(&root, &out, name),
+        Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),
         Verb::Guest(verb) => guest::run(&root, &out, verb),
     }
 }

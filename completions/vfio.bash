@@ -25,9 +25,13 @@ _vfio() {
 
     if [[ $word == -* ]]; then
         words="--root --json --help --version"
+        case ${verbs[*]} in
+        'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
+        esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rescan help" ;;
+        cmdline) words="status plan apply revert help" ;;
         guest) words="list status plan start stop restore help" ;;
         bind | restore | holders | rescan) words=$(_vfio_names gpu) ;;
         'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;

@@ -3,7 +3,10 @@
 
 use crate::act::state;
 use crate::config::{Config, Guest};
+use crate::host::boot::BootSystem;
 use crate::host::{status, Depth, Host};
+use crate::pci::Slot;
+use crate::plan::cmdline::wanted::{self, Word};
 use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
 use crate::plan::settled::{settled, SoFar};
@@ -62,6 +65,17 @@ fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.look_closer(root, boot::functions(choices));
     host.find_variants(root, &bind::asks_for_variants(choices));
     boot::admit(choices, host);
+}
+
+/// What the machine boots with, and which words its kernel needs for this configuration.
+pub fn boot_words(root: &Root, config: &Config) -> (BootSystem, Vec<Word>) {
+    let system = BootSystem::scan(root);
+    let host = Host::scan(root, Depth::Boot);
+    let choices = select::all(config, &host);
+    // Intel's own graphics are always at 00:02.0 (drivers/iommu/intel/iommu.c knows them by class on the root bus).
+    let integrated = boot::functions(&choices).iter().any(|a| a.slot == Slot { domain: 0, bus: 0, device: 2 });
+    let words = wanted::words(config, &system, integrated);
+    (system, words)
 }
 
 /// Why the unit of a card has nothing to do, if so.

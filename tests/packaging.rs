@@ -58,46 +58,56 @@ fn verbs_and_options_are_in_the_manual_and_the_completions() {
     }
 }
 
-/// Every verb below `guest` is listed where the verbs of `guest` are, not just somewhere.
+/// Verbs that have others below them.
+const GROUPS: [&str; 2] = ["guest", "cmdline"];
+
+/// Every verb below another is listed where those are, not just somewhere.
 #[test]
-fn the_verbs_of_guest_are_in_the_manual_and_the_completions() {
-    let verbs = verbs(&["guest"]);
-    assert!(verbs.len() >= 6 && verbs.iter().any(|verb| verb == "restore"), "{verbs:?}");
+fn the_verbs_below_others_are_in_the_manual_and_the_completions() {
     let list = |start: &str, end: &str, text: &str| -> String {
         let rest = &text[text.find(start).unwrap_or_else(|| panic!("no '{start}'"))..];
         rest[..rest.find(end).unwrap_or_else(|| panic!("no '{end}' after '{start}'"))].to_owned()
     };
-    // In the order of `TOLD_IN`: what the list begins and ends with.
-    let marks = [
-        (".Cm guest list\n", ".Sh DESCRIPTION"),
-        ("guest) words=\"", "\" ;;"),
-        ("guest_verbs=(", "\n    )"),
-        ("complete -c vfio -n '__vfio_after guest'", "[gpu] section"),
-    ];
-    for (file, (start, end)) in TOLD_IN.into_iter().zip(marks) {
-        let listed = list(start, end, &read(file));
-        for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
-            assert!(has_word(&listed, verb), "{file} does not have the verb guest {verb}");
+    for group in GROUPS {
+        let verbs = verbs(&[group]);
+        assert!(verbs.len() >= 4, "{verbs:?}");
+        // In the order of `TOLD_IN`: what the list begins and ends with.
+        let marks = [
+            (format!(".Cm {group} {}", verbs[0]), ".Sh DESCRIPTION"),
+            (format!("{group}) words=\""), "\" ;;"),
+            (format!("{group}_verbs=("), "\n    )"),
+            (format!("complete -c vfio -n '__vfio_after {group}'"), "\n\n"),
+        ];
+        for (file, (start, end)) in TOLD_IN.into_iter().zip(marks) {
+            let listed = list(&start, end, &read(file));
+            for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
+                assert!(has_word(&listed, verb), "{file} does not have the verb {group} {verb}");
+            }
         }
     }
 }
 
-/// A verb with an option of its own would have to be completed too.
 #[test]
-fn verbs_have_no_options_of_their_own() {
+fn the_options_of_verbs_are_in_the_manual_and_the_completions() {
     let common = options(&help(&[]));
-    let (first, below) = (verbs(&[]), verbs(&["guest"]));
-    let all = first.iter().map(|verb| vec![verb.as_str()]).chain(below.iter().map(|verb| vec!["guest", verb.as_str()]));
-    for verb in all.filter(|words| words.last() != Some(&"help")) {
-        let own: Vec<_> = options(&help(&verb)).into_iter().filter(|o| !common.contains(o)).collect();
-        assert!(own.is_empty(), "vfio {verb:?} has {own:?}: completions and manual know nothing of it");
+    let mut all: Vec<Vec<String>> = verbs(&[]).into_iter().map(|verb| vec![verb]).collect();
+    for group in GROUPS {
+        all.extend(verbs(&[group]).into_iter().map(|verb| vec![group.to_owned(), verb]));
+    }
+    for verb in all.iter().filter(|words| words.last().is_some_and(|last| last != "help")) {
+        let words: Vec<&str> = verb.iter().map(String::as_str).collect();
+        for option in options(&help(&words)).iter().filter(|option| !common.contains(option)) {
+            for file in TOLD_IN {
+                assert!(has_word(&read(file), option), "{file} does not have --{option} of vfio {}", words.join(" "));
+            }
+        }
     }
 }
 
-/// A verb that has others below it would have to be checked as `guest` is.
+/// One that has others below it is checked as such.
 #[test]
-fn only_guest_has_verbs_below_it() {
-    for verb in verbs(&[]).iter().filter(|verb| !matches!(verb.as_str(), "help" | "guest")) {
+fn no_other_verb_has_verbs_below_it() {
+    for verb in verbs(&[]).iter().filter(|verb| *verb != "help" && !GROUPS.contains(&verb.as_str())) {
         assert!(!help(&[verb]).contains("Commands:"), "vfio {verb} has verbs below it");
     }
 }
@@ -112,7 +122,7 @@ fn the_package_has_the_version() {
 #[test]
 fn every_source_file_names_its_licence() {
     let folders =
-        "src cli generators udev units libvirt dracut initramfs-tools mkinitcpio completions man tests benches fuzz .ci";
+        "src cli generators udev units libvirt kernel-install dracut initramfs-tools mkinitcpio completions man tests benches fuzz .ci";
     let mut files: Vec<PathBuf> =
         ["build.rs", "Makefile", "Cargo.toml", "debian/rules"].iter().map(PathBuf::from).collect();
     for folder in folders.split(' ') {

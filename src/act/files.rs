@@ -42,7 +42,7 @@ pub fn replace(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes renames and removals in a directory last. `parent` is an O_PATH descriptor, which itself cannot be synced.
-fn sync_dir(parent: &rustix::fd::OwnedFd) -> io::Result<()> {
+pub(super) fn sync_dir(parent: &rustix::fd::OwnedFd) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(parent, ".", flags, Mode::empty())?;
     Ok(rustix::fs::fsync(dir)?)

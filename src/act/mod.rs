@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Making it so, and undoing it: the only code that changes the system.
 
+pub mod boot_files;
 pub mod card;
 pub mod child;
+pub mod cmdline;
 pub mod execute;
 pub mod files;
 pub mod guest;

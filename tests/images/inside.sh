@@ -60,6 +60,9 @@ say "installed by apt; no initramfs rebuilt, no unit enabled"
 quiet bash /opt/units.sh /
 say "$(cat /tmp/output)"
 
+quiet bash /opt/kernel-install.sh /usr/lib/kernel/install.d/95-vfio.install
+say "$(cat /tmp/output)"
+
 quiet update-initramfs -u
 unpack
 expect "initramfs-tools, unedited configuration: nothing of ours is in the image" </dev/null

@@ -2,7 +2,7 @@
 //! GRUB, in the three ways in which distributions keep its command lines.
 
 use super::esp::Partitions;
-use super::look::{assigned, files, first_program, place, program, text};
+use super::look::{assigned, files, first_program, program, text};
 use super::{Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
 
@@ -36,11 +36,11 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
             LoaderKind::GrubDropIn
         }
         _ => {
-            places.push(place(root, DEFAULT, Grammar::GrubDefault, Role::Source));
+            places.push(Place::read(root, DEFAULT, Grammar::GrubDefault, Role::Source));
             LoaderKind::GrubFile
         }
     };
-    places.push(place(root, &menu, Grammar::GrubCfg, Role::Outcome));
+    places.push(Place::read(root, &menu, Grammar::GrubCfg, Role::Outcome));
     let make = |mkconfig: &str| [mkconfig, "-o", &format!("/{menu}")].map(str::to_owned).to_vec();
     // Debian's writes to this one only.
     let update = (menu == "boot/grub/grub.cfg").then(|| program(root, "update-grub")).flatten();
@@ -88,7 +88,7 @@ fn with_drop_ins(root: &Root, places: &mut Vec<Place>) {
         let begin = read.iter().rposition(|(_, text)| sets_anew(text, name)).unwrap_or(0);
         let named =
             read[begin..].iter().enumerate().filter(|(at, (_, text))| *at == 0 || values(text, name).next().is_some());
-        places.extend(named.map(|(_, (path, _))| place(root, path, grammar, Role::Base)));
+        places.extend(named.map(|(_, (path, _))| Place::read(root, path, grammar, Role::Base)));
     }
     let last = others.last().and_then(|path| path.rsplit('/').next());
     let there: Vec<&str> = OURS.into_iter().filter(|path| root.exists(path)).collect();
@@ -96,7 +96,7 @@ fn with_drop_ins(root: &Root, places: &mut Vec<Place>) {
         false => there,
         true => vec![OURS[usize::from(last.is_some_and(|name| name > "95-vfio.cfg"))]],
     };
-    places.extend(ours.into_iter().map(|path| place(root, path, Grammar::GrubDropIn, Role::Source)));
+    places.extend(ours.into_iter().map(|path| Place::read(root, path, Grammar::GrubDropIn, Role::Source)));
 }
 
 /// The raw values that a file gives a variable, and whether each is added to what it had.
@@ -125,12 +125,12 @@ fn sets_anew(text: &str, name: &str) -> bool {
 /// Fedora's tools write it, and every entry, anew (`20-grub.install`).
 fn with_entries(root: &Root, entries: &[String]) -> Loader {
     let mut places = vec![
-        place(root, DEFAULT, Grammar::GrubLinux, Role::Source),
-        place(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source),
+        Place::read(root, DEFAULT, Grammar::GrubLinux, Role::Source),
+        Place::read(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source),
     ];
     places.extend(entries.iter().map(|path| {
         let role = if path.contains("-0-rescue") { Role::Rescue } else { Role::Entry };
-        place(root, path, Grammar::Bls, role)
+        Place::read(root, path, Grammar::Bls, role)
     }));
     Loader { kind: LoaderKind::GrubBls, places, tools: Vec::new(), missing: Vec::new(), check: None }
 }

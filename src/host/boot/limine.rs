@@ -2,7 +2,7 @@
 //! Limine: one file for the menu, written by a person or by limine-entry-tool.
 
 use super::esp::Partitions;
-use super::look::{below, first_program, join, place, text};
+use super::look::{below, first_program, join, text};
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
 
@@ -37,7 +37,7 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
 /// The tool's file. One that says nothing of command lines gets no word of ours: it would be the first, and the tool would
 /// no longer take the rest from where it does.
 fn source(root: &Root) -> Place {
-    let mut place = place(root, DEFAULT, Grammar::LimineDefault, Role::Source);
+    let mut place = Place::read(root, DEFAULT, Grammar::LimineDefault, Role::Source);
     let says =
         text(root, DEFAULT).is_none_or(|text| text.lines().any(|l| l.trim_start().starts_with("KERNEL_CMDLINE[")));
     if !says {
@@ -49,7 +49,7 @@ fn source(root: &Root) -> Place {
 
 /// A menu. Limine before 8 had another format.
 fn menu(root: &Root, path: &str, role: Role) -> Place {
-    let mut place = place(root, path, Grammar::Limine, role);
+    let mut place = Place::read(root, path, Grammar::Limine, role);
     if path.ends_with(".cfg") {
         let why = "is in the format of Limine before 8: update Limine and write a limine.conf";
         place.content = Some(Content::Unreadable(why.to_owned()));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking for boot files: what is in them, under which name they are there, which programs are installed.
 
-use super::{Content, Grammar, Place, Role};
+use super::Content;
 use crate::root::Root;
 use std::io::ErrorKind;
 
@@ -41,11 +41,6 @@ pub(super) fn text(root: &Root, path: &str) -> Option<String> {
         Content::Text(text) => Some(text),
         Content::Unreadable(_) => None,
     }
-}
-
-/// A file with command lines.
-pub(super) fn place(root: &Root, path: &str, grammar: Grammar, role: Role) -> Place {
-    Place { path: path.to_owned(), grammar, role, content: content(root, path) }
 }
 
 /// The path of a program that is installed, below the root.

@@ -5,6 +5,7 @@
 //! Only read here. What is to be changed is `plan::cmdline`'s business.
 
 pub mod efi;
+pub mod entry;
 pub mod esp;
 mod grub;
 mod kernels;
@@ -97,32 +98,6 @@ pub struct Place {
     pub content: Option<Content>,
 }
 
-impl Place {
-    /// What the file is known by while its name changes: a boot counter comes and goes (`NAME+2-1.conf`), and the newest
-    /// deployment's entry has another number each time.
-    pub fn key(&self) -> String {
-        let (directory, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
-        match self.grammar {
-            Grammar::RpmOstree => format!("{directory}/ostree"),
-            Grammar::Bls => look::join(directory, &without_counter(name)),
-            _ => self.path.clone(),
-        }
-    }
-}
-
-/// An entry's name without its boot counter: `+LEFT` or `+LEFT-DONE` before the suffix. Other names have a plus too:
-/// `6.12.0+debug`.
-fn without_counter(name: &str) -> String {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let counter = name.strip_suffix(".conf").and_then(|stem| stem.rsplit_once('+'));
-    match counter {
-        Some((stem, count)) if count.split('-').count() <= 2 && count.split('-').all(is_number) => {
-            format!("{stem}.conf")
-        }
-        _ => name.to_owned(),
-    }
-}
-
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -184,7 +159,8 @@ pub struct Loader {
     pub kind: LoaderKind,
     /// Its files, in the order in which they are changed.
     pub places: Vec<Place>,
-    /// What has to run after a source has changed, in order: programs with their arguments.
+    /// What has to run after a source has changed, in order: programs with their arguments. Of addons the one program that
+    /// builds them, with its first arguments.
     pub tools: Vec<Vec<String>>,
     /// Of `tools`, or of what builds an addon, what is not there: the program's name.
     pub missing: Vec<String>,
@@ -245,27 +221,4 @@ pub struct BootSystem {
     pub kernels: Vec<KernelBuild>,
     /// The running kernel's command line.
     pub words: KernelWords,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_known_whatever_its_counter() {
-        let key = |path: &str, grammar| Place { path: path.into(), grammar, role: Role::Entry, content: None }.key();
-        for (path, known) in [
-            ("efi/loader/entries/arch.conf", "efi/loader/entries/arch.conf"),
-            ("efi/loader/entries/arch+3.conf", "efi/loader/entries/arch.conf"),
-            ("efi/loader/entries/arch+2-1.conf", "efi/loader/entries/arch.conf"),
-            ("boot/loader/entries/6.12+debug.conf", "boot/loader/entries/6.12+debug.conf"),
-            ("boot/loader/entries/6.12+debug+3.conf", "boot/loader/entries/6.12+debug.conf"),
-            ("boot/loader/entries/a+1-2-3.conf", "boot/loader/entries/a+1-2-3.conf"),
-            ("boot/loader/entries/a+.conf", "boot/loader/entries/a+.conf"),
-        ] {
-            assert_eq!(key(path, Grammar::Bls), known);
-        }
-        assert_eq!(key("boot/loader/entries/ostree-2.conf", Grammar::RpmOstree), "boot/loader/entries/ostree");
-        assert_eq!(key("etc/default/grub", Grammar::GrubDefault), "etc/default/grub");
-    }
 }

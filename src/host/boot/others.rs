@@ -3,7 +3,7 @@
 //! of them is, nothing else is to touch those entries.
 
 use super::esp::Partitions;
-use super::look::{assigned, content, files, place, program, text};
+use super::look::{assigned, content, files, program, text};
 use super::systemd_boot;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
@@ -26,7 +26,7 @@ pub(super) fn rpm_ostree(root: &Root) -> Option<Loader> {
     let newest = entries.max_by_key(version);
     Some(Loader {
         kind: LoaderKind::RpmOstree,
-        places: newest.iter().map(|path| place(root, path, Grammar::RpmOstree, Role::Entry)).collect(),
+        places: newest.iter().map(|path| Place::read(root, path, Grammar::RpmOstree, Role::Entry)).collect(),
         tools: Vec::new(),
         missing: missing(root, "rpm-ostree"),
         check: None,
@@ -80,10 +80,10 @@ pub(super) fn sdbootutil(root: &Root, partitions: &Partitions) -> Option<Loader>
     match script.is_none_or(|script| script.contains("cmdline.d")) {
         true => {
             let others = files(root, DROP_INS, "").into_iter().filter(|path| !path.ends_with("/vfio.conf"));
-            places.extend(others.map(|path| place(root, &path, Grammar::Plain, Role::Base)));
-            places.push(place(root, &format!("{DROP_INS}/vfio.conf"), Grammar::DropIn, Role::Source));
+            places.extend(others.map(|path| Place::read(root, &path, Grammar::Plain, Role::Base)));
+            places.push(Place::read(root, &format!("{DROP_INS}/vfio.conf"), Grammar::DropIn, Role::Source));
         }
-        false => places.push(place(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source)),
+        false => places.push(Place::read(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source)),
     }
     // Entries of snapshots keep what they had.
     let entries = systemd_boot::entries(root, directories.into_iter());

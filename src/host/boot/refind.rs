@@ -3,8 +3,8 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::look::{below, join, place, text};
-use super::{Grammar, Loader, LoaderKind, Role};
+use super::look::{below, join, text};
+use super::{Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
 
 /// The file beside kernels.
@@ -30,9 +30,10 @@ pub(super) fn find(root: &Root, partitions: &Partitions, variables: &Variables) 
         .collect();
     paths.sort_unstable();
     paths.dedup();
-    let mut places: Vec<_> = paths.iter().map(|path| place(root, path, Grammar::RefindLinux, Role::Entry)).collect();
+    let mut places: Vec<_> =
+        paths.iter().map(|path| Place::read(root, path, Grammar::RefindLinux, Role::Entry)).collect();
     let with_stanzas = settings.iter().filter(|path| text(root, path).is_none_or(|text| has_stanza(&text)));
-    places.extend(with_stanzas.map(|path| place(root, path, Grammar::Refind, Role::Entry)));
+    places.extend(with_stanzas.map(|path| Place::read(root, path, Grammar::Refind, Role::Entry)));
     if places.is_empty() {
         return None;
     }

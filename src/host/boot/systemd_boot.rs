@@ -3,7 +3,7 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::look::{self, assigned, files, place, program, text};
+use super::look::{self, assigned, files, program, text};
 use super::pe::Program;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
@@ -45,10 +45,10 @@ pub(super) fn find(
     let mut places = Vec::new();
     let (mut tools, mut missing) = (Vec::new(), Vec::new());
     if root.exists("etc/kernel/cmdline") {
-        places.push(place(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source));
+        places.push(Place::read(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source));
     }
     if let Some(settings) = text(root, SDBOOT_MANAGE) {
-        places.push(place(root, SDBOOT_MANAGE, Grammar::SdbootManage, Role::Source));
+        places.push(Place::read(root, SDBOOT_MANAGE, Grammar::SdbootManage, Role::Source));
         // Who keeps it from making entries has entries of their own, and it would remove them.
         if assigned(&settings, "NO_AUTOGEN").as_deref() != Some("yes") {
             match program(root, "sdboot-manage") {
@@ -67,7 +67,7 @@ pub(super) fn entries(root: &Root, directories: impl Iterator<Item = String>) ->
 }
 
 fn entry(root: &Root, path: &str) -> Option<Place> {
-    let mut place = look::place(root, path, Grammar::Bls, Role::Entry);
+    let mut place = Place::read(root, path, Grammar::Bls, Role::Entry);
     let name = path.rsplit('/').next().unwrap_or(path);
     let mut title = String::new();
     if let Some(Content::Text(text)) = &place.content {

@@ -4,7 +4,7 @@
 //! systemd's stub takes more of a command line from addons beside the image; any other image is built anew.
 
 use super::esp::Partitions;
-use super::look::{assigned, below, files, join, place, program, text};
+use super::look::{assigned, below, files, join, program, text};
 use super::pe::Program;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
@@ -277,18 +277,18 @@ fn mkinitcpio(root: &Root, presets: &[String]) -> Vec<Place> {
     named.dedup();
     if !named.is_empty() {
         let path = |named: &String| named.trim_start_matches('/').to_owned();
-        return named.iter().map(|file| place(root, &path(file), Grammar::Plain, Role::Source)).collect();
+        return named.iter().map(|file| Place::read(root, &path(file), Grammar::Plain, Role::Source)).collect();
     }
     // Ours is never the first of its kind: then mkinitcpio would no longer take the command line from where it does.
     let others: Vec<String> = files(root, DROP_INS, ".conf").into_iter().filter(|path| path != DROP_IN).collect();
     if others.is_empty() {
-        let ours = root.exists(DROP_IN).then(|| place(root, DROP_IN, Grammar::DropIn, Role::Source));
+        let ours = root.exists(DROP_IN).then(|| Place::read(root, DROP_IN, Grammar::DropIn, Role::Source));
         return [from_cmdline(root)].into_iter().chain(ours).collect();
     }
     // Both at once: which of them counts is the version's business, so nothing there is sure to be in an image.
     let sure = !root.exists(CMDLINE) && !root.exists("usr/lib/kernel/cmdline");
-    let base = others.iter().filter(|_| sure).map(|path| place(root, path, Grammar::Plain, Role::Base));
-    base.chain([place(root, DROP_IN, Grammar::DropIn, Role::Source)]).collect()
+    let base = others.iter().filter(|_| sure).map(|path| Place::read(root, path, Grammar::Plain, Role::Base));
+    base.chain([Place::read(root, DROP_IN, Grammar::DropIn, Role::Source)]).collect()
 }
 
 /// `/etc/kernel/cmdline`, if images are made from it.
@@ -296,7 +296,7 @@ fn from_cmdline(root: &Root) -> Place {
     let settings = text(root, UKI_CONF).unwrap_or_default();
     match ini(&settings, "Cmdline") {
         Some(value) => match value.strip_prefix("@/") {
-            Some(path) => place(root, path, Grammar::Plain, Role::Source),
+            Some(path) => Place::read(root, path, Grammar::Plain, Role::Source),
             None => {
                 let why = "has Cmdline=, which counts instead of /etc/kernel/cmdline: move its value there".to_owned();
                 unreadable(UKI_CONF, why)
@@ -307,6 +307,6 @@ fn from_cmdline(root: &Root) -> Place {
                        write into it what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
             unreadable(CMDLINE, why.to_owned())
         }
-        None => place(root, CMDLINE, Grammar::Plain, Role::Source),
+        None => Place::read(root, CMDLINE, Grammar::Plain, Role::Source),
     }
 }

@@ -4,14 +4,17 @@
 //!
 //! Only words that we put in are ever taken out; what was there before is the user's and stays, byte for byte.
 
+mod by_tool;
 pub mod grammar;
 pub mod line;
+pub mod new_entry;
+mod of_line;
 pub mod record;
+pub mod status;
 pub mod wanted;
 
 use crate::host::boot::{BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};
 use grammar::Problem;
-use line::Change;
 use record::{Owned, Record};
 use serde::Serialize;
 
@@ -43,15 +46,31 @@ pub struct FileChange {
     pub adds: Vec<String>,
     /// Words that go.
     pub removes: Vec<String>,
+    /// Of an addon, what builds it: a program and its first arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub builder: Vec<String>,
 }
 
-/// Something that is to be run afterwards.
+impl FileChange {
+    /// What it does, for a person.
+    pub fn sentence(&self) -> String {
+        let adds = self.adds.iter().map(|word| format!("+{word}"));
+        let removes = self.removes.iter().map(|word| format!("-{word}"));
+        let words: Vec<String> = adds.chain(removes).collect();
+        format!("/{}: {}", self.path, words.join(" "))
+    }
+}
+
+/// Something that is to be run after the files have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ToolRun {
     /// Whose it is.
     pub loader: LoaderKind,
     /// The program and its arguments.
     pub words: Vec<String>,
+    /// What takes its effect back; empty if it is run again once the files are as before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<String>,
 }
 
 /// What has to be done so that every boot entry has the wanted words and no others of ours.
@@ -97,6 +116,7 @@ pub fn plan(system: &BootSystem, wanted: &[String], record: &Record, options: &O
 #[derive(Default)]
 struct Part {
     changes: Vec<FileChange>,
+    runs: Vec<ToolRun>,
     owned: Vec<(String, Vec<Owned>)>,
     notes: Vec<String>,
 }
@@ -111,10 +131,15 @@ impl CmdlinePlan {
         }
         self.notes.extend(part.notes);
         // What a tool made may lack what its sources have: an apply that was cut off before it ran.
-        if !part.changes.is_empty() || is_behind(loader, &self.record, before) {
-            let runs = loader.tools.iter().map(|words| ToolRun { loader: loader.kind, words: words.clone() });
-            self.tools.extend(runs);
+        let builds = part.changes.iter().any(|change| !change.builder.is_empty());
+        if !builds && (!part.changes.is_empty() || is_behind(loader, &self.record, before)) {
+            let run = |words: Vec<String>| ToolRun { loader: loader.kind, words, undo: Vec::new() };
+            self.tools.extend(loader.tools.iter().cloned().map(run));
+            let outcomes = loader.places.iter().filter(|place| place.role == Role::Outcome && place.content.is_some());
+            let checks = outcomes.filter_map(|p| Some([loader.check.clone()?, vec![format!("/{}", p.path)]].concat()));
+            self.tools.extend(checks.map(run));
         }
+        self.tools.extend(part.runs);
         self.changes.extend(part.changes);
     }
 }
@@ -170,17 +195,29 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
         match place.role {
             Role::Base | Role::Outcome => continue,
             Role::Rescue if !options.rescue && ours.is_none() => continue,
+            // Nothing to put in and nothing to take out: however it is written, it is right.
+            _ if wanted.is_empty() && ours.is_none() => continue,
             _ => {}
+        }
+        if place.grammar.is_changed_by_a_tool() {
+            let mine = ours.map(Vec::as_slice).unwrap_or_default();
+            let (runs, owned) =
+                by_tool::change(loader.kind, place, wanted, mine, options).map_err(|p| said(place, &p))?;
+            part.runs.extend(runs);
+            part.owned.push((place.path.clone(), owned));
+            continue;
         }
         let (change, owned) = match place.grammar.is_ours_alone() {
             true => ours_alone(loader, place, &missing(wanted, &base)),
-            false => shared(loader, place, wanted, ours.map_or(&[], Vec::as_slice), options, &mut part.notes),
+            false => {
+                shared(loader, place, wanted, ours.map(Vec::as_slice).unwrap_or_default(), options, &mut part.notes)
+            }
         }
         .map_err(|problem| said(place, &problem))?;
         part.changes.extend(change);
         part.owned.push((place.path.clone(), owned));
     }
-    if !part.changes.is_empty() {
+    if !part.changes.is_empty() || !part.runs.is_empty() {
         if let Some(tool) = loader.missing.first() {
             return Err(format!(
                 "{tool} is not there, and without it {} cannot be changed: install it, or add these words by hand: {}",
@@ -227,6 +264,7 @@ fn ours_alone(loader: &Loader, place: &Place, words: &[String]) -> Changed {
         new,
         adds: words.iter().filter(|word| !had.contains(word)).cloned().collect(),
         removes: had.iter().filter(|word| !words.contains(word)).cloned().collect(),
+        builder: if place.grammar == Grammar::Addon { loader.tools.concat() } else { Vec::new() },
     };
     Ok((Some(change), owned))
 }
@@ -250,7 +288,7 @@ fn shared(
     for line in &lines {
         let raw = &text[line.span.clone()];
         let mine = ours.iter().find(|owned| owned.key == line.key);
-        let edited = of_line(place.grammar, raw, &line.words, wanted, mine, options)
+        let edited = of_line::change(place.grammar, raw, &line.words, wanted, mine, options)
             .map_err(|problem| Problem { line: line.number + problem.line.saturating_sub(1), ..problem })?;
         if let Some(word) = wanted::against(wanted, &line.words) {
             notes.push(format!(
@@ -276,6 +314,7 @@ fn shared(
         new: Some(new),
         adds: unique(adds),
         removes: unique(removes),
+        builder: Vec::new(),
     });
     Ok((change, owned))
 }
@@ -289,65 +328,4 @@ fn unique(mut words: Vec<String>) -> Vec<String> {
         }
     });
     words
-}
-
-/// A command line after its change.
-struct Edited {
-    raw: String,
-    before: String,
-    owned: Vec<String>,
-    adds: Vec<String>,
-    removes: Vec<String>,
-}
-
-fn of_line(
-    grammar: Grammar,
-    raw: &str,
-    words: &[String],
-    wanted: &[String],
-    mine: Option<&Owned>,
-    options: &Options,
-) -> Result<Edited, Problem> {
-    // What of ours is still there: the user may have taken some out.
-    let mut ours: Vec<String> =
-        mine.map(|m| m.words.as_slice()).unwrap_or_default().iter().filter(|w| words.contains(w)).cloned().collect();
-    let mut dropped: Vec<String> = Vec::new();
-    if options.adopt {
-        let more = wanted.iter().filter(|word| words.contains(word) && !ours.contains(word)).cloned();
-        ours.extend(more.collect::<Vec<_>>());
-        dropped
-            .extend(WITHOUT_EFFECT.iter().filter(|w| words.iter().any(|there| there == *w)).map(|w| (*w).to_owned()));
-    }
-    let theirs: Vec<String> = {
-        let mut gone: Vec<&String> = ours.iter().chain(&dropped).collect();
-        let keep = |word: &&String| match gone.iter().position(|g| g == word) {
-            Some(at) => {
-                gone.remove(at);
-                false
-            }
-            None => true,
-        };
-        words.iter().filter(keep).cloned().collect()
-    };
-    let add = missing(wanted, &theirs);
-    let same = dropped.is_empty() && add.len() == ours.len() && add.iter().all(|word| ours.contains(word));
-    let before = match mine.and_then(|m| Some((m, m.before.as_ref()?))) {
-        // Exactly as we left it.
-        Some((mine, before)) if !options.adopt && put_in(grammar, before, &mine.words)? == raw => before.clone(),
-        _ => {
-            let gone = [ours.clone(), dropped.clone()].concat();
-            grammar::edit(grammar, raw, &Change { remove: &gone, add: &[] })?
-        }
-    };
-    let new = if same { raw.to_owned() } else { put_in(grammar, &before, &add)? };
-    let adds = add.iter().filter(|word| !ours.contains(word)).cloned().collect();
-    let removes = ours.iter().filter(|word| !add.contains(word)).chain(&dropped).cloned().collect();
-    Ok(Edited { raw: new, before, owned: add, adds, removes })
-}
-
-fn put_in(grammar: Grammar, raw: &str, words: &[String]) -> Result<String, Problem> {
-    match words.is_empty() {
-        true => Ok(raw.to_owned()),
-        false => grammar::edit(grammar, raw, &Change { remove: &[], add: words }),
-    }
 }

@@ -14,11 +14,14 @@ pub struct Record {
     pub version: u32,
     /// By file, below the root: what is ours in it.
     pub places: BTreeMap<String, Vec<Owned>>,
+    /// Directories that were made for files of ours, outermost first: they go with the last file, if they are empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<String>,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Record { version: VERSION, places: BTreeMap::new() }
+        Record { version: VERSION, places: BTreeMap::new(), directories: Vec::new() }
     }
 }
 
@@ -51,6 +54,6 @@ impl Record {
 
     /// Whether nothing is ours.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.is_empty() && self.directories.is_empty()
     }
 }

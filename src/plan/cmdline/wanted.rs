@@ -48,8 +48,11 @@ pub fn words(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Word
         return Vec::new();
     }
     let mut words: Vec<Word> = Vec::new();
+    // One of the user's that means the same counts in its place.
     let mut want = |word: &str, why: String| {
-        if !words.iter().any(|w| w.word == word) {
+        let theirs =
+            host.kernel_parameters.iter().any(|other| other == word) || !is_there(word, &host.kernel_parameters);
+        if theirs && !words.iter().any(|w| w.word == word) {
             words.push(Word { word: word.to_owned(), why });
         }
     };
@@ -100,4 +103,83 @@ fn why_intel(config: &Config, system: &BootSystem, integrated: bool) -> Option<S
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_files;
+    use crate::host::boot::KernelBuild;
+
+    fn machine(vendor: Vendor, kernels: &[IntelDefault]) -> BootSystem {
+        let build = |intel: &IntelDefault| KernelBuild { release: "6.12-lab".to_owned(), intel: *intel };
+        BootSystem { vendor, kernels: kernels.iter().map(build).collect(), ..BootSystem::default() }
+    }
+
+    fn wanted(text: &str, system: &BootSystem, integrated: bool) -> String {
+        let config = parse_files(&[("/etc/vfio.conf", text.as_bytes())]);
+        let words = words(&config, system, integrated);
+        words.into_iter().map(|word| word.word).collect::<Vec<_>>().join(" ")
+    }
+
+    const CARD: &str = "[gpu big]\ndevice = 1002:73bf\n";
+
+    #[test]
+    fn intel_gets_a_word_only_where_its_kernels_need_one() {
+        use IntelDefault::{Off, On, OnButIntegrated, Unknown};
+        for (kernels, integrated, with) in [
+            (&[On][..], false, "iommu=pt"),
+            (&[On], true, "iommu=pt"),
+            (&[OnButIntegrated], false, "iommu=pt"),
+            (&[OnButIntegrated], true, "intel_iommu=on iommu=pt"),
+            (&[On, Off], false, "intel_iommu=on iommu=pt"),
+            (&[Unknown], false, "intel_iommu=on iommu=pt"),
+            (&[], false, "intel_iommu=on iommu=pt"),
+        ] {
+            assert_eq!(wanted(CARD, &machine(Vendor::Intel, kernels), integrated), with, "{kernels:?}");
+        }
+    }
+
+    /// Regression: `amd_iommu=on` is no word of any kernel, and Intel's word is none for AMD.
+    #[test]
+    fn amd_needs_no_word() {
+        let amd = machine(Vendor::Amd, &[IntelDefault::Off]);
+        assert_eq!(wanted(CARD, &amd, true), "iommu=pt");
+        assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &amd, true), "iommu=pt");
+        assert_eq!(wanted(CARD, &machine(Vendor::Other, &[IntelDefault::Off]), true), "iommu=pt");
+    }
+
+    #[test]
+    fn the_file_decides() {
+        let intel = machine(Vendor::Intel, &[IntelDefault::Off]);
+        for (text, with) in [
+            ("", ""),
+            ("[host]\nkernel-parameters = a=1 b\n", "a=1 b"),
+            ("[host]\niommu = on\n", "intel_iommu=on iommu=pt"),
+            ("[host]\niommu = off\nkernel-parameters = a=1\n[gpu big]\ndevice = 1002:73bf\n", "a=1"),
+            ("[host]\niommu-passthrough = no\n[gpu big]\ndevice = 1002:73bf\n", "intel_iommu=on"),
+            ("[host]\nenable = no\nkernel-parameters = a=1\n[gpu big]\ndevice = 1002:73bf\n", ""),
+            (
+                "[host]\nkernel-parameters = intel_iommu=on,sm_on\n[gpu big]\ndevice = 1002:73bf\n",
+                "iommu=pt intel_iommu=on,sm_on",
+            ),
+            // A card whose section has a mistake is a card all the same.
+            ("[gpu big]\ndevice = nonsense\n", "intel_iommu=on iommu=pt"),
+        ] {
+            assert_eq!(wanted(text, &intel, false), with, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_in_another_form_is_there() {
+        let there = |word: &str, line: &str| is_there(word, &line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(there("intel_iommu=on", "intel_iommu=sm_on,on") && there("iommu=pt", "quiet iommu.passthrough=1"));
+        assert!(!there("intel_iommu=on", "intel_iommu=sm_on") && !there("iommu=pt", "iommu=ptx xiommu=pt"));
+        let against = |line: &str| {
+            let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            super::against(&["iommu=pt".to_owned()], &line).map(str::to_owned)
+        };
+        assert_eq!(against("quiet intel_iommu=off").as_deref(), Some("intel_iommu=off"));
+        assert_eq!(against("quiet iommu=pt"), None);
+    }
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! How command lines stand in boot files: where they are, and how one of them is changed.
 
+mod bls;
+mod grub_cfg;
+mod kernelstub;
+mod limine;
+mod own_line;
 mod plain;
+mod refind;
+mod shell;
 
 use super::line::Change;
 use crate::host::boot::Grammar;
@@ -31,18 +38,48 @@ pub struct Problem {
 
 /// The command lines of a file.
 pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
-    match grammar {
-        Grammar::Plain => Ok(plain::lines(text)),
-        _ => Err(Problem { line: 0, message: "is not read yet".to_owned() }),
+    let lines = match grammar {
+        Grammar::GrubDefault | Grammar::GrubLinux | Grammar::LimineDefault | Grammar::SdbootManage => {
+            shell::lines(grammar, text)?
+        }
+        Grammar::Bls | Grammar::RpmOstree => bls::lines(text)?,
+        Grammar::RefindLinux => refind::linux_lines(text)?,
+        Grammar::Refind => refind::stanza_lines(text)?,
+        Grammar::Limine => limine::lines(text),
+        Grammar::GrubCfg => return Ok(grub_cfg::lines(text)),
+        Grammar::Kernelstub => return kernelstub::lines(text),
+        Grammar::GrubDropIn => shell::lines(Grammar::GrubDefault, text)?,
+        Grammar::Plain | Grammar::DropIn | Grammar::Addon => plain::lines(text),
+    };
+    // What is put in after it would be a part of it.
+    let is_open = |word: &String| word.matches('"').count() % 2 == 1;
+    match lines.iter().find(|line| line.words.iter().any(is_open)) {
+        Some(line) => Err(Problem {
+            line: line.number,
+            message: "a quote (\") of the kernel's command line does not end; close it".to_owned(),
+        }),
+        None => Ok(lines),
     }
 }
 
 /// The raw text of a command line ([`Line::span`]) with words taken out and put in, still quoted as the file wants it. The
 /// rest of it stays.
 pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, Problem> {
+    let by_tool = |tool: &str| {
+        let message = format!("is not changed here, {tool} does that: run 'vfio cmdline apply'");
+        Err(Problem { line: 0, message })
+    };
     match grammar {
-        Grammar::Plain => Ok(plain::edit(raw, change)),
-        _ => Err(Problem { line: 0, message: "is not written yet".to_owned() }),
+        Grammar::GrubDefault | Grammar::GrubLinux | Grammar::LimineDefault | Grammar::SdbootManage => {
+            shell::edit(grammar, raw, change)
+        }
+        Grammar::Bls => bls::edit(raw, change),
+        Grammar::RefindLinux | Grammar::Refind => Ok(refind::edit(raw, change)),
+        Grammar::Limine => Ok(limine::edit(raw, change)),
+        Grammar::RpmOstree => by_tool("rpm-ostree"),
+        Grammar::GrubCfg => by_tool("grub-mkconfig"),
+        Grammar::Kernelstub => by_tool("kernelstub"),
+        Grammar::Plain | Grammar::GrubDropIn | Grammar::DropIn | Grammar::Addon => Ok(plain::edit(raw, change)),
     }
 }
 
@@ -50,9 +87,11 @@ pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, 
 pub fn whole(grammar: Grammar, words: &[String]) -> String {
     let words = words.join(" ");
     match grammar {
+        // What a shell would take for its own within double quotes.
         Grammar::GrubDropIn => format!(
             "# Written by vfio from /etc/vfio.conf; \"vfio cmdline revert\" removes it.\n\
-             GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {words}\"\n"
+             GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {}\"\n",
+            shell::in_double_quotes(&words)
         ),
         _ => format!("{words}\n"),
     }
@@ -60,12 +99,8 @@ pub fn whole(grammar: Grammar, words: &[String]) -> String {
 
 /// The words in a file that is ours alone; `None` if it is not as we write it.
 pub fn our_words(grammar: Grammar, text: &str) -> Option<Vec<String>> {
-    let words: Vec<String> = match grammar {
-        Grammar::GrubDropIn => {
-            let begin = text.find("$GRUB_CMDLINE_LINUX_DEFAULT ")? + "$GRUB_CMDLINE_LINUX_DEFAULT ".len();
-            let end = text.rfind('"').filter(|end| *end >= begin)?;
-            split(&text[begin..end])
-        }
+    let words = match grammar {
+        Grammar::GrubDropIn => lines(grammar, text).ok()?.pop()?.words,
         _ => split(text),
     };
     (whole(grammar, &words) == text).then_some(words)
@@ -73,4 +108,21 @@ pub fn our_words(grammar: Grammar, text: &str) -> Option<Vec<String>> {
 
 fn split(text: &str) -> Vec<String> {
     super::line::words(text).into_iter().map(|range| text[range].to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_ours_alone_is_read_as_it_was_written() {
+        for words in [vec!["iommu=pt"], vec!["a=\"b c\"", "x=$y`z\\", "last"], vec!["\\"]] {
+            let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            for grammar in [Grammar::GrubDropIn, Grammar::DropIn, Grammar::Addon] {
+                let text = whole(grammar, &words);
+                assert_eq!(our_words(grammar, &text).as_ref(), Some(&words), "{text}");
+                assert_eq!(our_words(grammar, &format!("{text}more=1\n")), None);
+            }
+        }
+    }
 }

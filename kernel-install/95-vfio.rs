@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! kernel-install(8)'s plugin: a boot entry that was just written gets the words that `/etc/vfio.conf` wants.
+//!
+//! Called as `95-vfio.install add VERSION ENTRY-DIRECTORY IMAGE...`, after what writes entries (90). A kernel update never
+//! fails because of us, and 77, which would stop the plugins after us, is never answered.
+
+use std::env;
+use std::process::ExitCode;
+use vfio_suite::act::cmdline;
+use vfio_suite::act::tools::tools_for;
+use vfio_suite::config::{self, Severity};
+use vfio_suite::host::boot::{entry, Grammar, Place, Role};
+use vfio_suite::logger::{self, Target};
+use vfio_suite::plan::cmdline::new_entry::of_new_entries;
+use vfio_suite::root::Root;
+use vfio_suite::survey;
+
+fn main() -> ExitCode {
+    let verbose = variable("VERBOSE").is_some_and(|value| value != "0");
+    let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["add", version, ..] => add(version, verbose),
+        ["remove", ..] => forget(),
+        // Verbs that come in later versions.
+        _ => Ok(()),
+    };
+    if let Err(sentence) = done {
+        eprintln!("95-vfio.install: {sentence}; run 'vfio cmdline apply' when it is mended");
+    }
+    ExitCode::SUCCESS
+}
+
+/// A variable that kernel-install sets for its plugins.
+fn variable(name: &str) -> Option<String> {
+    env::var(format!("KERNEL_INSTALL_{name}")).ok().filter(|value| !value.is_empty())
+}
+
+/// A path of the system as one below the root.
+fn below(root: &Root, path: &str) -> Result<String, String> {
+    let inside = std::path::Path::new(path).strip_prefix(root.path()).ok().and_then(|inside| inside.to_str());
+    inside
+        .map(|inside| inside.trim_end_matches('/').to_owned())
+        .ok_or_else(|| format!("{path} is not below {}", root.path().display()))
+}
+
+fn open() -> Result<Root, String> {
+    let root = Root::from_option(None).map_err(|error| format!("the root cannot be opened: {error}"))?;
+    logger::start("95-vfio.install", Target::Stderr, root.is_system());
+    Ok(root)
+}
+
+/// The names that an entry of this kernel may have: systemd's, since 262 told by kernel-install; Fedora's.
+fn names(version: &str) -> Vec<String> {
+    let with = |token: String| format!("{token}-{version}");
+    let names = [variable("ENTRY_NAME"), variable("ENTRY_TOKEN").map(with), variable("MACHINE_ID").map(with)];
+    names.into_iter().flatten().collect()
+}
+
+/// What the entry's command line was made from.
+fn source(root: &Root) -> Result<Option<Place>, String> {
+    let directories = match variable("CONF_ROOT") {
+        Some(path) => vec![below(root, &path)?],
+        None => vec!["etc/kernel".to_owned(), "usr/lib/kernel".to_owned()],
+    };
+    let files = directories.iter().map(|directory| format!("{directory}/cmdline"));
+    let found = files.map(|path| Place::read(root, &path, Grammar::Plain, Role::Source));
+    Ok(found.into_iter().find(|place| place.content.is_some()))
+}
+
+fn add(version: &str, verbose: bool) -> Result<(), String> {
+    let say = |sentence: &str| {
+        if verbose {
+            println!("vfio: {sentence}");
+        }
+    };
+    let layout = variable("LAYOUT").unwrap_or_else(|| "bls".to_owned());
+    if layout == "uki" {
+        // Its words come from /etc/kernel/cmdline, or from an addon beside it: both are there before it is built.
+        say("a unified kernel image keeps no entry that could be changed");
+        return Ok(());
+    }
+    if layout != "bls" && layout != "other" {
+        say(&format!("layout {layout} is not known: nothing is changed"));
+        return Ok(());
+    }
+    let root = open()?;
+    let boot = variable("BOOT_ROOT").ok_or("KERNEL_INSTALL_BOOT_ROOT is not set")?;
+    let directory = format!("{}/loader/entries", below(&root, &boot)?);
+    let directory = directory.trim_start_matches('/');
+    let config = config::load(&root);
+    if config.worst() == Some(Severity::Error) {
+        return Err(
+            "/etc/vfio.conf has errors ('vfio check' lists them), so the new boot entry is left as it is".to_owned()
+        );
+    }
+    let _lock = cmdline::lock(&root).map_err(|error| error.to_string())?;
+    let entries = entry::find(&root, directory, &names(version));
+    if entries.is_empty() {
+        say(&format!("no entry of kernel {version} in /{directory}"));
+        return Ok(());
+    }
+    let record = cmdline::load_record(&root)?;
+    let (_, words) = survey::boot_words(&root, &config);
+    let words: Vec<String> = words.into_iter().map(|word| word.word).collect();
+    let plan = of_new_entries(entries, source(&root)?.as_ref(), &words, &record);
+    if let Some(problem) = plan.problems.first() {
+        return Err(problem.clone());
+    }
+    let tools = tools_for(&root);
+    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence))
+}
+
+/// The entry is gone: nothing in it is ours any more.
+fn forget() -> Result<(), String> {
+    let root = open()?;
+    let _lock = cmdline::lock(&root).map_err(|error| error.to_string())?;
+    cmdline::forget_what_is_gone(&root)
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `options` of a boot entry (UAPI Boot Loader Specification, type 1).
+//!
+//! systemd-boot joins all `options` lines; GRUB takes the first and no other, and reads no further than the first blank line
+//! or key without a value (`blsuki.c`, `bls_parse_keyvals`). So words go into the first line that there is, never into one
+//! of their own beside it. GRUB's variables (`$kernelopts`, `$tuned_params`) are words as others are.
+
+use super::super::line::{self, Change};
+use super::{own_line, Line, Problem};
+use std::ops::Range;
+
+/// A line of an entry.
+struct Entry<'t> {
+    /// Where it begins.
+    start: usize,
+    /// Behind its line end.
+    end: usize,
+    key: &'t str,
+    value: Range<usize>,
+}
+
+fn entries(text: &str) -> Vec<Entry<'_>> {
+    let mut at = 0;
+    let entry = |whole: &'_ str| {
+        let start = at;
+        at += whole.len();
+        let line = whole.trim_end_matches(['\n', '\r']);
+        let key_start = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let key_length = line[key_start..].find([' ', '\t']).unwrap_or(line.len() - key_start);
+        let after = &line[key_start + key_length..];
+        let value = line.len() - after.trim_start_matches([' ', '\t']).len();
+        (start, at, key_start..key_start + key_length, start + value..start + line.len())
+    };
+    let of = |(start, end, key, value): (usize, usize, Range<usize>, Range<usize>)| Entry {
+        start,
+        end,
+        key: &text[start + key.start..start + key.end],
+        value,
+    };
+    text.split_inclusive('\n').map(entry).map(of).collect()
+}
+
+/// The text of all `options`, every other byte a line end: each word is where it was.
+fn options_alone(text: &str, options: &[&Entry<'_>]) -> String {
+    let mut alone = String::with_capacity(text.len());
+    for entry in options {
+        alone.extend(std::iter::repeat_n('\n', entry.value.start - alone.len()));
+        alone.push_str(&text[entry.value.clone()]);
+    }
+    alone
+}
+
+fn in_quotes(value: &str) -> bool {
+    let value = value.trim_matches([' ', '\t']);
+    value.len() > 1 && value.starts_with('"') && value.ends_with('"')
+}
+
+/// The one command line of an entry; none if it starts no kernel.
+pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
+    let entries = entries(text);
+    let options: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key == "options").collect();
+    let alone = options_alone(text, &options);
+    let words: Vec<String> = line::words(&alone).into_iter().map(|range| alone[range].to_owned()).collect();
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key && !entry.value.is_empty());
+    // An image that firmware starts (`efi`) may be a kernel, or a shell, or another system.
+    let is_kernel = has("linux") || has("initrd") || words.iter().any(|word| word.starts_with("root="));
+    if !is_kernel {
+        return Ok(Vec::new());
+    }
+    if let Some(entry) = options.iter().find(|entry| in_quotes(&text[entry.value.clone()])) {
+        return Err(quoted(own_line::number(text, entry.start)));
+    }
+    let (first, last) = match (options.first(), options.last()) {
+        (Some(first), Some(last)) => (first.start, own_line::end(text, last.value.end)),
+        // After the last line that every loader reads.
+        _ => {
+            let stop = |entry: &&Entry<'_>| entry.value.is_empty() && !entry.key.starts_with('#');
+            let at = entries.iter().find(stop).map_or(text.len(), |entry| entry.start);
+            (at, at)
+        }
+    };
+    let span = own_line::begin(text, first)..last;
+    Ok(vec![Line { key: String::new(), number: own_line::number(text, first), span, words }])
+}
+
+fn quoted(line: usize) -> Problem {
+    let message = "the options begin and end with a quote, which systemd-boot takes away and other loaders do not; \
+                   remove those quotes, or put another word first";
+    Problem { line, message: message.to_owned() }
+}
+
+/// Changes it.
+pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
+    let (before, body) = own_line::split(raw);
+    let entries = entries(body);
+    let options: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key == "options").collect();
+    let Some(first) = options.first() else {
+        let words = change.add.join(" ");
+        return Ok(if words.is_empty() { raw.to_owned() } else { own_line::made(raw, &format!("options {words}")) });
+    };
+    let alone = options_alone(body, &options);
+    let mut edits = line::cuts(&alone, &Change { remove: change.remove, add: &[] })
+        .cut
+        .into_iter()
+        .map(|range| (range, String::new()))
+        .collect::<Vec<_>>();
+    let stays = |word: &Range<usize>| !edits.iter().any(|(cut, _)| cut.start < word.end && word.start < cut.end);
+    let stay: Vec<Range<usize>> = line::words(&alone).into_iter().filter(stays).collect();
+    for entry in &options {
+        let holds = |word: &Range<usize>| entry.value.start <= word.start && word.end <= entry.value.end;
+        let is_first = entry.start == first.start;
+        let last = stay.iter().rfind(|word| holds(word));
+        let words = if is_first { change.add.join(" ") } else { String::new() };
+        match last {
+            Some(last) if !words.is_empty() => edits.push((last.end..last.end, format!(" {words}"))),
+            None if !words.is_empty() => {
+                let blank = if entry.value.start == entry.start + "options".len() { " " } else { "" };
+                edits.push((entry.value.start..entry.value.start, format!("{blank}{words}")));
+            }
+            // A key without a value ends what GRUB reads.
+            None if edits.iter().any(|(cut, _)| holds(cut)) => {
+                edits.retain(|(cut, _)| !holds(cut));
+                edits.push((entry.start..entry.end, String::new()));
+            }
+            _ => {}
+        }
+    }
+    edits.sort_by_key(|(range, insert)| (range.start, insert.is_empty()));
+    let (mut new, mut from) = (before.to_owned(), 0);
+    for (range, insert) in edits {
+        new.push_str(&body[from..range.start]);
+        new.push_str(&insert);
+        from = range.end;
+    }
+    new.push_str(&body[from..]);
+    let entries = self::entries(&new);
+    match entries.iter().find(|entry| entry.key == "options" && in_quotes(&new[entry.value.clone()])) {
+        Some(_) => Err(quoted(1)),
+        None => Ok(new),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn changed(text: &str, remove: &[&str], add: &[&str]) -> String {
+        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let line = lines(text).unwrap().remove(0);
+        let raw = edit(&text[line.span.clone()], &Change { remove: &own(remove), add: &own(add) }).unwrap();
+        format!("{}{raw}{}", &text[..line.span.start], &text[line.span.end..])
+    }
+
+    #[test]
+    fn words_go_into_the_first_options_line() {
+        for (text, with) in [
+            ("linux /l\noptions ro quiet\n", "linux /l\noptions ro quiet iommu=pt\n"),
+            ("options\tro  \nlinux /l", "options\tro iommu=pt  \nlinux /l"),
+            ("linux /l\r\noptions ro\r\n", "linux /l\r\noptions ro iommu=pt\r\n"),
+            ("linux /l\noptions ro", "linux /l\noptions ro iommu=pt"),
+            ("linux /l\noptions a\n# x\noptions b\n", "linux /l\noptions a iommu=pt\n# x\noptions b\n"),
+            ("linux /l\n  options a $tuned_params\n", "linux /l\n  options a $tuned_params iommu=pt\n"),
+            ("linux /l\noptions\n", "linux /l\noptions iommu=pt\n"),
+            ("linux /l\noptions \n", "linux /l\noptions iommu=pt\n"),
+            // None yet: where GRUB still reads.
+            ("linux /l\ninitrd /i\n", "linux /l\ninitrd /i\noptions iommu=pt\n"),
+            ("linux /l\r\n", "linux /l\r\noptions iommu=pt\r\n"),
+            ("linux /l", "linux /l\noptions iommu=pt\n"),
+            ("linux /l\n\n# x\n", "linux /l\noptions iommu=pt\n\n# x\n"),
+            ("linux /l\n#\ngrub_users \ngrub_arg x\n", "linux /l\n#\noptions iommu=pt\ngrub_users \ngrub_arg x\n"),
+        ] {
+            assert_eq!(changed(text, &[], &["iommu=pt"]), with, "{text:?}");
+            let line = lines(with).unwrap().remove(0);
+            assert!(line.words.contains(&"iommu=pt".to_owned()), "{with:?}");
+        }
+    }
+
+    #[test]
+    fn words_go_from_whichever_options_line_has_them() {
+        for (text, without) in [
+            ("linux /l\noptions a iommu=pt b\n", "linux /l\noptions a b\n"),
+            ("linux /l\noptions a\noptions iommu=pt b\n", "linux /l\noptions a\noptions b\n"),
+            // No key without a value is left.
+            ("linux /l\noptions iommu=pt\ninitrd /i\n", "linux /l\ninitrd /i\n"),
+            ("linux /l\noptions a\noptions iommu=pt", "linux /l\noptions a\n"),
+        ] {
+            assert_eq!(changed(text, &["iommu=pt"], &[]), without, "{text:?}");
+        }
+        assert_eq!(changed("linux /l\noptions a=b\n", &["a=b"], &["c"]), "linux /l\noptions c\n");
+    }
+
+    #[test]
+    fn what_is_no_kernel_has_no_command_line() {
+        assert_eq!(lines("title Shell\nefi /shellx64.efi\n").unwrap(), []);
+        assert_eq!(lines("title Shell\nefi /shellx64.efi\noptions -nostartup\n").unwrap(), []);
+        assert_eq!(lines("").unwrap(), []);
+        assert_eq!(lines("efi /vmlinuz.efi\noptions root=/dev/vda ro\n").unwrap()[0].words, ["root=/dev/vda", "ro"]);
+    }
+
+    #[test]
+    fn quotes_around_all_options_are_refused() {
+        let problem = lines("linux /l\noptions \"ro quiet\"\n").unwrap_err();
+        assert_eq!(problem.line, 2);
+        let add = ["b=\"x y\"".to_owned()];
+        assert!(edit("options \"a b\"=c\n", &Change { remove: &[], add: &add }).is_err());
+        assert_eq!(lines("linux /l\noptions x \"a b\"\n").unwrap()[0].words, ["x", "\"a b\""]);
+    }
+}

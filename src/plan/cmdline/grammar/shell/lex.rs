@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The commands of a shell script, as far as one must know them to tell what its variables are set to.
+//!
+//! What this cannot tell for sure is told apart as such ([`Piece::Unknown`], [`Command::depends`]), never guessed.
+
+use super::super::own_line::number;
+use super::super::Problem;
+use super::skip;
+use std::ops::Range;
+
+/// How a character is quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all, or by a backslash.
+    Bare,
+    /// In single quotes.
+    Single,
+    /// In double quotes.
+    Double,
+}
+
+/// A part of a word.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// A character, and the raw text that stands for it.
+    Char(char, Range<usize>, Mode),
+    /// A variable.
+    Name(String, Range<usize>, Mode),
+    /// What is only known when the script runs: what it is.
+    Unknown(&'static str),
+}
+
+/// A word.
+#[derive(Debug, Clone)]
+pub struct Word {
+    /// Where it is.
+    pub raw: Range<usize>,
+    /// What it is made of; each with where it begins.
+    pub pieces: Vec<(usize, Piece)>,
+}
+
+impl Word {
+    /// Its text, if it is known without running anything.
+    pub fn literal(&self) -> Option<String> {
+        let of = |(_, piece): &(usize, Piece)| match piece {
+            Piece::Char(c, ..) => Some(*c),
+            _ => None,
+        };
+        self.pieces.iter().map(of).collect()
+    }
+}
+
+/// A simple command.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Its words, assignments among them.
+    pub words: Vec<Word>,
+    /// Whether it runs only in some cases, or where it changes nothing outside.
+    pub depends: bool,
+}
+
+/// A block that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    If,
+    Case,
+    Loop,
+    Brace,
+    Paren,
+}
+
+struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
+    blocks: Vec<(Block, usize)>,
+    /// Here-documents whose text begins on the next line: delimiter, whether tabs before it go, where.
+    heredocs: Vec<(String, bool, usize)>,
+    words: Vec<Word>,
+    commands: Vec<Command>,
+    /// Where an operator is that makes the next command depend on the last one.
+    chained: Option<usize>,
+}
+
+/// The commands of a script, in order. A script that is not complete is a problem.
+pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        blocks: Vec::new(),
+        heredocs: Vec::new(),
+        words: Vec::new(),
+        commands: Vec::new(),
+        chained: None,
+    };
+    lexer.run()?;
+    Ok(lexer.commands)
+}
+
+/// A problem with what is at a place.
+pub fn problem(text: &str, at: usize, message: impl Into<String>) -> Problem {
+    Problem { line: number(text, at), message: message.into() }
+}
+
+impl<'t> Lexer<'t> {
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn run(&mut self) -> Result<(), Problem> {
+        while let Some(c) = self.rest().chars().next() {
+            match c {
+                ' ' | '\t' => self.at += 1,
+                '\\' if self.rest().starts_with("\\\n") => self.at += 2,
+                '#' => self.at += self.rest().find('\n').unwrap_or(self.rest().len()),
+                '\n' => {
+                    self.end_command(false);
+                    self.at += 1;
+                    self.skip_heredocs()?;
+                }
+                ';' => {
+                    self.end_command(false);
+                    self.at += 1;
+                }
+                '&' | '|' => self.list_operator(),
+                '(' => self.open_paren(),
+                ')' => {
+                    self.end_command(false);
+                    self.close(Block::Paren);
+                    self.at += 1;
+                }
+                '<' | '>' => self.redirection()?,
+                _ => {
+                    let word = self.word()?;
+                    self.words.push(word);
+                }
+            }
+        }
+        self.end_command(false);
+        if let Some((_, _, at)) = self.heredocs.first() {
+            return Err(problem(self.text, *at, "the here-document that begins here does not end: end it"));
+        }
+        if let Some((_, at)) = self.blocks.first() {
+            return Err(problem(self.text, *at, "what begins here does not end (if, case, a loop, braces): end it"));
+        }
+        if let Some(at) = self.chained {
+            return Err(problem(self.text, at, "a command is missing after this line: complete it"));
+        }
+        Ok(())
+    }
+
+    fn list_operator(&mut self) {
+        let rest = self.rest();
+        let at = self.at;
+        match rest.as_bytes() {
+            [b'&', b'&', ..] | [b'|', b'|', ..] => {
+                self.end_command(false);
+                (self.chained, self.at) = (Some(at), at + 2);
+            }
+            [b'&', b'>', ..] => self.at += 2,
+            [b'&', ..] => {
+                // In the background: in a process of its own.
+                self.end_command(true);
+                self.at += 1;
+            }
+            _ => {
+                // So is each part of a pipe.
+                self.end_command(true);
+                (self.chained, self.at) = (Some(at), at + 1);
+            }
+        }
+    }
+
+    fn open_paren(&mut self) {
+        let at = self.at;
+        let word_end = self.words.last().map(|word| word.raw.end);
+        if word_end == Some(at) {
+            if let Some(word) = self.words.last_mut() {
+                // name=(...), or a function's name.
+                word.pieces.push((at, Piece::Unknown("a list in brackets")));
+            }
+        }
+        self.end_command(false);
+        self.blocks.push((Block::Paren, at));
+        self.at += 1;
+    }
+
+    fn redirection(&mut self) -> Result<(), Problem> {
+        let rest = self.rest();
+        if rest.starts_with("<<<") {
+            self.at += 3;
+            return Ok(());
+        }
+        if !rest.starts_with("<<") {
+            self.at += 1;
+            if self.rest().starts_with('&') || self.rest().starts_with('|') {
+                self.at += 1;
+            }
+            return Ok(());
+        }
+        let begin = self.at;
+        self.at += 2;
+        let strip = self.rest().starts_with('-');
+        self.at += usize::from(strip);
+        self.at += self.rest().len() - self.rest().trim_start_matches([' ', '\t']).len();
+        let word = self.word()?;
+        match word.literal() {
+            Some(delimiter) if !word.raw.is_empty() => self.heredocs.push((delimiter, strip, begin)),
+            _ => return Err(problem(self.text, begin, "what ends this here-document cannot be told: name it plainly")),
+        }
+        Ok(())
+    }
+
+    fn skip_heredocs(&mut self) -> Result<(), Problem> {
+        for (delimiter, strip, begin) in std::mem::take(&mut self.heredocs) {
+            loop {
+                if self.at >= self.text.len() {
+                    let message = "the here-document that begins here does not end: end it";
+                    return Err(problem(self.text, begin, message));
+                }
+                let rest = self.rest();
+                let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+                self.at += (line.len() + 1).min(rest.len());
+                if delimiter == if strip { line.trim_start_matches('\t') } else { line } {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, block: Block) {
+        if self.blocks.last().is_some_and(|(open, _)| *open == block) {
+            self.blocks.pop();
+        }
+    }
+
+    /// Takes the words that were read as a command, without the reserved words before it.
+    fn end_command(&mut self, apart: bool) {
+        let mut words = std::mem::take(&mut self.words);
+        if words.is_empty() {
+            return;
+        }
+        let mut kept = 0;
+        while let Some(word) = words.get(kept) {
+            let at = word.raw.start;
+            // Quoted, it is no reserved word.
+            match self.text[word.raw.clone()].trim_end_matches('\r') {
+                "if" => self.blocks.push((Block::If, at)),
+                "while" | "until" => self.blocks.push((Block::Loop, at)),
+                "{" => self.blocks.push((Block::Brace, at)),
+                "then" | "else" | "elif" | "do" | "!" | "time" => {}
+                "fi" => self.close(Block::If),
+                "done" => self.close(Block::Loop),
+                "esac" => self.close(Block::Case),
+                "}" => self.close(Block::Brace),
+                "case" => {
+                    self.blocks.push((Block::Case, at));
+                    kept = words.len();
+                }
+                "for" | "select" => {
+                    self.blocks.push((Block::Loop, at));
+                    break;
+                }
+                "function" => kept += 1,
+                _ => break,
+            }
+            kept += 1;
+        }
+        let depends = apart || self.chained.take().is_some() || !self.blocks.is_empty();
+        words.drain(..kept.min(words.len()));
+        if !words.is_empty() {
+            self.commands.push(Command { words, depends });
+        }
+    }
+
+    fn word(&mut self) -> Result<Word, Problem> {
+        let begin = self.at;
+        let mut pieces = Vec::new();
+        while let Some(c) = self.rest().chars().next() {
+            let at = self.at;
+            match c {
+                ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')' => break,
+                '\\' => self.backslash(&mut pieces),
+                '\'' => {
+                    let Some(end) = self.text[at + 1..].find('\'') else {
+                        return Err(problem(self.text, at, "the quote (') that begins here does not end: close it"));
+                    };
+                    let inside = at + 1..at + 1 + end;
+                    pieces.extend(self.text[inside.clone()].char_indices().map(|(offset, c)| {
+                        let at = inside.start + offset;
+                        (at, Piece::Char(c, at..at + c.len_utf8(), Mode::Single))
+                    }));
+                    self.at = inside.end + 1;
+                }
+                '"' => self.double_quoted(&mut pieces)?,
+                '$' => self.dollar(Mode::Bare, &mut pieces)?,
+                '`' => self.command_output(&mut pieces)?,
+                '~' if self.text[begin..at].ends_with(['=', ':']) => {
+                    pieces.push((at, Piece::Unknown("a home directory (~)")));
+                    self.at += 1;
+                }
+                c => self.take(c, Mode::Bare, &mut pieces),
+            }
+        }
+        Ok(Word { raw: begin..self.at, pieces })
+    }
+
+    fn take(&mut self, c: char, mode: Mode, pieces: &mut Vec<(usize, Piece)>) {
+        let at = self.at;
+        self.at += c.len_utf8();
+        pieces.push((at, Piece::Char(c, at..self.at, mode)));
+    }
+
+    fn backslash(&mut self, pieces: &mut Vec<(usize, Piece)>) {
+        let at = self.at;
+        match self.text[at + 1..].chars().next() {
+            Some('\n') => self.at += 2,
+            Some(c) => {
+                self.at += 1 + c.len_utf8();
+                pieces.push((at, Piece::Char(c, at..self.at, Mode::Bare)));
+            }
+            None => self.take('\\', Mode::Bare, pieces),
+        }
+    }
+
+    fn double_quoted(&mut self, pieces: &mut Vec<(usize, Piece)>) -> Result<(), Problem> {
+        let begin = self.at;
+        self.at += 1;
+        while let Some(c) = self.rest().chars().next() {
+            let at = self.at;
+            match c {
+                '"' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                '\\' => match self.text.as_bytes().get(at + 1) {
+                    Some(b'\n') => self.at += 2,
+                    Some(escaped @ (b'$' | b'`' | b'"' | b'\\')) => {
+                        self.at += 2;
+                        pieces.push((at, Piece::Char(char::from(*escaped), at..at + 2, Mode::Double)));
+                    }
+                    _ => self.take('\\', Mode::Double, pieces),
+                },
+                '$' => self.dollar(Mode::Double, pieces)?,
+                '`' => self.command_output(pieces)?,
+                c => self.take(c, Mode::Double, pieces),
+            }
+        }
+        Err(problem(self.text, begin, "the quote (\") that begins here does not end: close it"))
+    }
+
+    fn command_output(&mut self, pieces: &mut Vec<(usize, Piece)>) -> Result<(), Problem> {
+        let at = self.at;
+        self.at = skip::nested(self.text, at)?;
+        pieces.push((at, Piece::Unknown("what a command prints (`...`)")));
+        Ok(())
+    }
+
+    fn dollar(&mut self, mode: Mode, pieces: &mut Vec<(usize, Piece)>) -> Result<(), Problem> {
+        let at = self.at;
+        let after = &self.text[at + 1..];
+        let name = name_length(after);
+        let (end, piece) = match after.chars().next() {
+            Some('(') => (skip::nested(self.text, at)?, Piece::Unknown("what a command prints ($(...))")),
+            Some('{') => {
+                let end = skip::nested(self.text, at)?;
+                let inside = &self.text[at + 2..end - 1];
+                match !inside.is_empty() && name_length(inside) == inside.len() {
+                    true => (end, Piece::Name(inside.to_owned(), at..end, mode)),
+                    false => (end, Piece::Unknown("a computed variable (${...})")),
+                }
+            }
+            Some(_) if name > 0 => {
+                let end = at + 1 + name;
+                // The name goes on in the next line.
+                match self.text[end..].starts_with("\\\n") {
+                    true => (end, Piece::Unknown("a variable whose name is broken by a line end")),
+                    false => (end, Piece::Name(after[..name].to_owned(), at..end, mode)),
+                }
+            }
+            Some('\'' | '"') if mode == Mode::Bare => {
+                (at + 1, Piece::Unknown("a quote that not every shell has ($'...')"))
+            }
+            Some('0'..='9' | '@' | '*' | '#' | '?' | '$' | '!' | '-') => {
+                (at + 2, Piece::Unknown("a variable that is different in every run"))
+            }
+            _ => (at + 1, Piece::Char('$', at..at + 1, mode)),
+        };
+        self.at = end;
+        pieces.push((at, piece));
+        Ok(())
+    }
+}
+
+/// How many bytes at the beginning are a variable's name.
+pub fn name_length(text: &str) -> usize {
+    match text.as_bytes().first() {
+        Some(first) if first.is_ascii_alphabetic() || *first == b'_' => {
+            text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count()
+        }
+        _ => 0,
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! A command line in a variable of a file that a shell reads: `/etc/default/grub` and its like.
+//!
+//! The file is read as a shell reads it, not by lines: what counts is the value that the variable has at the end, whichever
+//! assignments made it. Where that cannot be told without running the file, the file is left alone.
+
+mod edit;
+mod lex;
+mod skip;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use edit::{edit, in_double_quotes};
+
+use super::{own_line, Line, Problem};
+use crate::host::boot::Grammar;
+use value::{Known, Value};
+
+/// The variable that a grammar is about, and what is written where it is not set at all.
+fn variable(grammar: Grammar) -> (&'static str, &'static str) {
+    match grammar {
+        Grammar::GrubLinux => ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX=\""),
+        // Other files of the tool have its words as well; it puts no blank between them.
+        Grammar::LimineDefault => ("KERNEL_CMDLINE", "KERNEL_CMDLINE[default]+=\" "),
+        Grammar::SdbootManage => ("LINUX_OPTIONS", "LINUX_OPTIONS=\""),
+        _ => ("GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX_DEFAULT=\""),
+    }
+}
+
+/// Which element of a list a variable is, if it is the one looked for.
+fn element(grammar: Grammar, name: &str) -> Option<&str> {
+    let rest = name.strip_prefix(variable(grammar).0)?;
+    match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(element) if grammar == Grammar::LimineDefault => Some(element),
+        _ => rest.is_empty().then_some(rest),
+    }
+}
+
+/// The command lines: one, or one an element of the list.
+pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
+    let mut found: Vec<(String, Known)> = Vec::new();
+    for (name, value) in value::variables(text, false)? {
+        let Some(element) = element(grammar, &name) else { continue };
+        let known = value.map_err(|problem| Problem { message: format!("{name} {}", problem.message), ..problem })?;
+        found.push((element.to_owned(), known));
+    }
+    if found.is_empty() {
+        return Ok(vec![missing(grammar, text)?]);
+    }
+    found.sort_by_key(|(_, known)| known.span.start);
+    let mut lines: Vec<Line> = Vec::new();
+    for (key, known) in found {
+        let from = lines.last().map_or(0, |line| line.span.end);
+        if known.span.start < from {
+            return Err(Problem {
+                line: own_line::number(text, known.span.start),
+                message: format!(
+                    "{} is set in several places with others between them; put those of one kernel one after the other",
+                    variable(grammar).0
+                ),
+            });
+        }
+        let number = own_line::number(text, known.span.start);
+        lines.push(Line { key, number, span: whole_lines(text, &known, from), words: words(&known) });
+    }
+    Ok(lines)
+}
+
+fn words(known: &Known) -> Vec<String> {
+    let text = known.text();
+    super::super::line::words(&text).into_iter().map(|range| text[range].to_owned()).collect()
+}
+
+/// The raw text of what sets a variable: whole lines where nothing else is on them, but nothing before `from`.
+fn whole_lines(text: &str, known: &Known, from: usize) -> std::ops::Range<usize> {
+    let line = own_line::line_start(text, known.span.start);
+    let alone = matches!(text[line..known.span.start].trim_matches([' ', '\t']), "" | "export" | "readonly");
+    let begin = match alone {
+        true if line >= from => own_line::begin(text, line).max(from),
+        _ => known.span.start,
+    };
+    begin..own_line::end(text, known.span.end)
+}
+
+/// Where the variable is not set: after everything else.
+fn missing(grammar: Grammar, text: &str) -> Result<Line, Problem> {
+    let last = text[own_line::line_start(text, text.strip_suffix('\n').unwrap_or(text).len())..].trim_end_matches('\n');
+    if last.ends_with('\\') && !last.trim_start().starts_with('#') {
+        let message = "the last line goes on after its backslash, but nothing follows: remove the backslash";
+        return Err(Problem {
+            line: own_line::number(text, text.len().saturating_sub(1)),
+            message: message.to_owned(),
+        });
+    }
+    let key = if grammar == Grammar::LimineDefault { "default" } else { "" };
+    Ok(Line {
+        key: key.to_owned(),
+        number: own_line::number(text, text.len()),
+        span: own_line::begin(text, text.len())..text.len(),
+        words: Vec::new(),
+    })
+}
+
+/// The value that a raw text gives the variable.
+fn value_of(grammar: Grammar, raw: &str) -> Result<Known, Problem> {
+    let of = |(name, value): (String, Value)| element(grammar, &name).map(|_| value);
+    let mut values = value::variables(raw, true)?.into_iter().filter_map(of);
+    values.next().unwrap_or_else(|| {
+        Err(Problem {
+            line: 1,
+            message: format!("{} is not set here; set it outside of any block", variable(grammar).0),
+        })
+    })
+}
