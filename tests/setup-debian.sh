@@ -7,8 +7,8 @@ set -eu
 
 . /etc/os-release
 case ${ID:-}:${VERSION_ID:-} in
-debian:12) suite=bookworm pkgconfig="systemd udev" ;;
-debian:13) suite=trixie pkgconfig="systemd systemd-dev udev" ;;
+debian:12) suite=bookworm pkgconfig="systemd udev" ukify= ;;
+debian:13) suite=trixie pkgconfig="systemd systemd-dev udev" ukify="systemd-boot-efi systemd-ukify" ;;
 *)
     echo "setup-debian.sh: this is ${PRETTY_NAME:-an unknown system}; install by hand what tests/setup-debian.sh lists" >&2
     exit 1
@@ -21,6 +21,8 @@ lint="mandoc shellcheck"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
 lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
+# What tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet ($ukify above).
+
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=
 [ "$(command -v cargo)" != /usr/bin/cargo ] || rust="rust-clippy rustfmt"
@@ -30,7 +32,7 @@ bench=
 [ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
 
 missing=
-for name in $build $package $lint $lab $rust $bench; do
+for name in $build $package $lint $lab $ukify $rust $bench; do
     dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
 done
 
