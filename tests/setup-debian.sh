@@ -18,6 +18,8 @@ esac
 build="gcc libc6-dev make pkg-config $pkgconfig"
 package="debhelper dpkg-dev fakeroot lintian"
 lint="mandoc shellcheck"
+# What reads the boot files that are changed.
+boot="bash grub-common"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
 lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
@@ -32,7 +34,7 @@ bench=
 [ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
 
 missing=
-for name in $build $package $lint $lab $ukify $rust $bench; do
+for name in $build $package $lint $boot $lab $ukify $rust $bench; do
     dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
 done
 

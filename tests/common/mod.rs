@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod boots;
+pub mod boot;
 pub mod cards;
 pub mod desktop;
 pub mod domain;

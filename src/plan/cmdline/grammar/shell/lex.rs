@@ -319,7 +319,10 @@ impl<'t> Lexer<'t> {
                 self.at += 1 + c.len_utf8();
                 pieces.push((at, Piece::Char(c, at..self.at, Mode::Bare)));
             }
-            None => self.take('\\', Mode::Bare, pieces),
+            None => {
+                self.at += 1;
+                pieces.push((at, Piece::Unknown("a backslash with nothing after it")));
+            }
         }
     }
 

@@ -55,7 +55,7 @@ fn the_value_is_what_a_shell_makes_of_it() {
         ("if x; then\n  GRUB_CMDLINE_LINUX_DEFAULT=a\nfi\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", "b"),
         ("D=`( . /etc/os-release && echo ${NAME:-D} ) 2>/dev/null || echo D`\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", "b"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\r\nB=1\r\n", "quiet"),
-        ("case $x in a|(b) echo x;; c) y;; esac\nfor i in 1; do x; done\nGRUB_CMDLINE_LINUX_DEFAULT=b", "b"),
+        ("case $x in (a|b) echo x;; c) y;; esac\nfor i in 1; do x; done\nGRUB_CMDLINE_LINUX_DEFAULT=b", "b"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"a$\"\n", "a$"),
     ] {
         assert_eq!(read(text), words, "{text:?}");

@@ -163,10 +163,7 @@ impl Reader<'_> {
                     known.cells.push(Cell { c: *c, raw: raw.clone(), mode: *mode, own: true });
                 }
                 Piece::Unknown(what) => {
-                    let message = format!(
-                        "has {what} in its value; write out what it stands for, or keep the kernel's \
-                         words in a variable of their own and refer to it"
-                    );
+                    let message = format!("has {what} in its value; write out what it stands for");
                     return Err(self.problem(word, &message));
                 }
                 Piece::Name(other, raw, mode) => {
