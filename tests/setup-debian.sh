@@ -19,7 +19,7 @@ build="gcc libc6-dev make pkg-config $pkgconfig"
 package="debhelper dpkg-dev fakeroot lintian"
 lint="mandoc shellcheck"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
-lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
+lab="busybox-static cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod mmdebstrap ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=
