@@ -21,7 +21,7 @@ lint="mandoc shellcheck"
 # What reads the boot files that are changed.
 boot="bash grub-common"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
-lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
+lab="busybox-static cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod mmdebstrap ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
 # What tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet ($ukify above).
 
