@@ -6,6 +6,7 @@
 set -eu
 
 . /etc/os-release
+# $ukify: what tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet.
 case ${ID:-}:${VERSION_ID:-} in
 debian:12) suite=bookworm pkgconfig="systemd udev" ukify= ;;
 debian:13) suite=trixie pkgconfig="systemd systemd-dev udev" ukify="systemd-boot-efi systemd-ukify" ;;
@@ -22,8 +23,6 @@ lint="mandoc shellcheck"
 boot="bash grub-common"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
 lab="busybox-static cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod mmdebstrap ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
-
-# What tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet ($ukify above).
 
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=
