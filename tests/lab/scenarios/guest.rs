@@ -137,10 +137,11 @@ pub fn program() -> Result<()> {
 }
 
 /// The starts that fail: a name, and words of the reason.
-const FAILURES: [(&str, &[&str]); 6] = [
+const FAILURES: [(&str, &[&str]); 7] = [
     ("module", &["[guest plain]", "bind [gpu big] to vfio", "vfio"]),
     ("before", &["[guest early]", "no luck"]),
     ("disk", &["[guest lame]", "the disk /srv/gone.img is not there"]),
+    ("command", &["[guest wrong]", "has ended at once", "exit status: 1"]),
     ("killed", &["[guest plain]", "has ended at once", "signal: 9"]),
     ("manager", &["[guest plain]", "stop display-manager.service"]),
     ("holder", &["[guest plain]", "stubborn.service", "user desk"]),
