@@ -44,8 +44,7 @@ pub fn give_back(
         return Ok(None);
     }
     let kernel = kernel_for(root);
-    let mut work =
-        Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), down: None, settled: false };
+    let mut work = Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), settled: false };
     let mut problems: Vec<String> = Vec::new();
     let mut left: Vec<&GuestRecord> = Vec::new();
     for (done, record) in records.iter().rev().enumerate() {
@@ -109,8 +108,6 @@ struct Undo<'a> {
     end: End,
     /// Cards that have been given back.
     cards: Vec<String>,
-    /// Whether the machine is on its way down, once that was asked.
-    down: Option<bool>,
     /// Whether udev was waited for.
     settled: bool,
 }
@@ -136,15 +133,18 @@ impl Undo<'_> {
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),
             GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
             GuestStep::StopUnit { unit } => {
-                if *self.down.get_or_insert_with(|| services::going_down(tools)) {
-                    log::info!("{unit} stays down: so does the machine");
-                    return Ok(());
-                }
                 if !std::mem::replace(&mut self.settled, true) {
                     services::settle(tools);
                 }
                 progress(&format!("starting {unit}"));
-                services::start(tools, unit)
+                match services::start(tools, unit) {
+                    // systemd starts nothing then. It is asked only now, for it mostly is not so.
+                    Err(_) if services::going_down(tools) => {
+                        log::info!("{unit} stays down: so does the machine");
+                        Ok(())
+                    }
+                    other => other,
+                }
             }
             GuestStep::After { command } => {
                 progress(&format!("running {}", command.join(" ")));
