@@ -125,7 +125,7 @@ impl Undo<'_> {
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } if self.cards.contains(gpu) => Ok(()),
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } => {
                 progress(&format!("giving [gpu {gpu}] back to the host"));
-                give_card_back(root, self.kernel, gpu)?;
+                give_card_back(root, gpu)?;
                 self.cards.push(gpu.clone());
                 Ok(())
             }
@@ -183,8 +183,9 @@ fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
 }
 
 /// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
-fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()> {
+fn give_card_back(root: &Root, gpu: &str) -> io::Result<()> {
     let _lock = Lock::take(root)?;
+    let kernel = kernel_for(root);
     let mut hanging = Vec::new();
     let mut last = match card::restore(root, gpu, &mut hanging)? {
         Some(status) if status.outcome != Outcome::Restored => status,
@@ -198,7 +199,7 @@ fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()>
         log::warn!("{}; trying {way}", last.why.join("; "));
         let homeless: Vec<Address> =
             last.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
-        recover(root, kernel, &homeless);
+        recover(root, kernel.as_ref(), &homeless);
         match card::restore(root, gpu, &mut hanging)? {
             Some(status) if status.outcome != Outcome::Restored => last = status,
             _ => {
