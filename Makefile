@@ -36,8 +36,8 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DEB_ARCH = $(shell dpkg --print-architecture)
 TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGETDIR)/release
-PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-libvirt-hook vfio-kernel-install
-UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service vfio-guest@.service
+PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-sync vfio-libvirt-hook vfio-kernel-install
+UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service vfio-guest@.service vfio-sync.path vfio-sync.service
 MANUALS = $(wildcard man/*.[1-8])
 
 # No path of the build machine in the programs (panic messages carry source paths): two builds of one source are equal.
@@ -89,6 +89,7 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(call install_file,755,$(RELEASE)/vfio-udev,$(UDEVDIR)/vfio-udev)
 	$(call install_file,755,$(RELEASE)/vfio-bind,$(LIBDIR)/vfio-bind)
 	$(call install_file,755,$(RELEASE)/vfio-guest,$(LIBDIR)/vfio-guest)
+	$(call install_file,755,$(RELEASE)/vfio-sync,$(LIBDIR)/vfio-sync)
 	$(call install_file,755,$(RELEASE)/vfio-libvirt-hook,$(SBINDIR)/vfio-libvirt-hook)
 	$(call install_file,755,$(RELEASE)/vfio-kernel-install,$(KERNELINSTALLDIR)/95-vfio.install)
 	$(if $(KERNELPOSTINSTDIR),$(call install_from,755,kernel-install/postinst.d/xx-vfio.in,$(KERNELPOSTINSTDIR)/xx-vfio))
@@ -133,6 +134,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,package,900) $(MAKE) deb
 	$(call stage,lintian,120) lintian --allow-root --fail-on error,warning dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
 	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
+	$(call stage,boot-files,120) $(AS_ROOT) tests/boot-files.sh $(RELEASE)/vfio
 	$(call stage,units,60) tests/units.sh $(STAGED)
 	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb

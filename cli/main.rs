@@ -4,12 +4,14 @@
 mod act;
 mod check;
 mod cmdline;
+mod doctor;
 mod groups;
 mod guest;
 mod holders;
 mod output;
 mod plan;
 mod status;
+mod sync;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -64,11 +66,26 @@ enum Verb {
     /// The kernel's command line in every boot entry: what is wanted, what is there
     #[command(subcommand)]
     Cmdline(CmdlineVerb),
+    /// Bring boot entries and initramfs up to date with the configuration: 1 something is left to do by hand
+    Sync,
+    /// Say what is well and what is not, why, and what to do: 0 well, 1 warnings, 2 errors
+    Doctor {
+        /// Look at this part only
+        #[arg(long, value_name = "PART")]
+        only: Option<DoctorPart>,
+    },
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
         name: String,
     },
+}
+
+/// A part of the machine that the doctor looks at.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum DoctorPart {
+    /// How it boots: words of the kernel, boot entries, initramfs
+    Boot,
 }
 
 #[derive(Debug, Subcommand)]
@@ -187,7 +204,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             ("gpu", Some(name.as_str()))
         }
         Verb::Guest(verb) => ("guest", verb.name()),
-        Verb::Check | Verb::Groups | Verb::Plan | Verb::Status | Verb::Cmdline(_) => ("", None),
+        Verb::Check
+        | Verb::Groups
+        | Verb::Plan
+        | Verb::Status
+        | Verb::Cmdline(_)
+        | Verb::Sync
+        | Verb::Doctor { .. } => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
         eprintln!("vfio: '{name}' cannot be the name of a [{kind}] section");
@@ -202,6 +225,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Restore { name } => act::restore(&root, &out, name),
         Verb::Rescan { name } => act::rescan(&root, &out, name),
         Verb::Holders { name } => holders::run(&root, &out, name),
+        Verb::Sync => sync::run(&root, &out),
+        Verb::Doctor { only } => doctor::run(&root, &out, *only),
         Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),
         Verb::Guest(verb) => guest::run(&root, &out, verb),
     }

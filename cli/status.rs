@@ -2,6 +2,7 @@
 //! `vfio status`: how each card is now, against what is configured, and why.
 
 use crate::output::{table, Output};
+use crate::sync::line;
 use crate::{check, guest, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
@@ -9,6 +10,7 @@ use vfio_suite::host::boots::{self, Boots};
 use vfio_suite::host::display::Display;
 use vfio_suite::host::function::Detail;
 use vfio_suite::host::status::{self, Outcome, Status};
+use vfio_suite::host::sync::{self, Report};
 use vfio_suite::host::{function, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::group::{blockers, Blocker};
@@ -25,6 +27,8 @@ struct Answer {
     /// Boots in a row before this one that did not come up.
     failed_boots: u32,
     cards: Vec<Card>,
+    /// How boot entries and initramfs were last brought up to date in this boot; null if nobody tried.
+    sync: Option<Report>,
     /// Guests that have cards, or whose last start did not work.
     guests: Vec<guest::Row>,
 }
@@ -157,9 +161,11 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
     let cards = cards(root, &config, &host, off.is_some());
     let guests: Vec<guest::Row> = guest::rows(root, &config).into_iter().filter(|g| !g.is_quiet()).collect();
-    let well = cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
+    let sync = sync::read(root);
+    let synced = sync.as_ref().and_then(line).is_none();
+    let well = synced && cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
     let code = check::code(&config).max(if well { DONE } else { NO });
-    let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards, guests };
+    let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards, sync, guests };
     if out.is_json() {
         out.json("vfio.status/1", &answer)?;
     } else {
@@ -201,6 +207,7 @@ fn text(answer: &Answer, out: &Output) -> String {
             .for_each(|b| text.push_str(&format!("  no guest can have it while {} has {}\n", b.driver, b.function)));
         card.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
     }
+    text.extend(answer.sync.as_ref().and_then(line).map(|line| format!("{}\n", out.bad(&line))));
     answer.guests.iter().for_each(|guest| text.push_str(&guest.text(out)));
     text
 }

@@ -15,9 +15,13 @@ _vfio() {
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         return
     fi
+    if [[ $before == --only ]]; then
+        mapfile -t COMPREPLY < <(compgen -W boot -- "$word")
+        return
+    fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root) ((i++)) ;;
+        --root | --only) ((i++)) ;;
         -*) ;;
         *) verbs+=("${COMP_WORDS[i]}") ;;
         esac
@@ -26,11 +30,12 @@ _vfio() {
     if [[ $word == -* ]]; then
         words="--root --json --help --version"
         case ${verbs[*]} in
+        doctor) words="$words --only" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline sync doctor rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         guest) words="list status plan start stop restore help" ;;
         bind | restore | holders | rescan) words=$(_vfio_names gpu) ;;

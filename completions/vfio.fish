@@ -14,7 +14,7 @@ function __vfio_after
     for word in (commandline -opc)[2..]
         if test $skip = yes
             set skip no
-        else if test "$word" = --root
+        else if contains -- "$word" --root --only
             set skip yes
         else if not string match -q -- '-*' "$word"
             set -a words "$word"
@@ -37,6 +37,8 @@ complete -c vfio -n "__vfio_after ''" -a restore -d 'Give a card back to the hos
 complete -c vfio -n "__vfio_after ''" -a holders -d 'Say who holds a card'
 complete -c vfio -n "__vfio_after ''" -a guest -d 'Guests that get cards'
 complete -c vfio -n "__vfio_after ''" -a cmdline -d 'The command line of boot entries'
+complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
+complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
 complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
 
@@ -45,6 +47,7 @@ complete -c vfio -n '__vfio_after cmdline' -a plan -d 'Show what an apply would 
 complete -c vfio -n '__vfio_after cmdline' -a apply -d 'Put the wanted words into every boot entry'
 complete -c vfio -n '__vfio_after cmdline' -a revert -d 'Take out everything that was put in'
 complete -c vfio -n '__vfio_after cmdline' -a help -d 'Print help'
+complete -c vfio -n '__vfio_after doctor' -l only -x -a boot -d 'Look at this part'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l adopt -d 'Take words that are there already for ours'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l rescue -d 'Change entries for emergencies too'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l quiet -d 'Print nothing but problems'

@@ -93,6 +93,7 @@ fn program_output(tree: &Tree, program: &str, arguments: &[&str]) -> String {
     let path = match program {
         "vfio" => env!("CARGO_BIN_EXE_vfio"),
         "vfio-bind" => env!("CARGO_BIN_EXE_vfio-bind"),
+        "vfio-sync" => env!("CARGO_BIN_EXE_vfio-sync"),
         "vfio-guest" => env!("CARGO_BIN_EXE_vfio-guest"),
         "vfio-libvirt-hook" => env!("CARGO_BIN_EXE_vfio-libvirt-hook"),
         "vfio-generator" => env!("CARGO_BIN_EXE_vfio-generator"),

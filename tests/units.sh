@@ -36,6 +36,13 @@ verify "$units/vfio-early.service"
 verify "$units/vfio-bind@big.service"
 verify "$units/vfio-boot-ok.service"
 
+# What an edit starts, with the path unit wanted as its [Install] section says.
+mkdir -p "$units/paths.target.wants"
+ln -s ../vfio-sync.path "$units/paths.target.wants/vfio-sync.path"
+verify "$units/vfio-sync.service"
+verify "$units/vfio-sync.path"
+verify paths.target
+
 # libvirt need not be on this machine: what its units are ordered by stands in for them, under its names.
 for unit in libvirtd.service libvirt-guests.service virt-guest-shutdown.target; do
     [ -e "/usr/lib/systemd/system/$unit" ] && continue

@@ -16,5 +16,7 @@ pub mod model;
 pub mod rehearsal;
 mod rehearsal_tools;
 pub mod state;
+pub mod sync;
 pub mod tools;
 pub mod undo;
+pub mod unpack;

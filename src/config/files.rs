@@ -2,7 +2,7 @@
 //! Which files count, in which order, and which are refused: what they say is done with root's rights.
 
 use super::report::{Report, Spot};
-use crate::root::{Root, CONFIG_DIRS, CONFIG_FILE};
+use crate::root::{Root, CONFIG_FILE};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,24 +19,27 @@ pub(super) struct Text {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Reads the main file and the drop-ins, in the order in which they count. What is wrong is reported and left out.
-pub(super) fn read_all(root: &Root, report: &mut Report) -> Vec<Text> {
+/// Reads the main file and the drop-ins of these directories, in the order in which they count. What is wrong is reported
+/// and left out.
+pub(super) fn read_all(root: &Root, dirs: &[&str], report: &mut Report) -> Vec<Text> {
     let mut texts = Vec::new();
     read_one(root, report, CONFIG_FILE, &mut texts);
-
-    // Of equal names the later directory's counts: they are neighbours after sorting, and the later one stands last.
     let mut drop_ins: Vec<(String, usize)> = Vec::new();
-    for (number, dir) in CONFIG_DIRS.iter().enumerate() {
+    for (number, dir) in dirs.iter().enumerate() {
         drop_ins.extend(names(root, report, dir).into_iter().map(|name| (name, number)));
     }
-    drop_ins.sort_unstable();
-    for (n, (name, dir)) in drop_ins.iter().enumerate() {
-        let overridden = drop_ins.get(n + 1).is_some_and(|(next, _)| next == name);
-        if !overridden {
-            read_one(root, report, &format!("{}/{name}", CONFIG_DIRS[*dir]), &mut texts);
-        }
+    for (name, dir) in in_order(drop_ins) {
+        read_one(root, report, &format!("{}/{name}", dirs[dir]), &mut texts);
     }
     texts
+}
+
+/// Drop-ins, each with the number of its directory, in the order in which they count. Of equal names the later
+/// directory's counts: they are neighbours after sorting, and the later one stands last.
+pub(super) fn in_order(mut drop_ins: Vec<(String, usize)>) -> Vec<(String, usize)> {
+    drop_ins.sort_unstable();
+    let overridden = |n: usize| drop_ins.get(n + 1).is_some_and(|(next, _)| *next == drop_ins[n].0);
+    (0..drop_ins.len()).filter(|n| !overridden(*n)).map(|n| drop_ins[n].clone()).collect()
 }
 
 /// The names of the drop-ins in a directory. None if it is not there, or if others may put files into it.

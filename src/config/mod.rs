@@ -19,7 +19,7 @@ mod values;
 mod words;
 
 use crate::pci::{Address, Identity};
-use crate::root::Root;
+use crate::root::{Root, CONFIG_DIRS, CONFIG_FILE};
 use std::fmt;
 use std::time::Duration;
 
@@ -104,9 +104,36 @@ pub struct Config {
 /// the diagnostics.
 pub fn load(root: &Root) -> Config {
     let mut report = report::Report::default();
-    let texts = files::read_all(root, &mut report);
+    let texts = files::read_all(root, &CONFIG_DIRS, &mut report);
     parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report)
 }
+
+/// The same without `/run/vfio.conf.d`, which the next boot does not have: what boot entries and images are made from.
+pub fn load_for_next_boot(root: &Root) -> Config {
+    let mut report = report::Report::default();
+    let texts = files::read_all(root, &LASTING_DIRS, &mut report);
+    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report)
+}
+
+/// Reads files as they lie in an image: of each the path below the root, and the bytes; `None` is a mask.
+pub fn parse_lasting(files: &[(String, Option<Vec<u8>>)]) -> Config {
+    let find = |path: &str| files.iter().find(|(other, _)| other == path).and_then(|(_, text)| text.as_deref());
+    let number = |dir: &str| LASTING_DIRS.iter().position(|other| *other == dir);
+    let drop_ins = files.iter().filter_map(|(path, _)| {
+        let (dir, name) = path.rsplit_once('/')?;
+        Some((name.to_owned(), number(dir)?))
+    });
+    let drop_ins = files::in_order(drop_ins.collect());
+    let drop_ins = drop_ins.into_iter().map(|(name, dir)| format!("{}/{name}", LASTING_DIRS[dir]));
+    let paths = std::iter::once(CONFIG_FILE.to_owned()).chain(drop_ins);
+    let mut report = report::Report::default();
+    let texts = paths.filter_map(|path| Some((report.file(&format!("/{path}")), find(&path)?)));
+    let texts: Vec<(u32, &[u8])> = texts.collect();
+    parse(texts.into_iter(), report)
+}
+
+/// The drop-in directories that are there at the next boot too, weakest first.
+const LASTING_DIRS: [&str; 2] = [CONFIG_DIRS[0], CONFIG_DIRS[2]];
 
 /// Reads texts as if they were files, in this order: of each the path to name in messages, and the bytes.
 pub fn parse_files(files: &[(&str, &[u8])]) -> Config {

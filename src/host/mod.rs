@@ -8,10 +8,12 @@ pub mod display;
 pub mod domain;
 pub mod function;
 pub mod holders;
+pub mod initramfs;
 pub mod iommu;
 pub mod modules;
 pub mod names;
 pub mod status;
+pub mod sync;
 pub mod words;
 
 pub use function::Function;

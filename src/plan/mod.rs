@@ -5,12 +5,14 @@ pub mod bind;
 pub mod boot;
 pub mod cmdline;
 pub mod display;
+pub mod doctor;
 pub mod group;
 pub mod guest;
 pub mod release;
 pub mod rescan;
 pub mod select;
 pub mod settled;
+pub mod sync;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::Host;

@@ -3,12 +3,14 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod boot;
+pub mod boots;
 pub mod cards;
 pub mod desktop;
 pub mod domain;
 pub mod hosts;
 pub mod machine;
 pub mod pairs;
+pub mod pe;
 pub mod shown;
 pub mod text;
 pub mod tree;

@@ -33,6 +33,7 @@ mod domains;
 mod driver;
 mod faults;
 mod hotplug;
+mod images;
 mod logins;
 mod modules;
 mod processes;

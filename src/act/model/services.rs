@@ -3,7 +3,7 @@
 //! udevadm, word by word, and the commands of the user. What is not known here is an error, never a success.
 
 use super::tree::Tree;
-use super::{domains, faults, logins, modules, processes, units};
+use super::{domains, faults, images, logins, modules, processes, units};
 use crate::act::tools::{failed, Signal};
 use std::io;
 
@@ -22,6 +22,9 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "modprobe" => modprobe(tree, arguments)?,
             // The kernel says all again; nobody in the model listens.
             "udevadm" if matches!(arguments.first(), Some(&("trigger" | "settle"))) => String::new(),
+            "update-initramfs" | "mkinitcpio" | "dracut" => images::build(tree, program, arguments)?,
+            // What they make from boot files is theirs; a model of it would prove nothing.
+            "update-grub" | "grub-mkconfig" | "grub2-mkconfig" | "grub-script-check" => String::new(),
             "guest-ends" => domains::ends_from_inside(tree, arguments)?,
             path if path.starts_with('/') => command(tree, words)?,
             _ => return Err(unknown(program, arguments)),

@@ -146,7 +146,7 @@ fn gone(result: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn make(root: &Root, path: &str) -> io::Result<()> {
+pub(super) fn make(root: &Root, path: &str) -> io::Result<()> {
     let (parent, name) = match root.parent(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             make(root, path.rsplit_once('/').map_or(path, |(parent, _)| parent))?;

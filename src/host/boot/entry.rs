@@ -1,23 +1,48 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Boot entries by name, and files with command lines.
 
-use super::{Content, Grammar, Place, Role};
+use super::{look, Grammar, Place, Role};
 use crate::root::Root;
-use std::io;
 
 impl Place {
     /// Looks at a file.
     pub fn read(root: &Root, path: &str, grammar: Grammar, role: Role) -> Place {
-        let content = match root.read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(Content::Unreadable(error.to_string())),
-            Ok(bytes) => Some(match String::from_utf8(bytes) {
-                Ok(text) => Content::Text(text),
-                Err(_) => Content::Unreadable("it is not UTF-8 text: mend it, or change it by hand".to_owned()),
-            }),
-        };
-        Place { path: path.to_owned(), grammar, role, content }
+        Place { path: path.to_owned(), grammar, role, content: look::content(root, path) }
     }
+
+    /// What the file is known by while its name changes: a boot counter comes and goes (`NAME+2-1.conf`), and the newest
+    /// deployment's entry has another number each time.
+    pub fn key(&self) -> String {
+        let (directory, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        match self.grammar {
+            Grammar::RpmOstree => format!("{directory}/ostree"),
+            Grammar::Bls => look::join(directory, &without_counter(name)),
+            _ => self.path.clone(),
+        }
+    }
+}
+
+/// An entry's name without its boot counter: `+LEFT` or `+LEFT-DONE` before the suffix. Other names have a plus too:
+/// `6.12.0+debug`.
+fn without_counter(name: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let counter = name.strip_suffix(".conf").and_then(|stem| stem.rsplit_once('+'));
+    match counter {
+        Some((stem, count)) if count.split('-').count() <= 2 && count.split('-').all(is_number) => {
+            format!("{stem}.conf")
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// Whether a file that is known by this name ([`Place::key`]) is there, whatever its counter.
+pub fn is_there(root: &Root, known: &str) -> bool {
+    let (directory, name) = known.rsplit_once('/').unwrap_or(("", known));
+    let is_it = |file: &String| match name.strip_suffix(".conf") {
+        Some(stem) => is_entry(file, stem),
+        None => name == "ostree" && file.starts_with("ostree-"),
+    };
+    root.exists(known) || root.list(directory).is_ok_and(|files| files.iter().any(is_it))
 }
 
 /// Whether the name of a file is that of this entry, with a boot counter or without: `NAME.conf`, `NAME+3.conf`,
@@ -62,5 +87,40 @@ mod tests {
             assert_eq!(is_entry(file, "a-6.1"), is, "{file}");
         }
         assert!(is_entry("a-6.1+debug+3.conf", "a-6.1+debug"));
+    }
+
+    #[test]
+    fn a_file_is_known_whatever_its_counter() {
+        let key = |path: &str, grammar| Place { path: path.into(), grammar, role: Role::Entry, content: None }.key();
+        for (path, known) in [
+            ("efi/loader/entries/arch.conf", "efi/loader/entries/arch.conf"),
+            ("efi/loader/entries/arch+3.conf", "efi/loader/entries/arch.conf"),
+            ("efi/loader/entries/arch+2-1.conf", "efi/loader/entries/arch.conf"),
+            ("boot/loader/entries/6.12+debug.conf", "boot/loader/entries/6.12+debug.conf"),
+            ("boot/loader/entries/6.12+debug+3.conf", "boot/loader/entries/6.12+debug.conf"),
+            ("boot/loader/entries/a+1-2-3.conf", "boot/loader/entries/a+1-2-3.conf"),
+            ("boot/loader/entries/a+.conf", "boot/loader/entries/a+.conf"),
+        ] {
+            assert_eq!(key(path, Grammar::Bls), known);
+        }
+        assert_eq!(key("boot/loader/entries/ostree-2.conf", Grammar::RpmOstree), "boot/loader/entries/ostree");
+        assert_eq!(key("etc/default/grub", Grammar::GrubDefault), "etc/default/grub");
+    }
+
+    #[test]
+    #[allow(clippy::unwrap_used)]
+    fn an_entry_is_there_whatever_its_counter() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("efi")).unwrap();
+        for name in ["a+2-1.conf", "b.conf", "ostree-1.conf"] {
+            std::fs::write(tree.path().join("efi").join(name), "").unwrap();
+        }
+        let root = Root::open(tree.path()).unwrap();
+        for known in ["efi/a.conf", "efi/b.conf", "efi/ostree"] {
+            assert!(is_there(&root, known), "{known}");
+        }
+        for known in ["efi/c.conf", "efi/a", "efi/a+3.conf", "boot/b.conf", "ostree"] {
+            assert!(!is_there(&root, known), "{known}");
+        }
     }
 }

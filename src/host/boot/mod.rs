@@ -4,6 +4,20 @@
 //!
 //! Only read here. What is to be changed is `plan::cmdline`'s business.
 
+pub mod efi;
+pub mod entry;
+pub mod esp;
+mod grub;
+mod kernels;
+mod limine;
+mod look;
+mod others;
+pub mod pe;
+mod refind;
+mod scan;
+mod systemd_boot;
+mod uki;
+
 use super::words::KernelWords;
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +103,7 @@ pub struct Place {
 pub enum Content {
     /// Text.
     Text(String),
-    /// Bytes that are no UTF-8, or it cannot be read: why.
+    /// It is not to be read, or nothing is to be put into it: why, and what to do, to be said after its path.
     Unreadable(String),
 }
 
@@ -191,12 +205,14 @@ pub struct KernelBuild {
 /// What the machine boots with.
 #[derive(Debug, Clone, Default)]
 pub struct BootSystem {
-    /// The loaders that are installed, those first that boot entries depend on most.
+    /// The loaders that are installed, the one first that booted.
     pub loaders: Vec<Loader>,
     /// Which of them booted, by the firmware's variables: its own name and version (`LoaderInfo`).
     pub booted: Option<String>,
     /// The stub of a unified kernel image that booted (`StubInfo`).
     pub stub: Option<String>,
+    /// The entry that was chosen (`LoaderEntrySelected`).
+    pub entry: Option<String>,
     /// Whether the firmware checks signatures.
     pub secure_boot: bool,
     /// The processor.
@@ -206,5 +222,3 @@ pub struct BootSystem {
     /// The running kernel's command line.
     pub words: KernelWords,
 }
-pub mod entry;
-mod scan_stub;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio doctor`: what is well and what is not, why, and what to do about it.
+
+use crate::output::Output;
+use crate::{DoctorPart, DONE, ERRORS, NO};
+use serde::Serialize;
+use vfio_suite::act::sync::Look;
+use vfio_suite::host::sync;
+use vfio_suite::plan::cmdline::{self, status::status, Options};
+use vfio_suite::plan::doctor::{self, BootFacts, Check, Level};
+use vfio_suite::root::Root;
+
+#[derive(Serialize)]
+struct Answer {
+    /// How bad the worst finding is; null if there is none.
+    worst: Option<Level>,
+    checks: Vec<Check>,
+}
+
+/// Whether edits are noticed: the path unit is enabled, by the administrator or by the package.
+fn is_watched(root: &Root) -> bool {
+    let places = ["etc/systemd/system", "usr/lib/systemd/system", "run/systemd/system"];
+    let links = places.iter().map(|place| format!("{place}/paths.target.wants/vfio-sync.path"));
+    // A link to a unit that is not there is none.
+    links.into_iter().any(|link| root.exists(&link))
+}
+
+fn boot(root: &Root) -> Vec<Check> {
+    let look = Look::at(root, true);
+    let record = look.record.clone().unwrap_or_default();
+    let words: Vec<String> = look.words.iter().map(|word| word.word.clone()).collect();
+    let plan = cmdline::plan(&look.system, &words, &record, &Options::default());
+    let status = status(&look.system, look.words.clone(), &record);
+    doctor::boot(&BootFacts {
+        config: &look.config,
+        system: &look.system,
+        status: look.record.as_ref().map(|_| &status).map_err(String::as_str),
+        problems: &plan.problems,
+        notes: &plan.notes,
+        initramfs: &look.initramfs,
+        report: sync::read(root).as_ref(),
+        watched: is_watched(root),
+    })
+}
+
+/// Looks at all parts, or at one.
+pub fn run(root: &Root, out: &Output, only: Option<DoctorPart>) -> anyhow::Result<u8> {
+    let checks = match only {
+        Some(DoctorPart::Boot) | None => boot(root),
+    };
+    let worst = checks.iter().map(|check| check.level).max();
+    if out.is_json() {
+        out.json("vfio.doctor/1", &Answer { worst, checks })?;
+    } else {
+        out.text(&text(&checks, out))?;
+    }
+    Ok(match worst {
+        Some(Level::Error) => ERRORS,
+        Some(Level::Warning) => NO,
+        Some(Level::Ok | Level::Note) | None => DONE,
+    })
+}
+
+fn text(checks: &[Check], out: &Output) -> String {
+    if checks.is_empty() {
+        return "nothing is configured, and nothing of vfio is in the way the machine boots\n".to_owned();
+    }
+    let mut text = String::new();
+    for check in checks {
+        let word = match check.level {
+            Level::Ok => out.good("ok"),
+            Level::Note => "note".to_owned(),
+            Level::Warning => out.bad("warning"),
+            Level::Error => out.bad("error"),
+        };
+        text.push_str(&format!("{word}: {}\n", check.text));
+        check.todo.iter().for_each(|todo| text.push_str(&format!("  to do: {todo}\n")));
+    }
+    text
+}

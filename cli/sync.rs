@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio sync`: boot entries and initramfs brought up to date now, as `vfio-sync.service` does it after an edit.
+
+use crate::check;
+use crate::output::Output;
+use vfio_suite::act::sync;
+use vfio_suite::act::tools::tools_for;
+use vfio_suite::config;
+use vfio_suite::host::sync::{Report, SyncOutcome};
+use vfio_suite::root::Root;
+
+/// What the last attempt says on one line, if it did not work.
+pub fn line(report: &Report) -> Option<String> {
+    let word = match report.outcome {
+        SyncOutcome::Refused => "refused",
+        SyncOutcome::Failed => "failed",
+        SyncOutcome::Nothing | SyncOutcome::Done | SyncOutcome::Noted => return None,
+    };
+    let why = report.why.first().map(String::as_str).unwrap_or_default();
+    Some(format!("boot entries and initramfs: the last sync {word}: {why}"))
+}
+
+/// Brings everything up to date.
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+    let config = config::load_for_next_boot(root);
+    let report = {
+        let mut progress = |text: &str| {
+            if !out.is_json() {
+                // Whoever reads it may have gone; the work goes on.
+                let _ = out.text(&format!("{text}\n"));
+            }
+        };
+        sync::run(root, tools_for(root).as_ref(), &mut progress).map_err(anyhow::Error::msg)?
+    };
+    if out.is_json() {
+        out.json("vfio.sync/1", &report)?;
+    } else {
+        match report.outcome {
+            SyncOutcome::Nothing => out.text("boot entries and initramfs are up to date\n")?,
+            SyncOutcome::Done => out.text("boot entries and initramfs are up to date now\n")?,
+            SyncOutcome::Noted | SyncOutcome::Refused | SyncOutcome::Failed => {}
+        }
+    }
+    match report.outcome {
+        // The configuration's own findings, with how bad each is.
+        SyncOutcome::Refused => check::report(&config),
+        _ => report.why.iter().for_each(|why| eprintln!("vfio: {why}")),
+    }
+    if report.outcome == SyncOutcome::Refused {
+        eprintln!("vfio: the configuration is wrong: boot entries and initramfs are as they were");
+    }
+    Ok(report.outcome.code())
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The kernels that are installed, what they do with Intel's IOMMU when no word says so, and whose processor it is.
+
+use super::{IntelDefault, KernelBuild, Vendor};
+use crate::host::modules;
+use crate::root::Root;
+use std::io::Read;
+
+/// A kernel's configuration is a quarter of a megabyte.
+const CONFIG_LIMIT: u64 = 4 << 20;
+
+/// The kernels, by their files and modules, sorted by release.
+pub(super) fn scan(root: &Root) -> Vec<KernelBuild> {
+    let mut releases = Vec::new();
+    for directory in ["lib/modules", "usr/lib/modules"] {
+        // What is built later (modules.dep, DKMS) stays when a kernel goes; what its package brings does not.
+        let there = |release: &String| {
+            let has = |name: &str| root.exists(&format!("{directory}/{release}/{name}"));
+            ["kernel", "vmlinuz", "modules.builtin", "modules.order"].into_iter().any(has)
+        };
+        releases.extend(root.list(directory).unwrap_or_default().into_iter().filter(there));
+    }
+    // One without modules.
+    let boot = root.list("boot").unwrap_or_default();
+    let whole = |release: &&str| {
+        ["vmlinuz", "vmlinux", "kernel"].into_iter().any(|image| root.exists(&format!("boot/{image}-{release}")))
+    };
+    releases.extend(boot.iter().filter_map(|name| name.strip_prefix("config-")).filter(whole).map(str::to_owned));
+    releases.sort_unstable();
+    releases.dedup();
+    let running = modules::release(root);
+    let build = |release: String| {
+        let config = config(root, &release, running.as_deref() == Some(&release));
+        KernelBuild { intel: config.map_or(IntelDefault::Unknown, |config| intel(&config)), release }
+    };
+    releases.into_iter().map(build).collect()
+}
+
+/// The configuration a kernel was built with.
+fn config(root: &Root, release: &str, running: bool) -> Option<String> {
+    let files = [
+        format!("boot/config-{release}"),
+        format!("usr/lib/modules/{release}/config"),
+        format!("lib/modules/{release}/config"),
+        format!("usr/lib/modules/{release}/build/.config"),
+        format!("lib/modules/{release}/build/.config"),
+    ];
+    // A file that is cut off would say "off" of everything in the rest.
+    let is_whole = |text: &String| text.contains("CONFIG_PCI=y");
+    let text = files.iter().find_map(|path| {
+        let mut bytes = Vec::new();
+        root.open_file(path).ok()?.take(CONFIG_LIMIT).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned()).filter(is_whole)
+    });
+    text.or_else(|| if running { packed(root).filter(is_whole) } else { None })
+}
+
+/// The running kernel's own copy (`CONFIG_IKCONFIG_PROC`); where a distribution ships no other, as Arch.
+fn packed(root: &Root) -> Option<String> {
+    let mut bytes = Vec::new();
+    let file = root.open_file("proc/config.gz").ok()?;
+    flate2::read::GzDecoder::new(file.take(CONFIG_LIMIT)).take(CONFIG_LIMIT).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `drivers/iommu/intel/Kconfig`; the choice without integrated graphics is Debian's, and upstream's since 7.3.
+fn intel(config: &str) -> IntelDefault {
+    let set = |name: &str| config.lines().any(|line| line.trim_end().strip_suffix("=y") == Some(name));
+    if set("CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF") {
+        IntelDefault::OnButIntegrated
+    } else if set("CONFIG_INTEL_IOMMU_DEFAULT_ON") {
+        IntelDefault::On
+    } else {
+        IntelDefault::Off
+    }
+}
+
+/// Whose processor it is.
+pub(super) fn vendor(root: &Root) -> Vendor {
+    // Of the first processor: a machine with hundreds has megabytes of this.
+    let mut bytes = Vec::new();
+    let Ok(file) = root.open_file("proc/cpuinfo") else { return Vendor::Other };
+    if file.take(16 << 10).read_to_end(&mut bytes).is_err() {
+        return Vendor::Other;
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let id = text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == "vendor_id").then(|| value.trim())
+    });
+    match id {
+        Some("GenuineIntel") => Vendor::Intel,
+        // Hygon's are AMD's Zen, with AMD's IOMMU.
+        Some("AuthenticAMD" | "HygonGenuine") => Vendor::Amd,
+        _ => Vendor::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_configuration_says() {
+        for (config, default) in [
+            ("CONFIG_INTEL_IOMMU=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON=y\n", IntelDefault::On),
+            (
+                "# CONFIG_INTEL_IOMMU_DEFAULT_ON is not set\nCONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF=y\n",
+                IntelDefault::OnButIntegrated,
+            ),
+            ("# CONFIG_INTEL_IOMMU_DEFAULT_ON is not set\nCONFIG_INTEL_IOMMU_DEFAULT_OFF=y\n", IntelDefault::Off),
+            ("", IntelDefault::Off),
+        ] {
+            assert_eq!(intel(config), default, "{config}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Limine: one file for the menu, written by a person or by limine-entry-tool.
+
+use super::esp::Partitions;
+use super::look::{below, first_program, join, text};
+use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use crate::root::Root;
+
+/// What limine-entry-tool makes the menu from.
+const DEFAULT: &str = "etc/default/limine";
+/// Where Limine looks on a partition, and beside itself.
+const MENUS: [&str; 5] = ["boot/limine/limine", "boot/limine", "limine/limine", "limine", "EFI/limine/limine"];
+
+/// Finds it.
+pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
+    let menus = menus(root, partitions);
+    if menus.is_empty() {
+        return None;
+    }
+    let tool = first_program(root, &["limine-update", "limine-mkinitcpio"]);
+    let made = root.exists(DEFAULT).then_some(tool).flatten();
+    let mut places = Vec::new();
+    if made.is_some() {
+        places.push(source(root));
+    }
+    let role = if made.is_some() { Role::Outcome } else { Role::Entry };
+    places.extend(menus.iter().map(|path| menu(root, path, role)));
+    Some(Loader {
+        kind: LoaderKind::Limine,
+        places,
+        tools: made.into_iter().map(|tool| vec![tool.to_owned()]).collect(),
+        missing: Vec::new(),
+        check: None,
+    })
+}
+
+/// The tool's file. One that says nothing of command lines gets no word of ours: it would be the first, and the tool would
+/// no longer take the rest from where it does.
+fn source(root: &Root) -> Place {
+    let mut place = Place::read(root, DEFAULT, Grammar::LimineDefault, Role::Source);
+    let says =
+        text(root, DEFAULT).is_none_or(|text| text.lines().any(|l| l.trim_start().starts_with("KERNEL_CMDLINE[")));
+    if !says {
+        let why = "sets no KERNEL_CMDLINE[default]: set it to what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
+        place.content = Some(Content::Unreadable(why.to_owned()));
+    }
+    place
+}
+
+/// A menu. Limine before 8 had another format.
+fn menu(root: &Root, path: &str, role: Role) -> Place {
+    let mut place = Place::read(root, path, Grammar::Limine, role);
+    if path.ends_with(".cfg") {
+        let why = "is in the format of Limine before 8: update Limine and write a limine.conf";
+        place.content = Some(Content::Unreadable(why.to_owned()));
+    }
+    place
+}
+
+/// The menus that are there: those of today, else one of the old format.
+fn menus(root: &Root, partitions: &Partitions) -> Vec<String> {
+    let there = |end: &str| {
+        let mut found: Vec<String> = Vec::new();
+        // A machine without UEFI reads them from the root or /boot.
+        let places = partitions.all().chain(["boot", ""]);
+        for at in places {
+            let usual = MENUS.iter().filter_map(|menu| below(root, at, &format!("{menu}.{end}")));
+            found.extend(usual);
+        }
+        // Beside the program that a firmware starts that has forgotten its settings.
+        let beside = partitions.all().filter_map(|at| below(root, at, &join("EFI/BOOT", &format!("limine.{end}"))));
+        found.extend(beside);
+        let mut seen: Vec<(u64, u64)> = Vec::new();
+        found.retain(|path| {
+            let Ok(stat) = root.stat(path) else { return false };
+            // The partition may be one of the places.
+            let known = seen.contains(&(stat.st_dev, stat.st_ino));
+            seen.push((stat.st_dev, stat.st_ino));
+            !known
+        });
+        found
+    };
+    let now = there("conf");
+    if now.is_empty() {
+        there("cfg")
+    } else {
+        now
+    }
+}

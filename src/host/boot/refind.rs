@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! rEFInd: a file of command lines beside the kernels, and stanzas in its own.
+
+use super::efi::Variables;
+use super::esp::Partitions;
+use super::look::{below, join, text};
+use super::{Grammar, Loader, LoaderKind, Place, Role};
+use crate::root::Root;
+
+/// The file beside kernels.
+const LINUX: &str = "refind_linux.conf";
+
+/// Finds it.
+pub(super) fn find(root: &Root, partitions: &Partitions, variables: &Variables) -> Option<Loader> {
+    let efi: Vec<String> = partitions.each(root, "EFI");
+    let vendors: Vec<String> = efi
+        .iter()
+        .flat_map(|efi| root.list(efi).unwrap_or_default().into_iter().map(move |name| join(efi, &name)))
+        .collect();
+    let settings: Vec<String> = vendors.iter().filter_map(|directory| below(root, directory, "refind.conf")).collect();
+    let booted = variables.loader.as_deref().is_some_and(|loader| loader.contains("rEFInd"));
+    if settings.is_empty() && !booted {
+        return None;
+    }
+    let mut paths: Vec<String> = ["boot", ""]
+        .into_iter()
+        .chain(partitions.all())
+        .chain(vendors.iter().map(String::as_str))
+        .filter_map(|directory| below(root, directory, LINUX))
+        .collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut places: Vec<_> =
+        paths.iter().map(|path| Place::read(root, path, Grammar::RefindLinux, Role::Entry)).collect();
+    let with_stanzas = settings.iter().filter(|path| text(root, path).is_none_or(|text| has_stanza(&text)));
+    places.extend(with_stanzas.map(|path| Place::read(root, path, Grammar::Refind, Role::Entry)));
+    if places.is_empty() {
+        return None;
+    }
+    Some(Loader { kind: LoaderKind::Refind, places, tools: Vec::new(), missing: Vec::new(), check: None })
+}
+
+/// Whether there is a stanza that is not disabled: the file as it comes is full of those.
+fn has_stanza(text: &str) -> bool {
+    let (mut depth, mut counts) = (0_u32, false);
+    for line in text.lines() {
+        let line = line.trim();
+        let first = line.split_whitespace().next().unwrap_or_default();
+        let opens = line.ends_with('{');
+        match first {
+            "menuentry" if depth == 0 && opens => (depth, counts) = (1, true),
+            "submenuentry" if depth == 1 && opens => depth = 2,
+            // In a submenu it is about that one only.
+            "disabled" if depth == 1 => counts = false,
+            "}" => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 && std::mem::take(&mut counts) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stanzas_that_come_with_it_are_disabled() {
+        let stanza = |last: &str| {
+            format!("# menuentry x {{\ntimeout 20\nmenuentry \"Arch\" {{\n  submenuentry \"b\" {{\n    disabled\n  }}\n{last}}}\n")
+        };
+        assert!(has_stanza(&stanza("")));
+        assert!(!has_stanza(&stanza("  disabled\n")));
+        assert!(has_stanza(&(stanza("  disabled\n") + &stanza(""))));
+        assert!(!has_stanza("menuentry x {\n"));
+        assert!(!has_stanza("}\n}\n"));
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Putting together what the machine boots with.
+
+use super::efi::Variables;
+use super::esp::Partitions;
+use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
+use super::{BootSystem, Grammar, Loader, LoaderKind};
+use crate::host::words::KernelWords;
+use crate::root::Root;
+
+impl BootSystem {
+    /// Looks at what the machine boots with. What cannot be read is left out, or said where it stands.
+    pub fn scan(root: &Root) -> BootSystem {
+        let variables = Variables::read(root);
+        let partitions = Partitions::find(root, variables.partition.as_deref());
+        let mut loaders = loaders(root, &partitions, &variables);
+        // Without these variables the order is that of the search.
+        loaders.sort_by_key(|loader| rank(loader.kind, &variables));
+        BootSystem {
+            loaders,
+            vendor: kernels::vendor(root),
+            kernels: kernels::scan(root),
+            words: KernelWords::read(root),
+            booted: variables.loader,
+            stub: variables.stub,
+            entry: variables.entry,
+            secure_boot: variables.secure_boot,
+        }
+    }
+}
+
+fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<Loader> {
+    // Whoever owns the entries of the loader behind it is the only one to be told.
+    let owner = others::rpm_ostree(root)
+        .or_else(|| others::kernelstub(root, partitions))
+        .or_else(|| others::sdbootutil(root, partitions));
+    if let Some(owner) = owner {
+        return vec![owner];
+    }
+    let grub = grub::find(root, partitions);
+    let with_entries = grub.as_ref().is_some_and(|loader| loader.kind == LoaderKind::GrubBls);
+    let mut systemd_boot = systemd_boot::find(root, partitions, variables, with_entries.then_some(grub::ENTRIES));
+    let limine = limine::find(root, partitions);
+    // limine-entry-tool may make unified kernel images; their command lines are its own then.
+    let is_source = |loader: &Loader| loader.places.iter().any(|place| place.grammar == Grammar::LimineDefault);
+    let uki = match limine.as_ref().is_some_and(is_source) {
+        true => None,
+        false => uki::find(root, partitions, variables.secure_boot),
+    };
+    // One file is one loader's: the one's that has to build something after a change.
+    if let (Some(loader), Some(uki)) = (&mut systemd_boot, &uki) {
+        loader.places.retain(|place| uki.places.iter().all(|other| other.path != place.path));
+    }
+    [grub, systemd_boot, uki, limine, refind::find(root, partitions, variables)].into_iter().flatten().collect()
+}
+
+/// Which loader comes first: the one that booted the kernel, then the one that started that.
+fn rank(kind: LoaderKind, variables: &Variables) -> u8 {
+    let loader = variables.loader.as_deref().unwrap_or_default();
+    let name = match kind {
+        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => return if variables.stub.is_some() { 0 } else { 2 },
+        LoaderKind::GrubDropIn | LoaderKind::GrubFile | LoaderKind::GrubBls => "GRUB",
+        LoaderKind::SystemdBoot => "systemd-boot",
+        LoaderKind::Limine => "Limine",
+        LoaderKind::Refind => "rEFInd",
+        LoaderKind::RpmOstree | LoaderKind::Kernelstub | LoaderKind::Sdbootutil => return 0,
+    };
+    if loader.contains(name) {
+        1
+    } else {
+        2
+    }
+}

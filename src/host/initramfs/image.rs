@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What of ours is in an image: archives one after the other, the last of them packed.
+
+use super::cpio::{self, End, Entry, Visitor};
+use crate::root::Root;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// No configuration file is larger.
+const TEXT_LIMIT: u32 = 1 << 20;
+/// How often an image is read: again where a link leads to a file that was not kept, or whose content stands before it.
+const PASSES: u32 = 4;
+
+/// How the last archive is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// gzip.
+    Gzip,
+    /// xz.
+    Xz,
+    /// LZMA, as before xz.
+    Lzma,
+    /// zstd.
+    Zstd,
+    /// lz4.
+    Lz4,
+    /// bzip2.
+    Bzip2,
+    /// LZO.
+    Lzo,
+}
+
+impl Packing {
+    /// By the first bytes (`lib/decompress.c`; the second form of lz4 is what the program of that name writes by itself).
+    pub fn of(magic: &[u8]) -> Option<Packing> {
+        let table: [(&[u8], Packing); 9] = [
+            (b"\x1f\x8b", Packing::Gzip),
+            (b"\x1f\x9e", Packing::Gzip),
+            (b"\xfd7zXZ\0", Packing::Xz),
+            (b"\x5d\0\0", Packing::Lzma),
+            (b"\x28\xb5\x2f\xfd", Packing::Zstd),
+            (b"\x02\x21\x4c\x18", Packing::Lz4),
+            (b"\x04\x22\x4d\x18", Packing::Lz4),
+            (b"BZh", Packing::Bzip2),
+            (b"\x89LZO", Packing::Lzo),
+        ];
+        table.into_iter().find(|(start, _)| magic.starts_with(start)).map(|(_, packing)| packing)
+    }
+}
+
+/// Who unpacks: a program of the system, which is not for this floor to run.
+pub trait Unpack {
+    /// The content of a file from where it stands, unpacked.
+    fn unpack(&self, packing: Packing, file: File) -> io::Result<Box<dyn Read>>;
+}
+
+/// What of ours is in an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The program that writes the overrides.
+    pub program: bool,
+    /// What runs it: the unit and its link, a script or a hook.
+    pub run: bool,
+    /// The udev rule.
+    pub rule: bool,
+    /// The module `vfio_pci`.
+    pub vfio_pci: bool,
+    /// The configuration, by path: what is in the files. `None` is a mask.
+    pub files: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Whether a path is of our configuration, as far as it is put into images.
+pub fn is_configuration(path: &str) -> bool {
+    path == "etc/vfio.conf"
+        || ["etc/vfio.conf.d/", "usr/lib/vfio.conf.d/"].iter().any(|dir| {
+            path.strip_prefix(dir)
+                .is_some_and(|name| name.ends_with(".conf") && !name.starts_with('.') && !name.contains('/'))
+        })
+}
+
+/// What an entry with a wanted name is.
+#[derive(Debug, Clone)]
+enum Held {
+    Text(Vec<u8>),
+    /// Its content stands with another name of the same file.
+    Elsewhere((u32, u32, u32, u32)),
+    Link(String),
+}
+
+#[derive(Default)]
+struct Collector {
+    seen: Seen,
+    unit: bool,
+    wants_unit: bool,
+    names: BTreeSet<String>,
+    inodes: BTreeSet<(u32, u32, u32, u32)>,
+    held: BTreeMap<String, Held>,
+    contents: BTreeMap<(u32, u32, u32, u32), Vec<u8>>,
+}
+
+impl Collector {
+    fn note(&mut self, entry: &Entry) {
+        let name = entry.name.as_str();
+        let last = name.rsplit('/').next().unwrap_or_default();
+        let module = last.split('.').next().unwrap_or_default();
+        match last {
+            "vfio-bind" => self.seen.program |= name.ends_with("lib/vfio/vfio-bind"),
+            "vfio-early.service" => {
+                self.unit |= name.ends_with("/system/vfio-early.service");
+                self.wants_unit |= name.ends_with("/sysinit.target.wants/vfio-early.service");
+            }
+            "00-vfio" => self.seen.run |= name == "scripts/init-top/00-vfio",
+            "00-vfio-early.sh" => self.seen.run |= name.ends_with("hooks/cmdline/00-vfio-early.sh"),
+            "vfio" => self.seen.run |= name == "hooks/vfio",
+            "70-vfio.rules" => self.seen.rule = true,
+            _ => {}
+        }
+        self.seen.vfio_pci |= matches!(module, "vfio-pci" | "vfio_pci") && last.contains(".ko");
+    }
+
+    /// The content of a name, through links; `None` if it is not known, inside that `None` for a mask.
+    fn resolve(&self, name: &str) -> Option<Option<&[u8]>> {
+        let mut name = name.to_owned();
+        for _ in 0..8 {
+            match self.held.get(&name)? {
+                Held::Text(text) => return Some(Some(text)),
+                Held::Elsewhere(inode) => return self.contents.get(inode).map(|text| Some(text.as_slice())),
+                Held::Link(target) if target == "/dev/null" => return Some(None),
+                Held::Link(target) => name = target_of(&name, target),
+            }
+        }
+        None
+    }
+
+    /// What has to be known and is not: wanted in the next pass. Whether there is more than was wanted before.
+    fn want_more(&mut self) -> bool {
+        let before = (self.names.len(), self.inodes.len());
+        for (name, held) in &self.held {
+            match held {
+                Held::Link(target) if target != "/dev/null" => {
+                    self.names.insert(target_of(name, target));
+                }
+                Held::Elsewhere(inode) if !self.contents.contains_key(inode) => {
+                    self.inodes.insert(*inode);
+                }
+                _ => {}
+            }
+        }
+        before != (self.names.len(), self.inodes.len())
+    }
+}
+
+/// Where a link leads, below the root of the image.
+fn target_of(link: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = match target.starts_with('/') {
+        true => Vec::new(),
+        false => link.rsplit_once('/').map(|(dir, _)| dir.split('/').collect()).unwrap_or_default(),
+    };
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+impl Visitor for Collector {
+    fn wants(&mut self, entry: &Entry) -> bool {
+        self.note(entry);
+        let named = is_configuration(&entry.name) || self.names.contains(&entry.name);
+        if entry.is_link() {
+            return named && entry.size < 4096;
+        }
+        if !entry.is_file() || entry.size > TEXT_LIMIT {
+            return false;
+        }
+        if named && entry.size == 0 && entry.links > 1 {
+            self.inodes.insert(entry.inode);
+            self.held.insert(entry.name.clone(), Held::Elsewhere(entry.inode));
+            return false;
+        }
+        named || entry.size > 0 && self.inodes.contains(&entry.inode)
+    }
+
+    fn take(&mut self, entry: &Entry, content: &[u8]) {
+        if self.inodes.contains(&entry.inode) {
+            self.contents.insert(entry.inode, content.to_vec());
+        }
+        if is_configuration(&entry.name) || self.names.contains(&entry.name) {
+            let held = match entry.is_link() {
+                true => Held::Link(String::from_utf8_lossy(content).trim_end_matches('\0').to_owned()),
+                false => Held::Text(content.to_vec()),
+            };
+            self.held.insert(entry.name.clone(), held);
+        }
+    }
+}
+
+/// Walks through the archives of one file of an image.
+fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor) -> io::Result<()> {
+    let mut file = root.open_file(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let (at, magic) = match cpio::walk(&mut file, visitor)? {
+        End::Over => return Ok(()),
+        End::Other { at, magic } => (at, magic),
+    };
+    let Some(packing) = Packing::of(&magic) else {
+        return Err(io::Error::other("it is packed in a way that is not known"));
+    };
+    file.seek(SeekFrom::Start(at))?;
+    cpio::walk(unpack.unpack(packing, file)?, visitor).map(drop)
+}
+
+/// Looks what of ours is in an image, which may be of several files that the loader puts one after the other.
+pub fn look(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<Seen, String> {
+    let mut collector = Collector::default();
+    for _ in 0..PASSES {
+        for path in paths {
+            walk(root, path, unpack, &mut collector)
+                .map_err(|error| format!("/{path} cannot be looked into: {error}"))?;
+        }
+        if !collector.want_more() {
+            break;
+        }
+    }
+    let names: Vec<String> = collector.held.keys().filter(|name| is_configuration(name)).cloned().collect();
+    let mut files = Vec::new();
+    for name in names {
+        match collector.resolve(&name) {
+            Some(text) => files.push((name, text.map(<[u8]>::to_vec))),
+            // A link that leads nowhere in the image: the program there finds nothing either.
+            None => log::debug!("{name} leads nowhere in {paths:?}"),
+        }
+    }
+    let mut seen = collector.seen;
+    seen.run |= collector.unit && collector.wants_unit;
+    Ok(Seen { files, ..seen })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_inside_the_image() {
+        assert_eq!(target_of("etc/vfio.conf.d/20.conf", "../../opt/a.conf"), "opt/a.conf");
+        assert_eq!(target_of("etc/vfio.conf.d/20.conf", "/opt/./a.conf"), "opt/a.conf");
+        assert_eq!(target_of("etc/vfio.conf", "../../../up"), "up");
+        assert_eq!(target_of("a", "b"), "b");
+    }
+
+    #[test]
+    fn what_is_configuration() {
+        for path in ["etc/vfio.conf", "etc/vfio.conf.d/10.conf", "usr/lib/vfio.conf.d/a.conf"] {
+            assert!(is_configuration(path), "{path}");
+        }
+        for path in
+            ["etc/vfio.conf.d/.a.conf", "etc/vfio.conf.d/a", "etc/vfio.conf.d/a/b.conf", "run/vfio.conf.d/a.conf"]
+        {
+            assert!(!is_configuration(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn packings_by_their_first_bytes() {
+        assert_eq!(Packing::of(b"\x1f\x8b\x08\0\0\0"), Some(Packing::Gzip));
+        assert_eq!(Packing::of(b"\xfd7zXZ\0"), Some(Packing::Xz));
+        assert_eq!(Packing::of(b"MZ\x90\0\0\0"), None);
+        assert_eq!(Packing::of(b""), None);
+    }
+}

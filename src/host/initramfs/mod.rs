@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The images that the machine boots with: what makes them, where they are, and what of ours is in them.
+
+pub mod cpio;
+pub mod image;
+
+use crate::root::{Root, CONFIG_FILE, STATE};
+use image::{Seen, Unpack};
+use serde::Serialize;
+
+/// What makes the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tool {
+    /// `update-initramfs`: of initramfs-tools, or of dracut in its place.
+    UpdateInitramfs,
+    /// `mkinitcpio`.
+    Mkinitcpio,
+    /// `dracut`.
+    Dracut,
+    /// `booster`, for which there is no hook of ours.
+    Booster,
+}
+
+impl Tool {
+    /// The program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tool::UpdateInitramfs => "update-initramfs",
+            Tool::Mkinitcpio => "mkinitcpio",
+            Tool::Dracut => "dracut",
+            Tool::Booster => "booster",
+        }
+    }
+}
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its files, below the root; the loader puts several one after the other.
+    pub paths: Vec<String>,
+    /// The kernel that it is for, where it is known.
+    pub release: Option<String>,
+    /// When it was made last, in nanoseconds.
+    pub made: i64,
+    /// What of ours is in it, or why that is not known.
+    pub seen: Result<Seen, String>,
+}
+
+impl Image {
+    /// Its name for a person: the file that our things are in.
+    pub fn name(&self) -> String {
+        self.paths.last().map(|path| format!("/{path}")).unwrap_or_default()
+    }
+}
+
+/// The images and what makes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Initramfs {
+    /// What makes them.
+    pub tool: Option<Tool>,
+    /// Whether the system is of the kind whose images come whole from elsewhere (ostree).
+    pub immutable: bool,
+    /// Whether an image with something of ours was ever made here.
+    pub marked: bool,
+    /// With mkinitcpio: whether our hook is among `HOOKS`.
+    pub hooked: bool,
+    /// The images of installed kernels.
+    pub images: Vec<Image>,
+    /// The configuration as it would be put into an image: by path, `None` for a mask.
+    pub files: Vec<(String, Option<Vec<u8>>)>,
+    /// When the configuration was changed last, in nanoseconds.
+    pub changed: i64,
+}
+
+impl Initramfs {
+    /// Looks for the images, and into them if `unpack` is given.
+    pub fn scan(root: &Root, unpack: Option<&dyn Unpack>) -> Initramfs {
+        let files = configuration(root);
+        let changed = files.iter().filter_map(|(path, _)| modified(root, path)).max().unwrap_or_default();
+        let mut found = Initramfs {
+            tool: tool(root),
+            immutable: root.exists("run/ostree-booted"),
+            marked: root.exists(&format!("{STATE}/initramfs")),
+            hooked: has_hook(root),
+            images: images(root),
+            files,
+            changed,
+        };
+        if let Some(unpack) = unpack {
+            found.images.iter_mut().for_each(|image| image.seen = image::look(root, &image.paths, unpack));
+        }
+        found
+    }
+}
+
+fn modified(root: &Root, path: &str) -> Option<i64> {
+    let stat = root.stat(path).ok()?;
+    Some(stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(i64::try_from(stat.st_mtime_nsec).ok()?))
+}
+
+fn tool(root: &Root) -> Option<Tool> {
+    let there =
+        |name: &str| ["usr/bin", "usr/sbin", "bin", "sbin"].iter().any(|dir| root.exists(&format!("{dir}/{name}")));
+    // The order: what a distribution puts before another tool comes first.
+    let all = [Tool::UpdateInitramfs, Tool::Mkinitcpio, Tool::Dracut, Tool::Booster];
+    all.into_iter().find(|tool| match tool {
+        // Laid ready on systems that build with another one: with no preset it makes nothing.
+        Tool::Mkinitcpio => there("mkinitcpio") && root.holds_anything("etc/mkinitcpio.d"),
+        tool => there(tool.name()),
+    })
+}
+
+/// Whether `HOOKS` of mkinitcpio's configuration names ours. What is read last counts.
+fn has_hook(root: &Root) -> bool {
+    let drop_ins = root.list("etc/mkinitcpio.conf.d").unwrap_or_default();
+    let drop_ins = drop_ins.iter().filter(|name| name.ends_with(".conf"));
+    let files = std::iter::once("etc/mkinitcpio.conf".to_owned())
+        .chain(drop_ins.map(|name| format!("etc/mkinitcpio.conf.d/{name}")));
+    let texts = files.filter_map(|path| root.read_text(&path).ok());
+    texts.fold(false, |hooked, text| hooks(&text, hooked))
+}
+
+/// The same for one file, after what those before it say.
+fn hooks(text: &str, mut hooked: bool) -> bool {
+    let text: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
+    let text = text.join("\n");
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("HOOKS") {
+        let begins = rest[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ';');
+        rest = &rest[at + "HOOKS".len()..];
+        let (adds, list) = match (rest.strip_prefix("+=("), rest.strip_prefix("=(")) {
+            (Some(list), _) => (true, list),
+            (_, Some(list)) => (false, list),
+            _ => continue,
+        };
+        if begins {
+            let list = list.split(')').next().unwrap_or_default();
+            let named = list.split_whitespace().any(|word| word.trim_matches(['"', '\'']) == "vfio");
+            hooked = named || adds && hooked;
+        }
+    }
+    hooked
+}
+
+/// The images of the kernels that are installed: those with modules.
+fn images(root: &Root) -> Vec<Image> {
+    let mut found: Vec<Image> = Vec::new();
+    let mut add = |paths: Vec<String>, release: Option<&str>| {
+        let there = paths.iter().all(|path| root.stat(path).is_ok_and(|stat| stat.st_mode & 0o17_0000 == 0o10_0000));
+        if !paths.is_empty() && there && !found.iter().any(|image| image.paths == paths) {
+            let made = paths.iter().filter_map(|path| modified(root, path)).min().unwrap_or_default();
+            let seen = Err("it was not looked into".to_owned());
+            found.push(Image { paths, release: release.map(str::to_owned), made, seen });
+        }
+    };
+    let releases = root.list("lib/modules").unwrap_or_default();
+    let releases = releases.iter().filter(|release| root.holds_anything(&format!("lib/modules/{release}")));
+    // The ESP or the partition beside it; a link or a mount of one in another shows its files twice.
+    let partitions = ["boot", "efi", "boot/efi"];
+    for release in releases {
+        for path in [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")] {
+            add(vec![format!("boot/{path}")], Some(release));
+        }
+        // Arch: a kernel's package instead of its release. The one for emergencies ("-fallback") is not always built.
+        if let Ok(package) = root.read_text(&format!("lib/modules/{release}/pkgbase")) {
+            add(vec![format!("boot/initramfs-{package}.img")], Some(release));
+        }
+        for partition in partitions {
+            for token in root.list(partition).unwrap_or_default() {
+                let directory = format!("{partition}/{token}/{release}");
+                let names = root.list(&directory).unwrap_or_default();
+                let names = names.iter().filter(|name| name.starts_with("initrd") || name.starts_with("initramfs"));
+                add(names.map(|name| format!("{directory}/{name}")).collect(), Some(release));
+            }
+        }
+    }
+    for name in root.list("boot").unwrap_or_default() {
+        if name.starts_with("initramfs-linux") && name.ends_with(".img") && !name.ends_with("-fallback.img") {
+            let path = vec![format!("boot/{name}")];
+            if !found.iter().any(|image| image.paths == path) {
+                let made = modified(root, &path[0]).unwrap_or_default();
+                found.push(Image { paths: path, release: None, made, seen: Err("it was not looked into".to_owned()) });
+            }
+        }
+    }
+    found
+}
+
+/// The files of the configuration, as the tools put them into images.
+pub fn configuration(root: &Root) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut paths = vec![CONFIG_FILE.to_owned()];
+    for directory in ["etc/vfio.conf.d", "usr/lib/vfio.conf.d"] {
+        let names = root.list(directory).unwrap_or_default();
+        paths.extend(names.iter().map(|name| format!("{directory}/{name}")));
+    }
+    let mut files: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    for path in paths.into_iter().filter(|path| image::is_configuration(path)) {
+        let masked = root.read_link(&path).is_ok_and(|target| target == std::path::Path::new("/dev/null"));
+        match root.read(&path) {
+            _ if masked => files.push((path, None)),
+            Ok(text) => files.push((path, Some(text))),
+            Err(error) => log::debug!("/{path}: {error}"),
+        }
+    }
+    files.sort_unstable();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hooks;
+
+    #[test]
+    fn the_hook_of_mkinitcpio() {
+        for (text, hooked) in [
+            ("HOOKS=(base udev vfio block)", true),
+            ("#HOOKS=(base vfio)\nHOOKS=(base udev)", false),
+            ("HOOKS=(base\n  udev # vfio\n  vfio\n)", true),
+            ("HOOKS=(vfio)\nHOOKS=(base)", false),
+            ("HOOKS=(vfio)\nHOOKS+=(base)", true),
+            ("HOOKS=(base)\nHOOKS+=(\"vfio\")", true),
+            ("EARLYHOOKS=(vfio)", false),
+            ("MODULES=(vfio)", false),
+            ("HOOKS=(", false),
+        ] {
+            assert_eq!(hooks(text, false), hooked, "{text}");
+        }
+    }
+}

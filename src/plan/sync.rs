@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What has to be brought up to date after an edit, so that the next boot does what the configuration says: the words in
+//! the boot entries, and the initramfs where it reserves other cards than the configuration wants.
+
+use super::cmdline::record::Record;
+use super::cmdline::wanted::{self, Word};
+use super::cmdline::{self, CmdlinePlan, Options};
+use crate::config::{self, Bind, Config, Driver, Functions, Gpu, Severity};
+use crate::host::boot::BootSystem;
+use crate::host::initramfs::{Image, Initramfs, Tool};
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Synced`]'s form.
+pub const VERSION: u32 = 1;
+
+/// A card as the initramfs must know it: what changes nothing there is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardNeed {
+    /// The section's name.
+    pub gpu: String,
+    /// How it is chosen.
+    pub device: String,
+    /// What must be at the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// Which functions; all if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functions: Option<Vec<u8>>,
+    /// Further endpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// Whether the best vfio driver is looked for.
+    #[serde(default)]
+    pub best_driver: bool,
+    /// Whether it may be the only display.
+    #[serde(default)]
+    pub only_display: bool,
+}
+
+impl CardNeed {
+    fn of(gpu: &Gpu) -> CardNeed {
+        CardNeed {
+            gpu: gpu.name.clone(),
+            device: gpu.device.value.to_string(),
+            identity: gpu.identity.as_ref().map(|identity| identity.value.to_string()),
+            functions: match &gpu.functions {
+                Functions::All => None,
+                Functions::Listed(listed) => Some(listed.value.clone()),
+            },
+            also: gpu.also.iter().map(|also| also.value.to_string()).collect(),
+            best_driver: gpu.driver == Driver::Auto,
+            only_display: gpu.only_display,
+        }
+    }
+}
+
+/// The cards that the initramfs has to reserve.
+pub fn needs(config: &Config) -> Vec<CardNeed> {
+    let at_boot = config.gpus.iter().filter(|gpu| config.host.enable && gpu.bind == Bind::Boot);
+    at_boot.map(CardNeed::of).collect()
+}
+
+/// What was last brought up to date: `/var/lib/vfio/synced`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The words that boot entries were to have.
+    pub words: Vec<String>,
+    /// The cards that the initramfs was to reserve.
+    pub cards: Vec<CardNeed>,
+}
+
+impl Default for Synced {
+    fn default() -> Self {
+        Synced { version: VERSION, words: Vec::new(), cards: Vec::new() }
+    }
+}
+
+/// What of the machine the decision needs.
+#[derive(Debug)]
+pub struct Facts<'f> {
+    /// Boot loaders and their files.
+    pub system: &'f BootSystem,
+    /// Which words there are ours.
+    pub record: &'f Record,
+    /// The images, looked into where [`must_look`] says so.
+    pub initramfs: &'f Initramfs,
+    /// What was last brought up to date.
+    pub synced: &'f Synced,
+    /// The words that the kernel needs for this configuration.
+    pub words: &'f [Word],
+}
+
+/// Something to do.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum SyncStep {
+    /// Change boot entries.
+    Words {
+        /// How.
+        plan: CmdlinePlan,
+    },
+    /// Build images anew.
+    Initramfs {
+        /// Programs, in order; none if the step before makes the images anyway.
+        runs: Vec<Vec<String>>,
+        /// Why: a sentence each.
+        why: Vec<String>,
+    },
+}
+
+/// What has to be brought up to date.
+#[derive(Debug, Clone, Default)]
+pub struct SyncPlan {
+    /// Why nothing is done at all: the errors of the configuration, with path and line.
+    pub refusals: Vec<String>,
+    /// What to do, in order.
+    pub steps: Vec<SyncStep>,
+    /// What is left undone, and what that means.
+    pub notes: Vec<String>,
+    /// What is up to date when all of it is done.
+    pub synced: Synced,
+}
+
+/// Whether images must be looked into: some may have to have our files, or to lose them.
+pub fn must_look(config: &Config, initramfs: &Initramfs) -> bool {
+    !initramfs.immutable && (initramfs.marked || !needs(config).is_empty())
+}
+
+/// How an image stands to the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fit {
+    /// It reserves what the configuration wants.
+    Right,
+    /// It does not: why, as a sentence.
+    Wrong(String),
+    /// It cannot be looked into: why, as a sentence.
+    Unknown(String),
+}
+
+/// How an image stands to what is needed.
+pub fn fit(image: &Image, needs: &[CardNeed]) -> Fit {
+    let seen = match &image.seen {
+        Ok(seen) => seen,
+        Err(why) => return Fit::Unknown(why.clone()),
+    };
+    let name = image.name();
+    let has = match seen.program && seen.run {
+        true => self::needs(&config::parse_lasting(&seen.files)),
+        false => Vec::new(),
+    };
+    if has == needs {
+        return Fit::Right;
+    }
+    Fit::Wrong(match (has.is_empty(), needs.is_empty()) {
+        (true, _) if seen.program && !seen.run => format!("{name} has vfio-bind, but nothing that starts it"),
+        (true, _) => format!("{name} does not reserve {}", names(needs)),
+        (_, true) => format!("{name} still reserves {}", names(&has)),
+        _ => format!("{name} reserves {} by an older configuration", names(&has)),
+    })
+}
+
+fn names(cards: &[CardNeed]) -> String {
+    let names: Vec<String> = cards.iter().map(|card| format!("[gpu {}]", card.gpu)).collect();
+    names.join(", ")
+}
+
+/// The sentence about words that nobody but the user can add.
+pub fn by_hand(words: &[String]) -> String {
+    format!(
+        "no boot loader was found whose files vfio knows: add this to the kernel's command line by hand: {}",
+        words.join(" ")
+    )
+}
+
+/// Decides.
+pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
+    let errors = config.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+    let refusals: Vec<String> = errors.map(ToString::to_string).collect();
+    if !refusals.is_empty() {
+        return SyncPlan { refusals, synced: facts.synced.clone(), ..SyncPlan::default() };
+    }
+    let words: Vec<String> = facts.words.iter().map(|word| word.word.clone()).collect();
+    let needs = needs(config);
+    let mut plan = SyncPlan::default();
+    let line = cmdline::plan(facts.system, &words, facts.record, &Options::default());
+    plan.notes.extend(line.problems.iter().chain(&line.notes).cloned());
+    let running: Vec<String> = facts.system.words.iter().map(str::to_owned).collect();
+    let lacking: Vec<String> = words.iter().filter(|word| !wanted::is_there(word, &running)).cloned().collect();
+    if facts.system.loaders.is_empty() && !lacking.is_empty() {
+        plan.notes.push(by_hand(&lacking));
+    }
+    let (build, notes) = build(facts, &needs);
+    plan.notes.extend(notes);
+    let build = build.map(|(runs, why)| {
+        // mkinitcpio makes an image with the words in it: once is enough.
+        let made = |run: &Vec<String>| line.tools.iter().any(|tool| tool.words == *run);
+        SyncStep::Initramfs { runs: runs.into_iter().filter(|run| !made(run)).collect(), why }
+    });
+    if !line.is_empty() {
+        plan.steps.push(SyncStep::Words { plan: line });
+    }
+    plan.steps.extend(build);
+    plan.synced = Synced { version: VERSION, words, cards: needs };
+    plan
+}
+
+/// The programs to run for the images, and why; and what there is to know where none helps.
+type Build = (Option<(Vec<Vec<String>>, Vec<String>)>, Vec<String>);
+
+fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
+    let initramfs = facts.initramfs;
+    let changed = facts.synced.cards != needs;
+    let note = |text: String| (None, vec![text]);
+    if initramfs.immutable {
+        return match needs.is_empty() {
+            true => (None, Vec::new()),
+            false => note(immutable(needs)),
+        };
+    }
+    if needs.is_empty() && !initramfs.marked {
+        return (None, Vec::new());
+    }
+    let mut wrong: Vec<&Image> = Vec::new();
+    let mut why = Vec::new();
+    for image in &initramfs.images {
+        match fit(image, needs) {
+            Fit::Right => continue,
+            Fit::Wrong(sentence) => why.push(sentence),
+            // Only what was done last says how it is.
+            Fit::Unknown(_) if !changed => continue,
+            Fit::Unknown(sentence) => why.push(sentence),
+        }
+        wrong.push(image);
+    }
+    if initramfs.images.is_empty() && initramfs.tool.is_some() && changed {
+        why.push("no image of an installed kernel was found in /boot or on the EFI system partition".to_owned());
+    }
+    if why.is_empty() {
+        return (None, Vec::new());
+    }
+    match (initramfs.tool, needs.is_empty()) {
+        (None | Some(Tool::Booster), _) => note(format!("{}; {}", why.join("; "), nobody(initramfs.tool))),
+        (Some(Tool::Mkinitcpio), false) if !initramfs.hooked => note(
+            "mkinitcpio does not put vfio into the initramfs: add 'vfio' to HOOKS in /etc/mkinitcpio.conf, then run \
+                  'vfio sync'"
+                .to_owned(),
+        ),
+        (Some(tool), _) => (Some((runs(tool, &wrong), why)), Vec::new()),
+    }
+}
+
+/// What it costs that an image is not built here.
+pub fn immutable(needs: &[CardNeed]) -> String {
+    format!(
+        "the initramfs of this system comes with it and is not built here: {} is reserved only after it, so a driver that \
+         it loads has the card first ('rpm-ostree initramfs --enable' builds one here, with vfio in it)",
+        names(needs)
+    )
+}
+
+fn nobody(tool: Option<Tool>) -> &'static str {
+    match tool {
+        Some(Tool::Booster) => "booster has no place for vfio in its images: the card is reserved only after them",
+        _ => "no program was found that builds it (update-initramfs, dracut, mkinitcpio): build it anew by hand",
+    }
+}
+
+fn runs(tool: Tool, wrong: &[&Image]) -> Vec<Vec<String>> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    match tool {
+        Tool::UpdateInitramfs => vec![words(&["update-initramfs", "-u", "-k", "all"])],
+        Tool::Mkinitcpio => vec![words(&["mkinitcpio", "-P"])],
+        // By name: without one dracut writes where it thinks the loader looks.
+        Tool::Dracut => {
+            let one = |image: &&Image| Some(words(&["dracut", "--force", &image.name(), image.release.as_deref()?]));
+            let all: Option<Vec<_>> = wrong.iter().map(one).collect();
+            match all {
+                Some(all) if !all.is_empty() => all,
+                _ => vec![words(&["dracut", "--force", "--regenerate-all"])],
+            }
+        }
+        Tool::Booster => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "sync_tests.rs"]
+mod tests;

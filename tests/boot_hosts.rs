@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What machines boot with, as the host floor sees it: every machine of `tests/common/boots.rs` against
+//! `tests/golden/boot/NAME.txt`. `UPDATE_GOLDEN=1` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::boots::{self, Boot};
+use common::text::{Node, Nodes};
+use common::{pe, Tree};
+use proptest::prelude::*;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use vfio_suite::host::boot::pe::Program;
+use vfio_suite::host::boot::{efi, BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};
+use vfio_suite::plan::cmdline::record::Record;
+use vfio_suite::plan::cmdline::{self, CmdlinePlan, Options};
+
+/// A name as it stands in JSON.
+fn name<T: serde::Serialize>(value: T) -> String {
+    serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
+}
+
+/// All of it as text, a line for each thing.
+fn show(system: &BootSystem) -> String {
+    let mut out = String::new();
+    show_to(&mut out, system).unwrap();
+    out
+}
+
+fn show_to(out: &mut String, system: &BootSystem) -> std::fmt::Result {
+    for (what, value) in [("booted", &system.booted), ("stub", &system.stub), ("entry", &system.entry)] {
+        value.as_ref().map_or(Ok(()), |value| writeln!(out, "{what}: {value}"))?;
+    }
+    writeln!(out, "processor: {:?}", system.vendor)?;
+    if system.secure_boot {
+        writeln!(out, "signatures are checked")?;
+    }
+    writeln!(out, "words: {}", system.words.iter().collect::<Vec<_>>().join(" "))?;
+    for kernel in &system.kernels {
+        writeln!(out, "kernel {}: {:?}", kernel.release, kernel.intel)?;
+    }
+    for loader in &system.loaders {
+        writeln!(out, "\n{} ({})", loader.kind.name(), name(loader.kind))?;
+        for place in &loader.places {
+            show_place(out, place)?;
+        }
+        for tool in &loader.tools {
+            writeln!(out, "  run: {}", tool.join(" "))?;
+        }
+        for missing in &loader.missing {
+            writeln!(out, "  missing: {missing}")?;
+        }
+        loader.check.as_ref().map_or(Ok(()), |check| writeln!(out, "  check: {}", check.join(" ")))?;
+    }
+    Ok(())
+}
+
+fn show_place(out: &mut String, place: &Place) -> std::fmt::Result {
+    write!(out, "  {:8} {:13} {}", name(place.role), name(place.grammar), place.path)?;
+    if place.key() != place.path {
+        write!(out, " (known as {})", place.key())?;
+    }
+    match &place.content {
+        None => writeln!(out, ", not there"),
+        Some(Content::Unreadable(why)) => writeln!(out, ", unreadable: {why}"),
+        Some(Content::Text(text)) if place.grammar.is_ours_alone() => writeln!(out, ": {text:?}"),
+        Some(Content::Text(_)) => writeln!(out),
+    }
+}
+
+fn scan(boot: &Boot) -> BootSystem {
+    BootSystem::scan(&Tree::new(&boot.0).root())
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/boot/{name}.txt"))
+}
+
+#[test]
+fn machines_boot_with_what_they_boot_with() {
+    let mut differing = Vec::new();
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let all = boots::all();
+    for (name, boot) in &all {
+        let found = show(&scan(boot));
+        if update {
+            fs::create_dir_all(golden(name).parent().unwrap()).unwrap();
+            fs::write(golden(name), &found).unwrap();
+        } else if fs::read_to_string(golden(name)).unwrap_or_default() != found {
+            differing.push(format!("{} should say:\n{found}", golden(name).display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    let files = fs::read_dir(golden("x").parent().unwrap()).unwrap().count();
+    assert_eq!(files, all.len(), "a file in tests/golden/boot belongs to no machine");
+}
+
+/// Whoever looks leaves no trace.
+#[test]
+fn looking_changes_nothing() {
+    for (name, boot) in boots::all() {
+        let tree = Tree::new(&boot.0);
+        let (before, times) = (tree.snapshot(), tree.times());
+        BootSystem::scan(&tree.root());
+        tree.assert_same(&before, name);
+        assert!(tree.times() == times, "{name}: a file was touched");
+    }
+}
+
+/// The one loader of a machine.
+#[track_caller]
+fn only(system: &BootSystem) -> &Loader {
+    let [loader] = &system.loaders[..] else { panic!("{}", show(system)) };
+    loader
+}
+
+#[track_caller]
+fn at<'s>(system: &'s BootSystem, path: &str) -> &'s Place {
+    let mut places = system.loaders.iter().flat_map(|loader| &loader.places);
+    places.find(|place| place.path == path).unwrap_or_else(|| panic!("{path}:\n{}", show(system)))
+}
+
+/// Contents that nobody expects are said, one sentence each, whatever file they are in.
+#[test]
+fn files_that_are_no_text_are_said() {
+    for (machine, boot) in boots::all() {
+        let places: Vec<String> =
+            scan(&boot).loaders.iter().flat_map(|l| &l.places).map(|place| place.path.clone()).collect();
+        for path in places {
+            for (bytes, why) in [
+                (vec![b'a', 0xff, b'b'], "is not text in UTF-8"),
+                (vec![b'a'; (1 << 20) + 1], "is larger than 1 MiB"),
+                (vec![0; 5000], ""),
+                (Vec::new(), ""),
+            ] {
+                let tree = Tree::new(&boot.0);
+                fs::create_dir_all(tree.join(&path).parent().unwrap()).unwrap();
+                fs::write(tree.join(&path), bytes).unwrap();
+                let system = BootSystem::scan(&tree.root());
+                let mut places = system.loaders.iter().flat_map(|loader| &loader.places);
+                // A file that says nothing may be no boot file any more; one that is there is said to be wrong.
+                let Some(place) = places.find(|place| place.path == path) else { continue };
+                match &place.content {
+                    Some(Content::Unreadable(said)) => {
+                        assert!(!said.contains('\n') && said.len() < 200, "{machine}: {path}: {said}");
+                        // An addon is no text, an old limine.cfg and what has no source say their own.
+                        let own = place.grammar == Grammar::Addon || said.starts_with("is in the format");
+                        assert!(own || said.contains(why), "{machine}: {path}: {said}");
+                    }
+                    other => assert_eq!(why, "", "{machine}: {path}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_file_is_said() {
+    let tree = Tree::new(&boots::of("arch-grub").0);
+    tree.remove("etc/default/grub");
+    fs::create_dir(tree.join("etc/default/grub")).unwrap();
+    let system = BootSystem::scan(&tree.root());
+    let Some(Content::Unreadable(why)) = &at(&system, "etc/default/grub").content else { panic!("{}", show(&system)) };
+    assert!(why.starts_with("is no file"), "{why}");
+    // A FIFO is not waited for, and not taken for an empty file.
+    let entry = "boot/loader/entries/arch.conf";
+    let tree = Tree::new(&boots::of("arch-systemd-boot").0);
+    tree.remove(entry);
+    assert!(Command::new("mkfifo").arg(tree.join(entry)).status().unwrap().success());
+    let system = BootSystem::scan(&tree.root());
+    assert!(matches!(&at(&system, entry).content, Some(Content::Unreadable(why)) if why.starts_with("is no file")));
+}
+
+#[test]
+fn our_drop_in_comes_last_and_stays_where_it_is() {
+    let debian = boots::of("debian-grub");
+    let ours = |boot: &Boot| {
+        let system = scan(boot);
+        let sources = system.loaders[0].places.iter().filter(|place| place.role == Role::Source);
+        sources.map(|place| place.path.clone()).collect::<Vec<_>>()
+    };
+    let (first, last) = ("etc/default/grub.d/95-vfio.cfg", "etc/default/grub.d/zz-vfio.cfg");
+    let early = debian.clone().file("etc/default/grub.d/20-mine.cfg", "GRUB_TIMEOUT=1\n");
+    let late = debian.clone().file("etc/default/grub.d/99-mine.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=quiet\n");
+    assert_eq!(ours(&debian), [first]);
+    assert_eq!(ours(&early), [first]);
+    assert_eq!(ours(&late), [last]);
+    assert_eq!(ours(&late.clone().file(first, "")), [first]);
+    assert_eq!(ours(&early.file(last, "")), [last]);
+    // Both, after a name was changed by hand: both are looked after.
+    assert_eq!(ours(&late.file(first, "").file(last, "")), [first, last]);
+}
+
+#[test]
+fn grub_needs_its_tools_and_its_menu() {
+    let arch = boots::of("arch-grub");
+    assert_eq!(only(&scan(&arch.clone().without("usr/bin/grub-mkconfig"))).missing, ["grub-mkconfig"]);
+    assert_eq!(scan(&arch.clone().without("boot/grub/grub.cfg")).loaders, []);
+    assert_eq!(scan(&arch.clone().without("etc/default/grub")).loaders, []);
+    // A menu on the ESP, made long ago.
+    let boot = arch.without("boot/grub/grub.cfg").file("efi/EFI/arch/grub.cfg", "linux /vmlinuz\n");
+    assert_eq!(only(&scan(&boot)).tools, [["grub-mkconfig", "-o", "/efi/EFI/arch/grub.cfg"]]);
+    // Debian's without its short name.
+    let boot = boots::of("debian-grub").without("usr/sbin/update-grub");
+    assert_eq!(only(&scan(&boot)).tools, [["grub-mkconfig", "-o", "/boot/grub/grub.cfg"]]);
+    // Entries that are switched off.
+    let boot = boots::of("fedora").file("etc/default/grub", "GRUB_ENABLE_BLSCFG=true\nGRUB_ENABLE_BLSCFG=\"false\"\n");
+    assert_eq!(only(&scan(&boot)).kind, LoaderKind::GrubFile);
+}
+
+#[test]
+fn the_loader_that_booted_comes_first() {
+    let kinds = |boot: &Boot| scan(boot).loaders.iter().map(|loader| loader.kind).collect::<Vec<_>>();
+    let mut both = boots::of("debian-grub");
+    both.0.extend(boots::of("debian-systemd-boot").0);
+    assert_eq!(kinds(&both), [LoaderKind::SystemdBoot, LoaderKind::GrubDropIn]);
+    let both = both.variable("LoaderInfo", "GRUB 2.12");
+    assert_eq!(kinds(&both), [LoaderKind::GrubDropIn, LoaderKind::SystemdBoot]);
+    let both = both.without("sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
+    assert_eq!(kinds(&both), [LoaderKind::GrubDropIn, LoaderKind::SystemdBoot]);
+    // An image that systemd-boot started; entries beside it. /etc/kernel/cmdline is the image's.
+    let mut images = boots::of("debian-systemd-boot");
+    images.0.extend(boots::of("arch-uki").without("proc/self/mountinfo").0);
+    let images = images.bytes("boot/efi/EFI/Linux/arch-linux.efi", pe::image("258", "quiet"));
+    assert_eq!(kinds(&images), [LoaderKind::UkiRebuild, LoaderKind::SystemdBoot]);
+    let system = scan(&images);
+    assert!(system.loaders[1].places.iter().all(|place| place.role == Role::Entry));
+    // GRUB's entries are not systemd-boot's, even where that one lies on the ESP as well.
+    let fedora = boots::of("fedora").bytes("boot/efi/EFI/systemd/systemd-bootx64.efi", pe::systemd_boot("258"));
+    assert_eq!(kinds(&fedora), [LoaderKind::GrubBls]);
+}
+
+#[test]
+fn images_take_addons_if_all_is_there() {
+    let debian = boots::of("debian-uki").without("boot/efi/loader/addons/vfio.addon.efi");
+    let kind = |boot: &Boot| only(&scan(boot)).kind;
+    let stub = "usr/lib/systemd/boot/efi/addonx64.efi.stub";
+    assert_eq!(kind(&debian), LoaderKind::UkiAddon);
+    assert_eq!(kind(&debian.clone().without("usr/bin/ukify")), LoaderKind::UkiRebuild);
+    assert_eq!(kind(&debian.clone().without(stub)), LoaderKind::UkiRebuild);
+    assert_eq!(kind(&debian.clone().secure_boot(true)), LoaderKind::UkiRebuild);
+    let old = debian.clone().bytes("boot/efi/EFI/Linux/old.efi", pe::image("253.4", "quiet"));
+    assert_eq!(kind(&old), LoaderKind::UkiRebuild);
+    // Another system's on the same ESP is left alone.
+    assert_eq!(kind(&old.clone().file("etc/machine-id", "5f\n")), LoaderKind::UkiAddon);
+    // Whoever builds them is not known: addons are the only way.
+    let unknown = debian.clone().without("etc/kernel/install.conf").secure_boot(true);
+    let system = scan(&unknown);
+    assert_eq!(only(&system).kind, LoaderKind::UkiAddon);
+    assert!(only(&system).missing[0].starts_with("a signing key"), "{}", show(&system));
+    // And if they take none, it is said.
+    let system = scan(&unknown.bytes("boot/efi/EFI/Linux/old.efi", pe::image("253.4", "quiet")));
+    let Some(Content::Unreadable(why)) = &only(&system).places[0].content else { panic!("{}", show(&system)) };
+    assert!(why.contains("it is not known what builds it"), "{why}");
+    // An addon of ours stays one when its tools go.
+    let boot = boots::of("debian-uki").without("usr/bin/ukify");
+    assert_eq!(only(&scan(&boot)).missing, ["ukify"]);
+    // kernel-install before 255 cannot make all images anew.
+    let boot = debian.without("usr/bin/ukify").file("usr/bin/kernel-install", "#!/bin/sh\n");
+    assert_eq!(only(&scan(&boot)).missing, ["a kernel-install that knows add-all (systemd 255)"]);
+}
+
+#[test]
+fn addons_are_on_the_partition_of_the_images() {
+    let boot = boots::of("debian-uki").mounts(&[
+        ("/", "ext4", "/dev/sda3"),
+        ("/efi", "vfat", "/dev/nvme0n1p1"),
+        ("/boot", "vfat", "/dev/sda2"),
+    ]);
+    let boot = boot.bytes("boot/efi/Linux/a.efi", pe::image("258", "quiet")).file("efi/EFI/x/y", "");
+    let system = scan(&boot);
+    assert_eq!(only(&system).places.len(), 1, "{}", show(&system));
+    assert_eq!(only(&system).places[0].path, "boot/loader/addons/vfio.addon.efi");
+}
+
+#[test]
+fn what_mkinitcpio_reads() {
+    let arch = boots::of("arch-uki");
+    let sources = |boot: &Boot| {
+        let system = scan(boot);
+        let sources = only(&system).places.iter().filter(|place| place.role == Role::Source);
+        sources.map(|place| place.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(sources(&arch), ["etc/kernel/cmdline"]);
+    let own = arch
+        .clone()
+        .file("etc/mkinitcpio.d/lts.preset", "default_uki=/efi/EFI/Linux/lts.efi\ndefault_cmdline=/etc/lts\n");
+    assert_eq!(sources(&own), ["etc/lts"]);
+    let told = arch.clone().file(
+        "etc/mkinitcpio.d/linux.preset",
+        "default_uki=\"/efi/EFI/Linux/arch-linux.efi\"\ndefault_options=\"--cmdline /etc/a -S autodetect\"\n",
+    );
+    assert_eq!(sources(&told), ["etc/a"]);
+    // Our drop-in is never the first.
+    assert_eq!(sources(&arch.clone().file("etc/cmdline.d/root.conf", "root=x\n")), ["etc/cmdline.d/vfio.conf"]);
+    let file = arch.file("etc/kernel/uki.conf", "[UKI]\nCmdline=@/etc/words\n").file("etc/words", "quiet\n");
+    assert_eq!(sources(&file), ["etc/words"]);
+}
+
+#[test]
+fn limine_without_a_source_of_its_own() {
+    let cachyos = boots::of("cachyos-limine");
+    let system = scan(&cachyos.clone().file("etc/default/limine", "ESP_PATH=\"/boot\"\n"));
+    let Some(Content::Unreadable(why)) = &at(&system, "etc/default/limine").content else {
+        panic!("{}", show(&system))
+    };
+    assert!(why.contains("KERNEL_CMDLINE[default]"), "{why}");
+    // Without its tool the menu is written by hand.
+    let system = scan(&cachyos.without("usr/bin/limine-update").without("usr/bin/limine-mkinitcpio"));
+    assert_eq!(at(&system, "boot/limine.conf").role, Role::Entry);
+}
+
+#[test]
+fn kernels_say_what_they_do_with_intels_iommu() {
+    use vfio_suite::host::boot::IntelDefault::{On, Unknown};
+    let arch = boots::of("arch-grub");
+    let intel = |boot: &Boot| scan(boot).kernels.iter().map(|kernel| kernel.intel).collect::<Vec<_>>();
+    let on = "CONFIG_PCI=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON=y\n";
+    assert_eq!(intel(&arch.clone().bytes("proc/config.gz", boots::packed(on))), [On]);
+    // It is the running kernel's, and no other's.
+    assert_eq!(intel(&arch.clone().file("proc/sys/kernel/osrelease", "6.17.2\n")), [Unknown]);
+    // Cut off, no gzip, or nothing in it.
+    let mut cut = boots::packed(&on.repeat(1000));
+    cut.truncate(30);
+    assert_eq!(intel(&arch.clone().bytes("proc/config.gz", cut)), [Unknown]);
+    assert_eq!(intel(&arch.clone().file("proc/config.gz", on)), [Unknown]);
+    assert_eq!(intel(&arch.file("usr/lib/modules/6.17.1-arch1-1/config", "CONF").without("proc/config.gz")), [Unknown]);
+    // A kernel without modules, and /lib that is no link.
+    let boot = Boot::intel("").file("boot/vmlinuz-6.6.1", "").file("boot/config-6.6.1", on).file("boot/config-6.5", on);
+    assert_eq!(scan(&boot).kernels.len(), 1);
+    let boot = boot.file("lib/modules/6.6.1/modules.order", "").file("usr/lib/modules/6.6.1/vmlinuz", "");
+    assert_eq!(intel(&boot), [On]);
+}
+
+/// What a plan says of files, done as it says.
+fn carry_out(tree: &Tree, plan: &CmdlinePlan) {
+    for change in &plan.changes {
+        let there = tree.join(&change.path);
+        match &change.new {
+            // Built by a tool of which the plan knows the words only.
+            Some(line) if change.grammar == Grammar::Addon => {
+                fs::create_dir_all(there.parent().unwrap()).unwrap();
+                fs::write(there, pe::addon(line.trim_end())).unwrap();
+            }
+            Some(text) => tree.write(&change.path, text),
+            None => fs::remove_file(there).unwrap(),
+        }
+    }
+}
+
+/// Found, changed, found changed, and as before: on every machine, while boot counters come and go.
+#[test]
+fn what_is_put_in_is_found_and_taken_out() {
+    let wanted = ["intel_iommu=on".to_owned(), "iommu=pt".to_owned()];
+    for (name, boot) in boots::all() {
+        let mut tree = Tree::new(&boot.0);
+        let look = |tree: &Tree, words: &[String], record: &Record| {
+            cmdline::plan(&BootSystem::scan(&tree.root()), words, record, &Options::default())
+        };
+        let before = tree.snapshot();
+        let plan = look(&tree, &wanted, &Record::default());
+        match name {
+            "arch-uki-no-source" => {
+                assert!(plan.changes.is_empty() && plan.problems.len() == 1, "{name}: {plan:?}");
+                continue;
+            }
+            // A tool is told, nothing is known, or the addon is there.
+            "fedora-silverblue" | "pop-os" => assert!(plan.changes.is_empty() && !plan.tools.is_empty(), "{name}"),
+            "nothing-known" | "debian-uki" | "debian-uki-secure-boot" => assert!(plan.is_empty(), "{name}: {plan:?}"),
+            _ => assert!(!plan.changes.is_empty(), "{name}: {plan:?}"),
+        }
+        assert!(plan.problems.is_empty(), "{name}: {:?}", plan.problems);
+        carry_out(&tree, &plan);
+        // The entry has booted well; the next update will count anew.
+        let (counted, blessed) = ("5f-6.12.57+deb13-amd64+3-1.conf", "5f-6.12.57+deb13-amd64.conf");
+        let counts = name == "debian-systemd-boot";
+        let rename = |tree: &mut Tree, from: &str, to: &str| {
+            let at = |name: &str| tree.join(&format!("boot/efi/loader/entries/{name}"));
+            fs::rename(at(from), at(to)).unwrap();
+        };
+        if counts {
+            rename(&mut tree, counted, blessed);
+        }
+        let again = look(&tree, &wanted, &plan.record);
+        assert!(again.changes.is_empty() && again.problems.is_empty(), "{name}: {again:?}");
+        assert_eq!(again.record, plan.record, "{name}");
+        let back = look(&tree, &[], &plan.record);
+        assert!(back.problems.is_empty(), "{name}: {:?}", back.problems);
+        assert_eq!(back.record.places.len(), 0, "{name}");
+        carry_out(&tree, &back);
+        if counts {
+            rename(&mut tree, blessed, counted);
+        }
+        // An addon that was there before counts as ours, and went.
+        let mut before = before;
+        before.retain(|path, _| !path.ends_with(".addon.efi"));
+        tree.assert_same(&without_new_directories(before, &tree), name);
+    }
+}
+
+/// Directories that were made for our files stay here; `act::cmdline` removes them.
+fn without_new_directories(mut nodes: Nodes, tree: &Tree) -> Nodes {
+    for (path, node) in tree.snapshot() {
+        if node == Node::Directory {
+            nodes.insert(path, node);
+        }
+    }
+    nodes
+}
+
+/// A real image and a real addon, where systemd's tools are. `VFIO_STUBS` names another directory of theirs.
+#[test]
+fn what_ukify_builds_is_read() {
+    let stubs = std::env::var("VFIO_STUBS").unwrap_or("/usr/lib/systemd/boot/efi".into());
+    let file = |name: &str| format!("{stubs}/{name}");
+    if !Path::new(&file("addonx64.efi.stub")).exists() || Command::new("ukify").arg("--version").output().is_err() {
+        eprintln!("not tested: no ukify or no stubs in {stubs} (Debian 13: systemd-ukify, systemd-boot-efi)");
+        return;
+    }
+    let tree = Tree::new(&boots::of("debian-uki").0);
+    let (image, addon) = ("boot/efi/EFI/Linux/5f-6.12.48+deb13-amd64.efi", "boot/efi/loader/addons/vfio.addon.efi");
+    let build = |more: &[String], path: &str| {
+        let output = format!("--output={}", tree.join(path).display());
+        let ran = Command::new("ukify").arg("build").args(more).arg(output).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let (line, words) = ("root=UUID=f1 ro quiet", "iommu=pt a=\"b c\"");
+    build(&[format!("--stub={}", file("addonx64.efi.stub")), format!("--cmdline={words}")], addon);
+    // Any program of the firmware passes for a kernel.
+    let kernel = format!("--linux={}", file("systemd-bootx64.efi"));
+    let stub = format!("--stub={}", file("linuxx64.efi.stub"));
+    build(&[kernel, stub, format!("--cmdline={line}"), "--uname=6.12.48".into(), "--os-release=ID=x".into()], image);
+    let system = BootSystem::scan(&tree.root());
+    assert_eq!(only(&system).kind, LoaderKind::UkiAddon, "{}", show(&system));
+    assert_eq!(at(&system, addon).content, Some(Content::Text(format!("{words}\n"))));
+    tree.remove(addon);
+    tree.remove("usr/bin/ukify");
+    let system = BootSystem::scan(&tree.root());
+    assert_eq!(at(&system, image).content, Some(Content::Text(format!("{line}\n"))));
+    let marker = |name: &str| {
+        let bytes = fs::read(file(name)).unwrap();
+        Program::parse(&bytes[..]).unwrap().marker().unwrap().0
+    };
+    assert_eq!(marker("systemd-bootx64.efi"), "systemd-boot");
+    assert_eq!(marker("linuxx64.efi.stub"), "systemd-stub");
+}
+
+proptest! {
+    /// Bytes of anybody's are read or not, but never panicked on.
+    #[test]
+    fn programs_of_the_firmware(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        let _ = Program::parse(&bytes[..]);
+    }
+
+    /// The same of what looks like one: a good one with bytes changed, or cut off.
+    #[test]
+    fn broken_programs(changes in proptest::collection::vec((0_usize..1024, any::<u8>()), 0..8), end in 0_usize..9000) {
+        let mut bytes = pe::image("257.9", "root=x ro");
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
+        bytes.truncate(end);
+        if let Some(program) = Program::parse(&bytes[..]) {
+            let _ = (program.marker(), program.command_line(), program.has(".linux"));
+            prop_assert!(program.section(".cmdline").is_none_or(|section| section.len() <= 1 << 18));
+        }
+    }
+
+    /// What is put into an image is read from it, quotes and blanks kept.
+    #[test]
+    fn command_lines_of_images(line in "[ -~]{0,80}") {
+        let bytes = pe::image("257.9-1~deb13u1", &line);
+        let program = Program::parse(&bytes[..]).unwrap();
+        prop_assert_eq!(program.command_line(), Some(Ok(format!("{}\n", line.trim_end()))));
+        let marker = program.marker().unwrap();
+        prop_assert_eq!((&*marker.0, &*marker.1), ("systemd-stub", "257.9-1~deb13u1"));
+    }
+
+    #[test]
+    fn variables_of_the_firmware(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = (efi::texts(&bytes), efi::flag(&bytes));
+    }
+
+    #[test]
+    fn texts_in_variables(texts in proptest::collection::vec("[^\0]{1,20}", 0..5)) {
+        let joined: String = texts.iter().map(|text| format!("{text}\0")).collect();
+        let units = joined.encode_utf16().flat_map(u16::to_le_bytes);
+        let variable: Vec<u8> = [7, 0, 0, 0].into_iter().chain(units).collect();
+        prop_assert_eq!(efi::texts(&variable), texts);
+    }
+}

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! After an edit: what is brought up to date, what is left alone, and what is said of it. The images are the model's, as our
+//! hooks fill them; real ones, packed in every way, are read at the end.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::tree::Ran;
+use common::{hosts, Tree};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use vfio_suite::act::sync;
+use vfio_suite::act::unpack::Programs;
+use vfio_suite::host::initramfs::image::{self, Seen};
+use vfio_suite::host::sync::{Report, SyncOutcome};
+use vfio_suite::root::Root;
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_SYNC: &str = env!("CARGO_BIN_EXE_vfio-sync");
+const RELEASE: &str = "6.12.48+deb13-amd64";
+const IMAGE: &str = "boot/initrd.img-6.12.48+deb13-amd64";
+const MARK: &str = "var/lib/vfio/initramfs";
+
+/// No word is wanted that is not there: these tests are about images.
+const HOST: &str = "[host]\niommu-passthrough = no\n";
+const CARD: &str = "[host]\niommu-passthrough = no\n[gpu big]\ndevice = 0000:03:00.0\n";
+
+/// A Debian machine with one kernel, as its package left it.
+fn debian() -> Tree {
+    let tree = hosts::unpack("igpu-amd");
+    tree.write("usr/sbin/update-initramfs", "");
+    tree.write(&format!("lib/modules/{RELEASE}/modules.dep"), "");
+    tree.write("boot/grub/grub.cfg", "");
+    tree.config(HOST);
+    model(&tree, &["update-initramfs", "-u", "-k", "all"]);
+    tree
+}
+
+fn model(tree: &Tree, words: &[&str]) {
+    let ran = tree.run(VFIO, &[&["--vfio-model", "run"], words].concat());
+    assert_eq!(ran.status, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
+}
+
+fn run(tree: &Tree) -> Ran {
+    tree.run(VFIO, &["sync"])
+}
+
+fn report(tree: &Tree) -> Report {
+    serde_json::from_str(&tree.read("run/vfio/sync")).unwrap()
+}
+
+/// How often a tool was to build an image.
+fn builds(ran: &Ran) -> usize {
+    ran.stdout.matches("building the initramfs").count()
+}
+
+/// What of ours is in an image of a tree, or why it cannot be known.
+fn seen(tree: &Tree, path: &str) -> Result<Seen, String> {
+    image::look(&tree.root(), &[path.to_owned()], &Programs)
+}
+
+#[test]
+fn an_unedited_package_does_nothing_and_leaves_no_trace() {
+    let tree = debian();
+    tree.config(include_str!("../vfio.conf"));
+    let before = tree.times().into_iter().filter(|(path, _)| path.to_str().is_some_and(|p| p.contains("/boot/")));
+    let before: Vec<_> = before.collect();
+    let ran = run(&tree);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ran.stdout, "boot entries and initramfs are up to date\n");
+    assert_eq!(report(&tree).outcome, SyncOutcome::Nothing);
+    assert!(!tree.exists("var/lib/vfio/synced") && !tree.exists(MARK));
+    let after: Vec<_> =
+        tree.times().into_iter().filter(|(path, _)| path.to_str().is_some_and(|p| p.contains("/boot/"))).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_card_comes_changes_and_goes() {
+    let tree = debian();
+    tree.config(CARD);
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(report(&tree).outcome, SyncOutcome::Done);
+    assert_eq!(report(&tree).did, ["ran update-initramfs -u -k all"]);
+    let there = seen(&tree, IMAGE).unwrap();
+    assert!(there.program && there.run);
+    assert_eq!(there.files, [("etc/vfio.conf".to_owned(), Some(CARD.as_bytes().to_vec()))]);
+
+    // Once is enough; what does not concern the image does not build it.
+    for text in [CARD.to_owned(), format!("# {CARD}bar0 = 16G\nreset = bus\n"), format!("{CARD}bar2 = 8M\n")] {
+        tree.config(&text.replace("# [host]", "[host]"));
+        let ran = run(&tree);
+        assert_eq!((ran.status, builds(&ran)), (Some(0), 0), "{}{}", ran.stdout, ran.stderr);
+        assert_eq!(report(&tree).outcome, SyncOutcome::Nothing);
+    }
+    tree.config(&format!("{CARD}functions = 0\n"));
+    assert_eq!(builds(&run(&tree)), 1);
+    tree.write("etc/vfio.conf.d/10.conf", "[gpu big]\nbind = guest\n");
+    assert_eq!(builds(&run(&tree)), 1);
+    assert!(tree.exists(MARK), "the program is still in the image");
+
+    tree.remove("etc/vfio.conf.d/10.conf");
+    tree.config(HOST);
+    assert_eq!(builds(&run(&tree)), 0, "the image that knew of no card for the boot is right as it is");
+    tree.config(CARD);
+    run(&tree);
+    tree.config(HOST);
+    assert_eq!(builds(&run(&tree)), 1);
+    assert!(!seen(&tree, IMAGE).unwrap().program);
+    assert!(!tree.exists(MARK) && !tree.exists("var/lib/vfio/synced"), "nothing of ours is left");
+}
+
+#[test]
+fn a_file_that_is_gone_is_no_configuration() {
+    let tree = debian();
+    tree.config(CARD);
+    run(&tree);
+    tree.remove("etc/vfio.conf");
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}", ran.stderr);
+    assert!(!seen(&tree, IMAGE).unwrap().program);
+}
+
+#[test]
+fn a_wrong_file_changes_nothing_and_is_said_until_it_is_right() {
+    let tree = debian();
+    tree.config(CARD);
+    run(&tree);
+    let (image, synced) = (tree.read(IMAGE), tree.read("var/lib/vfio/synced"));
+    tree.config(&format!("{CARD}bind = sometimes\n"));
+    let ran = run(&tree);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.starts_with("/etc/vfio.conf:5: error: "), "{}", ran.stderr);
+    assert_eq!((tree.read(IMAGE), tree.read("var/lib/vfio/synced")), (image, synced));
+
+    let status = tree.run(VFIO, &["status"]);
+    let line = status.stdout.lines().last().unwrap();
+    assert!(line.starts_with("boot entries and initramfs: the last sync refused: /etc/vfio.conf:5: "), "{line}");
+    assert_eq!(status.status, Some(2));
+    tree.config(CARD);
+    assert_eq!(run(&tree).status, Some(0));
+    assert!(!tree.run(VFIO, &["status"]).stdout.contains("last sync"));
+}
+
+#[test]
+fn the_services_program_does_the_same_and_says_it_to_the_journal() {
+    let tree = debian();
+    tree.config(CARD);
+    let journal =
+        |tree: &Tree| -> Ran { tree.command(VFIO_SYNC).env("JOURNAL_STREAM", "8:1").output().unwrap().into() };
+    let ran = journal(&tree);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""));
+    assert!(ran.stderr.contains("<6>building the initramfs: update-initramfs -u -k all\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("<6>boot entries and initramfs are up to date: the next boot is as configured\n"));
+    tree.config("[gpu big]\n");
+    let ran = journal(&tree);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.starts_with("<3>/etc/vfio.conf:1: "), "{}", ran.stderr);
+    let ran: Ran = tree.command(VFIO_SYNC).arg("now").output().unwrap().into();
+    assert_eq!(ran.status, Some(64));
+}
+
+#[test]
+fn a_build_that_fails_is_tried_again() {
+    let tree = debian();
+    tree.config(CARD);
+    tree.faults("run:update-initramfs* ENOSPC\n");
+    let ran = run(&tree);
+    assert_eq!(ran.status, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("the initramfs was not built: update-initramfs: "), "{}", ran.stderr);
+    assert!(tree.run(VFIO, &["status"]).stdout.contains("the last sync failed: the initramfs was not built: "));
+    tree.no_faults();
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}", ran.stderr);
+}
+
+#[test]
+fn mkinitcpio_builds_only_what_our_hook_is_in() {
+    let tree = hosts::unpack("igpu-amd");
+    tree.write("usr/bin/mkinitcpio", "");
+    tree.write("etc/mkinitcpio.d/linux.preset", "");
+    tree.write("etc/mkinitcpio.conf", "HOOKS=(base udev)\n");
+    tree.write(&format!("lib/modules/{RELEASE}/pkgbase"), "linux\n");
+    tree.write("boot/initramfs-linux-fallback.img", "for emergencies: left alone");
+    tree.config(CARD);
+    model(&tree, &["mkinitcpio", "-P"]);
+    // Without our hook a build would change nothing.
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(1), 0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("add 'vfio' to HOOKS in /etc/mkinitcpio.conf"), "{}", ran.stderr);
+    tree.write("etc/mkinitcpio.conf", "HOOKS=(base udev vfio)\n");
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
+    assert!(seen(&tree, "boot/initramfs-linux.img").unwrap().run);
+}
+
+#[test]
+fn an_image_that_is_wrong_after_the_build_is_a_failure() {
+    let tree = debian();
+    // Of another tool, for a kernel that is installed.
+    let other = format!("boot/initramfs-{RELEASE}.img");
+    tree.write(&other, &tree.read(IMAGE));
+    tree.config(CARD);
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(2), 1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(
+        ran.stderr.lines().last().unwrap(),
+        format!("vfio: /{other} does not reserve [gpu big]: nothing that ran builds it")
+    );
+    assert!(seen(&tree, IMAGE).unwrap().program);
+    tree.remove(&other);
+    assert_eq!(run(&tree).status, Some(0));
+    assert_eq!(report(&tree).outcome, SyncOutcome::Nothing);
+}
+
+#[test]
+fn dracut_is_told_which_image() {
+    let tree = hosts::unpack("igpu-amd");
+    tree.write("usr/bin/dracut", "");
+    tree.write(&format!("lib/modules/{RELEASE}/modules.dep"), "");
+    let path = format!("efi/0123abcd/{RELEASE}/initrd");
+    tree.write(&path, "");
+    tree.config(CARD);
+    let ran = run(&tree);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains(&format!("building the initramfs: dracut --force /{path} {RELEASE}\n")),
+        "{}",
+        ran.stdout
+    );
+    assert!(seen(&tree, &path).unwrap().run);
+}
+
+#[test]
+fn an_immutable_system_keeps_its_image_and_says_what_that_costs() {
+    let tree = debian();
+    tree.write("run/ostree-booted", "");
+    tree.config(CARD);
+    let image = tree.read(IMAGE);
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(1), 0));
+    assert!(ran.stderr.contains("is not built here: [gpu big] is reserved only after it"), "{}", ran.stderr);
+    assert_eq!(tree.read(IMAGE), image);
+    assert_eq!(report(&tree).outcome, SyncOutcome::Noted);
+}
+
+#[test]
+fn never_two_at_once() {
+    let tree = debian();
+    tree.config(CARD);
+    let runs: Vec<_> = (0..4)
+        .map(|_| tree.command(VFIO).arg("sync").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    let runs: Vec<Ran> = runs.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect();
+    assert!(runs.iter().all(|ran| ran.status == Some(0)), "{runs:?}");
+    assert_eq!(runs.iter().map(builds).sum::<usize>(), 1, "{runs:?}");
+}
+
+#[test]
+fn a_package_manager_is_waited_for() {
+    let tree = debian();
+    tree.config(CARD);
+    tree.write("var/lib/pacman/db.lck", "");
+    let child = tree.command(VFIO).arg("sync").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert!(!seen(&tree, IMAGE).unwrap().program, "it has not waited");
+    tree.remove("var/lib/pacman/db.lck");
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert!(ran.stdout.starts_with("waiting for pacman to end\n"), "{}", ran.stdout);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1));
+}
+
+#[test]
+fn json_has_all_of_it() {
+    let tree = debian();
+    tree.config(CARD);
+    let ran = tree.run(VFIO, &["sync", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(answer["schema"], "vfio.sync/1");
+    assert_eq!(answer["outcome"], "done");
+    assert_eq!(answer["did"][0], "ran update-initramfs -u -k all");
+    let status: serde_json::Value = serde_json::from_str(&tree.run(VFIO, &["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["sync"]["outcome"], "done");
+}
+
+#[test]
+fn what_was_synced_is_read_only_if_it_is_understood() {
+    let tree = debian();
+    for text in ["", "{", "{\"version\":99,\"words\":[\"a\"],\"cards\":[]}\n"] {
+        tree.write("var/lib/vfio/synced", text);
+        assert_eq!(sync::load_synced(&tree.root()), Default::default(), "{text}");
+    }
+}
+
+/// Runs a program on bytes.
+fn through(words: &[&str], dir: &Path, input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; tests/setup-debian.sh installs it", words[0]));
+    let mut pipe = child.stdin.take().unwrap();
+    let bytes = input.to_vec();
+    let writer = std::thread::spawn(move || pipe.write_all(&bytes));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success(), "{words:?}");
+    output.stdout
+}
+
+/// An archive of a directory, as the distributions' tools make it.
+fn archive(dir: &Path) -> Vec<u8> {
+    let list = Command::new("find").arg(".").current_dir(dir).output().unwrap().stdout;
+    through(&["cpio", "--quiet", "-o", "-H", "newc"], dir, &list)
+}
+
+/// Real cpio, packed by real programs, after an archive with microcode that is not packed.
+#[test]
+fn images_are_read_however_they_are_packed() {
+    let image = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &[u8]| {
+        let path = image.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let large: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    write("usr/lib/vfio/vfio-bind", &large);
+    write("scripts/init-top/00-vfio", b"#!/bin/sh\n");
+    write("usr/lib/udev/rules.d/70-vfio.rules", b"");
+    write("usr/lib/modules/6.12/kernel/drivers/vfio/pci/vfio-pci.ko.xz", b"");
+    write("etc/vfio.conf", b"[gpu big]\n");
+    write("opt/linked.conf", b"[host]\n");
+    write("zz/behind", b"[host]\nenable = no\n");
+    write("etc/vfio.conf.d/.hidden.conf", b"x");
+    let link = |target: &str, path: &str| std::os::unix::fs::symlink(target, image.path().join(path)).unwrap();
+    link("/dev/null", "etc/vfio.conf.d/10-masked.conf");
+    link("../../opt/linked.conf", "etc/vfio.conf.d/20-linked.conf");
+    link("/zz/behind", "etc/vfio.conf.d/30-linked.conf");
+    link("/nowhere", "etc/vfio.conf.d/40-dangling.conf");
+    // dracut makes one file of equal ones; only the last name in the archive has the content.
+    std::fs::hard_link(image.path().join("etc/vfio.conf"), image.path().join("etc/vfio.conf.d/50-same.conf")).unwrap();
+    std::fs::hard_link(image.path().join("etc/vfio.conf"), image.path().join("zz/same")).unwrap();
+    let main = archive(image.path());
+
+    let early = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(early.path().join("kernel/x86/microcode")).unwrap();
+    std::fs::write(early.path().join("kernel/x86/microcode/GenuineIntel.bin"), &large[..100_001]).unwrap();
+    let early = archive(early.path());
+
+    let tree = tempfile::tempdir().unwrap();
+    let root = Root::open(tree.path()).unwrap();
+    let text = |text: &[u8]| Some(text.to_vec());
+    let expected = Seen {
+        program: true,
+        run: true,
+        rule: true,
+        vfio_pci: true,
+        files: vec![
+            ("etc/vfio.conf".to_owned(), text(b"[gpu big]\n")),
+            ("etc/vfio.conf.d/10-masked.conf".to_owned(), None),
+            ("etc/vfio.conf.d/20-linked.conf".to_owned(), text(b"[host]\n")),
+            ("etc/vfio.conf.d/30-linked.conf".to_owned(), text(b"[host]\nenable = no\n")),
+            ("etc/vfio.conf.d/50-same.conf".to_owned(), text(b"[gpu big]\n")),
+        ],
+    };
+    let packers: [&[&str]; 8] = [
+        &["cat"],
+        &["gzip", "-c"],
+        &["xz", "-c", "--check=crc32"],
+        &["xz", "-c", "--format=lzma"],
+        &["zstd", "-qc", "-19"],
+        &["zstd", "-qc", "--long=31"],
+        &["lz4", "-lc"],
+        &["bzip2", "-c"],
+    ];
+    for packer in packers {
+        let packed = through(packer, tree.path(), &main);
+        for front in [&b""[..], &early] {
+            std::fs::write(tree.path().join("image"), [front, &packed].concat()).unwrap();
+            let found = image::look(&root, &["image".to_owned()], &Programs);
+            assert_eq!(found.as_ref(), Ok(&expected), "{packer:?}, {} bytes before it", front.len());
+        }
+        // In two files, as kernel-install leaves them beside a boot entry.
+        std::fs::write(tree.path().join("microcode"), &early).unwrap();
+        std::fs::write(tree.path().join("image"), &packed).unwrap();
+        let found = image::look(&root, &["microcode".to_owned(), "image".to_owned()], &Programs);
+        assert_eq!(found.as_ref(), Ok(&expected), "{packer:?}");
+        // Cut in the middle, as a full disk leaves it.
+        std::fs::write(tree.path().join("image"), &packed[..packed.len() / 2]).unwrap();
+        let found = image::look(&root, &["image".to_owned()], &Programs);
+        let why = found.expect_err("half an image is no image");
+        assert!(why.starts_with("/image cannot be looked into: "), "{packer:?}: {why}");
+    }
+    for (bytes, why) in [
+        (&b"MZ\x90\0 a unified kernel image"[..], "it is packed in a way that is not known"),
+        (b"070701", "it ends in the middle of a file"),
+    ] {
+        std::fs::write(tree.path().join("image"), bytes).unwrap();
+        let found = image::look(&root, &["image".to_owned()], &Programs);
+        assert_eq!(found, Err(format!("/image cannot be looked into: {why}")));
+    }
+}
