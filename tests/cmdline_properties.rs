@@ -92,6 +92,59 @@ fn soup() -> impl Strategy<Value = String> {
     vec(select(pieces.to_vec()), 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Pieces of shell, most of which fit together.
+fn shell_soup() -> impl Strategy<Value = String> {
+    let commands = [
+        "GRUB_CMDLINE_LINUX_DEFAULT=a",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"b c\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT='d'\"$X\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT=$GRUB_CMDLINE_LINUX_DEFAULT\\ e",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"$X $GRUB_CMDLINE_LINUX_DEFAULT\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"\\\n f\\\\\\\" g \\h\"",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=i",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=$X",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=\"$X\"",
+        ": ${GRUB_CMDLINE_LINUX_DEFAULT:=u}",
+        "GRUB_CMDLINE_LINUX=j",
+        "X='k l'",
+        "X=\"m$X\"",
+        "X=`(n; echo \\`o\\`)`",
+        "X=$(echo \")\" '(' # )\n)",
+        "X=${Y:-\"}\"}",
+        "unset GRUB_CMDLINE_LINUX_DEFAULT",
+        ": # GRUB_CMDLINE_LINUX_DEFAULT=p",
+        ": <<E '\nGRUB_CMDLINE_LINUX_DEFAULT=q\nE\n'",
+        ": <<-'E'\n\tGRUB_CMDLINE_LINUX_DEFAULT=r\n\tE",
+        ": $#",
+        "eval \"GRUB_CMDLINE_LINUX_DEFAULT=s\"",
+        "f() { GRUB_CMDLINE_LINUX_DEFAULT=t; }; f",
+    ];
+    let around = [
+        "_",
+        "_",
+        "_",
+        "_",
+        "  _ # x",
+        "if true; then _; fi",
+        "if false\nthen _\nelse :; fi",
+        "case a in (b) :;; a) _\nesac",
+        "for i in 1 2; do _; done",
+        "( _ )",
+        "{ _; }",
+        "true && _",
+        "false || _",
+        "_ | :",
+        "_ &",
+        "! _",
+        "g() {\n_\n}",
+        "_\\",
+        "while false; do _; done",
+    ];
+    let command = (select(around.to_vec()), select(commands.to_vec())).prop_map(|(a, c)| a.replace('_', c));
+    let end = select(vec!["\n", "\n", ";", " ; ", "\n\n", " &&\n", "\r\n"]);
+    vec((command, end).prop_map(|(command, end)| format!("{command}{end}")), 1..5).prop_map(|all| all.concat())
+}
+
 fn wanted() -> impl Strategy<Value = Vec<String>> {
     let words = ["iommu=pt", "intel_iommu=on", "a=\"b c\"", "x=$y", "z=`\\'", "d=1,2;3"];
     proptest::sample::subsequence(words.to_vec(), 1..=3)
@@ -197,7 +250,7 @@ proptest! {
 
     /// What we say that a shell's variable is, it is.
     #[test]
-    fn what_is_known_is_what_a_shell_makes_of_it(text in soup()) {
+    fn what_is_known_is_what_a_shell_makes_of_it(text in prop_oneof![1 => soup(), 4 => shell_soup()]) {
         if let Ok(lines) = lines(Grammar::GrubDefault, &text) {
             if let Some(value) = sourced(&text) {
                 prop_assert_eq!(&lines[0].words, &words_of(&value), "{}", text);

@@ -69,10 +69,12 @@ fn token_lines(text: &str) -> impl Iterator<Item = Vec<Token>> + '_ {
     })
 }
 
-/// The second token of a line; odd if the first is, because then its own quotes are the wrong way round.
+/// The second token of a line; odd if the first is, because then its own quotes are the wrong way round, or if nothing
+/// parts them, because a quote before it would belong to the first.
 fn second(tokens: &mut Vec<Token>) -> Token {
     let second = tokens.swap_remove(1);
-    Token { odd: second.odd || tokens[0].odd, ..second }
+    let first = &tokens[0];
+    Token { odd: second.odd || first.odd || first.raw.end == second.raw.start, ..second }
 }
 
 fn line_of(text: &str, key: String, token: &Token) -> Result<Line, Problem> {
@@ -232,6 +234,7 @@ mod tests {
         assert!(linux_lines("\"a\" \"b\n").is_err());
         assert!(linux_lines("\"a\" b\"c\n").is_err());
         assert!(linux_lines("a\"b c\n").is_err());
+        assert!(linux_lines("\"a\"b\n").is_err());
     }
 
     #[test]
