@@ -220,6 +220,7 @@ fn dracut_is_told_which_image() {
     let tree = hosts::unpack("igpu-amd");
     tree.write("usr/bin/dracut", "");
     tree.write(&format!("lib/modules/{RELEASE}/modules.dep"), "");
+    tree.write("efi/EFI/systemd/systemd-bootx64.efi", "");
     let path = format!("efi/0123abcd/{RELEASE}/initrd");
     tree.write(&path, "");
     tree.config(CARD);
@@ -270,6 +271,68 @@ fn a_package_manager_is_waited_for() {
     let ran: Ran = child.wait_with_output().unwrap().into();
     assert!(ran.stdout.starts_with("waiting for pacman to end\n"), "{}", ran.stdout);
     assert_eq!((ran.status, builds(&ran)), (Some(0), 1));
+}
+
+/// The same machine with systemd-boot and an entry of type 1.
+fn with_entry(tree: &Tree) -> &'static str {
+    let entry = "efi/loader/entries/0123abcd-6.12.48+deb13-amd64.conf";
+    tree.write("efi/EFI/systemd/systemd-bootx64.efi", "");
+    tree.write("efi/loader/loader.conf", "timeout 3\n");
+    tree.write(entry, "title Debian\nlinux /0123abcd/linux\noptions root=/dev/vda2 quiet\n");
+    entry
+}
+
+#[test]
+fn words_and_images_are_brought_up_to_date_in_one_go() {
+    let tree = debian();
+    let entry = with_entry(&tree);
+    let before = tree.read(entry);
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
+    assert!(tree.read(entry).contains("options root=/dev/vda2 quiet ") && tree.read(entry).contains(" iommu=pt\n"));
+    assert_eq!(report(&tree).did.len(), 2, "{:?}", report(&tree).did);
+    assert!(sync::load_synced(&tree.root()).words.contains(&"iommu=pt".to_owned()));
+    let doctor = tree.run(VFIO, &["doctor"]);
+    assert!(doctor.stdout.contains("warning: the running kernel does not have 'iommu=pt'"), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("\n  to do: reboot\n"), "{}", doctor.stdout);
+    assert!(doctor
+        .stdout
+        .contains("ok: boot files that have all that is wanted: 1, of these with words of ours on record: 1"));
+
+    // The next boot is as configured; nothing is left to say but who notices an edit.
+    let line = tree.read("proc/cmdline").replace("quiet", "quiet iommu=pt");
+    tree.remove("proc/cmdline");
+    tree.write("proc/cmdline", &line);
+    assert_eq!(tree.run(VFIO, &["doctor"]).status, Some(0));
+    // A user's edit of the entry is seen, and repaired.
+    tree.write(entry, &before);
+    let doctor = tree.run(VFIO, &["doctor"]);
+    assert!(doctor.stdout.contains(&format!("error: /{entry} does not have ")), "{}", doctor.stdout);
+    assert_eq!((doctor.status, run(&tree).status, tree.run(VFIO, &["doctor"]).status), (Some(2), Some(0), Some(0)));
+
+    tree.config("");
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(tree.read(entry), before);
+    assert!(!tree.exists("var/lib/vfio/synced") && !tree.exists("var/lib/vfio/cmdline") && !tree.exists(MARK));
+}
+
+#[test]
+fn a_boot_file_that_cannot_be_written_does_not_keep_the_image_old() {
+    let tree = debian();
+    let entry = with_entry(&tree);
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    // What is ours is not known any more: nothing may be changed in boot files.
+    tree.write("var/lib/vfio/cmdline", "torn");
+    let before = tree.read(entry);
+    let ran = run(&tree);
+    assert_eq!((ran.status, builds(&ran)), (Some(2), 1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("/var/lib/vfio/cmdline: it does not say which words are ours"), "{}", ran.stderr);
+    assert_eq!(tree.read(entry), before);
+    assert!(sync::load_synced(&tree.root()).words.is_empty(), "what was not done is not recorded as done");
+    assert_eq!(sync::load_synced(&tree.root()).cards.len(), 1);
+    assert!(tree.run(VFIO, &["doctor"]).stdout.contains("error: /var/lib/vfio/cmdline: "));
 }
 
 #[test]

@@ -91,6 +91,27 @@ usr/lib/vfio.conf.d/10-masked.conf
 usr/lib/vfio/vfio-bind
 LIST
 runs
+# An edit, as vfio-sync.service would bring it up to date; then one that does not concern the image, then a wrong one.
+edit_and_sync() {
+    printf '[host]\niommu = off\n' >/etc/vfio.conf.d/30-host.conf
+    printf '[gpu big]\ndevice = 1002:73bf\n' >/etc/vfio.conf.d/30-big.conf
+    printf 'functions = %s\n' "$1" >>/etc/vfio.conf.d/30-big.conf
+    quiet vfio sync
+    vfio doctor >/tmp/output || fail "the doctor finds something: $(cat /tmp/output)"
+    grep -qx "ok: $image reserves the cards of the configuration (with.*" /tmp/output || fail "doctor: $(cat /tmp/output)"
+    before=$(cksum <"$image")
+    printf 'bar0 = 256M\n' >>/etc/vfio.conf.d/30-big.conf
+    quiet vfio sync
+    [ "$(cksum <"$image")" = "$before" ] || fail "an edit that does not concern the image rebuilt it"
+    printf 'bind = sometimes\n' >>/etc/vfio.conf.d/30-big.conf
+    ! vfio sync >/tmp/output 2>&1 || fail "a wrong file was taken"
+    [ "$(cksum <"$image")" = "$before" ] || fail "a wrong file rebuilt the image"
+    rm /etc/vfio.conf.d/30-*.conf
+    say "$2: an edit is in the image after vfio sync; vfio doctor sees it there; nothing else rebuilds it"
+}
+edit_and_sync 0 initramfs-tools
+quiet vfio sync
+unpack
 first=$(sed -n 's,^/scripts/init-top/\([^ ]*\).*,\1,p' /tmp/image/scripts/init-top/ORDER | head -n 1)
 [ "$first" = 00-vfio ] || fail "init-top begins with '$first': $(cat /tmp/image/scripts/init-top/ORDER)"
 grep -q '^/scripts/init-top/udev ' /tmp/image/scripts/init-top/ORDER || fail "udev's script is not in init-top"
@@ -130,6 +151,9 @@ usr/lib/udev/vfio-udev
 usr/lib/vfio.conf.d/10-masked.conf
 usr/lib/vfio/vfio-bind
 LIST
+edit_and_sync 1 dracut
+quiet vfio sync
+unpack_dracut
 for target in initrd.target initrd-switch-root.target; do
     SYSTEMD_UNIT_PATH=/tmp/image/usr/lib/systemd/system systemd-analyze verify --man=no $target 2>&1 |
         grep -E 'cycle|vfio' >&2 && fail "the image's units do not go together with vfio-early.service"

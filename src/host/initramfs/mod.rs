@@ -4,6 +4,7 @@
 pub mod cpio;
 pub mod image;
 
+use super::boot::esp::Partitions;
 use crate::root::{Root, CONFIG_FILE, STATE};
 use image::{Seen, Unpack};
 use serde::Serialize;
@@ -156,8 +157,10 @@ fn images(root: &Root) -> Vec<Image> {
     };
     let releases = root.list("lib/modules").unwrap_or_default();
     let releases = releases.iter().filter(|release| root.holds_anything(&format!("lib/modules/{release}")));
-    // The ESP or the partition beside it; a link or a mount of one in another shows its files twice.
-    let partitions = ["boot", "efi", "boot/efi"];
+    // What the firmware's loaders read, wherever it is mounted. A mount of one in another would show its files twice.
+    let found_partitions = Partitions::find(root, None);
+    let mut partitions = vec!["boot"];
+    partitions.extend(found_partitions.all().filter(|partition| *partition != "boot"));
     for release in releases {
         for path in [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")] {
             add(vec![format!("boot/{path}")], Some(release));
@@ -166,7 +169,7 @@ fn images(root: &Root) -> Vec<Image> {
         if let Ok(package) = root.read_text(&format!("lib/modules/{release}/pkgbase")) {
             add(vec![format!("boot/initramfs-{package}.img")], Some(release));
         }
-        for partition in partitions {
+        for partition in &partitions {
             for token in root.list(partition).unwrap_or_default() {
                 let directory = format!("{partition}/{token}/{release}");
                 let names = root.list(&directory).unwrap_or_default();
