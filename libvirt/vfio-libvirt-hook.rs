@@ -3,7 +3,8 @@
 //!
 //! Called as `50-vfio DOMAIN OPERATION SUB-OPERATION EXTRA` with the domain's XML on standard input, and waited for by
 //! libvirt, which must not be asked anything meanwhile. It prints nothing on standard output, and has nothing to say about
-//! domains that are not ours.
+//! domains that are not ours. What it does is in the journal, as messages of `vfio`: libvirt shows standard error only to
+//! whoever asked for a start that the hook refuses.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -32,9 +33,7 @@ fn main() -> ExitCode {
         return ExitCode::from(64);
     };
     let Ok(root) = Root::from_option(None) else { return ExitCode::SUCCESS };
-    logger::start("vfio", Target::Stderr, root.is_system());
-    // libvirt shows all of it to the user, but only when the hook fails: why it did is enough.
-    log::set_max_level(log::LevelFilter::Error);
+    logger::start("vfio", Target::Journal, root.is_system());
     let tools = tools_for(&root);
     let done = match (operation.as_str(), rest.first().map(String::as_str)) {
         ("prepare", Some("begin")) => prepare(&root, tools.as_ref(), domain),
@@ -45,8 +44,12 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("{sentence}");
+        Err(sentences) => {
+            // In a test tree both would go to the same place.
+            if root.is_system() {
+                sentences.lines().for_each(|sentence| log::error!("{sentence}"));
+            }
+            eprintln!("{sentences}");
             ExitCode::FAILURE
         }
     }
@@ -71,7 +74,8 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let journal = |error: std::io::Error| format!("[guest {name}] the journal: {error}");
     if !guest::records(root, name).map_err(journal)?.is_empty() {
         // What was left by a start whose end nobody saw.
-        give_back(root, tools, name, End::Certain, |_| {}).map_err(journal)?;
+        log::warn!("[guest {name}] an earlier start was not given back: that comes first");
+        back(root, tools, name).map_err(journal)?;
     }
     let mut xml = String::new();
     let read = std::io::stdin().take(DESCRIPTION).read_to_string(&mut xml);
@@ -83,14 +87,23 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
         return Err(why.join("\n"));
     }
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     status::leave(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };
-    carry_out(&work, &plan, |_| {}).map_err(|why| {
+    carry_out(&work, &plan, |step| log::info!("[guest {name}] {step}")).map_err(|why| {
         status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
-        let back = give_back(root, tools, name, End::Certain, |_| {});
-        let problems = back.map(Option::unwrap_or_default).unwrap_or_else(|e| vec![journal(e)]);
+        let problems = back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
         [vec![why], problems].concat().join("\n")
     })
+}
+
+/// Gives everything back; a sentence for each thing that could not be.
+fn back(root: &Root, tools: &dyn Tools, name: &str) -> std::io::Result<Vec<String>> {
+    let done = give_back(root, tools, name, End::Certain, |what| log::info!("[guest {name}] {what}"))?;
+    if done.as_ref().is_some_and(Vec::is_empty) {
+        log::info!("[guest {name}] everything is back with the host");
+    }
+    Ok(done.unwrap_or_default())
 }
 
 /// The domain runs: its unit becomes its supervisor, unless it is already.
@@ -116,8 +129,7 @@ fn release(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     match guest::lock(root, &name, Duration::ZERO) {
         Ok(None) => Ok(()),
         Ok(Some(_lock)) => {
-            let back = give_back(root, tools, &name, End::Certain, |_| {});
-            let problems = back.map_err(|e| format!("[guest {name}] the journal: {e}"))?.unwrap_or_default();
+            let problems = back(root, tools, &name).map_err(|e| format!("[guest {name}] the journal: {e}"))?;
             if problems.is_empty() {
                 Ok(())
             } else {

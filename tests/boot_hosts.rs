@@ -6,6 +6,7 @@
 mod common;
 
 use common::boots::{self, Boot};
+use common::text::{Node, Nodes};
 use common::{pe, Tree};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use vfio_suite::host::boot::pe::Program;
 use vfio_suite::host::boot::{efi, BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};
+use vfio_suite::plan::cmdline::record::Record;
+use vfio_suite::plan::cmdline::{self, CmdlinePlan, Options};
 
 /// A name as it stands in JSON.
 fn name<T: serde::Serialize>(value: T) -> String {
@@ -330,6 +333,82 @@ fn kernels_say_what_they_do_with_intels_iommu() {
     assert_eq!(scan(&boot).kernels.len(), 1);
     let boot = boot.file("lib/modules/6.6.1/modules.order", "").file("usr/lib/modules/6.6.1/vmlinuz", "");
     assert_eq!(intel(&boot), [On]);
+}
+
+/// What a plan says of files, done as it says.
+fn carry_out(tree: &Tree, plan: &CmdlinePlan) {
+    for change in &plan.changes {
+        let there = tree.join(&change.path);
+        match &change.new {
+            // Built by a tool of which the plan knows the words only.
+            Some(line) if change.grammar == Grammar::Addon => {
+                fs::create_dir_all(there.parent().unwrap()).unwrap();
+                fs::write(there, pe::addon(line.trim_end())).unwrap();
+            }
+            Some(text) => tree.write(&change.path, text),
+            None => fs::remove_file(there).unwrap(),
+        }
+    }
+}
+
+/// Found, changed, found changed, and as before: on every machine, while boot counters come and go.
+#[test]
+fn what_is_put_in_is_found_and_taken_out() {
+    let wanted = ["intel_iommu=on".to_owned(), "iommu=pt".to_owned()];
+    for (name, boot) in boots::all() {
+        let mut tree = Tree::new(&boot.0);
+        let look = |tree: &Tree, words: &[String], record: &Record| {
+            cmdline::plan(&BootSystem::scan(&tree.root()), words, record, &Options::default())
+        };
+        let before = tree.snapshot();
+        let plan = look(&tree, &wanted, &Record::default());
+        match name {
+            "arch-uki-no-source" => {
+                assert!(plan.changes.is_empty() && plan.problems.len() == 1, "{name}: {plan:?}");
+                continue;
+            }
+            // A tool is told, nothing is known, or the addon is there.
+            "fedora-silverblue" | "pop-os" => assert!(plan.changes.is_empty() && !plan.tools.is_empty(), "{name}"),
+            "nothing-known" | "debian-uki" | "debian-uki-secure-boot" => assert!(plan.is_empty(), "{name}: {plan:?}"),
+            _ => assert!(!plan.changes.is_empty(), "{name}: {plan:?}"),
+        }
+        assert!(plan.problems.is_empty(), "{name}: {:?}", plan.problems);
+        carry_out(&tree, &plan);
+        // The entry has booted well; the next update will count anew.
+        let (counted, blessed) = ("5f-6.12.57+deb13-amd64+3-1.conf", "5f-6.12.57+deb13-amd64.conf");
+        let counts = name == "debian-systemd-boot";
+        let rename = |tree: &mut Tree, from: &str, to: &str| {
+            let at = |name: &str| tree.join(&format!("boot/efi/loader/entries/{name}"));
+            fs::rename(at(from), at(to)).unwrap();
+        };
+        if counts {
+            rename(&mut tree, counted, blessed);
+        }
+        let again = look(&tree, &wanted, &plan.record);
+        assert!(again.changes.is_empty() && again.problems.is_empty(), "{name}: {again:?}");
+        assert_eq!(again.record, plan.record, "{name}");
+        let back = look(&tree, &[], &plan.record);
+        assert!(back.problems.is_empty(), "{name}: {:?}", back.problems);
+        assert_eq!(back.record.places.len(), 0, "{name}");
+        carry_out(&tree, &back);
+        if counts {
+            rename(&mut tree, blessed, counted);
+        }
+        // An addon that was there before counts as ours, and went.
+        let mut before = before;
+        before.retain(|path, _| !path.ends_with(".addon.efi"));
+        tree.assert_same(&without_new_directories(before, &tree), name);
+    }
+}
+
+/// Directories that were made for our files stay here; `act::cmdline` removes them.
+fn without_new_directories(mut nodes: Nodes, tree: &Tree) -> Nodes {
+    for (path, node) in tree.snapshot() {
+        if node == Node::Directory {
+            nodes.insert(path, node);
+        }
+    }
+    nodes
 }
 
 /// A real image and a real addon, where systemd's tools are. `VFIO_STUBS` names another directory of theirs.

@@ -6,6 +6,7 @@
 set -eu
 
 . /etc/os-release
+# $ukify: what tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet.
 case ${ID:-}:${VERSION_ID:-} in
 debian:12) suite=bookworm pkgconfig="systemd udev" ukify= ;;
 debian:13) suite=trixie pkgconfig="systemd systemd-dev udev" ukify="systemd-boot-efi systemd-ukify" ;;
@@ -18,10 +19,10 @@ esac
 build="gcc libc6-dev make pkg-config $pkgconfig"
 package="debhelper dpkg-dev fakeroot lintian"
 lint="mandoc shellcheck"
+# What reads the boot files that are changed.
+boot="bash grub-common"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap.
-lab="busybox-static cpio debian-archive-keyring e2fsprogs kmod mmdebstrap qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
-
-# What tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet ($ukify above).
+lab="busybox-static cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod mmdebstrap ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=
@@ -32,7 +33,7 @@ bench=
 [ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
 
 missing=
-for name in $build $package $lint $lab $ukify $rust $bench; do
+for name in $build $package $lint $boot $lab $ukify $rust $bench; do
     dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
 done
 

@@ -16,9 +16,7 @@ use vfio_suite::act::guest::{self, program, start, GuestRecord};
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::act::{child, live};
 use vfio_suite::config::{self, Guest, Runner, Severity};
-use vfio_suite::host::holders;
 use vfio_suite::logger::{self, Target};
-use vfio_suite::pci::Address;
 use vfio_suite::plan::guest::GuestStep;
 use vfio_suite::root::Root;
 
@@ -26,8 +24,6 @@ use vfio_suite::root::Root;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What giving back takes beside the guest's own shutdown: drivers, units, recoveries.
 const GIVING_BACK: Duration = Duration::from_secs(300);
-/// How long a program may take to open the card before it counts as started all the same.
-const OPENING: Duration = Duration::from_secs(10);
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -165,7 +161,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let begun = match plan.steps.last() {
             Some(GuestStep::StartDomain { uri, domain, .. }) => Libvirt { tools, uri, domain }.start(left),
-            Some(GuestStep::StartCommand { command, .. }) => spawn(root, name, command, &plan.functions, left),
+            Some(GuestStep::StartCommand { command, .. }) => program::start(root, name, command, &plan.functions, left),
             _ => Ok(()),
         };
         begun.map_err(|error| format!("[guest {name}] cannot be started: {error}"))
@@ -195,33 +191,6 @@ impl Clock {
         let ours = all.saturating_sub(waited);
         log::info!("{what} in {} ms, {} ms of it ours", all.as_millis(), ours.as_millis());
     }
-}
-
-/// Starts the program that is the guest, and waits until it has the card.
-fn spawn(root: &Root, name: &str, command: &[String], functions: &[Address], left: Duration) -> std::io::Result<()> {
-    if !root.is_system() {
-        log::info!("would run: {}", command.join(" "));
-        return Ok(());
-    }
-    let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn()?;
-    program::remember(root, name, child.id())?;
-    let until = Instant::now() + left.min(OPENING);
-    while holders::find(root, functions).is_empty() {
-        if let Some(end) = child.try_wait()? {
-            return Err(std::io::Error::other(format!("{program} has ended at once ({end}); its messages are above")));
-        }
-        if Instant::now() >= until {
-            log::warn!("{program} runs, but has not opened the card");
-            break;
-        }
-        let asleep = Instant::now();
-        std::thread::sleep(Duration::from_millis(50));
-        child::count_wait(asleep);
-    }
-    // It is waited for by its pidfd, which shows its end; collecting it is left to a thread.
-    std::thread::spawn(move || child.wait());
-    Ok(())
 }
 
 /// Keeps the machine from sleeping for as long as this program lives: systemd-inhibit ends with its pipe.

@@ -8,7 +8,8 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::io::{self, Read};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,23 +20,44 @@ pub(super) fn ask(command: &mut Command, deadline: Duration) -> io::Result<()> {
     if wait(child, deadline)? {
         return Ok(());
     }
-    let mut text = String::new();
-    if let Some(mut pipe) = answer {
-        pipe.read_to_string(&mut text)?;
-    }
-    Err(match text.trim().parse() {
-        Ok(errno) => io::Error::from_raw_os_error(errno),
-        Err(_) => io::Error::other("the child that writes was killed"),
-    })
+    answer.map_or(Ok(Errno::IO.raw_os_error()), |mut pipe| heard(&mut pipe)).and_then(as_result)
 }
 
-/// Ends a child: nothing, or the errno on standard output. An exit status could not hold all of the kernel's.
+/// What a child says: an errno in the machine's own bytes, 0 for none. An exit status could not hold all of the kernel's.
+pub(super) fn heard(pipe: &mut ChildStdout) -> io::Result<i32> {
+    let mut errno = [0; size_of::<i32>()];
+    // It comes as a whole, or not at all.
+    if pipe.read(&mut errno)? != errno.len() {
+        return Err(io::Error::other("the child that writes was killed"));
+    }
+    Ok(i32::from_ne_bytes(errno))
+}
+
+/// What an errno means.
+pub(super) fn as_result(errno: i32) -> io::Result<()> {
+    match errno {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Says that to whoever started us.
+pub(super) fn say(result: &io::Result<()>) -> io::Result<()> {
+    let errno = match result {
+        Ok(()) => 0,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Errno::TIMEDOUT.raw_os_error(),
+        Err(error) => error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
+    };
+    rustix::io::write(rustix::stdio::stdout(), &errno.to_ne_bytes())?;
+    Ok(())
+}
+
+/// Ends a child that was asked one thing.
 pub(super) fn answer(result: io::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
-    let timed_out = error.kind() == io::ErrorKind::TimedOut;
-    let other = if timed_out { Errno::TIMEDOUT } else { Errno::IO };
-    println!("{}", error.raw_os_error().unwrap_or(other.raw_os_error()));
-    ExitCode::FAILURE
+    match (say(&result), result) {
+        (Ok(()), Ok(())) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// What this program has spent waiting for others, in microseconds.
@@ -62,14 +84,28 @@ pub(super) fn wait(child: Child, deadline: Duration) -> io::Result<bool> {
 
 fn wait_uncounted(mut child: Child, deadline: Duration) -> io::Result<bool> {
     if let Ok(pid) = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-        let mut fds = [PollFd::new(&pid, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-        if poll(&mut fds, Some(&timeout))? == 0 {
+        if let Err(error) = ready(&pid, deadline) {
             // It may not even take this signal. It is ours to leave behind; systemd keeps it in our cgroup.
             let _ = child.kill();
-            let text = format!("the kernel has not answered within {} s", deadline.as_secs());
-            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            return Err(error);
         }
     }
     Ok(child.wait()?.success())
+}
+
+/// Waits for something to read, but not longer than this: `TimedOut`.
+pub(super) fn wait_for(source: &impl AsFd, deadline: Duration) -> io::Result<()> {
+    let begin = Instant::now();
+    let came = ready(source, deadline);
+    count_wait(begin);
+    came
+}
+
+fn ready(source: &impl AsFd, deadline: Duration) -> io::Result<()> {
+    let timeout = Timespec { tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
+    if poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&timeout))? == 0 {
+        let text = format!("the kernel has not answered within {} s", deadline.as_secs());
+        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+    }
+    Ok(())
 }

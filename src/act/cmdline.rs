@@ -8,7 +8,7 @@ use super::boot_files;
 use super::files;
 use super::lock::Lock;
 use super::tools::Tools;
-use crate::host::boot::Grammar;
+use crate::host::boot::{entry, Grammar};
 use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
@@ -62,7 +62,7 @@ fn save(root: &Root, record: &Record) -> Result<(), String> {
 pub fn forget_what_is_gone(root: &Root) -> Result<(), String> {
     let before = load_record(root)?;
     let mut record = before.clone();
-    record.places.retain(|path, _| root.exists(path));
+    record.places.retain(|known, _| entry::is_there(root, known));
     match record == before {
         true => Ok(()),
         false => save(root, &record),
@@ -106,7 +106,7 @@ pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut 
         Ok(()) if after == before && plan.is_empty() => Ok(()),
         Ok(()) => {
             // Boot entries go with their kernels.
-            after.places.retain(|path, _| root.exists(path));
+            after.places.retain(|known, _| entry::is_there(root, known));
             remove_directories(root, &mut after);
             save(root, &after)
         }
@@ -258,3 +258,8 @@ fn reason(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "cmdline_tests.rs"]
+mod tests;

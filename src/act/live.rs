@@ -1,40 +1,54 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The running kernel: every write is made by a child with a deadline.
+//! The running kernel: every write is made by a child, with a deadline.
 
 use super::child;
 use super::kernel::Kernel;
 use crate::root::Root;
-use std::io;
-use std::process::{Command, ExitCode, Stdio};
+use rustix::stdio::stdin;
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-/// The hidden first argument that makes a program of ours such a child.
+/// The hidden argument that makes a program of ours such a child.
 const CHILD: &str = "--vfio-sysfs-write";
 /// For one write. Unbinding a graphics driver takes seconds at most when nobody holds the card.
 const WRITE: Duration = Duration::from_secs(30);
+/// No path and value together are longer: a page, as which a pipe takes it in one piece.
+const REQUEST: usize = 4096;
 /// For loading a module with its firmware.
 const MODPROBE: Duration = Duration::from_secs(60);
 
-/// The running kernel.
+/// The running kernel. Its writes share a child until one hangs, which then is left behind: the next has a new one.
+///
+/// A child has the lock that was held when it was started. So each of these lives no longer than the lock.
 #[derive(Debug)]
 pub struct LiveKernel<'a> {
     root: &'a Root,
+    writer: RefCell<Option<Writer>>,
 }
 
 impl<'a> LiveKernel<'a> {
     /// The kernel of the system's root.
     pub fn new(root: &'a Root) -> Self {
-        LiveKernel { root }
+        LiveKernel { root, writer: RefCell::new(None) }
     }
 }
 
 impl Kernel for LiveKernel<'_> {
     fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
         log::debug!("{attribute} <- '{value}'");
-        let mut child = Command::new("/proc/self/exe");
-        child.args([CHILD, &self.root.show(attribute), value]);
-        // It has nothing to say there; left behind, it would keep open what our caller reads to its end.
-        child::ask(child.stderr(Stdio::null()), WRITE)
+        let mut place = self.writer.borrow_mut();
+        let mut writer = match place.take() {
+            Some(writer) => writer,
+            None => Writer::start(Command::new("/proc/self/exe").arg(CHILD))?,
+        };
+        // Nothing would not reach the kernel at all; an end of line alone clears an override.
+        let errno = writer.ask(&[&self.root.show(attribute), "\0", value, "\n"].concat(), WRITE)?;
+        *place = Some(writer);
+        child::as_result(errno)
     }
 
     fn modprobe(&self, module: &str) -> io::Result<()> {
@@ -49,19 +63,113 @@ impl Kernel for LiveKernel<'_> {
     }
 }
 
+/// A child that makes the writes it is told to. A request is a path, a NUL, and what is written there; the answer is the
+/// kernel's errno, or 0.
+#[derive(Debug)]
+struct Writer {
+    child: Child,
+    // In an `Option` only to be closed first.
+    to: Option<ChildStdin>,
+    from: ChildStdout,
+}
+
+impl Writer {
+    fn start(command: &mut Command) -> io::Result<Writer> {
+        // It has nothing to say on standard error; left behind, it would keep open what our caller reads to its end.
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (to @ Some(_), Some(from)) => Ok(Writer { child, to, from }),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// What the kernel said; an error if it says nothing in time, or the child is not there any more.
+    fn ask(&mut self, request: &str, deadline: Duration) -> io::Result<i32> {
+        if let Some(to) = &mut self.to {
+            to.write_all(request.as_bytes())?;
+        }
+        child::wait_for(&self.from, deadline).inspect_err(|_| self.leave())?;
+        child::heard(&mut self.from)
+    }
+
+    /// Leaves a child behind for which the kernel is at work.
+    fn leave(&mut self) {
+        // It may not even take this signal. systemd keeps it in our cgroup.
+        let _ = self.child.kill();
+        self.to = None;
+    }
+}
+
+impl Drop for Writer {
+    /// Lets it end, and sees it off.
+    fn drop(&mut self) {
+        if self.to.take().is_some() {
+            let _ = self.child.wait();
+        }
+    }
+}
+
 /// If the program was started as the child that writes: writes, and gives its exit code.
 pub fn run_as_child() -> Option<ExitCode> {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != CHILD {
+    if std::env::args_os().nth(1)? != CHILD {
         return None;
     }
-    let (path, value) = (arguments.next()?, arguments.next()?);
-    let mut line = value.into_encoded_bytes();
-    // "" would not reach the kernel at all; a newline alone clears an override.
-    line.push(b'\n');
-    let file = std::fs::File::options().write(true).open(path);
-    Some(child::answer(file.and_then(|file| {
-        rustix::io::write(&file, &line)?;
-        Ok(())
-    })))
+    let mut request = [0; REQUEST];
+    // Who asks waits for the answer, so that each request comes by itself. It ends with them, also if they were killed.
+    loop {
+        let length = rustix::io::read(stdin(), &mut request).unwrap_or(0);
+        let mut parts = request[..length].splitn(2, |byte| *byte == 0);
+        let (Some(path), Some(value)) = (parts.next(), parts.next()) else { break };
+        if child::say(&write(path, value)).is_err() {
+            break;
+        }
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+fn write(path: &[u8], value: &[u8]) -> io::Result<()> {
+    let file = std::fs::File::options().write(true).open(OsStr::from_bytes(path))?;
+    rustix::io::write(&file, value)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A child that answers as the script says.
+    fn child(script: &str) -> Writer {
+        Writer::start(Command::new("/bin/sh").args(["-c", script])).unwrap()
+    }
+
+    #[test]
+    fn one_child_answers_again_and_again() {
+        let mut writer = child("while read -r line; do printf \"\\\\$line\\\\0\\\\0\\\\0\"; done");
+        for errno in [0, 7, 0, 5] {
+            assert_eq!(writer.ask(&format!("{errno}\n"), LONG).unwrap(), i32::from_ne_bytes([errno, 0, 0, 0]));
+        }
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_left_behind() {
+        let mut writer = child("read -r line; printf '\\0\\0\\0\\0'; read -r line; trap '' TERM; exec sleep 60");
+        assert_eq!(writer.ask("one\n", LONG).unwrap(), 0);
+        let begin = Instant::now();
+        let error = writer.ask("two\n", Duration::from_secs(1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        drop(writer);
+        assert!(begin.elapsed() < LONG / 2);
+    }
+
+    #[test]
+    fn a_child_that_was_killed_is_an_error_and_no_answer() {
+        let mut writer = child("read -r line; kill -9 $$");
+        assert!(writer.ask("one\n", LONG).unwrap_err().to_string().contains("was killed"));
+        let mut writer = child("read -r line; echo no");
+        assert!(writer.ask("one\n", LONG).is_err());
+    }
 }

@@ -2,6 +2,7 @@
 //! What the tests share: machines as trees of files, and what to do with them.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod boot;
 pub mod boots;
 pub mod cards;
 pub mod desktop;

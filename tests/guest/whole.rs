@@ -80,11 +80,40 @@ fn a_guest_that_does_not_shut_down_is_switched_off() {
 
 #[test]
 fn libvirt_may_be_down_while_the_guest_runs_and_when_it_ends() {
-    whole(&machine(), |tree| {
+    let ran = whole(&machine(), |tree| {
         tree.write(".kernel/no-libvirt", "");
         model(tree, &["guest-ends", "demo"]);
         tree.remove(".kernel/no-libvirt");
+        assert!(has_card(tree) && tree.exists("run/libvirt/qemu/demo.pid"));
     });
+    assert!(!ran.stderr.contains("has not noticed"), "{}", ran.stderr);
+}
+
+#[test]
+fn libvirt_notices_the_end_before_the_host_has_the_card_again() {
+    whole(&machine(), |tree| {
+        // Only its socket is there: whoever asks starts its daemon.
+        tree.write(".kernel/libvirt-sleeps", "");
+        model(tree, &["guest-ends", "demo"]);
+        assert!(tree.exists("run/libvirt/qemu/demo.pid"));
+    });
+}
+
+#[test]
+fn a_libvirt_that_does_not_come_back_does_not_keep_the_card() {
+    let tree = machine();
+    let running = started(&tree, "demo");
+    tree.write(".kernel/no-libvirt", "");
+    model(&tree, &["guest-ends", "demo"]);
+    let ran = running.end();
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("libvirt has not noticed the end of demo: virsh: "), "{}", ran.stderr);
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    assert_nothing_left(&tree, "after a guest that libvirt has not seen to end");
+    // This is what was warned of.
+    tree.remove(".kernel/no-libvirt");
+    model(&tree, &["virsh", "--connect", "qemu:///system", "domstate", "--", "demo"]);
+    assert_eq!(tree.read(".kernel/reset-in-use"), format!("{VIDEO}\n{SOUND}\n"));
 }
 
 #[test]

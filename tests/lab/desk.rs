@@ -34,12 +34,14 @@ const DOMAINS: [(&str, &str, &str); 5] = [
     ("lame", "", "<disk type='file'><source file='/srv/gone.img'/><target dev='vda'/></disk>"),
 ];
 
-/// Guests without libvirt: the name, the kernel's command line, and further lines of the section.
-const PROGRAMS: [(&str, &str, &str); 4] = [
-    ("plain", "", ""),
-    ("rival", "", ""),
-    ("quick", "off=1", ""),
-    ("early", "", "before = /bin/sh -c \"echo no luck >&2; exit 3\"\n"),
+/// Guests without libvirt: the name, the kernel's command line, further words for QEMU, and further lines of the section.
+const PROGRAMS: [(&str, &str, &str, &str); 5] = [
+    ("plain", "", "", ""),
+    ("rival", "", "", ""),
+    ("quick", "off=1", "", ""),
+    ("early", "", "", "before = /bin/sh -c \"echo no luck >&2; exit 3\"\n"),
+    // QEMU makes its devices in this order: it fails when it has the card.
+    ("wrong", "", " -device no-such-device", ""),
 ];
 
 /// QEMU for a guest without libvirt, with a monitor for the power button.
@@ -68,11 +70,12 @@ fn guests() -> String {
     for (name, ..) in DOMAINS {
         text += &format!("\n[guest {name}]\ngpus = big\nstart-timeout = 4min\nstop-timeout = 60s\n");
     }
-    for (name, words, more) in PROGRAMS {
-        let command = QEMU.replace("NAME", name).replace("WORDS", words);
+    for (name, words, more, lines) in PROGRAMS {
+        let mut command = QEMU.replace("NAME", name).replace("WORDS", words);
+        command += more;
         text += &format!(
             "\n[guest {name}]\ngpus = big\nrunner = command\ncommand = {command}\nstart-timeout = 4min\n\
-             stop-timeout = 60s\n{more}"
+             stop-timeout = 60s\n{lines}"
         );
     }
     text

@@ -155,7 +155,7 @@ fn disguise(tree: &Path, suite: &str, cards: &str) -> Result<()> {
 }
 
 /// The one file in `dir` whose name starts so.
-fn find(dir: &Path, start: &str) -> Result<PathBuf> {
+pub fn find(dir: &Path, start: &str) -> Result<PathBuf> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(start) {

@@ -2,7 +2,7 @@
 //! The machine lab: a Debian with systemd and udev on a disk, our package installed by apt. About 45 seconds a boot.
 
 use crate::images::{Built, Disk};
-use crate::qemu::{self, Outcome, Spec};
+use crate::qemu::{self, Cut, Outcome, Spec, Start};
 use crate::{run_dir, tools};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -28,6 +28,12 @@ const UNWANTED: [&str; 16] = [
     "sha512_ssse3",
 ];
 
+/// What every machine's kernel is told, beside where its root is.
+pub fn words() -> String {
+    let words = "fsck.mode=skip TERM=dumb systemd.getty_auto=no systemd.firstboot=no cryptomgr.notests";
+    format!("{} {words} modprobe.blacklist={}", qemu::WORDS, UNWANTED.join(","))
+}
+
 /// A machine with a disk of its own, that may be booted several times.
 pub struct Machine {
     dir: PathBuf,
@@ -37,15 +43,15 @@ pub struct Machine {
 /// One boot of it.
 pub struct Boot {
     /// The name of what it leaves, unique in its scenario.
-    pub name: &'static str,
+    pub name: String,
     /// Further words on the kernel's command line.
     pub words: String,
     /// Its devices.
     pub devices: Vec<String>,
     /// What it does when it has come up.
     pub script: String,
-    /// The power is cut as soon as the console shows this.
-    pub cut_at: Option<String>,
+    /// The power is cut.
+    pub cut: Option<Cut>,
     /// The machine may reboot; it ends when it is powered off.
     pub reboots: bool,
     /// It must be over by then.
@@ -54,13 +60,14 @@ pub struct Boot {
 
 impl Boot {
     /// A boot of the usual machine: IOMMU on, the host's own display, two identical cards: 0000:01:00 and 0000:02:00.
-    pub fn new(name: &'static str, script: &str) -> Self {
+    pub fn new(name: &str, script: &str) -> Self {
         let mut devices = qemu::card(1);
         devices.extend(qemu::card(2));
         devices.push(qemu::host_display());
         let words = "intel_iommu=on".to_owned();
         let deadline = Duration::from_secs(600);
-        Boot { name, words, devices, script: script.to_owned(), cut_at: None, reboots: false, deadline }
+        let (name, script) = (name.to_owned(), script.to_owned());
+        Boot { name, words, devices, script, cut: None, reboots: false, deadline }
     }
 }
 
@@ -82,20 +89,21 @@ impl Machine {
 
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
-        let words =
-            "root=/dev/vda rw fsck.mode=skip TERM=dumb systemd.getty_auto=no systemd.firstboot=no cryptomgr.notests";
-        let spec = Spec {
+        let start = Start::Kernel {
             kernel: self.built.kernel(),
             initrd: self.built.initrd(),
-            words: format!("{} {words} modprobe.blacklist={} {}", qemu::WORDS, UNWANTED.join(","), boot.words),
+            words: format!("root=/dev/vda rw {} {}", words(), boot.words),
+        };
+        let spec = Spec {
+            start,
             disk: Some(self.dir.join("disk.qcow2")),
             memory: 2048,
             devices: boot.devices.clone(),
             script: boot.script.clone(),
-            cut_at: boot.cut_at.clone(),
+            cut: boot.cut.clone(),
             reboots: boot.reboots,
             deadline: boot.deadline,
         };
-        qemu::run(&spec, &self.dir.join(boot.name))
+        qemu::run(&spec, &self.dir.join(&boot.name))
     }
 }

@@ -8,6 +8,7 @@ mod checks;
 mod cpio;
 mod demo;
 mod desk;
+mod efi;
 mod extra;
 mod images;
 mod layers;

@@ -3,7 +3,7 @@
 //! From start to power-off in 5 to 8 seconds.
 
 use crate::cpio::Archive;
-use crate::qemu::{self, Outcome, Spec};
+use crate::qemu::{self, Outcome, Spec, Start};
 use crate::{apt, cache, run_dir, tools};
 use anyhow::{bail, Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,14 +74,16 @@ impl Micro {
         fs::write(&initrd, bytes)?;
         let outcome = qemu::run(
             &Spec {
-                kernel: base.join("vmlinuz"),
-                initrd: initrd.clone(),
-                words: format!("{} {}", qemu::WORDS, self.words),
+                start: Start::Kernel {
+                    kernel: base.join("vmlinuz"),
+                    initrd: initrd.clone(),
+                    words: format!("{} {}", qemu::WORDS, self.words),
+                },
                 disk: None,
                 memory: 1024,
                 devices: self.devices.clone(),
                 script: self.script.clone(),
-                cut_at: None,
+                cut: None,
                 reboots: false,
                 deadline: self.deadline,
             },

@@ -35,15 +35,38 @@ pub const WORDS: &str =
 /// What the guest calls in its script.
 const LIBRARY: &str = include_str!("guest/lab.sh");
 
+/// What a machine starts from.
+pub enum Start {
+    /// QEMU loads the kernel.
+    Kernel {
+        /// The kernel.
+        kernel: PathBuf,
+        /// Its initramfs.
+        initrd: PathBuf,
+        /// The kernel's command line.
+        words: String,
+    },
+    /// OVMF starts what it finds on the disk.
+    Firmware {
+        /// The machine's own copy of the firmware's variables.
+        variables: PathBuf,
+    },
+}
+
+/// A power cut.
+#[derive(Clone)]
+pub struct Cut {
+    /// It comes when the console has shown this,
+    pub at: String,
+    /// and then this time has passed.
+    pub after: Duration,
+}
+
 /// What to run.
 pub struct Spec {
-    /// The kernel.
-    pub kernel: PathBuf,
-    /// Its initramfs.
-    pub initrd: PathBuf,
-    /// The kernel's command line.
-    pub words: String,
-    /// The disk, /dev/vda: qcow2.
+    /// What it starts from.
+    pub start: Start,
+    /// The disk, /dev/vda: raw if its name ends in `.img`, otherwise qcow2.
     pub disk: Option<PathBuf>,
     /// Memory in MiB.
     pub memory: u32,
@@ -51,8 +74,8 @@ pub struct Spec {
     pub devices: Vec<String>,
     /// What the guest does.
     pub script: String,
-    /// The machine is cut off as soon as the console shows this.
-    pub cut_at: Option<String>,
+    /// The machine is cut off.
+    pub cut: Option<Cut>,
     /// The guest may reboot; otherwise a reboot ends the run.
     pub reboots: bool,
     /// It must be over by then.
@@ -162,12 +185,25 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
     command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
     command.args(["-audiodev", "none,id=silence"]);
     command.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);
-    command.arg("-kernel").arg(&spec.kernel).arg("-initrd").arg(&spec.initrd).args(["-append", &spec.words]);
+    match &spec.start {
+        Start::Kernel { kernel, initrd, words } => {
+            command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).args(["-append", words]);
+        }
+        Start::Firmware { variables } => {
+            let code = tools::firmware("OVMF_CODE_4M.fd")?;
+            let flash =
+                |unit, more, file: &Path| format!("if=pflash,format=raw,unit={unit}{more},file={}", file.display());
+            command.args(["-drive", &flash(0, ",readonly=on", &code), "-drive", &flash(1, "", variables)]);
+        }
+    }
     command.arg("-serial").arg(format!("file:{}", dir.join("console.log").display()));
     command.args(["-chardev", "stdio,id=qmp,signal=off", "-mon", "chardev=qmp,mode=control"]);
     command.arg("-virtfs").arg(format!("local,path={},mount_tag=lab,security_model=none", share.display()));
     if let Some(disk) = &spec.disk {
-        command.arg("-drive").arg(format!("file={},if=virtio,format=qcow2", disk.display()));
+        let format = if disk.extension().is_some_and(|extension| extension == "img") { "raw" } else { "qcow2" };
+        command.arg("-drive").arg(format!("file={},if=none,id=disk,format={format}", disk.display()));
+        // Without a place in the order the firmware tries the network and its shell too; QEMU's own kernel is the first.
+        command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=1"]);
     }
     for device in &spec.devices {
         command.args(device.split_whitespace());
@@ -200,9 +236,12 @@ pub fn run(spec: &Spec, dir: &Path) -> Result<Outcome> {
             }
             break false;
         }
-        if spec.cut_at.as_ref().is_some_and(|words| read(&dir.join("console.log")).contains(words.as_str())) {
-            // The guest's memory is gone at once, what it had written to its disk is not: a power cut.
-            qmp.execute("quit", None)?;
+        if let Some(cut) = spec.cut.as_ref().filter(|cut| read(&dir.join("console.log")).contains(cut.at.as_str())) {
+            std::thread::sleep(cut.after);
+            // The guest's memory is gone at once, and so is what QEMU itself had not yet written for it: the tables of a
+            // qcow2 image, without which a write to a new cluster has not been, are safe only after a flush. As on a disk
+            // with a cache, what the guest had not flushed is lost or not, in any order.
+            process.0.kill()?;
             process.0.wait()?;
             break true;
         }
@@ -218,9 +257,9 @@ pub fn run(spec: &Spec, dir: &Path) -> Result<Outcome> {
         .collect();
     fs::write(dir.join("seconds"), format!("{:.1}, of a processor {busy:.1}\n", began.elapsed().as_secs_f32()))?;
     let outcome = Outcome { dir: dir.to_owned(), facts };
-    match (&spec.cut_at, was_cut, outcome.fact("exit")) {
+    match (&spec.cut, was_cut, outcome.fact("exit")) {
         (Some(_), true, _) | (None, _, "0") => Ok(outcome),
-        (Some(words), false, _) => bail!("the console never showed {words:?}; {}", tail(dir)),
+        (Some(cut), false, _) => bail!("the console never showed {:?}; {}", cut.at, tail(dir)),
         (None, _, "") => bail!("the machine went down before its script had ended; {}", tail(dir)),
         (None, _, code) => bail!("the script in the machine ended with {code}; {}", tail(dir)),
     }

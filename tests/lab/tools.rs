@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program and its package in Debian.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("apt-cache", "apt"),
     ("apt-config", "apt"),
     ("apt-get", "apt"),
@@ -16,9 +16,11 @@ const PACKAGES: [(&str, &str); 15] = [
     ("gcc", "gcc"),
     ("ldd", "libc-bin"),
     ("mke2fs", "e2fsprogs"),
+    ("mkfs.vfat", "dosfstools"),
     ("mmdebstrap", "mmdebstrap"),
     ("qemu-img", "qemu-utils"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("sfdisk", "fdisk"),
     ("strace", "strace"),
     ("unshare", "util-linux"),
     ("xz", "xz-utils"),
@@ -37,6 +39,15 @@ pub fn find(name: &str) -> Result<PathBuf> {
         Some((_, package)) => bail!("the lab needs `{name}`; install it with `apt-get install {package}`"),
         None => bail!("the lab needs `{name}`, and it is not on this machine"),
     }
+}
+
+/// A file of the firmware OVMF.
+pub fn firmware(name: &str) -> Result<PathBuf> {
+    let file = Path::new("/usr/share/OVMF").join(name);
+    if !file.is_file() {
+        bail!("the lab needs {}; install it with `apt-get install ovmf`", file.display());
+    }
+    Ok(file)
 }
 
 /// A command that runs a program of the host, without a terminal.

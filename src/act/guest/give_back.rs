@@ -44,8 +44,7 @@ pub fn give_back(
         return Ok(None);
     }
     let kernel = kernel_for(root);
-    let mut work =
-        Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), down: None, settled: false };
+    let mut work = Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), settled: false };
     let mut problems: Vec<String> = Vec::new();
     let mut left: Vec<&GuestRecord> = Vec::new();
     for (done, record) in records.iter().rev().enumerate() {
@@ -109,8 +108,6 @@ struct Undo<'a> {
     end: End,
     /// Cards that have been given back.
     cards: Vec<String>,
-    /// Whether the machine is on its way down, once that was asked.
-    down: Option<bool>,
     /// Whether udev was waited for.
     settled: bool,
 }
@@ -128,7 +125,7 @@ impl Undo<'_> {
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } if self.cards.contains(gpu) => Ok(()),
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } => {
                 progress(&format!("giving [gpu {gpu}] back to the host"));
-                give_card_back(root, self.kernel, gpu)?;
+                give_card_back(root, gpu)?;
                 self.cards.push(gpu.clone());
                 Ok(())
             }
@@ -136,15 +133,18 @@ impl Undo<'_> {
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),
             GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
             GuestStep::StopUnit { unit } => {
-                if *self.down.get_or_insert_with(|| services::going_down(tools)) {
-                    log::info!("{unit} stays down: so does the machine");
-                    return Ok(());
-                }
                 if !std::mem::replace(&mut self.settled, true) {
                     services::settle(tools);
                 }
                 progress(&format!("starting {unit}"));
-                services::start(tools, unit)
+                match services::start(tools, unit) {
+                    // systemd starts nothing then. It is asked only now, for it mostly is not so.
+                    Err(_) if services::going_down(tools) => {
+                        log::info!("{unit} stays down: so does the machine");
+                        Ok(())
+                    }
+                    other => other,
+                }
             }
             GuestStep::After { command } => {
                 progress(&format!("running {}", command.join(" ")));
@@ -183,8 +183,9 @@ fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
 }
 
 /// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
-fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()> {
+fn give_card_back(root: &Root, gpu: &str) -> io::Result<()> {
     let _lock = Lock::take(root)?;
+    let kernel = kernel_for(root);
     let mut hanging = Vec::new();
     let mut last = match card::restore(root, gpu, &mut hanging)? {
         Some(status) if status.outcome != Outcome::Restored => status,
@@ -198,7 +199,7 @@ fn give_card_back(root: &Root, kernel: &dyn Kernel, gpu: &str) -> io::Result<()>
         log::warn!("{}; trying {way}", last.why.join("; "));
         let homeless: Vec<Address> =
             last.functions.iter().copied().filter(|f| function::driver(root, *f).is_none()).collect();
-        recover(root, kernel, &homeless);
+        recover(root, kernel.as_ref(), &homeless);
         match card::restore(root, gpu, &mut hanging)? {
             Some(status) if status.outcome != Outcome::Restored => last = status,
             _ => {

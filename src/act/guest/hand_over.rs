@@ -19,7 +19,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How long those who hold the card are left alone: what was just stopped needs a moment to end.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 /// How long they have to end when they were asked.
 const TERM: Duration = Duration::from_secs(10);
 /// And when they were killed: the kernel may still have to close what they had open.

@@ -48,7 +48,7 @@ pub fn look(
         desktop(root, tools, guest, functions, &mut around);
     }
     if guest.runner == Runner::Libvirt {
-        around.domain = Some(domain_state(tools, guest, source));
+        around.domain = Some(domain_state(root, tools, guest, source));
     }
     let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &around.domain {
@@ -123,11 +123,15 @@ fn manager(root: &Root, leader: u32) -> Option<String> {
     None
 }
 
-fn domain_state(tools: &dyn Tools, guest: &Guest, source: Source<'_>) -> DomainState {
+fn domain_state(root: &Root, tools: &dyn Tools, guest: &Guest, source: Source<'_>) -> DomainState {
     let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
     let described = match source {
         // The hook is called for a domain that is about to start.
         Source::Hook(xml) => Ok(("shut off".to_owned(), xml.to_owned())),
+        // The system's libvirt has a file for each domain that is not off.
+        Source::Libvirt if libvirt.is_up(root) == Some(false) => {
+            libvirt.description().map(|description| ("shut off".to_owned(), description))
+        }
         Source::Libvirt => libvirt.state().and_then(|state| Ok((state, libvirt.description()?))),
     };
     match described {

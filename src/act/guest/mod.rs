@@ -8,6 +8,7 @@
 pub mod give_back;
 pub mod hand_over;
 pub mod look;
+mod monitor;
 pub mod program;
 pub mod runner;
 pub mod services;

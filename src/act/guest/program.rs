@@ -2,16 +2,25 @@
 //! A guest that is a program: plain QEMU, or a script that ends with it.
 
 use super::directory;
+use super::monitor::{self, Greeting};
 use super::runner::wait_for_process;
-use crate::act::files;
 use crate::act::tools::{Signal, Tools};
+use crate::act::{child, files};
+use crate::host::holders;
+use crate::pci::Address;
 use crate::root::Root;
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-/// For an answer of QEMU's monitor.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long QEMU may take to answer on its monitor: it may have to find and pin a lot of memory first.
+const ANSWERING: Duration = Duration::from_secs(60);
+/// How long a program without a monitor may take to open the card.
+const OPENING: Duration = Duration::from_secs(10);
+/// How long it must live with the card before it counts as started.
+const LIVING: Duration = Duration::from_secs(1);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(50);
 /// For a killed process to end: the kernel may still have to let go of the card.
 const KILLED: Duration = Duration::from_secs(15);
 
@@ -39,10 +48,84 @@ pub fn process(root: &Root, guest: &str) -> Option<u32> {
     started(root, pid).filter(|now| now == start).map(|_| pid)
 }
 
+/// Starts the program that is the guest, and waits until it counts as started: where its words name QEMU's monitor, when
+/// QEMU answers there, else when it has the card and has lived with it for a second.
+pub fn start(root: &Root, guest: &str, command: &[String], functions: &[Address], left: Duration) -> io::Result<()> {
+    if !root.is_system() {
+        log::info!("would run: {}", command.join(" "));
+        return Ok(());
+    }
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn()?;
+    remember(root, guest, child.id())?;
+    let begin = Instant::now();
+    let has_card = || !holders::find(root, functions).is_empty();
+    let came = come_up(&mut child, monitor::socket(command), has_card, left);
+    child::count_wait(begin);
+    match came? {
+        Start::Up => {}
+        Start::Late(missed) => log::warn!("{program} runs, but {missed}"),
+        Start::Ended(end) if !end.success() => {
+            return Err(io::Error::other(format!("{program} has ended at once ({end}); its messages are above")));
+        }
+        Start::Ended(_) if has_card() => {
+            let why = "has left the card to another process: it must stay in the foreground (without -daemonize)";
+            return Err(io::Error::other(format!("{program} {why}")));
+        }
+        // A guest may be over so soon.
+        Start::Ended(_) => return Ok(()),
+    }
+    // It is waited for by its pidfd, which shows its end; collecting it is left to a thread.
+    std::thread::spawn(move || child.wait());
+    Ok(())
+}
+
+/// How a program has come up.
+#[derive(Debug, PartialEq, Eq)]
+enum Start {
+    /// The guest is there.
+    Up,
+    /// The program runs; what is missing did not come in time.
+    Late(&'static str),
+    /// It has ended meanwhile.
+    Ended(ExitStatus),
+}
+
+fn come_up(child: &mut Child, monitor: Option<&str>, has_card: impl Fn() -> bool, left: Duration) -> io::Result<Start> {
+    let begin = Instant::now();
+    let mut greeting = monitor.map(Greeting::new);
+    let mut opened = None;
+    loop {
+        let up = match &mut greeting {
+            Some(greeting) => greeting.has_come(PAUSE),
+            None => {
+                if opened.is_none() && has_card() {
+                    opened = Some(Instant::now());
+                }
+                std::thread::sleep(PAUSE);
+                opened.is_some_and(|at| at.elapsed() >= LIVING)
+            }
+        };
+        // Asked for last: one that has answered and ended has ended.
+        if let Some(end) = child.try_wait()? {
+            return Ok(Start::Ended(end));
+        }
+        let (limit, missed) = match greeting {
+            Some(_) => (ANSWERING, "its monitor does not answer"),
+            None => (OPENING, "has not opened the card"),
+        };
+        match up {
+            true => return Ok(Start::Up),
+            false if opened.is_none() && begin.elapsed() >= limit.min(left) => return Ok(Start::Late(missed)),
+            false => {}
+        }
+    }
+}
+
 /// Ends it: by the power button if its words name a monitor socket, else by SIGTERM; then by force.
 pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], patience: Duration) -> io::Result<()> {
     let Some(pid) = process(root, guest) else { return Ok(()) };
-    let asked = monitor(command).is_some_and(|socket| match power_button(socket) {
+    let asked = monitor::socket(command).is_some_and(|socket| match monitor::power_button(socket) {
         Ok(()) => true,
         Err(error) => {
             log::warn!("QEMU's monitor at {socket} does not take the power button: {error}");
@@ -63,33 +146,6 @@ pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], pati
     }
 }
 
-/// The socket of QEMU's machine protocol, if the command's words name one: `-qmp unix:PATH,server=on`.
-fn monitor(command: &[String]) -> Option<&str> {
-    let at = command.iter().position(|word| word == "-qmp" || word == "--qmp")?;
-    command.get(at + 1)?.strip_prefix("unix:")?.split(',').next()
-}
-
-/// `system_powerdown`, as QEMU's machine protocol wants it (qemu-qmp-ref(7)).
-fn power_button(socket: &str) -> io::Result<()> {
-    let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
-    let mut answers = BufReader::new(stream.try_clone()?).lines();
-    let mut next = |awaited: &str| -> io::Result<()> {
-        for line in answers.by_ref() {
-            let answer: serde_json::Value = serde_json::from_str(&line?)?;
-            if let Some(error) = answer.get("error") {
-                return Err(io::Error::other(error.to_string()));
-            }
-            if answer.get(awaited).is_some() {
-                return Ok(());
-            }
-        }
-        Err(io::ErrorKind::UnexpectedEof.into())
-    };
-    next("QMP")?;
-    (&stream).write_all(b"{\"execute\":\"qmp_capabilities\"}\n")?;
-    next("return")?;
-    (&stream).write_all(b"{\"execute\":\"system_powerdown\"}\n")?;
-    next("return")
-}
+#[cfg(test)]
+#[path = "program_tests.rs"]
+mod tests;

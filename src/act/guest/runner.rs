@@ -3,7 +3,7 @@
 //!
 //! libvirt is asked through virsh, a process a question: a connection that is held would be lost with every restart of
 //! the daemon. What is waited for is QEMU itself, by its pidfd: it outlives the daemon, and its end is the guest's,
-//! whoever brought it about.
+//! whoever brought it about. Then it is waited until libvirt has noticed, too.
 
 use super::program;
 use crate::act::tools::{Signal, Tools};
@@ -87,6 +87,10 @@ impl Libvirt<'_> {
     }
 
     /// Waits until the domain is off, so long at most if there is a limit; whether it is.
+    ///
+    /// The end of QEMU is not enough. When libvirt notices it, be it minutes later, it resets the domain's functions that
+    /// are not with vfio: a card that its host driver had again by then would lose its registers under a desktop that goes
+    /// on. Only then libvirt forgets the domain, and the file with the pid goes.
     pub fn wait_for_end(&self, root: &Root, limit: Option<Duration>) -> bool {
         let until = limit.map(|limit| Instant::now() + limit);
         let left = || until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -101,17 +105,42 @@ impl Libvirt<'_> {
             } else if self.is_local() {
                 ended.get_or_insert_with(Instant::now);
             }
-            // libvirt needs a moment to notice, and its daemon may be down.
-            match self.is_up(root) {
-                Some(false) => return true,
-                _ if ended.is_some_and(|at| at.elapsed() > NOTICE) => return true,
-                // A session's libvirt is asked again and again.
-                Some(true) | None => std::thread::sleep(PAUSE),
+            if self.is_up(root) == Some(false) {
+                return true;
             }
             if left().is_some_and(|left| left.is_zero()) {
                 return false;
             }
+            match ended.map(|at| at.elapsed()) {
+                Some(since) if since >= NOTICE => {
+                    if self.is_given_up(since) {
+                        return true;
+                    }
+                    std::thread::sleep(RESTART);
+                }
+                // A session's libvirt has been asked just now, and is again.
+                _ => std::thread::sleep(PAUSE),
+            }
         }
+    }
+
+    /// Whether libvirt has not forgotten a domain whose QEMU ended so long ago, and is not going to. Asking it is what
+    /// starts its daemon, if only the socket is there.
+    fn is_given_up(&self, since: Duration) -> bool {
+        let why = match self.state() {
+            Ok(state) if state == "shut off" => return true,
+            Ok(_) if since < AT_WORK => return false,
+            Ok(state) => format!("it still says '{state}'"),
+            // It may only just be restarting.
+            Err(_) if since < DOWN => return false,
+            Err(error) => error.to_string(),
+        };
+        log::warn!(
+            "libvirt has not noticed the end of {}: {why}; when it does, it resets the card, and the display that is on it \
+             then goes dark: start what is on it again",
+            self.domain
+        );
+        true
     }
 
     /// Presses the power button until the domain is off; whether it is. Once is not enough: a system that has not yet come
@@ -153,21 +182,21 @@ impl Libvirt<'_> {
             return Ok(());
         }
         let destroyed = self.destroy();
-        if self.wait_for_end(root, Some(NOTICE)) {
+        if self.wait_for_end(root, Some(KILLED)) {
             return Ok(());
         }
-        match (destroyed, self.process(root)) {
-            (_, None) => Ok(()),
-            // libvirt cannot; the card is still in use until its process ends.
-            (Err(_), Some(pid)) => {
+        if let Some(pid) = self.process(root) {
+            // If libvirt cannot end it: the card is in use until its process ends.
+            if destroyed.is_err() {
                 self.tools.signal(pid, Signal::Kill)?;
-                match wait_for_process(root, pid, Some(NOTICE)) {
-                    true => Ok(()),
-                    false => Err(io::Error::other(format!("QEMU (pid {pid}) does not end"))),
-                }
             }
-            (Ok(()), Some(pid)) => Err(io::Error::other(format!("QEMU (pid {pid}) does not end"))),
+            if destroyed.is_ok() || !wait_for_process(root, pid, Some(KILLED)) {
+                return Err(io::Error::other(format!("QEMU (pid {pid}) does not end")));
+            }
         }
+        // Its process has ended, so this comes to an end.
+        self.wait_for_end(root, None);
+        Ok(())
     }
 }
 
@@ -181,8 +210,14 @@ pub fn end(root: &Root, tools: &dyn Tools, guest: &str, step: &GuestStep) -> io:
     }
 }
 
-/// How long libvirt may take to notice that QEMU has ended.
-const NOTICE: Duration = Duration::from_secs(15);
+/// How long libvirt may take to notice that QEMU has ended before it is asked.
+const NOTICE: Duration = Duration::from_secs(5);
+/// How long after QEMU's end the daemon may be down.
+const DOWN: Duration = Duration::from_secs(15);
+/// How long after QEMU's end a daemon that answers may be at work.
+const AT_WORK: Duration = Duration::from_secs(120);
+/// For a QEMU that was switched off or killed to end.
+const KILLED: Duration = Duration::from_secs(15);
 /// Between two presses of the power button.
 const AGAIN: Duration = Duration::from_secs(10);
 /// What a daemon that restarts is given before it is asked again.

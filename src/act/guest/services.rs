@@ -57,11 +57,12 @@ pub fn stop(tools: &dyn Tools, unit: &str, deadline: Duration) -> io::Result<()>
 
 /// Starts a unit and waits until it has started. How often it was started before does not count.
 pub fn start(tools: &dyn Tools, unit: &str) -> io::Result<()> {
-    // A unit that never failed has nothing to reset.
-    if let Err(error) = tools.run(&["systemctl", "reset-failed", "--", unit], ASK) {
-        log::debug!("{error}");
-    }
-    tools.run(&["systemctl", "start", "--", unit], UNIT).map(drop)
+    let start = || tools.run(&["systemctl", "start", "--", unit], UNIT).map(drop);
+    // Asked for only now: a unit that starts at once has nothing to reset.
+    start().or_else(|_| {
+        tools.run(&["systemctl", "reset-failed", "--", unit], ASK)?;
+        start()
+    })
 }
 
 /// Asks for a unit without waiting for it.

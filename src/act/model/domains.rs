@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! libvirt's domains. `.kernel/domains/NAME.xml` defines one; `.kernel/domains/NAME` has facts, all optional:
 //! `ignores-shutdown`. While it runs, `.kernel/running/NAME` has `pid PID` and a line `group GROUP` for each IOMMU group
-//! that it has open. `.kernel/no-libvirt` means that the daemon does not answer.
+//! that it has open. `.kernel/no-libvirt` means that the daemon does not answer, `.kernel/libvirt-sleeps` that only its
+//! socket is there: the next question starts it.
+//!
+//! A daemon that was not there when QEMU ended notices it later, and resets those of the domain's functions that are with
+//! a driver of the host by then: they are listed in `.kernel/reset-in-use`.
 //!
 //! A function that is not with vfio is refused, `managed='yes'` or not: our programs bind before they start a domain.
 
@@ -17,6 +21,10 @@ const DOMAINS: &str = ".kernel/domains";
 const RUNNING: &str = ".kernel/running";
 /// Where libvirt's QEMU driver keeps its state.
 const STATE: &str = "run/libvirt/qemu";
+/// The fact that only its daemon's socket is there.
+const SLEEPS: &str = "libvirt-sleeps";
+/// What its daemon has reset while a driver of the host had it.
+const RESET: &str = ".kernel/reset-in-use";
 /// Processes of guests are numbered from here.
 const FIRST_PID: u32 = 7001;
 
@@ -38,6 +46,7 @@ pub(super) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
              '/var/run/libvirt/libvirt-sock': No such file or directory",
         ));
     }
+    notice(tree)?;
     let Some(xml) = definition(tree, name)? else {
         return Err(failed("virsh", &format!("error: failed to get domain '{name}'")));
     };
@@ -151,10 +160,6 @@ pub(super) fn end(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     for pid in values("pid") {
         tree.remove_all(&format!("proc/{pid}"))?;
     }
-    tree.unlink(&format!("{STATE}/{name}.pid"))?;
-    for empty in [STATE, "run/libvirt"] {
-        tree.rmdir(empty)?;
-    }
     let groups = values("group");
     let mut left = tree.facts("owned")?;
     left.retain(|words| !groups.contains(&&words[0]));
@@ -165,7 +170,35 @@ pub(super) fn end(tree: &Tree<'_>, name: &str) -> io::Result<()> {
         tree.put(".kernel/owned", &text)?;
     }
     tree.unlink(&format!("{RUNNING}/{name}"))?;
-    tree.rmdir(RUNNING)
+    tree.rmdir(RUNNING)?;
+    let sleeps = ["no-libvirt", SLEEPS].iter().any(|fact| tree.root.exists(&format!(".kernel/{fact}")));
+    if sleeps {
+        return Ok(());
+    }
+    notice(tree)
+}
+
+/// libvirt's daemon is there, and notices whose QEMU has ended.
+fn notice(tree: &Tree<'_>) -> io::Result<()> {
+    tree.unlink(&format!(".kernel/{SLEEPS}"))?;
+    for file in tree.list(STATE) {
+        let Some(name) = file.strip_suffix(".pid") else { continue };
+        if tree.root.exists(&format!("{RUNNING}/{name}")) {
+            continue;
+        }
+        for address in hostdevs(&definition(tree, name)?.unwrap_or_default()) {
+            let Some(device) = Device::find(tree, &address) else { continue };
+            if device.driver(tree).is_some() && !driver::is_with_vfio(tree, &device)? {
+                let before = tree.root.read(RESET).unwrap_or_default();
+                tree.put(RESET, &format!("{}{address}\n", String::from_utf8_lossy(&before)))?;
+            }
+        }
+        tree.unlink(&format!("{STATE}/{file}"))?;
+    }
+    for empty in [STATE, "run/libvirt"] {
+        tree.rmdir(empty)?;
+    }
+    Ok(())
 }
 
 /// A group is viable for a guest if no function of it is with a driver of the host; those of bridges do not count.

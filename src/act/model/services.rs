@@ -23,6 +23,8 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             // The kernel says all again; nobody in the model listens.
             "udevadm" if matches!(arguments.first(), Some(&("trigger" | "settle"))) => String::new(),
             "update-initramfs" | "mkinitcpio" | "dracut" => images::build(tree, program, arguments)?,
+            // What they make from boot files is theirs; a model of it would prove nothing.
+            "update-grub" | "grub-mkconfig" | "grub2-mkconfig" | "grub-script-check" => String::new(),
             "guest-ends" => domains::ends_from_inside(tree, arguments)?,
             path if path.starts_with('/') => command(tree, words)?,
             _ => return Err(unknown(program, arguments)),

@@ -147,7 +147,7 @@ impl CmdlinePlan {
 /// Whether what a tool made from the sources does not have what is in them.
 fn is_behind(loader: &Loader, now: &Record, before: &Record) -> bool {
     let ours = |record: &Record| -> Vec<String> {
-        let of = |p: &Place| record.places.get(&p.path).into_iter().flatten().flat_map(|o| o.words.clone()).collect();
+        let of = |p: &Place| record.places.get(&p.key()).into_iter().flatten().flat_map(|o| o.words.clone()).collect();
         let sources = loader.places.iter().filter(|p| p.role == Role::Source);
         let mut words: Vec<String> = sources.flat_map::<Vec<String>, _>(of).collect();
         words.sort_unstable();
@@ -191,7 +191,7 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
         base.extend(words_of(place).map_err(|p| said(place, &p))?.concat());
     }
     for place in &loader.places {
-        let ours = record.places.get(&place.path);
+        let ours = record.places.get(&place.key());
         match place.role {
             Role::Base | Role::Outcome => continue,
             Role::Rescue if !options.rescue && ours.is_none() => continue,
@@ -204,7 +204,7 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
             let (runs, owned) =
                 by_tool::change(loader.kind, place, wanted, mine, options).map_err(|p| said(place, &p))?;
             part.runs.extend(runs);
-            part.owned.push((place.path.clone(), owned));
+            part.owned.push((place.key(), owned));
             continue;
         }
         let (change, owned) = match place.grammar.is_ours_alone() {
@@ -215,7 +215,7 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
         }
         .map_err(|problem| said(place, &problem))?;
         part.changes.extend(change);
-        part.owned.push((place.path.clone(), owned));
+        part.owned.push((place.key(), owned));
     }
     if !part.changes.is_empty() || !part.runs.is_empty() {
         if let Some(tool) = loader.missing.first() {

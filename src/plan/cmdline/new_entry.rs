@@ -11,7 +11,7 @@ use crate::host::boot::{BootSystem, Loader, LoaderKind, Place};
 /// Plans for these entries of one kernel. `source` is the file that their command line was made from, if it was one.
 pub fn of_new_entries(entries: Vec<Place>, source: Option<&Place>, wanted: &[String], record: &Record) -> CmdlinePlan {
     let from: Vec<String> = source.and_then(|place| words_of(place).ok()).unwrap_or_default().concat();
-    let ours_there = source.and_then(|place| record.places.get(&place.path)).into_iter().flatten();
+    let ours_there = source.and_then(|place| record.places.get(&place.key())).into_iter().flatten();
     let ours_there: Vec<&String> = ours_there.flat_map(|owned| &owned.words).collect();
     let all = record.all_words();
     // The user's own word stays the user's on its way into the entry.
@@ -20,9 +20,9 @@ pub fn of_new_entries(entries: Vec<Place>, source: Option<&Place>, wanted: &[Str
     for entry in &entries {
         let words: Vec<String> =
             words_of(entry).unwrap_or_default().concat().into_iter().filter(|word| is_ours(word)).collect();
-        before.places.remove(&entry.path);
+        before.places.remove(&entry.key());
         if !words.is_empty() {
-            before.places.insert(entry.path.clone(), vec![Owned { key: String::new(), words, before: None }]);
+            before.places.insert(entry.key(), vec![Owned { key: String::new(), words, before: None }]);
         }
     }
     let loader =

@@ -12,7 +12,7 @@ pub const VERSION: u32 = 1;
 pub struct Record {
     /// [`VERSION`].
     pub version: u32,
-    /// By file, below the root: what is ours in it.
+    /// By file, below the root, as it is known (`Place::key`): what is ours in it.
     pub places: BTreeMap<String, Vec<Owned>>,
     /// Directories that were made for files of ours, outermost first: they go with the last file, if they are empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -105,7 +105,7 @@ pub fn status(system: &BootSystem, wanted: Vec<Word>, record: &Record) -> Status
                 role: place.role,
                 exists: place.content.is_some() || place.grammar.is_ours_alone() && !lacks.is_empty(),
                 missing: lacks,
-                ours: record.places.get(&place.path).into_iter().flatten().flat_map(|o| o.words.clone()).collect(),
+                ours: record.places.get(&place.key()).into_iter().flatten().flat_map(|o| o.words.clone()).collect(),
                 unwanted: unwanted(&there),
                 problem: lines.err().map(|problem| problem.message),
             });

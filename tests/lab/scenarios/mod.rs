@@ -3,9 +3,11 @@
 
 mod boot;
 mod crash;
+mod efi;
 mod facts;
 mod guest;
 mod hotplug;
+mod power;
 mod refusals;
 mod removal;
 
@@ -36,6 +38,14 @@ const ALWAYS: &[Scenario] = &[
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
 const LONG: &[Scenario] = &[
+    ("efi_grub", efi::grub),
+    ("efi_systemd_boot", efi::systemd_boot),
+    ("efi_uki", efi::uki),
+    ("efi_power_loss_grub", power::grub),
+    ("efi_power_loss_systemd_boot", power::systemd_boot),
+    ("efi_by_hand_grub", efi::by_hand_grub),
+    ("efi_by_hand_systemd_boot", efi::by_hand_systemd_boot),
+    ("efi_by_hand_uki", efi::by_hand_uki),
     ("machine_guest", guest::libvirt),
     ("machine_guest_program", guest::program),
     ("machine_guest_refusals", guest::refusals),

@@ -5,8 +5,9 @@ use super::{boot, probed, CONFIGURATION};
 use crate::checks::Checks;
 use crate::machine::{Boot, Machine};
 use crate::micro::Micro;
-use crate::qemu::{self, Outcome};
+use crate::qemu::{self, Cut, Outcome};
 use anyhow::Result;
+use std::time::Duration;
 
 /// The programs in the order of a boot, by hand; then the host's drivers come.
 const BOOT_BY_HAND: &str = r#"
@@ -89,7 +90,7 @@ pub fn failed_boots() -> Result<()> {
     for name in ["failed-1", "failed-2"] {
         let mut boot = Boot::new(name, "exit 1");
         // The card is bound, and then the power goes.
-        boot.cut_at = Some("Finished vfio-bind@big.service".to_owned());
+        boot.cut = Some(Cut { at: "Finished vfio-bind@big.service".to_owned(), after: Duration::ZERO });
         machine.boot(&boot)?;
     }
     let run = machine.boot(&Boot::new("boot", LOOK))?;

@@ -8,7 +8,8 @@
 /// Where the raw text begins, for a line that begins, or would be put in, at `at`.
 pub fn begin(text: &str, at: usize) -> usize {
     let before = &text[..at];
-    let line = before.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).unwrap_or(before);
+    let line = before.strip_suffix('\n').unwrap_or(before);
+    let line = line.strip_suffix('\r').unwrap_or(line);
     line.char_indices().next_back().map_or(line.len(), |(last, _)| last)
 }
 
@@ -44,13 +45,13 @@ pub fn split(raw: &str) -> (&str, &str) {
 
 /// Whether a raw text is one of a place where no line is yet.
 pub fn is_missing(raw: &str) -> bool {
-    split(raw).1.chars().nth(1).is_none()
+    split(raw).1.trim_end_matches('\r').chars().nth(1).is_none()
 }
 
 /// The raw text of a line that is put in where none was.
 pub fn made(raw: &str, line: &str) -> String {
-    let line_end = if raw.contains("\r\n") { "\r\n" } else { "\n" };
-    let first = if raw.is_empty() || raw.ends_with('\n') { "" } else { line_end };
+    let line_end = if raw.contains("\r\n") || raw.ends_with('\r') { "\r\n" } else { "\n" };
+    let first = if raw.is_empty() || raw.ends_with('\n') { "" } else { "\n" };
     format!("{raw}{first}{line}{line_end}")
 }
 
@@ -66,9 +67,22 @@ mod tests {
     /// What is made where a line is missing is found again as the same raw text.
     #[test]
     fn a_line_that_was_made_is_found_whole() {
-        for text in
-            ["", "\n", "\r\n", "a", "a\n", "a\r\n", "a\n\n", "a\r\n\r\n", "a=\"\u{e4}", "a\u{e4}\n", " ", "\r\r\n"]
-        {
+        for text in [
+            "",
+            "\n",
+            "\r\n",
+            "a",
+            "a\n",
+            "a\r\n",
+            "a\n\n",
+            "a\r\n\r\n",
+            "a=\"\u{e4}",
+            "a\r",
+            "\r",
+            "a\u{e4}\n",
+            " ",
+            "\r\r\n",
+        ] {
             let raw = &text[begin(text, text.len())..];
             assert!(is_missing(raw), "{text:?}");
             let new = format!("{}{}", &text[..text.len() - raw.len()], made(raw, "NAME=x"));

@@ -69,6 +69,14 @@ fn token_lines(text: &str) -> impl Iterator<Item = Vec<Token>> + '_ {
     })
 }
 
+/// The second token of a line; odd if the first is, because then its own quotes are the wrong way round, or if nothing
+/// parts them, because a quote before it would belong to the first.
+fn second(tokens: &mut Vec<Token>) -> Token {
+    let second = tokens.swap_remove(1);
+    let first = &tokens[0];
+    Token { odd: second.odd || first.odd || first.raw.end == second.raw.start, ..second }
+}
+
 fn line_of(text: &str, key: String, token: &Token) -> Result<Line, Problem> {
     let number = own_line::number(text, token.raw.start);
     if token.odd {
@@ -100,9 +108,9 @@ pub(super) fn unlike(lines: &mut [Line]) {
 /// The command lines of a `refind_linux.conf`: every one, those for single-user mode as well.
 pub fn linux_lines(text: &str) -> Result<Vec<Line>, Problem> {
     let mut lines = Vec::new();
-    for tokens in token_lines(text) {
-        if let [title, options, ..] = &tokens[..] {
-            lines.push(line_of(text, title.text.clone(), options)?);
+    for mut tokens in token_lines(text) {
+        if tokens.len() > 1 {
+            lines.push(line_of(text, tokens[0].text.clone(), &second(&mut tokens))?);
         }
     }
     unlike(&mut lines);
@@ -127,7 +135,7 @@ pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
     let mut inner: Option<String> = None;
     for mut tokens in token_lines(text) {
         let first = tokens[0].text.to_ascii_lowercase();
-        let second = (tokens.len() > 1).then(|| tokens.swap_remove(1));
+        let second = (tokens.len() > 1).then(|| second(&mut tokens));
         let Some(open) = &mut stanza else {
             if let ("menuentry", Some(name)) = (first.as_str(), second) {
                 stanza = Some(Stanza { name: name.text, ..Stanza::default() });
@@ -225,6 +233,8 @@ mod tests {
         );
         assert!(linux_lines("\"a\" \"b\n").is_err());
         assert!(linux_lines("\"a\" b\"c\n").is_err());
+        assert!(linux_lines("a\"b c\n").is_err());
+        assert!(linux_lines("\"a\"b\n").is_err());
     }
 
     #[test]

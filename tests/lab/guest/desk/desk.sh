@@ -40,6 +40,7 @@ clean() {
 	[ "$(state "$guest")" = $wanted ] || wrong="$wrong; its unit is $(state "$guest")"
 	[ $wanted = inactive ] || systemctl reset-failed "vfio-guest@$guest"
 	until_true 120 shows || wrong="$wrong; no compositor on the card"
+	until_true 60 colourful "$clean" || wrong="$wrong; no desktop on its display"
 	case $new:$compositor in
 	new:"$old") wrong="$wrong; the compositor is the old one" ;;
 	old:"$old" | new:* | either:*) ;;
@@ -50,6 +51,9 @@ clean() {
 		[ "$(driver "$function")" = "${had##*:}" ] || wrong="$wrong; $function has $(driver "$function")"
 		override=$(cat "/sys/bus/pci/devices/$function/driver_override")
 		[ "$override" = "(null)" ] || wrong="$wrong; $function has override $override"
+		# A function that was reset under its driver does not answer, and its driver does not notice.
+		command=$(od -An -tu1 -j4 -N1 "/sys/bus/pci/devices/$function/config")
+		[ $((command & 2)) -ne 0 ] || wrong="$wrong; $function does not answer"
 	done
 	left=$(find /run/vfio/guests /run/vfio/claims /run/vfio/journal -mindepth 1 2>/dev/null | tr '\n' ' ')
 	[ -z "$left" ] || wrong="$wrong; left: $left"

@@ -62,6 +62,14 @@ virsh destroy deaf >/lab/virsh.deaf 2>&1
 fact destroy $?
 clean deaf deaf
 
+# QEMU is killed while only the socket of libvirt's daemon is there.
+systemctl start vfio-guest@deaf
+fact start.asleep $?
+systemctl stop libvirtd.service
+fact asleep "$(systemctl is-active libvirtd.service libvirtd.socket | tr '\n' ' ')"
+kill -9 "$(cat /run/libvirt/qemu/deaf.pid)"
+clean asleep deaf
+
 # Its kernel panics.
 systemctl start vfio-guest@ill
 fact start.ill $?

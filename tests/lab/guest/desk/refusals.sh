@@ -45,6 +45,11 @@ systemctl start vfio-guest@lame
 failed disk lame $?
 clean disk lame failed untouched
 
+# QEMU fails when it has the card already.
+systemctl start vfio-guest@wrong
+failed command wrong $?
+clean command wrong failed
+
 # QEMU is killed before it has the card.
 systemctl --no-block start vfio-guest@plain
 until_true 120 test -s /run/vfio/guests/plain/program

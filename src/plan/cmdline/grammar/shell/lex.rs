@@ -57,6 +57,8 @@ pub struct Command {
     pub words: Vec<Word>,
     /// Whether it runs only in some cases, or where it changes nothing outside.
     pub depends: bool,
+    /// Where its words may set variables while they are expanded: `${NAME:=value}`, `$((NAME = 1))`.
+    pub sets: Vec<Range<usize>>,
 }
 
 /// A block that is open.
@@ -76,6 +78,7 @@ struct Lexer<'t> {
     /// Here-documents whose text begins on the next line: delimiter, whether tabs before it go, where.
     heredocs: Vec<(String, bool, usize)>,
     words: Vec<Word>,
+    sets: Vec<Range<usize>>,
     commands: Vec<Command>,
     /// Where an operator is that makes the next command depend on the last one.
     chained: Option<usize>,
@@ -89,6 +92,7 @@ pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
         blocks: Vec::new(),
         heredocs: Vec::new(),
         words: Vec::new(),
+        sets: Vec::new(),
         commands: Vec::new(),
         chained: None,
     };
@@ -268,8 +272,9 @@ impl<'t> Lexer<'t> {
         }
         let depends = apart || self.chained.take().is_some() || !self.blocks.is_empty();
         words.drain(..kept.min(words.len()));
-        if !words.is_empty() {
-            self.commands.push(Command { words, depends });
+        let sets = std::mem::take(&mut self.sets);
+        if !words.is_empty() || !sets.is_empty() {
+            self.commands.push(Command { words, depends, sets });
         }
     }
 
@@ -319,7 +324,10 @@ impl<'t> Lexer<'t> {
                 self.at += 1 + c.len_utf8();
                 pieces.push((at, Piece::Char(c, at..self.at, Mode::Bare)));
             }
-            None => self.take('\\', Mode::Bare, pieces),
+            None => {
+                self.at += 1;
+                pieces.push((at, Piece::Unknown("a backslash with nothing after it")));
+            }
         }
     }
 
@@ -386,6 +394,10 @@ impl<'t> Lexer<'t> {
             }
             _ => (at + 1, Piece::Char('$', at..at + 1, mode)),
         };
+        let inside = &self.text[at..end];
+        if inside.contains('=') && (inside.starts_with("${") || inside.starts_with("$((")) {
+            self.sets.push(at..end);
+        }
         self.at = end;
         pieces.push((at, piece));
         Ok(())

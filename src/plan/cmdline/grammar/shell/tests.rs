@@ -49,13 +49,14 @@ fn the_value_is_what_a_shell_makes_of_it() {
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"a\"\nGRUB_CMDLINE_LINUX_DEFAULT+=\" b\"\n", "a b"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"a\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"c $GRUB_CMDLINE_LINUX_DEFAULT b\"\n", "c a b"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"${GRUB_CMDLINE_LINUX_DEFAULT} b\"\n", "b"),
+        ("export GRUB_CMDLINE_LINUX_DEFAULT=a GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT b\"\n", "b"),
         ("X='i=1 j'\nGRUB_CMDLINE_LINUX_DEFAULT=\"a $X\"\n", "a i=1 j"),
         ("#GRUB_CMDLINE_LINUX_DEFAULT=\"a\"\nGRUB_CMDLINE_LINUX=\"b\"\nGRUB_CMDLINE_LINUX_DEFAULT_XEN=c\n", ""),
         ("cat <<E\nGRUB_CMDLINE_LINUX_DEFAULT=a\nE\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", "b"),
         ("if x; then\n  GRUB_CMDLINE_LINUX_DEFAULT=a\nfi\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", "b"),
         ("D=`( . /etc/os-release && echo ${NAME:-D} ) 2>/dev/null || echo D`\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", "b"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\r\nB=1\r\n", "quiet"),
-        ("case $x in a|(b) echo x;; c) y;; esac\nfor i in 1; do x; done\nGRUB_CMDLINE_LINUX_DEFAULT=b", "b"),
+        ("case $x in (a|b) echo x;; c) y;; esac\nfor i in 1; do x; done\nGRUB_CMDLINE_LINUX_DEFAULT=b", "b"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=\"a$\"\n", "a$"),
     ] {
         assert_eq!(read(text), words, "{text:?}");
@@ -145,6 +146,10 @@ fn what_cannot_be_told_is_refused_with_its_line() {
         ("GRUB_CMDLINE_LINUX_DEFAULT= \"quiet\"\n", 1, "remove the blank"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=a\nunset GRUB_CMDLINE_LINUX_DEFAULT\n", 2, "changed by a command"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=a\neval \"GRUB_CMDLINE_LINUX_DEFAULT=b\"\n", 2, "changed by a command"),
+        ("X='a b'\nexport GRUB_CMDLINE_LINUX_DEFAULT=$X\n", 2, "put the value in quotes"),
+        (": ${GRUB_CMDLINE_LINUX_DEFAULT:=quiet}\n", 1, "changed by a command"),
+        ("case ${GRUB_CMDLINE_LINUX_DEFAULT:=quiet} in a) ;; esac\n", 1, "changed by a command"),
+        ("GRUB_CMDLINE_LINUX_DEFAULT=1\nA=$((GRUB_CMDLINE_LINUX_DEFAULT += 1))\n", 2, "changed by a command"),
         ("for GRUB_CMDLINE_LINUX_DEFAULT in a; do x; done\n", 1, "changed by a command"),
         (
             "GRUB_CMDLINE_LINUX_DEFAULT=a\n\

@@ -55,6 +55,9 @@ pub fn variables(text: &str, part: bool) -> Result<BTreeMap<String, Value>, Prob
     let mut reader = Reader { text, part, variables: BTreeMap::new() };
     for command in commands(text)? {
         reader.run(&command);
+        for range in command.sets {
+            reader.changed(range.start, &text[range.clone()]);
+        }
     }
     Ok(reader.variables)
 }
@@ -101,6 +104,7 @@ impl Reader<'_> {
         let first = words.first().and_then(Word::literal).unwrap_or_default();
         let sets = matches!(first.as_str(), "export" | "readonly" | "declare" | "typeset" | "local");
         if sets || assignments.iter().all(Option::is_some) {
+            let mut later = Vec::new();
             for (word, assignment) in words.iter().zip(&assignments).filter_map(|(w, a)| Some((w, a.as_ref()?))) {
                 let value = match command.depends {
                     true => Err(self.problem(
@@ -108,10 +112,20 @@ impl Reader<'_> {
                         "is set only in some cases here, or inside a function; set it once more after that, \
                          outside of any block",
                     )),
+                    // Some shells part it at blanks here.
+                    false if sets && word.pieces.iter().any(|(_, p)| matches!(p, Piece::Name(_, _, Mode::Bare))) => {
+                        Err(self
+                            .problem(word, "has a variable without quotes behind a command; put the value in quotes"))
+                    }
                     false => self.assigned(word, assignment),
                 };
-                self.variables.insert(assignment.name.clone(), value);
+                // Its words are expanded before any of them is assigned.
+                match sets {
+                    true => later.push((assignment.name.clone(), value)),
+                    false => drop(self.variables.insert(assignment.name.clone(), value)),
+                }
             }
+            self.variables.extend(later);
             return;
         }
         // Before a command: for that command only, and the rest of a value that was not quoted is that command.
@@ -125,21 +139,19 @@ impl Reader<'_> {
         let changes = ["unset", "read", "for", "select", "getopts", "mapfile", "readarray", "printf", "eval", "let"];
         if changes.contains(&first.as_str()) {
             for word in &words[1..] {
-                self.changed(word, first == "eval");
+                match word.literal() {
+                    Some(name) if first != "eval" && name_length(&name) < name.len() => {}
+                    _ => self.changed(word.raw.start, &self.text[word.raw.clone()]),
+                }
             }
         }
     }
 
-    /// A variable that a command gives a value.
-    fn changed(&mut self, word: &Word, code: bool) {
-        let raw = &self.text[word.raw.clone()];
-        let names: Vec<String> = match code {
-            true => raw.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect(),
-            false => word.literal().into_iter().collect(),
-        };
-        for name in names.into_iter().filter(|name| name_length(name) > 0) {
-            let problem = self.problem(word, "is changed by a command here; set it once more after that");
-            self.variables.insert(name, Err(problem));
+    /// Whatever is named here is given a value by a command.
+    fn changed(&mut self, at: usize, raw: &str) {
+        for name in raw.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|name| name_length(name) > 0) {
+            let problem = problem(self.text, at, "is changed by a command here; set it once more after that");
+            self.variables.insert(name.to_owned(), Err(problem));
         }
     }
 
@@ -163,10 +175,7 @@ impl Reader<'_> {
                     known.cells.push(Cell { c: *c, raw: raw.clone(), mode: *mode, own: true });
                 }
                 Piece::Unknown(what) => {
-                    let message = format!(
-                        "has {what} in its value; write out what it stands for, or keep the kernel's \
-                         words in a variable of their own and refer to it"
-                    );
+                    let message = format!("has {what} in its value; write out what it stands for");
                     return Err(self.problem(word, &message));
                 }
                 Piece::Name(other, raw, mode) => {

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! SIGKILL at any moment of `vfio cmdline apply` and `revert`: every boot file has its old or its new text, whole; and the next
+//! apply, or the next revert, does what is left.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::boots;
+use common::text::{Node, Nodes};
+use common::Tree;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+/// What makes a change last, and what makes it seen.
+const CALLS: [&str; 2] = ["fsync,fdatasync", "rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat"];
+/// More than any of them has.
+const MANY: u32 = 200;
+const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\n";
+
+/// Kills it at the Nth of these calls; whether it was killed.
+fn killed(tree: &Tree, verb: &str, calls: &str, n: u32) -> bool {
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    strace.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={n}"), VFIO, "cmdline", verb]);
+    strace.env("VFIO_ROOT", tree.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = strace.status().unwrap_or_else(|error| {
+        panic!("strace cannot be run ({error}); install the package strace: without it no crash can be tested")
+    });
+    status.signal() == Some(9)
+}
+
+#[track_caller]
+fn run(tree: &Tree, verb: &str, what: &str) {
+    let ran = tree.run(VFIO, &["cmdline", verb]);
+    assert_eq!(ran.status, Some(0), "{what}: {verb}: {}", ran.stderr);
+}
+
+/// Files of others: not our state, and no temporary file, which no loader reads.
+fn files(tree: &Tree) -> Nodes {
+    let mut nodes = tree.snapshot();
+    nodes.retain(|path, node| {
+        !path.starts_with("run") && !path.starts_with("var") && !path.ends_with(".vfio-new") && *node != Node::Directory
+    });
+    nodes
+}
+
+/// Each file is as it was before, or as it is to be.
+#[track_caller]
+fn old_or_new(tree: &Tree, old: &Nodes, new: &Nodes, what: &str) {
+    let now = files(tree);
+    for (path, node) in &now {
+        assert!(old.get(path) == Some(node) || new.get(path) == Some(node), "{what}: {path} is {node:?}");
+    }
+    for path in old.keys().filter(|path| new.contains_key(*path)) {
+        assert!(now.contains_key(path), "{what}: {path} is gone");
+    }
+}
+
+#[test]
+fn promise_3_killed_at_any_moment_and_done_again() {
+    let machine = |name: &str| {
+        let tree = Tree::new(&boots::of(name).0);
+        tree.config(CONFIGURATION);
+        tree
+    };
+    for name in ["fedora", "arch-systemd-boot", "debian-grub"] {
+        let tree = machine(name);
+        let old = files(&tree);
+        run(&tree, "apply", name);
+        let new = files(&tree);
+        assert_ne!(old, new, "{name}");
+        let mut kills = 0;
+        for verb in ["apply", "revert"] {
+            for calls in CALLS {
+                for n in 1.. {
+                    assert!(n < MANY, "{calls} never end");
+                    let tree = machine(name);
+                    if verb == "revert" {
+                        run(&tree, "apply", name);
+                    }
+                    let what = format!("{name}: {verb} killed at {calls} {n}");
+                    let was_killed = killed(&tree, verb, calls, n);
+                    old_or_new(&tree, &old, &new, &what);
+                    // Whatever comes next finds its way from here.
+                    if n % 2 == 0 {
+                        run(&tree, "apply", &what);
+                        assert_eq!(files(&tree), new, "{what}, and applied");
+                    }
+                    run(&tree, "revert", &what);
+                    assert_eq!(files(&tree), old, "{what}, and reverted");
+                    if !was_killed {
+                        break;
+                    }
+                    kills += 1;
+                }
+            }
+        }
+        assert!(kills >= 12, "{name}: only {kills} moments");
+    }
+}

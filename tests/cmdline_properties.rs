@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What holds for every boot file: it is read without a panic; changed twice it is as changed once; changed back it is as it
+//! was; and where a shell or GRUB reads it, they read what we read.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::boot::{applied, cases, grammars};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::fs;
+use std::process::{Command, Stdio};
+use vfio_suite::host::boot::Grammar;
+use vfio_suite::plan::cmdline::grammar::{lines, Line};
+use vfio_suite::plan::cmdline::line;
+
+const VARIABLE: &str = "GRUB_CMDLINE_LINUX_DEFAULT";
+
+/// Pieces of boot files, in any order.
+fn soup() -> impl Strategy<Value = String> {
+    let pieces = [
+        "GRUB_CMDLINE_LINUX_DEFAULT",
+        "GRUB_CMDLINE_LINUX_DEFAULT=",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT='a",
+        "$GRUB_CMDLINE_LINUX_DEFAULT",
+        "${GRUB_CMDLINE_LINUX_DEFAULT}",
+        "GRUB_CMDLINE_LINUX=",
+        "KERNEL_CMDLINE[default]+=",
+        "LINUX_OPTIONS=\"",
+        "options ",
+        "options",
+        "linux /l",
+        "initrd /i",
+        "menuentry \"A\" {",
+        "submenuentry b {",
+        "add_options ",
+        "ostype Linux",
+        "loader vmlinuz",
+        "/Arch",
+        "//b",
+        ":Old",
+        "protocol: linux",
+        "cmdline: ",
+        "CMDLINE=",
+        "### BEGIN /etc/grub.d/10_linux ###",
+        "{\"user\": {\"kernel_options\": [\"a\"]}}",
+        "X=",
+        "$X",
+        "\"",
+        "\"\"",
+        "'",
+        "\\",
+        "`",
+        "$(",
+        "${",
+        "}",
+        "(",
+        ")",
+        ";",
+        "&&",
+        "|",
+        "&",
+        "#",
+        "~",
+        "=",
+        "+=",
+        "if true; then ",
+        "; fi",
+        "case a in a) ",
+        "esac",
+        "f() {",
+        "<<E\n",
+        "\nE\n",
+        "export ",
+        "a",
+        "iommu=pt",
+        "a=\"b c\"",
+        "root=/dev/vda ro",
+        "\u{e4}",
+        "\u{fffc}",
+        " ",
+        " ",
+        "\t",
+        "\n",
+        "\n",
+        "\r\n",
+        "\\\n",
+        "\r",
+    ];
+    vec(select(pieces.to_vec()), 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// Pieces of shell, most of which fit together.
+fn shell_soup() -> impl Strategy<Value = String> {
+    let commands = [
+        "GRUB_CMDLINE_LINUX_DEFAULT=a",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"b c\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT='d'\"$X\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT=$GRUB_CMDLINE_LINUX_DEFAULT\\ e",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"$X $GRUB_CMDLINE_LINUX_DEFAULT\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"\\\n f\\\\\\\" g \\h\"",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=i",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=$X",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=\"$X\"",
+        ": ${GRUB_CMDLINE_LINUX_DEFAULT:=u}",
+        "GRUB_CMDLINE_LINUX=j",
+        "X='k l'",
+        "X=\"m$X\"",
+        "X=`(n; echo \\`o\\`)`",
+        "X=$(echo \")\" '(' # )\n)",
+        "X=${Y:-\"}\"}",
+        "unset GRUB_CMDLINE_LINUX_DEFAULT",
+        ": # GRUB_CMDLINE_LINUX_DEFAULT=p",
+        ": <<E '\nGRUB_CMDLINE_LINUX_DEFAULT=q\nE\n'",
+        ": <<-'E'\n\tGRUB_CMDLINE_LINUX_DEFAULT=r\n\tE",
+        ": $#",
+        "eval \"GRUB_CMDLINE_LINUX_DEFAULT=s\"",
+        "f() { GRUB_CMDLINE_LINUX_DEFAULT=t; }; f",
+    ];
+    let around = [
+        "_",
+        "_",
+        "_",
+        "_",
+        "  _ # x",
+        "if true; then _; fi",
+        "if false\nthen _\nelse :; fi",
+        "case a in (b) :;; a) _\nesac",
+        "for i in 1 2; do _; done",
+        "( _ )",
+        "{ _; }",
+        "true && _",
+        "false || _",
+        "_ | :",
+        "_ &",
+        "! _",
+        "g() {\n_\n}",
+        "_\\",
+        "while false; do _; done",
+    ];
+    let command = (select(around.to_vec()), select(commands.to_vec())).prop_map(|(a, c)| a.replace('_', c));
+    let end = select(vec!["\n", "\n", ";", " ; ", "\n\n", " &&\n", "\r\n"]);
+    vec((command, end).prop_map(|(command, end)| format!("{command}{end}")), 1..5).prop_map(|all| all.concat())
+}
+
+fn wanted() -> impl Strategy<Value = Vec<String>> {
+    let words = ["iommu=pt", "intel_iommu=on", "a=\"b c\"", "x=$y", "z=`\\'", "d=1,2;3"];
+    proptest::sample::subsequence(words.to_vec(), 1..=3)
+        .prop_map(|words| words.into_iter().map(str::to_owned).collect())
+}
+
+/// What must be true of the command lines of any file.
+fn check_lines(text: &str, lines: &[Line]) {
+    let mut from = 0;
+    for line in lines {
+        assert!(from <= line.span.start && line.span.start <= line.span.end, "{line:?}\n{text}");
+        assert!(text.get(line.span.clone()).is_some(), "{line:?}\n{text}");
+        assert!((1..=text.matches('\n').count() + 1).contains(&line.number), "{line:?}\n{text}");
+        assert!(line.words.iter().all(|word| !word.is_empty()), "{line:?}");
+        assert_eq!(lines.iter().filter(|other| other.key == line.key).count(), 1, "{line:?}\n{text}");
+        from = line.span.end;
+    }
+}
+
+/// What must be true of a file and the same file with our words.
+fn check_change(grammar: Grammar, old: &str, new: &str, words: &[String]) {
+    let (before, after) = (lines(grammar, old).unwrap(), lines(grammar, new).unwrap());
+    // Everything between the command lines is as it was.
+    let between = |text: &str, lines: &[Line]| -> Vec<String> {
+        let starts = std::iter::once(0).chain(lines.iter().map(|line| line.span.end));
+        let ends = lines.iter().map(|line| line.span.start).chain([text.len()]);
+        starts.zip(ends).map(|(start, end)| text[start..end].to_owned()).collect()
+    };
+    assert_eq!(between(old, &before), between(new, &after), "{grammar:?}\n{old}");
+    assert_eq!(before.len(), after.len());
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before.key, after.key);
+        assert!(words.iter().all(|word| vfio_suite::plan::cmdline::wanted::is_there(word, &after.words)), "{new}");
+        // Ours come in; no other word comes or goes, and none moves.
+        let mut theirs = after.words.clone();
+        for word in words.iter().filter(|word| !before.words.contains(word)) {
+            if let Some(at) = theirs.iter().position(|other| other == word) {
+                theirs.remove(at);
+            }
+        }
+        assert_eq!(before.words, theirs, "{grammar:?}\n{old}\n{new}");
+    }
+}
+
+/// What a shell makes of a file: the variable's value, if it reads to the end. It finds no programs.
+fn sourced(text: &str) -> Option<String> {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), text).unwrap();
+    let shell = if text.contains("+=") { "/bin/bash" } else { "/bin/sh" };
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(shell);
+        command.args(arguments).current_dir(directory.path()).env_clear().env("PATH", "/nonexistent");
+        command.stdin(Stdio::null()).stderr(Stdio::null()).output().unwrap()
+    };
+    if !run(&["-n", "./file"]).status.success() {
+        return None;
+    }
+    let output = run(&["-c", "{ . ./file; } >/dev/null\nprintf '<%s>' \"$GRUB_CMDLINE_LINUX_DEFAULT\""]);
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.strip_prefix('<')?.strip_suffix('>')?.to_owned())
+}
+
+fn words_of(value: &str) -> Vec<String> {
+    line::words(value).into_iter().map(|range| value[range].to_owned()).collect()
+}
+
+/// A value in any quotes, and its words.
+fn assignment() -> impl Strategy<Value = String> {
+    let quoted = |quote: usize, text: &str| match quote {
+        0 => format!("'{text}'"),
+        1 => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")),
+        2 => text.chars().map(|c| if c == '\n' { "'\n'".to_owned() } else { format!("\\{c}") }).collect(),
+        _ => format!("\"\\\n{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")),
+    };
+    let part = (0..4usize, "[a-c=$.,!;&|()<>~*\\\\ \n]{0,8}(=\"[ab ]{0,3}\")?( iommu=pt)?")
+        .prop_map(move |(quote, text)| quoted(quote, &text));
+    let operator = select(vec!["=", "=", "=", "+="]);
+    let before = select(vec!["", "  ", "export ", "A=1; ", "# x\n"]);
+    let after = select(vec!["\n", "\n", " # x\n", "; B=2\n", ""]);
+    (before, operator, vec(part, 0..3), any::<bool>(), after).prop_map(|(before, operator, parts, itself, after)| {
+        let itself = if itself { "\"$GRUB_CMDLINE_LINUX_DEFAULT \"" } else { "" };
+        format!("{before}{VARIABLE}{operator}{itself}{}{after}", parts.concat())
+    })
+}
+
+proptest! {
+    // 256 cases each; the variable PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read(text in prop_oneof![3 => soup(), 1 => "\\PC{0,80}"], words in wanted()) {
+        for grammar in grammars().into_values() {
+            if let Ok(lines) = lines(grammar, &text) {
+                check_lines(&text, &lines);
+            }
+            if let Ok(new) = applied(grammar, &text, &words) {
+                if new != text {
+                    check_change(grammar, &text, &new, &words);
+                }
+            }
+        }
+    }
+
+    /// What we say that a shell's variable is, it is.
+    #[test]
+    fn what_is_known_is_what_a_shell_makes_of_it(text in prop_oneof![1 => soup(), 4 => shell_soup()]) {
+        if let Ok(lines) = lines(Grammar::GrubDefault, &text) {
+            if let Some(value) = sourced(&text) {
+                prop_assert_eq!(&lines[0].words, &words_of(&value), "{}", text);
+            }
+        }
+    }
+
+    /// Assignments in all quotes: read, changed, and read again by a shell.
+    #[test]
+    fn a_shell_reads_what_was_written(assignments in vec(assignment(), 1..4), words in wanted()) {
+        let text = assignments.iter().fold(String::new(), |text, next| {
+            let apart = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            format!("{text}{apart}{next}")
+        });
+        let old = sourced(&text).expect("the text is valid");
+        let read = match lines(Grammar::GrubDefault, &text) {
+            Ok(lines) => lines,
+            // Twice itself, or an open quote of the kernel's.
+            Err(problem) => {
+                let told = ["twice", "does not end; close it"].iter().any(|part| problem.message.contains(part));
+                prop_assert!(told, "{problem:?}\n{text}");
+                return Ok(());
+            }
+        };
+        prop_assert_eq!(&read[0].words, &words_of(&old), "{}", text);
+        let new = applied(Grammar::GrubDefault, &text, &words).unwrap();
+        let value = sourced(&new);
+        prop_assert!(value.is_some(), "no shell reads this:\n{}", new);
+        let mut expected = words_of(&old);
+        expected.extend(words.iter().filter(|word| !read[0].words.contains(word)).cloned());
+        prop_assert_eq!(words_of(&value.unwrap()), expected, "{}", new);
+    }
+}
+
+/// The golden files with our words pass `sh -n`, and differ for a shell by exactly our words.
+#[test]
+fn golden_files_are_read_by_a_shell() {
+    let words = ["iommu=pt", "x=\"y z\""].map(str::to_owned);
+    let mut read = 0;
+    for (grammar, name, path) in cases() {
+        let text = fs::read_to_string(path.join("in")).unwrap();
+        let (Grammar::GrubDefault, Ok(new)) = (grammar, applied(grammar, &text, &words)) else { continue };
+        let old = words_of(&sourced(&text).unwrap_or_else(|| panic!("{name}")));
+        let mut expected = old.clone();
+        expected.extend(words.iter().filter(|word| !old.contains(word)).cloned());
+        assert_eq!(words_of(&sourced(&new).unwrap_or_else(|| panic!("{name}"))), expected, "{name}");
+        read += 1;
+    }
+    assert!(read >= 15, "{read}");
+}
+
+/// What grub-mkconfig would make of them passes `grub-script-check`, and we find our words in it.
+#[test]
+fn grub_takes_what_is_made_from_them() {
+    let words = ["iommu=pt", "intel_iommu=on", "x=\"y z\""].map(str::to_owned);
+    let mut checked = 0;
+    for (grammar, name, path) in cases() {
+        let text = fs::read_to_string(path.join("in")).unwrap();
+        if !matches!(grammar, Grammar::GrubDefault | Grammar::GrubLinux) {
+            continue;
+        }
+        let Ok(new) = applied(grammar, &text, &words) else { continue };
+        let line = lines(grammar, &new).unwrap().remove(0).words.join(" ");
+        let made = format!(
+            "### BEGIN /etc/grub.d/10_linux ###\nmenuentry 'Linux' {{\n\tlinux\t/vmlinuz root=/dev/vda ro {line}\n}}\n\
+             ### END /etc/grub.d/10_linux ###\n"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &made).unwrap();
+        let check = Command::new("grub-script-check").arg(file.path()).output();
+        let check = check.expect("grub-script-check of grub-common runs (tests/setup-debian.sh installs it)");
+        assert!(check.status.success(), "{name}: {}\n{made}", String::from_utf8_lossy(&check.stderr));
+        let found = lines(Grammar::GrubCfg, &made).unwrap().remove(0).words;
+        assert!(words.iter().all(|word| found.contains(word)), "{name}: {found:?}");
+        checked += 1;
+    }
+    assert!(checked >= 20, "{checked}");
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Machines that start from their own disk: OVMF, an EFI system partition, one of Debian's boot loaders, a root on ext4.
+//!
+//! The file systems are written into the disk's file at their places, from a tree: no loop device, no mount. The boot
+//! loader is then installed by a first start of the machine itself, in which its disk is a real one; QEMU still loads the
+//! kernel then.
+
+use crate::extra::with_packages;
+use crate::images::{find, package};
+use crate::layers::{copy, enter, write, Initramfs};
+use crate::machine::{words, Boot};
+use crate::qemu::{self, Outcome, Spec, Start};
+use crate::{cache, run_dir, tools};
+use anyhow::{bail, Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file system of the root.
+const ROOT: &str = "6c616200-0000-4000-8000-000000000002";
+
+/// The EFI system partition's, as mkfs.vfat and as fstab wants it.
+const ESP: (&str, &str) = ("6C616201", "6C61-6201");
+
+/// Where the partitions begin, in sectors of 512 bytes. A smaller EFI system partition has too few clusters for FAT32,
+/// which Linux does not mind and the firmware does.
+const BEGINS: (u64, u64) = (2048, 2048 + 512 * 2048);
+
+/// The whole disk, in MiB; the file has holes.
+const SIZE: u64 = 4096;
+
+/// What starts the lab's script without waiting for all of the machine: file systems are there, devices too.
+const EARLY: [(&str, &str); 2] = [
+    (
+        "etc/systemd/system/lab-early.target",
+        "[Unit]\nDescription=The machine, as far as file systems\nRequires=sysinit.target\nWants=lab-early.service\n\
+         After=sysinit.target\n",
+    ),
+    (
+        "etc/systemd/system/lab-early.service",
+        "[Unit]\nDescription=The lab's script\nDefaultDependencies=no\nAfter=sysinit.target\n\
+         Conflicts=shutdown.target\nBefore=shutdown.target\n\n\
+         [Service]\nType=oneshot\nExecStart=/usr/lib/lab/run\nTimeoutStartSec=infinity\n",
+    ),
+];
+
+/// For the second kernel, which has its version in its name only: the modules are found under the name it believes in.
+const KERNEL_HOOK: &str = "#!/bin/sh\n\
+    [ \"$1\" != prereqs ] || exit 0\n\
+    case $version in *-lab) ;; *) exit 0 ;; esac\n\
+    mkdir -p \"$DESTDIR/usr/lib/modules\"\n\
+    ln -s \"$version\" \"$DESTDIR/usr/lib/modules/FIRST\"\n";
+
+/// Debian's ways to boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Loader {
+    /// GRUB, its files and the kernels below /boot on the root.
+    Grub,
+    /// systemd-boot; kernels and their entries on the EFI system partition.
+    SystemdBoot,
+    /// systemd-boot; each kernel, its initramfs and its command line are one EFI program.
+    Uki,
+}
+
+impl Loader {
+    fn packages(self) -> &'static str {
+        match self {
+            Loader::Grub => "grub-efi-amd64",
+            Loader::SystemdBoot | Loader::Uki => "systemd-boot systemd-boot-efi systemd-ukify",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Loader::Grub => "grub",
+            Loader::SystemdBoot => "systemd-boot",
+            Loader::Uki => "uki",
+        }
+    }
+
+    /// What the first start does, on real partitions.
+    fn install(self) -> &'static str {
+        match self {
+            Loader::Grub => {
+                "grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram\nupdate-grub\n"
+            }
+            Loader::SystemdBoot | Loader::Uki => {
+                "bootctl install --no-variables\nkernel=$(ls /usr/lib/modules)\n\
+                 kernel-install add \"$kernel\" \"/boot/vmlinuz-$kernel\"\n"
+            }
+        }
+    }
+
+    /// The kernel's command line, in the file where this machine's administrator keeps it.
+    fn configure(self, tree: &Path) -> Result<()> {
+        let words = words();
+        if self == Loader::Grub {
+            let file = tree.join("etc/default/grub");
+            let mut text = String::new();
+            for line in fs::read_to_string(&file)?.lines() {
+                text += &match line.split_once('=') {
+                    Some(("GRUB_TIMEOUT", _)) => "GRUB_TIMEOUT=0".to_owned(),
+                    Some(("GRUB_CMDLINE_LINUX", _)) => {
+                        format!("GRUB_CMDLINE_LINUX=\"{}\"", words.replace('"', "\\\""))
+                    }
+                    Some(("#GRUB_TERMINAL", _)) => "GRUB_TERMINAL=console".to_owned(),
+                    _ => line.to_owned(),
+                };
+                text.push('\n');
+            }
+            return Ok(fs::write(file, text)?);
+        }
+        write(tree, "etc/kernel/cmdline", &format!("root=UUID={ROOT} ro {words}\n"), 0o644)?;
+        if self == Loader::Uki {
+            write(tree, "etc/kernel/install.conf", "layout=uki\n", 0o644)?;
+        }
+        // A minute in an emulator, and dpkg has it done.
+        let depmod = tree.join("etc/kernel/install.d/50-depmod.install");
+        fs::create_dir_all(depmod.parent().context("a file without a directory")?)?;
+        Ok(std::os::unix::fs::symlink("/dev/null", depmod)?)
+    }
+}
+
+/// The disk of such a machine. In it are /srv/vfio-suite.deb and /srv/linux-image-lab.deb, a second kernel.
+#[derive(Debug, Clone, Hash)]
+pub struct EfiDisk {
+    /// Its boot loader.
+    pub loader: Loader,
+    /// Our package is installed, with this configuration, and scripts run as early as they can.
+    pub early: Option<&'static str>,
+}
+
+impl EfiDisk {
+    /// The disk, built if it is not there.
+    fn build(&self) -> Result<PathBuf> {
+        let from = with_packages("trixie", Initramfs::InitramfsTools, self.loader.packages())?;
+        let package = package()?;
+        let key = cache::key(&(self, &from, cache::file_key(&package)?, include_str!("efi.rs"), words()));
+        let name = format!("efi-{}{}", self.loader.name(), if self.early.is_some() { "-early" } else { "" });
+        let dir = cache::entry(&name, key, |dir| {
+            let tree = dir.join("tree");
+            copy(&from.join("tree"), &tree)?;
+            self.fill(&tree, &package)?;
+            let disk = dir.join("disk.img");
+            partitions(&tree, &disk)?;
+            for (name, file) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd")] {
+                fs::copy(find(&tree.join("boot"), name)?, dir.join(file))?;
+            }
+            cache::remove(&tree)?;
+            let spec = Spec {
+                start: Start::Kernel {
+                    kernel: dir.join("vmlinuz"),
+                    initrd: dir.join("initrd"),
+                    words: format!("root=/dev/vda2 rw {} systemd.unit=lab-early.target", words()),
+                },
+                disk: Some(disk),
+                memory: 2048,
+                devices: Vec::new(),
+                script: format!("set -ex\n{}", self.loader.install()),
+                cut: None,
+                reboots: false,
+                deadline: Duration::from_secs(900),
+            };
+            qemu::run(&spec, &dir.join("install")).map(drop)
+        })?;
+        Ok(dir.join("disk.img"))
+    }
+
+    /// Makes a machine of a tree with the loader's packages.
+    fn fill(&self, tree: &Path, package: &Path) -> Result<()> {
+        let fstab =
+            format!("UUID={ROOT} / ext4 errors=remount-ro,noatime 0 1\nUUID={} /boot/efi vfat umask=0077 0 1\n", ESP.1);
+        write(tree, "etc/fstab", &fstab, 0o644)?;
+        fs::create_dir_all(tree.join("boot/efi"))?;
+        for (path, content) in EARLY {
+            write(tree, path, content, 0o644)?;
+        }
+        // The initramfs is read by firmware in an emulator, and built there once: only what this machine needs.
+        write(tree, "etc/initramfs-tools/conf.d/lab.conf", "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\n", 0o644)?;
+        write(tree, "etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n", 0o644)?;
+        self.loader.configure(tree)?;
+        fs::copy(package, tree.join("srv/vfio-suite.deb"))?;
+        second_kernel(tree)?;
+        if let Some(configuration) = self.early {
+            enter(tree, "INITRD=No apt-get -y --no-install-recommends install /srv/vfio-suite.deb")?;
+            write(tree, "etc/vfio.conf", configuration, 0o644)?;
+            enter(tree, "systemctl set-default lab-early.target")?;
+        }
+        enter(tree, Initramfs::InitramfsTools.rebuild()).map(drop)
+    }
+}
+
+/// A package with a kernel of another name, that does what Debian's packages of kernels do.
+fn second_kernel(tree: &Path) -> Result<()> {
+    let modules = find(&tree.join("usr/lib/modules"), "")?;
+    let first = modules.file_name().context("a kernel without a name")?.to_string_lossy().into_owned();
+    let second = format!("{}-lab", first.trim_end_matches("-amd64"));
+    let package = tree.join("srv/linux-image-lab");
+    let control = format!(
+        "Package: linux-image-lab\nVersion: 1\nArchitecture: amd64\nMaintainer: The lab <lab@mail.invalid>\n\
+         Depends: linux-base\nDescription: the kernel {first} as {second}\n"
+    );
+    write(&package, "DEBIAN/control", &control, 0o644)?;
+    for (script, when) in [("postinst", "configure"), ("postrm", "remove")] {
+        let hooks = format!("linux-run-hooks image {script} {second} /boot/vmlinuz-{second} -- \"$@\"");
+        let text = format!("#!/bin/sh\nset -e\n[ \"$1\" != {when} ] || {hooks}\n");
+        write(&package, &format!("DEBIAN/{script}"), &text, 0o755)?;
+    }
+    fs::create_dir_all(package.join("boot"))?;
+    for name in ["vmlinuz", "config", "System.map"] {
+        fs::copy(tree.join(format!("boot/{name}-{first}")), package.join(format!("boot/{name}-{second}")))?;
+    }
+    fs::create_dir_all(package.join("usr/lib/modules"))?;
+    std::os::unix::fs::symlink(&first, package.join("usr/lib/modules").join(&second))?;
+    enter(tree, "dpkg-deb --root-owner-group -Znone --build /srv/linux-image-lab /srv/linux-image-lab.deb")?;
+    fs::remove_dir_all(package)?;
+    write(tree, "etc/initramfs-tools/hooks/lab-kernel", &KERNEL_HOOK.replace("FIRST", &first), 0o755)
+}
+
+/// A disk with a partition table, an empty EFI system partition, and the tree as its root.
+fn partitions(tree: &Path, disk: &Path) -> Result<()> {
+    fs::File::create(disk)?.set_len(SIZE << 20)?;
+    let table = tree.with_extension("table");
+    let (esp, root) = BEGINS;
+    fs::write(&table, format!("label: gpt\nstart={esp}, size={}, type=U\nstart={root}, type=L\n", root - esp))?;
+    let mut sfdisk = tools::command("sfdisk")?;
+    tools::output(sfdisk.arg("--quiet").arg(disk).stdin(fs::File::open(&table)?))?;
+    fs::remove_file(table)?;
+    let mut vfat = tools::command("mkfs.vfat")?;
+    vfat.args(["-F", "32", "-i", ESP.0, "--offset", &esp.to_string()]).arg(disk);
+    tools::output(vfat.arg(((root - esp) / 2).to_string()))?;
+    let mut ext4 = tools::command("mke2fs")?;
+    let place = format!("root_owner=0:0,offset={}", root * 512);
+    ext4.args(["-q", "-F", "-t", "ext4", "-U", ROOT, "-E", &place, "-d"]).arg(tree).arg(disk);
+    // The second copy of the partition table is in the last MiB.
+    tools::output(ext4.arg(format!("{}M", SIZE - root / 2048 - 1))).map(drop)
+}
+
+/// Such a machine, that may be booted several times.
+pub struct EfiMachine {
+    dir: PathBuf,
+}
+
+impl EfiMachine {
+    /// A new machine for a scenario: what it writes to its disk and to its firmware's variables is its own.
+    pub fn new(scenario: &str, disk: &EfiDisk) -> Result<Self> {
+        let disk = disk.build()?;
+        let dir = run_dir(scenario)?;
+        let mut img = tools::command("qemu-img")?;
+        img.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(disk).arg(dir.join("disk.qcow2"));
+        tools::output(&mut img)?;
+        fs::copy(tools::firmware("OVMF_VARS_4M.fd")?, dir.join("variables.fd"))?;
+        Ok(EfiMachine { dir })
+    }
+
+    /// A boot of it that waits for the whole machine, with one card.
+    pub fn usual(name: &str, script: &str) -> Boot {
+        let mut boot = Boot::new(name, script);
+        boot.words.clear();
+        boot.devices = qemu::card(1);
+        boot.devices.push(qemu::host_display());
+        boot.deadline = Duration::from_secs(1800);
+        boot
+    }
+
+    /// Boots it and waits for its end.
+    pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
+        if !boot.words.is_empty() {
+            bail!("a machine that starts from its own disk gets its command line there, not {:?}", boot.words);
+        }
+        let spec = Spec {
+            start: Start::Firmware { variables: self.dir.join("variables.fd") },
+            disk: Some(self.dir.join("disk.qcow2")),
+            memory: 2048,
+            devices: boot.devices.clone(),
+            script: boot.script.clone(),
+            cut: boot.cut.clone(),
+            reboots: boot.reboots,
+            deadline: boot.deadline,
+        };
+        qemu::run(&spec, &self.dir.join(&boot.name))
+    }
+}

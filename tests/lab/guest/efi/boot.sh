@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=sh
+# For scripts in a machine that starts from its own disk.
+
+# again STEP: restarts the machine; the script then runs from its beginning, with STEP in /lab/step.
+again() {
+	echo "$1" >/lab/step
+	touch /run/lab-stays
+	systemctl --no-block reboot
+	exit 0
+}
+
+# step: where the script is.
+step() {
+	cat /lab/step 2>/dev/null || echo first
+}
+
+# The entry or the EFI program that systemd-boot started; nothing with GRUB.
+entry() {
+	tail -c +5 /sys/firmware/efi/efivars/LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f 2>/dev/null | tr -d '\000'
+}
+
+# entries: the command line of each boot entry, one a line, without the entries for recovery.
+entries() {
+	if [ -e /boot/grub/grub.cfg ]; then
+		sed -n 's/^[[:space:]]*linux[[:space:]]*//p' /boot/grub/grub.cfg | grep -v ' single '
+	else
+		grep -s '^options' /boot/efi/loader/entries/*.conf
+		for image in /boot/efi/EFI/Linux/*.efi; do
+			[ ! -e "$image" ] || echo "$image: $(grep -aoE 'root=UUID=[ -~]+' "$image")"
+		done
+		for addon in /boot/efi/loader/addons/*.efi /boot/efi/EFI/Linux/*.efi.extra.d/*.efi; do
+			[ ! -e "$addon" ] || echo "$addon: $(grep -aoE '[a-z0-9_.]+=[ -~]+' "$addon")"
+		done
+	fi
+}
+
+# snapshot: a sum of every file that is about booting. The seed is new at every boot.
+snapshot() {
+	find /boot /etc/default /etc/kernel -type f ! -path /boot/efi/loader/random-seed -exec sha256sum {} + | sort -k 2
+}

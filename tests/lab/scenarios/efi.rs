@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Machines that boot from their own disk.
+
+use crate::checks::Checks;
+use crate::efi::{EfiDisk, EfiMachine, Loader};
+use crate::qemu::Outcome;
+use anyhow::Result;
+
+/// What the scripts share.
+const LIBRARY: &str = include_str!("../guest/efi/boot.sh");
+
+/// Our words for the configuration in words.sh, on a machine with Intel's IOMMU.
+const WORDS: [&str; 3] = ["intel_iommu=on", "iommu=pt", "vfio_lab.word=1"];
+
+/// A word is added where an administrator does it by hand: it is what shows that the machine really starts from its disk.
+const BY_HAND: &str = r#"
+step=$(step)
+fact "$step" "$(cat /proc/cmdline)"
+if [ $step = first ]; then
+	snapshot >/lab/snapshot
+	entries >/lab/entries
+	entry >/lab/entry
+	by_hand >/lab/by-hand 2>&1 || exit 1
+	again second
+fi
+"#;
+
+fn by_hand(name: &str, loader: Loader, command: &str) -> Result<()> {
+    let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
+    let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}by_hand() {{\n{command}\n}}\n{BY_HAND}"));
+    boot.reboots = true;
+    let run = machine.boot(&boot)?;
+    let mut checks = Checks::default();
+    let has = |step: &str, word: &str| run.fact(step).split_whitespace().any(|found| found == word);
+    for step in ["first", "second"] {
+        checks.same(&format!("the machine's own words on the {step} command line"), has(step, "mitigations=off"), true);
+        checks.same(&format!("the new word on the {step} command line"), has(step, "lab.hand=1"), step == "second");
+    }
+    checks.done()
+}
+
+pub fn by_hand_grub() -> Result<()> {
+    let command = "sed -i '/^GRUB_CMDLINE_LINUX_DEFAULT/s/quiet/& lab.hand=1/' /etc/default/grub && update-grub";
+    by_hand("efi_by_hand_grub", Loader::Grub, command)
+}
+
+pub fn by_hand_systemd_boot() -> Result<()> {
+    let command = "sed -i '/^options/s/$/ lab.hand=1/' /boot/efi/loader/entries/*.conf";
+    by_hand("efi_by_hand_systemd_boot", Loader::SystemdBoot, command)
+}
+
+pub fn by_hand_uki() -> Result<()> {
+    let command = "mkdir -p /boot/efi/loader/addons && \
+                   ukify build --cmdline=lab.hand=1 --output=/boot/efi/loader/addons/hand.addon.efi";
+    by_hand("efi_by_hand_uki", Loader::Uki, command)
+}
+
+/// What all three loaders have in common: `entries` is how many of the lines that `entries` (boot.sh) prints have our words
+/// when there is one kernel, and when there are two.
+fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
+    let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
+    let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/words.sh")));
+    boot.reboots = true;
+    let run = machine.boot(&boot)?;
+    let mut checks = Checks::default();
+    let ours = |line: &str| WORDS.map(|word| line.split([' ', '"']).filter(|found| *found == word).count());
+    for (step, count) in [("first", 0), ("second", 1), ("third", 1)] {
+        let line = run.fact(&format!("cmdline.{step}"));
+        checks.same(&format!("each of our words in {line:?}"), ours(line), [count; 3]);
+        checks.same(&format!("the quoted word of the user in {line:?}"), line.contains("file dd.c +p"), true);
+    }
+    checks.same("the package alone changes a boot file", run.text("installed"), run.text("before"));
+    checks.same("words in what the loader reads", run.fact("written"), "0");
+    checks.same("vfio-sync.service at rest", run.fact("rests"), "0");
+    for (step, count) in [("first", wanted[0]), ("second", wanted[1]), ("third", 0)] {
+        let text = run.text(&format!("entries.{step}"));
+        let lines: Vec<_> = text.lines().map(ours).filter(|found| *found != [0; 3]).collect();
+        checks.same(
+            &format!("entries with all of our words, once, {step} boot, in\n{text}"),
+            lines,
+            vec![[1; 3]; count],
+        );
+    }
+    // Written, but not yet booted; then booted, with one kernel and with the new one.
+    for (step, status) in [("first", "1"), ("second", "0"), ("third", "0")] {
+        let said = run.text(&format!("status.{step}"));
+        checks.same(&format!("`vfio cmdline status` ({said})"), run.fact(&format!("status.{step}")), status);
+    }
+    let wanted = ["running kernel", "without", WORDS[2]];
+    checks.line("`vfio cmdline status` before the reboot", &run.text("status.first"), &wanted);
+    checks.same("the third boot is the new kernel's", new_kernel(&run), true);
+    checks.same("no word is left (1: nothing found)", run.fact("left"), "1");
+    checks.same("boot files after the removal", run.text("after"), run.text("before"));
+    checks.same("files that the package left", run.text("files"), "");
+    checks.same("units that failed", run.text("failed").trim(), "");
+    checks.done()
+}
+
+/// Whether the third boot was of the kernel that was installed in the second: by what the loader tells the kernel of itself,
+/// or the firmware.
+fn new_kernel(run: &Outcome) -> bool {
+    ["cmdline.third", "entry.third"].iter().any(|fact| run.fact(fact).contains("-lab"))
+}
+
+pub fn grub() -> Result<()> {
+    // The first entry, and the same kernel's in the menu of all kernels; then the new kernel's there.
+    words("efi_grub", Loader::Grub, [2, 3])
+}
+
+pub fn systemd_boot() -> Result<()> {
+    words("efi_systemd_boot", Loader::SystemdBoot, [1, 2])
+}
+
+pub fn uki() -> Result<()> {
+    // One addon for all images.
+    words("efi_uki", Loader::Uki, [1, 1])
+}
