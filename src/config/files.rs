@@ -38,8 +38,14 @@ pub(super) fn read_all(root: &Root, dirs: &[&str], report: &mut Report) -> Vec<T
 /// directory's counts: they are neighbours after sorting, and the later one stands last.
 pub(super) fn in_order(mut drop_ins: Vec<(String, usize)>) -> Vec<(String, usize)> {
     drop_ins.sort_unstable();
-    let overridden = |n: usize| drop_ins.get(n + 1).is_some_and(|(next, _)| *next == drop_ins[n].0);
-    (0..drop_ins.len()).filter(|n| !overridden(*n)).map(|n| drop_ins[n].clone()).collect()
+    drop_ins.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 = later.1;
+        }
+        same
+    });
+    drop_ins
 }
 
 /// The names of the drop-ins in a directory. None if it is not there, or if others may put files into it.

@@ -93,7 +93,7 @@ LIST
 runs
 # An edit, as vfio-sync.service would bring it up to date; then one that does not concern the image, then a wrong one.
 edit_and_sync() {
-    printf '[host]\niommu = off\n' >/etc/vfio.conf.d/30-host.conf
+    printf '[host]\nenable = yes\niommu = off\n' >/etc/vfio.conf.d/30-host.conf
     printf '[gpu big]\ndevice = 1002:73bf\n' >/etc/vfio.conf.d/30-big.conf
     printf 'functions = %s\n' "$1" >>/etc/vfio.conf.d/30-big.conf
     quiet vfio sync
