@@ -17,7 +17,7 @@ use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::live;
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Runner};
-use vfio_suite::logger::{self, Target};
+use vfio_suite::logger;
 use vfio_suite::root::Root;
 
 /// No domain's description is larger.
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         return ExitCode::from(64);
     };
     let Ok(root) = Root::from_option(None) else { return ExitCode::SUCCESS };
-    logger::start("vfio", Target::Journal, root.is_system());
+    logger::start_in_journal("vfio", root.is_system());
     let tools = tools_for(&root);
     let done = match (operation.as_str(), rest.first().map(String::as_str)) {
         ("prepare", Some("begin")) => prepare(&root, tools.as_ref(), domain),

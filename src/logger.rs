@@ -18,8 +18,6 @@ pub enum Target {
     KernelWithoutSystemd,
     /// Standard error: with `<N>` prefixes (sd-daemon(3)) if systemd reads it, plain otherwise.
     Stderr,
-    /// The journal's socket. Where nobody serves it, errors go to standard error, and the rest is lost.
-    Journal,
 }
 
 /// Where the journal listens (systemd's "Native Journal Protocol").
@@ -35,7 +33,6 @@ struct Logger {
 /// Where the messages of this run go.
 enum Place {
     Kernel(Mutex<File>),
-    Journal(UnixDatagram),
     Prefixed,
     Plain,
 }
@@ -66,7 +63,6 @@ impl Log for Logger {
             Place::Kernel(kmsg) => kmsg.lock().map_or(Ok(()), |mut kmsg| {
                 kmsg.write_all(format!("<{n}>{}[{}]: {text}\n", self.program, std::process::id()).as_bytes())
             }),
-            Place::Journal(socket) => socket.send(&entry(self.program, n, &text)).map(drop),
             Place::Prefixed => writeln!(std::io::stderr(), "<{n}>{text}"),
             Place::Plain => writeln!(std::io::stderr(), "{}: {text}", self.program),
         };
@@ -109,7 +105,6 @@ fn journal(path: &str) -> io::Result<UnixDatagram> {
 /// In a test tree `system` is false: nothing outside the tree is written, so messages go to standard error.
 pub fn start(program: &'static str, target: Target, system: bool) {
     let prefix = under_systemd();
-    let mut most = level();
     let stderr = if prefix { Place::Prefixed } else { Place::Plain };
     let place = match target {
         Target::Stderr => None,
@@ -118,17 +113,47 @@ pub fn start(program: &'static str, target: Target, system: bool) {
             File::options().write(true).open("/dev/kmsg").ok().map(|kmsg| Place::Kernel(Mutex::new(kmsg)))
         }
         Target::Kernel | Target::KernelWithoutSystemd => None,
-        Target::Journal => {
-            let place = system.then(|| journal(JOURNAL).ok().map(Place::Journal)).flatten();
-            if place.is_none() {
-                most = LevelFilter::Error;
-            }
-            place
-        }
     };
-    let logger = Logger { program, place: place.unwrap_or(stderr) };
-    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+    set(Box::new(Logger { program, place: place.unwrap_or(stderr) }), level());
+}
+
+fn set(logger: Box<dyn Log>, most: LevelFilter) {
+    if log::set_boxed_logger(logger).is_ok() {
         log::set_max_level(most);
+    }
+}
+
+/// What sends messages to the journal itself. Apart from the other, for the programs of the boot path stay small.
+struct JournalLogger {
+    program: &'static str,
+    socket: UnixDatagram,
+}
+
+impl Log for JournalLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let text = record.args().to_string().replace('\n', " ");
+            // A message that cannot be delivered is lost: there is nowhere left to say so.
+            let _ = self.socket.send(&entry(self.program, priority(record.level()), &text));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Starts logging to the journal's socket. Where nobody serves it, and in a test tree, errors go to standard error, and the
+/// rest is lost.
+pub fn start_in_journal(program: &'static str, system: bool) {
+    match system.then(|| journal(JOURNAL)) {
+        Some(Ok(socket)) => set(Box::new(JournalLogger { program, socket }), level()),
+        _ => {
+            start(program, Target::Stderr, system);
+            log::set_max_level(LevelFilter::Error);
+        }
     }
 }
 
@@ -142,7 +167,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let server = UnixDatagram::bind(&path).unwrap();
-        let logger = Logger { program: "vfio", place: Place::Journal(journal(path.to_str().unwrap()).unwrap()) };
+        let logger = JournalLogger { program: "vfio", socket: journal(path.to_str().unwrap()).unwrap() };
         log::set_max_level(LevelFilter::Info);
         for level in [Level::Debug, Level::Warn] {
             let text = format_args!("[guest a] two\nlines = {}", 2);
@@ -164,7 +189,7 @@ mod tests {
         let path = path.to_str().unwrap();
         assert!(journal(path).is_err());
         let _server = UnixDatagram::bind(path).unwrap();
-        let logger = Logger { program: "vfio", place: Place::Journal(journal(path).unwrap()) };
+        let logger = JournalLogger { program: "vfio", socket: journal(path).unwrap() };
         log::set_max_level(LevelFilter::Info);
         let waited = (0..10_000).find_map(|_| {
             let begin = std::time::Instant::now();

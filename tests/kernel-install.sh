@@ -33,7 +33,10 @@ fresh() {
     # The running kernel of this machine, with words that only this boot was given.
     echo 'BOOT_IMAGE=/vmlinuz root=/dev/vda1 ro vfio=off' >"$root/proc/cmdline"
     printf '[host]\nkernel-parameters = %s\n' "lab.word=1" >"$root/etc/vfio.conf"
-    echo kernel >"$root/vmlinuz"
+    image=$root/vmlinuz
+    # The layout of unified images takes no other name.
+    [ "$2" != uki ] || image=$root/vmlinuz.efi
+    echo kernel >"$image"
     cp "$plugin" "$root/plugins/95-vfio.install"
     : >"$root/printed"
 }
@@ -68,7 +71,7 @@ install_kernel() {
 }
 
 add() {
-    install_kernel add "$release" "$root/vmlinuz"
+    install_kernel add "$release" "$image"
 }
 
 # An entry. entry NAME

@@ -74,7 +74,7 @@ cat >/etc/vfio.conf <<'CONF'
 device = 1002:73bf
 CONF
 mkdir -p /etc/vfio.conf.d /usr/lib/vfio.conf.d
-printf '[host]\nenable = no\n' | tee /usr/lib/vfio.conf.d/10-masked.conf >/opt/linked.conf
+printf '[host]\niommu = off\n' | tee /usr/lib/vfio.conf.d/10-masked.conf >/opt/linked.conf
 ln -s /dev/null /etc/vfio.conf.d/10-masked.conf
 ln -s /opt/linked.conf /etc/vfio.conf.d/20-linked.conf
 
