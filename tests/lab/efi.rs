@@ -121,7 +121,7 @@ impl Loader {
     }
 }
 
-/// The disk of such a machine. In it are /srv/vfio-suite.deb and /srv/linux-image-lab.deb, a second kernel.
+/// The disk of such a machine. In it is /srv/linux-image-lab.deb, a second kernel.
 #[derive(Debug, Clone, Hash)]
 pub struct EfiDisk {
     /// Its boot loader.
@@ -134,13 +134,13 @@ impl EfiDisk {
     /// The disk, built if it is not there.
     fn build(&self) -> Result<PathBuf> {
         let from = with_packages("trixie", Initramfs::InitramfsTools, self.loader.packages())?;
-        let package = package()?;
-        let key = cache::key(&(self, &from, cache::file_key(&package)?, include_str!("efi.rs"), words()));
+        let ours = if self.early.is_some() { Some(cache::file_key(&package()?)?) } else { None };
+        let key = cache::key(&(self, &from, ours, include_str!("efi.rs"), words()));
         let name = format!("efi-{}{}", self.loader.name(), if self.early.is_some() { "-early" } else { "" });
         let dir = cache::entry(&name, key, |dir| {
             let tree = dir.join("tree");
             copy(&from.join("tree"), &tree)?;
-            self.fill(&tree, &package)?;
+            self.fill(&tree)?;
             let disk = dir.join("disk.img");
             partitions(&tree, &disk)?;
             for (name, file) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd")] {
@@ -167,7 +167,7 @@ impl EfiDisk {
     }
 
     /// Makes a machine of a tree with the loader's packages.
-    fn fill(&self, tree: &Path, package: &Path) -> Result<()> {
+    fn fill(&self, tree: &Path) -> Result<()> {
         let fstab =
             format!("UUID={ROOT} / ext4 errors=remount-ro,noatime 0 1\nUUID={} /boot/efi vfat umask=0077 0 1\n", ESP.1);
         write(tree, "etc/fstab", &fstab, 0o644)?;
@@ -179,10 +179,11 @@ impl EfiDisk {
         write(tree, "etc/initramfs-tools/conf.d/lab.conf", "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\n", 0o644)?;
         write(tree, "etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n", 0o644)?;
         self.loader.configure(tree)?;
-        fs::copy(package, tree.join("srv/vfio-suite.deb"))?;
         second_kernel(tree)?;
         if let Some(configuration) = self.early {
-            enter(tree, "INITRD=No apt-get -y --no-install-recommends install /srv/vfio-suite.deb")?;
+            fs::copy(package()?, tree.join("vfio-suite.deb"))?;
+            enter(tree, "INITRD=No apt-get -y --no-install-recommends install /vfio-suite.deb")?;
+            fs::remove_file(tree.join("vfio-suite.deb"))?;
             write(tree, "etc/vfio.conf", configuration, 0o644)?;
             enter(tree, "systemctl set-default lab-early.target")?;
         }
@@ -263,7 +264,7 @@ impl EfiMachine {
         boot
     }
 
-    /// Boots it and waits for its end.
+    /// Boots it and waits for its end. Our package is there as /lab/vfio-suite.deb.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
         if !boot.words.is_empty() {
             bail!("a machine that starts from its own disk gets its command line there, not {:?}", boot.words);
@@ -278,6 +279,9 @@ impl EfiMachine {
             reboots: boot.reboots,
             deadline: boot.deadline,
         };
-        qemu::run(&spec, &self.dir.join(&boot.name))
+        let dir = self.dir.join(&boot.name);
+        fs::create_dir_all(dir.join("share"))?;
+        fs::copy(package()?, dir.join("share/vfio-suite.deb"))?;
+        qemu::run(&spec, &dir)
     }
 }

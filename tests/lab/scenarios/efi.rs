@@ -69,7 +69,10 @@ fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
         checks.same(&format!("each of our words in {line:?}"), ours(line), [count; 3]);
         checks.same(&format!("the quoted word of the user in {line:?}"), line.contains("file dd.c +p"), true);
     }
-    checks.same("the package alone changes a boot file", run.text("installed"), run.text("before"));
+    let installed = run.text("installed");
+    let installed: Vec<_> =
+        installed.lines().filter(|line| !line.ends_with("/etc/kernel/postinst.d/xx-vfio")).collect();
+    checks.same("boot files with the package alone", installed, run.text("before").lines().collect::<Vec<_>>());
     checks.same("words in what the loader reads", run.fact("written"), "0");
     checks.same("vfio-sync.service at rest", run.fact("rests"), "0");
     for (step, count) in [("first", wanted[0]), ("second", wanted[1]), ("third", 0)] {

@@ -15,9 +15,10 @@ step() {
 	cat /lab/step 2>/dev/null || echo first
 }
 
-# The entry or the EFI program that systemd-boot started; nothing with GRUB.
+# The entry or the EFI program that systemd-boot started; nothing with GRUB. Before the UTF-16 of it are four bytes of
+# attributes.
 entry() {
-	tail -c +5 /sys/firmware/efi/efivars/LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f 2>/dev/null | tr -d '\000'
+	tr -d '\000\006\007' 2>/dev/null </sys/firmware/efi/efivars/LoaderEntrySelected-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 }
 
 # entries: the command line of each boot entry, one a line, without the entries for recovery.

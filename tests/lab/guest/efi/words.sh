@@ -21,13 +21,14 @@ rests() {
 	return 1
 }
 
+export DEBIAN_FRONTEND=noninteractive
 step=$(step)
 fact "cmdline.$step" "$(cat /proc/cmdline)"
 fact "entry.$step" "$(entry)"
 case $step in
 first)
 	snapshot >/lab/before
-	apt-get -y --no-install-recommends install /srv/vfio-suite.deb
+	apt-get -y --no-install-recommends install /lab/vfio-suite.deb
 	# A package that nobody has configured changes nothing.
 	snapshot >/lab/installed
 	cat >/etc/vfio.conf <<-'END'
@@ -69,7 +70,7 @@ third)
 	entries >/lab/entries.third
 	dpkg --purge linux-image-lab
 	snapshot >/lab/after
-	find / -xdev -iname '*vfio*' ! -path '/usr/lib/modules/*' ! -path '/lab/*' ! -path /srv/vfio-suite.deb \
+	find / -xdev -iname '*vfio*' ! -path '/usr/lib/modules/*' ! -path '/lab/*' \
 		! -path '/usr/lib/*/qemu/*' ! -path '/usr/share/qemu/*' >/lab/files
 	systemctl list-units --failed --plain --no-legend >/lab/failed
 	;;
