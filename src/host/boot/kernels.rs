@@ -2,6 +2,7 @@
 //! The kernels that are installed, what they do with Intel's IOMMU when no word says so, and whose processor it is.
 
 use super::{IntelDefault, KernelBuild, Vendor};
+use crate::host::iommu::Iommu;
 use crate::host::modules;
 use crate::root::Root;
 use std::io::Read;
@@ -75,8 +76,17 @@ fn intel(config: &str) -> IntelDefault {
     }
 }
 
-/// Whose processor it is.
+/// Whose IOMMU the machine has: by the firmware's table, which its driver goes by too; if there is none (it may be switched off
+/// in the setup), by the processor.
 pub(super) fn vendor(root: &Root) -> Vendor {
+    match Iommu::scan(root).firmware {
+        Some("DMAR") => Vendor::Intel,
+        Some("IVRS") => Vendor::Amd,
+        _ => of_processor(root),
+    }
+}
+
+fn of_processor(root: &Root) -> Vendor {
     // Of the first processor: a machine with hundreds has megabytes of this.
     let mut bytes = Vec::new();
     let Ok(file) = root.open_file("proc/cpuinfo") else { return Vendor::Other };
@@ -97,8 +107,30 @@ pub(super) fn vendor(root: &Root) -> Vendor {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_firmware_says_whose_iommu_it_is() {
+        for (table, cpu, vendor) in [
+            (None, "GenuineIntel", Vendor::Intel),
+            (None, "HygonGenuine", Vendor::Amd),
+            (None, "CentaurHauls", Vendor::Other),
+            (Some("DMAR"), "CentaurHauls", Vendor::Intel),
+            (Some("IVRS"), "GenuineIntel", Vendor::Amd),
+        ] {
+            let tree = tempfile::tempdir().unwrap();
+            let write = |path: &str, text: &str| {
+                let path = tree.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            };
+            write("proc/cpuinfo", &format!("processor\t: 0\nvendor_id\t: {cpu}\n"));
+            table.iter().for_each(|table| write(&format!("sys/firmware/acpi/tables/{table}"), ""));
+            assert_eq!(super::vendor(&Root::open(tree.path()).unwrap()), vendor, "{table:?} {cpu}");
+        }
+    }
 
     #[test]
     fn what_a_configuration_says() {

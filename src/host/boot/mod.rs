@@ -168,7 +168,7 @@ pub struct Loader {
     pub check: Option<Vec<String>>,
 }
 
-/// Whose processor it is.
+/// Whose IOMMU the machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Vendor {
     /// Intel.
@@ -215,7 +215,7 @@ pub struct BootSystem {
     pub entry: Option<String>,
     /// Whether the firmware checks signatures.
     pub secure_boot: bool,
-    /// The processor.
+    /// Whose IOMMU it has.
     pub vendor: Vendor,
     /// The kernels.
     pub kernels: Vec<KernelBuild>,
