@@ -27,14 +27,6 @@ const MACHINE: &str = "q35,kernel-irqchip=split,sata=off,smbus=off,i8042=off";
 /// 7.2 was seen to hang in them, one byte a timer tick. `WORDS` has the kernel leave those alone that remain.
 const CPU: &str = "max,erms=off,fsrm=off";
 
-/// Where it is about the words on the command line, the processor's maker is the IOMMU's.
-fn cpu(start: &Start) -> String {
-    match start {
-        Start::Kernel { .. } => CPU.to_owned(),
-        Start::Firmware { .. } => format!("{CPU},vendor=GenuineIntel"),
-    }
-}
-
 /// Words for every kernel: the flag rep_good off (see `CPU`), no slowness that guards against other guests, no test of the
 /// timer that fails on a busy host, a panic ends the run, and each driver that is tried on a device is logged.
 pub const WORDS: &str =
@@ -197,7 +189,7 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
     let mut command = tools::command("setpriv")?;
     command.args(["--pdeathsig", "KILL"]).arg(tools::find("qemu-system-x86_64")?);
     // One processor: with two, each now and then runs what the other has just patched in the kernel ("Oops: int3").
-    command.args(["-machine", MACHINE, "-accel", "tcg,thread=single", "-cpu", &cpu(&spec.start)]);
+    command.args(["-machine", MACHINE, "-accel", "tcg,thread=single", "-cpu", CPU]);
     command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
     command.args(["-audiodev", "none,id=silence"]);
     command.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);

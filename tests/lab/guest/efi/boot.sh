@@ -2,12 +2,13 @@
 # shellcheck shell=sh
 # For scripts in a machine that starts from its own disk.
 
-# again STEP: restarts the machine; the script then runs from its beginning, with STEP in /lab/step.
+# again STEP: restarts the machine; the script then runs from its beginning, with STEP in /lab/step. It waits for its end,
+# so that nothing is told of a script that has ended.
 again() {
 	echo "$1" >/lab/step
 	touch /run/lab-stays
 	systemctl --no-block reboot
-	exit 0
+	sleep 3600
 }
 
 # step: where the script is.
