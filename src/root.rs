@@ -189,6 +189,21 @@ impl Root {
         listed.is_ok() && any
     }
 
+    /// What each link in a directory says, unresolved, sorted. A link that is gone meanwhile is left out.
+    pub fn links(&self, path: &str) -> io::Result<Vec<PathBuf>> {
+        let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
+        let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
+        let mut links = Vec::new();
+        while let Some(entry) = entries.next() {
+            if let Ok(target) = rustix::fs::readlinkat(&dir, entry?.file_name(), Vec::new()) {
+                links.push(PathBuf::from(OsString::from_vec(target.into_bytes())));
+            }
+        }
+        links.sort_unstable();
+        Ok(links)
+    }
+
     /// Names in a directory until `enough` says so.
     fn names_until(&self, path: &str, enough: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
         let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;

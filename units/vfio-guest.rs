@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Hands cards to a guest, supervises it, and gives everything back. Called by `vfio-guest@NAME.service`.
 //!
-//! `run NAME` hands over, starts the guest and ends when it has ended; `stop NAME` shuts it down; `give-back NAME` gives
-//! everything back from the journal, however the first one ended.
+//! `run NAME` hands over, starts the guest, and gives everything back when it has ended; `stop NAME` shuts it down and
+//! waits for that; `give-back NAME` does what is left to do, from the journal, however the first one ended.
 
 use sd_notify::NotifyState;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -124,6 +124,11 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         log::debug!("{error}");
     }
     say("the guest has ended");
+    // Here, and not by the program that systemd runs next, for that would have to be started first, with somebody before a
+    // dark screen. What this cannot give back, that one tries once more.
+    if let Some(problems) = gives_back(root, tools, name)? {
+        problems.iter().for_each(|problem| log::warn!("{problem}; it is tried once more"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -207,17 +212,20 @@ fn inhibit(root: &Root, guest: &Guest) -> Option<Child> {
 
 /// Shuts the guest down, and lets `run` see its end.
 fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
-    if guest::end_of(root, name) == End::Certain {
-        return Ok(ExitCode::SUCCESS);
-    }
-    for GuestRecord { step, .. } in guest::records(root, name).map_err(about("the journal"))? {
-        if let Some(patience) = step.starts() {
+    let records = guest::records(root, name).map_err(about("the journal"))?;
+    let ended = guest::end_of(root, name) == End::Certain;
+    for GuestRecord { step, .. } in records {
+        if let Some(patience) = step.starts().filter(|_| !ended) {
             take_time(Duration::from_secs(patience) + GIVING_BACK);
             say("shutting the guest down");
             runner::end(root, tools, name, &step).map_err(|error| format!("[guest {name}] {error}"))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    // systemd ends `run` when this one has ended: it is given the time to give back.
+    match guest::lock(root, name, GIVING_BACK) {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(about("/run/vfio/guest-locks")(error)),
+    }
 }
 
 /// Gives everything back.
@@ -230,17 +238,22 @@ fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     if let Some(patience) = records.iter().find_map(|record| record.step.starts()) {
         take_time(Duration::from_secs(patience) + GIVING_BACK);
     }
-    let clock = Clock::start();
-    match give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))? {
+    match gives_back(root, tools, name)? {
         None => Ok(ExitCode::SUCCESS),
-        Some(problems) if problems.is_empty() => {
-            clock.tell("given back");
-            say("everything is back with the host");
-            Ok(ExitCode::SUCCESS)
-        }
         Some(problems) => {
             problems.iter().for_each(|problem| log::error!("{problem}"));
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// Gives back what the guest has, with its lock held; what could not be given back, a sentence each.
+fn gives_back(root: &Root, tools: &dyn Tools, name: &str) -> Result<Option<Vec<String>>> {
+    let clock = Clock::start();
+    let problems = give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))?;
+    if problems.as_ref().is_some_and(Vec::is_empty) {
+        clock.tell("given back");
+        say("everything is back with the host");
+    }
+    Ok(problems.filter(|problems| !problems.is_empty()))
 }

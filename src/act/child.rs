@@ -70,8 +70,25 @@ pub fn waited() -> Duration {
 
 /// Counts a wait.
 pub fn count_wait(since: Instant) {
-    let waited = since.elapsed();
-    WAITED.fetch_add(waited.as_secs() * 1_000_000 + u64::from(waited.subsec_micros()), Ordering::Relaxed);
+    WAITED.fetch_add(micros(since.elapsed()), Ordering::Relaxed);
+}
+
+/// Does one thing in a thread of its own while another is done here. What they wait for counts once: as long as the
+/// slower of them.
+pub fn both<A: Send, B>(aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> (A, B) {
+    let (before, begin) = (waited(), Instant::now());
+    let done = std::thread::scope(|scope| {
+        let aside = scope.spawn(aside);
+        let here = here();
+        (aside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), here)
+    });
+    WAITED.store(micros(before), Ordering::Relaxed);
+    count_wait(begin);
+    done
+}
+
+fn micros(time: Duration) -> u64 {
+    time.as_secs() * 1_000_000 + u64::from(time.subsec_micros())
 }
 
 /// Waits for a child, but not longer than this; whether it ended well.

@@ -2,20 +2,20 @@
 use super::*;
 use crate::host::boot::LoaderKind;
 use crate::plan::cmdline::record::Owned;
-use std::cell::RefCell;
+use std::sync::Mutex;
 use std::fs;
 use std::path::Path;
 
 /// Programs that are only noted down; the one with this word in it fails.
 #[derive(Debug, Default)]
 struct Noted {
-    ran: RefCell<Vec<String>>,
+    ran: Mutex<Vec<String>>,
     fails: &'static str,
 }
 
 impl Tools for Noted {
     fn run(&self, words: &[&str], _: Duration) -> io::Result<String> {
-        self.ran.borrow_mut().push(words.join(" "));
+        self.ran.lock().unwrap().push(words.join(" "));
         match !self.fails.is_empty() && words.iter().any(|word| word.contains(self.fails)) {
             true => Err(io::Error::other(format!("{}: it does not work", words[0]))),
             false => Ok(String::new()),
@@ -104,7 +104,7 @@ fn all_of_a_plan_is_done_and_its_record_kept() {
     let before = all(tree.path());
     let tools = Noted::default();
     apply_to(tree.path(), &tools, &plan).unwrap();
-    assert_eq!(*tools.ran.borrow(), ["make first", "make second"]);
+    assert_eq!(*tools.ran.lock().unwrap(), ["make first", "make second"]);
     assert_eq!(fs::read_to_string(tree.path().join("boot/a")).unwrap(), "a iommu=pt\n");
     let root = Root::open(tree.path()).unwrap();
     let record = load_record(&root).unwrap();
@@ -170,7 +170,7 @@ fn a_file_that_has_changed_since_stops_all_of_it() {
         let error = apply_to(tree.path(), &tools, &plan).unwrap_err();
         assert!(error.contains(changed) && error.contains("has changed since"), "{error}");
         assert_eq!(all(tree.path()), before);
-        assert!(tools.ran.borrow().is_empty());
+        assert!(tools.ran.lock().unwrap().is_empty());
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Signal {
 const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// The system's programs, and in a test tree a model of them.
-pub trait Tools: std::fmt::Debug {
+pub trait Tools: std::fmt::Debug + Sync {
     /// Runs a program and gives what it printed on standard output. No shell is involved.
     ///
     /// Errors: it cannot be started, it failed (its last line on standard error is the text), or `TimedOut`: it has not

@@ -32,6 +32,13 @@ pub struct Connector {
     pub connected: bool,
 }
 
+/// The directories of a function's DRM cards, below the root.
+pub fn cards(root: &Root, function: Address) -> Vec<String> {
+    let drm = attribute(function, "drm");
+    let names = root.list(&drm).unwrap_or_default();
+    names.into_iter().filter(|name| name.starts_with("card")).map(|name| format!("{drm}/{name}")).collect()
+}
+
 /// The displays among the functions.
 pub(super) fn scan(root: &Root, functions: &[Function]) -> Vec<Display> {
     let iomem = root.read("proc/iomem").unwrap_or_default();

@@ -135,6 +135,11 @@ pub fn find(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
     holders
 }
 
+/// Whether somebody who was found still holds what was found. A mount is not looked at again.
+pub fn still_holds(root: &Root, holder: &Holder) -> bool {
+    holder.pid.is_some_and(|pid| open_nodes(root, pid).contains(&holder.node))
+}
+
 /// Mounted disks and swap below the functions.
 fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)> {
     let mut holders = Vec::new();
@@ -188,10 +193,8 @@ fn open_nodes(root: &Root, pid: u32) -> Vec<String> {
             open.push(path.to_owned());
         }
     };
-    for fd in root.list(&format!("proc/{pid}/fd")).unwrap_or_default() {
-        if let Ok(path) = root.read_link(&format!("proc/{pid}/fd/{fd}")) {
-            add(&path.to_string_lossy());
-        }
+    for path in root.links(&format!("proc/{pid}/fd")).unwrap_or_default() {
+        add(&path.to_string_lossy());
     }
     let maps = root.read(&format!("proc/{pid}/maps")).unwrap_or_default();
     for line in String::from_utf8_lossy(&maps).lines() {

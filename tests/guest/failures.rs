@@ -69,10 +69,12 @@ fn a_driver_that_does_not_take_its_card_back_is_asked_again_after_a_reset() {
     let tree = machine();
     let before = tree.snapshot();
     let running = started(&tree, "demo");
-    guest_ends(&tree, "demo");
-    assert_eq!(running.end().status, Some(0));
     // Whatever is tried, the driver's probe fails.
     tree.faults(&format!("probe:amdgpu:{VIDEO} EIO\n"));
+    guest_ends(&tree, "demo");
+    let ran = running.end();
+    assert_eq!(ran.status, Some(0));
+    assert!(ran.stderr.contains("it is tried once more"), "{}", ran.stderr);
     let back = give_back(&tree, "demo");
     assert_eq!(back.status, Some(2), "{}", back.stderr);
     assert!(back.stderr.contains("trying a reset") && back.stderr.contains("taking it off the bus"), "{}", back.stderr);

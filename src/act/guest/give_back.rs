@@ -14,6 +14,7 @@ use crate::host::status::Outcome;
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, PCI_DEVICES};
+use rustix::time::{clock_gettime, ClockId};
 use std::io;
 use std::time::Duration;
 
@@ -44,7 +45,16 @@ pub fn give_back(
         return Ok(None);
     }
     let kernel = kernel_for(root);
-    let mut work = Undo { root, tools, kernel: kernel.as_ref(), guest, end, cards: Vec::new(), settled: false };
+    let mut work = Undo {
+        root,
+        tools,
+        kernel: kernel.as_ref(),
+        guest,
+        end,
+        cards: Vec::new(),
+        came_back: Vec::new(),
+        begin: uptime(),
+    };
     let mut problems: Vec<String> = Vec::new();
     let mut left: Vec<&GuestRecord> = Vec::new();
     for (done, record) in records.iter().rev().enumerate() {
@@ -108,8 +118,17 @@ struct Undo<'a> {
     end: End,
     /// Cards that have been given back.
     cards: Vec<String>,
-    /// Whether udev was waited for.
-    settled: bool,
+    /// Functions that came back with them, for which udev has not been waited for yet.
+    came_back: Vec<Address>,
+    /// When it began, since the machine's start.
+    begin: Duration,
+}
+
+/// Time since the machine's start, as udev writes it down.
+fn uptime() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    // Neither is ever negative.
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 impl Undo<'_> {
@@ -125,7 +144,7 @@ impl Undo<'_> {
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } if self.cards.contains(gpu) => Ok(()),
             GuestStep::Bind { gpu } | GuestStep::Reserve { gpu } => {
                 progress(&format!("giving [gpu {gpu}] back to the host"));
-                give_card_back(root, gpu)?;
+                self.came_back.extend(give_card_back(root, gpu)?);
                 self.cards.push(gpu.clone());
                 Ok(())
             }
@@ -133,8 +152,9 @@ impl Undo<'_> {
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),
             GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
             GuestStep::StopUnit { unit } => {
-                if !std::mem::replace(&mut self.settled, true) {
-                    services::settle(tools);
+                let came_back = std::mem::take(&mut self.came_back);
+                if !came_back.is_empty() {
+                    services::settle(root, tools, &came_back, self.begin);
                 }
                 progress(&format!("starting {unit}"));
                 match services::start(tools, unit) {
@@ -183,13 +203,14 @@ fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
 }
 
 /// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
-fn give_card_back(root: &Root, gpu: &str) -> io::Result<()> {
+/// Its functions; none if there was nothing to give back.
+fn give_card_back(root: &Root, gpu: &str) -> io::Result<Vec<Address>> {
     let _lock = Lock::take(root)?;
     let kernel = kernel_for(root);
     let mut hanging = Vec::new();
     let mut last = match card::restore(root, gpu, &mut hanging)? {
         Some(status) if status.outcome != Outcome::Restored => status,
-        _ => return Ok(()),
+        back => return Ok(back.map(|status| status.functions).unwrap_or_default()),
     };
     for (way, recover) in [("a reset", reset as Recovery), ("taking it off the bus", off_and_on)] {
         // Somebody holds it, or the kernel still works on it: neither is made better by more writes.
@@ -204,7 +225,7 @@ fn give_card_back(root: &Root, gpu: &str) -> io::Result<()> {
             Some(status) if status.outcome != Outcome::Restored => last = status,
             _ => {
                 log::warn!("[gpu {gpu}] came back after {way}");
-                return Ok(());
+                return Ok(last.functions);
             }
         }
     }

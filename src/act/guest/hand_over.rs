@@ -8,12 +8,13 @@ use crate::act::lock::Lock;
 use crate::act::tools::{Signal, Tools};
 use crate::act::{child, files};
 use crate::config::{Config, Guest};
+use crate::host::display;
 use crate::host::holders::{self, Holder};
 use crate::host::status::Outcome;
 use crate::pci::Address;
 use crate::plan::guest::{GuestPlan, GuestStep};
 use crate::plan::{bind, boot, Plan};
-use crate::root::{Root, PCI_DEVICES};
+use crate::root::Root;
 use crate::survey;
 use std::io;
 use std::time::{Duration, Instant};
@@ -124,14 +125,8 @@ fn claim(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
 /// Has udev say that the displays of these functions are going or have come back, though they stay: compositors that
 /// follow udev close a card that is said to be gone.
 pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], action: &str) -> io::Result<()> {
-    for function in functions {
-        for name in root.list(&format!("{PCI_DEVICES}/{function}/drm")).unwrap_or_default() {
-            if name.starts_with("card") {
-                let action = format!("--action={action}");
-                let path = format!("/{PCI_DEVICES}/{function}/drm/{name}");
-                tools.run(&["udevadm", "trigger", &action, &path], ANNOUNCE)?;
-            }
-        }
+    for card in functions.iter().flat_map(|function| display::cards(root, *function)) {
+        tools.run(&["udevadm", "trigger", &format!("--action={action}"), &format!("/{card}")], ANNOUNCE)?;
     }
     Ok(())
 }
@@ -147,11 +142,17 @@ fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::
     let mut killed: Vec<u32> = Vec::new();
     let mut pause = Duration::from_millis(10);
     let limit = GRACE + TERM + if kill { KILL } else { Duration::ZERO };
+    let mut holders: Vec<(Address, Holder)> = Vec::new();
     loop {
-        let mut holders = holders::find(work.root, functions);
+        // Everybody is looked at only when those who are known have let go: until then one of them is enough.
+        holders.retain(|(_, holder)| holders::still_holds(work.root, holder));
+        if holders.is_empty() {
+            holders = holders::find(work.root, functions);
+        }
         if holders.is_empty() {
             return Ok(());
         }
+        let since = Instant::now();
         holders::name_users(work.root, &mut holders);
         if start.elapsed() >= limit || Instant::now() >= work.until {
             return Err(io::Error::other(named(&holders)));
@@ -169,9 +170,8 @@ fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::
                 killed.push(pid);
             }
         }
-        let asleep = Instant::now();
         std::thread::sleep(pause);
-        child::count_wait(asleep);
+        child::count_wait(since);
         pause = (pause * 2).min(Duration::from_millis(200));
     }
 }

@@ -3,15 +3,17 @@
 
 use super::runner::Libvirt;
 use super::services;
+use crate::act::child;
 use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
+use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
 use crate::host::{modules, Host};
 use crate::pci::Address;
 use crate::plan::guest::{
     is_up, with_host, Console, DomainState, FileProblem, Memory, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
 };
-use crate::root::{Root, PCI_DEVICES, PCI_DRIVERS};
+use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
 
 /// Where the domain's description comes from.
@@ -44,11 +46,13 @@ pub fn look(
         consoles: consoles(root),
         ..Surroundings::default()
     };
-    if !with_host(functions, host).is_empty() {
-        desktop(root, tools, guest, functions, &mut around);
-    }
-    if guest.runner == Runner::Libvirt {
-        around.domain = Some(domain_state(root, tools, guest, source));
+    let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
+    let has_domain = guest.runner == Runner::Libvirt;
+    let domain = || has_domain.then(|| domain_state(root, libvirt, source));
+    if with_host(functions, host).is_empty() {
+        around.domain = domain();
+    } else {
+        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, functions, &mut around));
     }
     let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &around.domain {
@@ -57,6 +61,14 @@ pub fn look(
     }
     around.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
     around
+}
+
+/// Asks two at the same time. A model is asked one after the other: its tests count the questions.
+fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    match root.is_system() {
+        true => child::both(one, other),
+        false => (one(), other()),
+    }
 }
 
 /// Services and sessions that use the host's display.
@@ -69,7 +81,10 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
         DisplayManager::None => None,
     };
     names.extend(wanted);
-    let units = match services::units(tools, &names) {
+    let steal = guest.handover == Handover::Steal;
+    let sessions = || if steal { services::sessions(tools, &seat(root, functions)) } else { Vec::new() };
+    let (sessions, units) = both(root, sessions, || services::units(tools, &names));
+    let units = match units {
         Ok(units) => units,
         Err(error) => {
             around.no_systemd = Some(error.to_string());
@@ -81,11 +96,8 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
         .find(|(name, unit)| Some(name.as_str()) == wanted && is_up(&unit.state))
         .map(|(_, u)| u.id.clone());
     around.units = units.into_iter().map(|(name, unit)| (name, unit.state)).collect();
-    if guest.handover != Handover::Steal {
-        return;
-    }
-    around.sessions = services::sessions(tools, &seat(root, functions));
-    if around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
+    around.sessions = sessions;
+    if steal && around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
         let graphical = around.sessions.iter().filter(|s| s.is_graphical());
         around.display_manager = graphical.filter_map(|s| s.leader).find_map(|leader| manager(root, leader));
     }
@@ -93,11 +105,8 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
 
 /// The seat of a card: udev's property `ID_SEAT` of its DRM node, else the first seat (sd-login(3)).
 fn seat(root: &Root, functions: &[Address]) -> String {
-    let nodes = functions.iter().flat_map(|function| {
-        let drm = format!("{PCI_DEVICES}/{function}/drm");
-        let names = root.list(&drm).unwrap_or_default();
-        names.into_iter().filter_map(|name| root.read_text(&format!("{drm}/{name}/dev")).ok()).collect::<Vec<_>>()
-    });
+    let cards = functions.iter().flat_map(|function| display::cards(root, *function));
+    let nodes = cards.filter_map(|card| root.read_text(&format!("{card}/dev")).ok());
     let property = |number: String| {
         let data = root.read_text(&format!("run/udev/data/c{number}")).ok()?;
         data.lines().find_map(|line| line.strip_prefix("E:ID_SEAT=")).map(str::to_owned)
@@ -123,8 +132,7 @@ fn manager(root: &Root, leader: u32) -> Option<String> {
     None
 }
 
-fn domain_state(root: &Root, tools: &dyn Tools, guest: &Guest, source: Source<'_>) -> DomainState {
-    let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
+fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> DomainState {
     let described = match source {
         // The hook is called for a domain that is about to start.
         Source::Hook(xml) => Ok(("shut off".to_owned(), xml.to_owned())),

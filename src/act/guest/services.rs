@@ -4,10 +4,15 @@
 //! Their programs, not D-Bus of our own: a hand-over asks a handful of times, and what these print with `show` is as
 //! stable as the bus interface (systemctl(1), loginctl(1)).
 
+use crate::act::child;
+use crate::act::execute::wait_until;
 use crate::act::tools::Tools;
+use crate::host::display;
+use crate::pci::Address;
 use crate::plan::guest::Session;
+use crate::root::Root;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For a question.
 const ASK: Duration = Duration::from_secs(20);
@@ -70,11 +75,30 @@ pub fn start_later(tools: &dyn Tools, unit: &str) -> io::Result<()> {
     tools.run(&["systemctl", "--no-block", "start", "--", unit], ASK).map(drop)
 }
 
-/// Waits until udev has dealt with the devices that have come: only then does logind know the card as one of its seat.
-pub fn settle(tools: &dyn Tools) {
+/// Waits until udev has dealt with the displays of functions that came back after `begin` (uptime): only then does logind
+/// know the card as one of its seat. Sound, sensors and all else that has come need not be waited for.
+pub fn settle(root: &Root, tools: &dyn Tools, functions: &[Address], begin: Duration) {
+    let cards = functions.iter().flat_map(|function| display::cards(root, *function));
+    let displays: Vec<String> = cards.filter_map(|card| root.read_text(&format!("{card}/dev")).ok()).collect();
+    // A test tree has no udev that would write anything down.
+    if root.is_system() && !displays.is_empty() {
+        let since = Instant::now();
+        let seen = displays.iter().all(|number| wait_until(|| seen_by_udev(root, number) >= Some(begin)));
+        child::count_wait(since);
+        if seen {
+            return;
+        }
+    }
     if let Err(error) = tools.run(&["udevadm", "settle", "--timeout=15"], ASK) {
         log::info!("udev is still at work: {error}");
     }
+}
+
+/// When udev first dealt with a device (its property `USEC_INITIALIZED`), since the machine's start.
+fn seen_by_udev(root: &Root, number: &str) -> Option<Duration> {
+    let data = root.read_text(&format!("run/udev/data/c{number}")).ok()?;
+    let usec = data.lines().find_map(|line| line.strip_prefix("I:"))?;
+    Some(Duration::from_micros(usec.parse().ok()?))
 }
 
 /// Whether the machine is on its way down: no unit can be started then.
