@@ -202,6 +202,9 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
                         "add 'vfio' to HOOKS in /etc/mkinitcpio.conf, then run 'vfio sync'"
                     }
                     Some(Tool::Booster) => "use another tool for it: booster has no place for vfio",
+                    _ if image.is_unified() => {
+                        "build it anew with what made it: 'mkinitcpio -P', 'kernel-install add-all' or dracut"
+                    }
                     None => "build it anew by hand: no program was found that does",
                     Some(_) => SYNC,
                 };
