@@ -10,6 +10,7 @@ use vfio_suite::act::tools::tools_for;
 use vfio_suite::config::{self, Severity};
 use vfio_suite::host::boot::{BootSystem, Role};
 use vfio_suite::plan::cmdline::status::{status, PlaceStatus, Status};
+use vfio_suite::plan::cmdline::unseen;
 use vfio_suite::plan::cmdline::wanted::Word;
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, FileChange, Options};
 use vfio_suite::root::Root;
@@ -84,13 +85,14 @@ fn status_text(status: &Status, out: &Output) -> String {
     if let Some(booted) = &status.booted {
         text.push_str(&format!("booted by: {booted}\n"));
     }
-    if status.places.is_empty() && !status.wanted.is_empty() {
+    if status.places.is_empty() && status.unseen.is_empty() && !status.wanted.is_empty() {
         text.push_str(&by_hand(&status.wanted));
     }
     let rows: Vec<Vec<String>> = status.places.iter().filter(|p| p.exists).map(|place| row(place, out)).collect();
     if !rows.is_empty() {
         text.push_str(&format!("boot files:\n{}", table(&rows)));
     }
+    status.unseen.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     text
 }
 
@@ -114,6 +116,7 @@ struct PlanAnswer<'a> {
     wanted: &'a [Word],
     #[serde(flatten)]
     plan: &'a CmdlinePlan,
+    unseen: &'a [String],
 }
 
 fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Result<u8> {
@@ -122,18 +125,19 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
     let record = cmdline::load_record(root).map_err(failed)?;
     let (system, words) = survey::boot_words(root, &config);
     let plan = plan(&system, &texts(&words), &record, &plan_options(options));
+    let unseen = unseen::sentences(&system);
     let code = check::code(&config).max(code(&system, &words, &plan));
     if out.is_json() {
-        out.json("vfio.cmdline-plan/1", &PlanAnswer { wanted: &words, plan: &plan })?;
+        out.json("vfio.cmdline-plan/1", &PlanAnswer { wanted: &words, plan: &plan, unseen: &unseen })?;
         return Ok(code);
     }
     let mut text = reasons(&words);
-    if system.loaders.is_empty() && !words.is_empty() {
+    if system.is_unknown() && !words.is_empty() {
         text.push_str(&by_hand(&words));
     }
     plan.changes.iter().for_each(|change| text.push_str(&diff(change)));
     plan.tools.iter().for_each(|tool| text.push_str(&format!("run: {}\n", tool.words.join(" "))));
-    plan.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
+    plan.notes.iter().chain(&unseen).for_each(|note| text.push_str(&format!("note: {note}\n")));
     plan.problems.iter().for_each(|problem| text.push_str(&format!("{}\n", out.bad(problem))));
     if plan.is_empty() && plan.problems.is_empty() && !system.loaders.is_empty() {
         text.push_str("nothing to do\n");
@@ -200,7 +204,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
         out.json("vfio.cmdline-act/1", &ChangeAnswer { changed, ran, notes: &plan.notes, problems: &plan.problems })?;
         return Ok(code(&system, &words, &plan));
     }
-    if system.loaders.is_empty() && !words.is_empty() {
+    if system.is_unknown() && !words.is_empty() {
         out.text(&by_hand(&words))?;
     }
     if !quiet {

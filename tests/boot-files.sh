@@ -76,4 +76,15 @@ fresh "a /boot without room for another file" size=1m,nr_inodes=10
 ! touch "$work/boot/fill2" 2>/dev/null || fail "there is room"
 refused "no space left"
 
+# A user sees that there is something not to be seen, and is not told to write words into a loader by hand.
+fresh "an EFI system partition for root alone" size=1m,mode=0700
+cp "$vfio" "$work/vfio"
+chmod 755 "$work"
+code=0
+setpriv --reuid=65534 --regid=65534 --clear-groups "$work/vfio" --root "$work" cmdline status >"$work/output" 2>&1 || code=$?
+[ "$code" -eq 1 ] || fail "it ended with $code: $(cat "$work/output")"
+grep -q '^note: /boot cannot be read by you' "$work/output" || fail "it does not say so: $(cat "$work/output")"
+! grep -q 'by hand' "$work/output" || fail "it says to add words by hand: $(cat "$work/output")"
+checks=$((checks + 1))
+
 echo "boot-files: $checks checks passed"

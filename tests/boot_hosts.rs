@@ -35,6 +35,9 @@ fn show_to(out: &mut String, system: &BootSystem) -> std::fmt::Result {
         value.as_ref().map_or(Ok(()), |value| writeln!(out, "{what}: {value}"))?;
     }
     writeln!(out, "processor: {:?}", system.vendor)?;
+    for path in &system.closed {
+        writeln!(out, "not to be read: {path}")?;
+    }
     if system.secure_boot {
         writeln!(out, "signatures are checked")?;
     }
@@ -298,6 +301,28 @@ fn what_mkinitcpio_reads() {
     assert_eq!(sources(&arch.clone().file("etc/cmdline.d/root.conf", "root=x\n")), ["etc/cmdline.d/vfio.conf"]);
     let file = arch.file("etc/kernel/uki.conf", "[UKI]\nCmdline=@/etc/words\n").file("etc/words", "quiet\n");
     assert_eq!(sources(&file), ["etc/words"]);
+}
+
+#[test]
+fn limine_that_knows_its_menu_by_a_checksum() {
+    let with = |digits: &str| {
+        let program = pe::program(&[(".data", format!("Limine++CONFIG_B2SUM_SIGNATURE++{digits}").as_bytes())]);
+        boots::of("cachyos-limine").bytes("boot/EFI/limine/limine_x64.efi", program)
+    };
+    let by_hand = |boot: Boot| boot.without("usr/bin/limine-update").without("usr/bin/limine-mkinitcpio");
+    let (none, one) = ("0".repeat(128), "0123456789abcdef".repeat(8));
+    assert!(matches!(at(&scan(&by_hand(with(&none))), "boot/limine.conf").content, Some(Content::Text(_))));
+    let system = scan(&by_hand(with(&one)));
+    let Some(Content::Unreadable(why)) = &at(&system, "boot/limine.conf").content else {
+        panic!("a menu that is not to be changed");
+    };
+    assert!(why.contains("/boot/EFI/limine/limine_x64.efi") && why.contains("enroll"), "{why}");
+    let wanted = ["iommu=pt".to_owned()];
+    let plan = cmdline::plan(&system, &wanted, &Record::default(), &Options::default());
+    assert!(plan.is_empty(), "{:?}", plan.changes);
+    assert!(plan.problems[0].starts_with("/boot/limine.conf: its checksum is enrolled"), "{:?}", plan.problems);
+    // limine-entry-tool enrolls what it makes.
+    assert!(matches!(at(&scan(&with(&one)), "boot/limine.conf").content, Some(Content::Text(_))));
 }
 
 #[test]

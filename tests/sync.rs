@@ -6,7 +6,7 @@
 mod common;
 
 use common::tree::Ran;
-use common::{hosts, Tree};
+use common::{hosts, pe, Tree};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -357,6 +357,30 @@ fn what_was_synced_is_read_only_if_it_is_understood() {
     }
 }
 
+/// It is looked into, but no tool that makes an initramfs writes it.
+#[test]
+fn the_initramfs_in_a_unified_kernel_image() {
+    let tree = debian();
+    let unified = |name: &str, release: &str, initrd: &str| {
+        let image = pe::program(&[(".uname", release.as_bytes()), (".initrd", initrd.as_bytes()), (".linux", b"x")]);
+        let path = tree.path().join("boot/efi/EFI/Linux").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, image).unwrap();
+    };
+    let without = tree.read(IMAGE);
+    unified("own.efi", RELEASE, &without);
+    unified("of-another-system.efi", "6.6.0-other", &without);
+    tree.config(CARD);
+    assert_eq!(builds(&run(&tree)), 1);
+    let said = tree.run(VFIO, &["doctor", "--only", "boot"]).stdout;
+    assert!(said.contains("error: /boot/efi/EFI/Linux/own.efi does not reserve [gpu big]"), "{said}");
+    assert!(said.contains("'kernel-install add-all'") && !said.contains("of-another-system.efi does"), "{said}");
+    assert_eq!(builds(&run(&tree)), 0, "nothing that it builds would change that one");
+    unified("own.efi", RELEASE, &tree.read(IMAGE));
+    let said = tree.run(VFIO, &["doctor", "--only", "boot"]).stdout;
+    assert!(said.contains("/boot/efi/EFI/Linux/own.efi reserves the cards of the configuration"), "{said}");
+}
+
 /// Runs a program on bytes.
 fn through(words: &[&str], dir: &Path, input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(words[0])
@@ -453,6 +477,10 @@ fn images_are_read_however_they_are_packed() {
         std::fs::write(tree.path().join("image"), &packed).unwrap();
         let found = image::look(&root, &["microcode".to_owned(), "image".to_owned()], &Programs);
         assert_eq!(found.as_ref(), Ok(&expected), "{packer:?}");
+        // In a unified kernel image, with sections before and behind.
+        let sections = [(".cmdline", &b"quiet"[..]), (".initrd", &[&early, &packed[..]].concat()), (".linux", &large)];
+        std::fs::write(tree.path().join("image.efi"), pe::program(&sections)).unwrap();
+        assert_eq!(image::look(&root, &["image.efi".to_owned()], &Programs).as_ref(), Ok(&expected), "{packer:?}");
         // Cut in the middle, as a full disk leaves it.
         std::fs::write(tree.path().join("image"), &packed[..packed.len() / 2]).unwrap();
         let found = image::look(&root, &["image".to_owned()], &Programs);

@@ -2,6 +2,7 @@
 //! What is well and what is not, why, and what to do about it: from facts to findings.
 
 use super::cmdline::status::{PlaceStatus, Status};
+use super::cmdline::unseen;
 use super::sync::{self, Fit};
 use crate::config::{Config, Severity};
 use crate::host::boot::BootSystem;
@@ -123,7 +124,7 @@ fn list(words: &[String]) -> String {
 
 fn words(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
     let files: Vec<&PlaceStatus> = status.places.iter().filter(|place| place.counts()).collect();
-    let unknown = facts.system.loaders.is_empty();
+    let unknown = facts.system.is_unknown();
     for word in &status.wanted {
         let text = &word.word;
         if !status.running_missing.contains(text) {
@@ -137,7 +138,7 @@ fn words(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
             found.add("running-kernel", Level::Error, said, Some(&todo));
         } else {
             let said = format!("the running kernel does not have '{text}' ({})", word.why);
-            let todo = match files.iter().any(|place| place.missing.contains(text)) {
+            let todo = match files.is_empty() || files.iter().any(|place| place.missing.contains(text)) {
                 true => "run 'vfio sync', then reboot",
                 false => REBOOT,
             };
@@ -174,7 +175,8 @@ fn words(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
             found.add("boot-entries", Level::Error, problem.clone(), None);
         }
     }
-    facts.notes.iter().for_each(|note| found.add("boot-entries", Level::Note, note.clone(), None));
+    let notes = facts.notes.iter().cloned().chain(unseen::sentences(facts.system));
+    notes.for_each(|note| found.add("boot-entries", Level::Note, note, None));
 }
 
 fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
@@ -200,6 +202,9 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
                         "add 'vfio' to HOOKS in /etc/mkinitcpio.conf, then run 'vfio sync'"
                     }
                     Some(Tool::Booster) => "use another tool for it: booster has no place for vfio",
+                    _ if image.is_unified() => {
+                        "build it anew with what made it: 'mkinitcpio -P', 'kernel-install add-all' or dracut"
+                    }
                     None => "build it anew by hand: no program was found that does",
                     Some(_) => SYNC,
                 };

@@ -224,7 +224,8 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
     }
     let mut wrong: Vec<&Image> = Vec::new();
     let mut why = Vec::new();
-    for image in &initramfs.images {
+    let separate = || initramfs.images.iter().filter(|image| !image.is_unified());
+    for image in separate() {
         match fit(image, needs) {
             Fit::Right => continue,
             Fit::Wrong(sentence) => why.push(sentence),
@@ -234,7 +235,7 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
         }
         wrong.push(image);
     }
-    if initramfs.images.is_empty() && initramfs.tool.is_some() && changed {
+    if separate().next().is_none() && initramfs.tool.is_some() && changed {
         why.push("no image of an installed kernel was found in /boot or on the EFI system partition".to_owned());
     }
     if why.is_empty() {

@@ -156,7 +156,7 @@ impl EfiDisk {
                 disk: Some(disk),
                 memory: 2048,
                 devices: Vec::new(),
-                script: format!("set -ex\n{}", self.loader.install()),
+                script: format!("set -ex\n{}{}", self.loader.install(), self.configure()),
                 cut: None,
                 reboots: false,
                 deadline: Duration::from_secs(900),
@@ -164,6 +164,12 @@ impl EfiDisk {
             qemu::run(&spec, &dir.join("install")).map(drop)
         })?;
         Ok(dir.join("disk.img"))
+    }
+
+    /// The end of the first start: the entries that it has made are those of a machine without our configuration.
+    fn configure(&self) -> String {
+        let write = |configuration: &str| format!("cat >/etc/vfio.conf <<'END'\n{configuration}END\n");
+        self.early.map_or_else(String::new, write)
     }
 
     /// Makes a machine of a tree with the loader's packages.
@@ -180,11 +186,10 @@ impl EfiDisk {
         write(tree, "etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n", 0o644)?;
         self.loader.configure(tree)?;
         second_kernel(tree)?;
-        if let Some(configuration) = self.early {
+        if self.early.is_some() {
             fs::copy(package()?, tree.join("vfio-suite.deb"))?;
             enter(tree, "INITRD=No apt-get -y --no-install-recommends install /vfio-suite.deb")?;
             fs::remove_file(tree.join("vfio-suite.deb"))?;
-            write(tree, "etc/vfio.conf", configuration, 0o644)?;
             enter(tree, "systemctl set-default lab-early.target")?;
         }
         enter(tree, Initramfs::InitramfsTools.rebuild()).map(drop)

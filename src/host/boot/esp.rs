@@ -33,7 +33,7 @@ impl Partitions {
     }
 
     /// What lies at a path on either of them.
-    pub(super) fn each(&self, root: &Root, path: &str) -> Vec<String> {
+    pub(in crate::host) fn each(&self, root: &Root, path: &str) -> Vec<String> {
         self.all().filter_map(|partition| below(root, partition, path)).collect()
     }
 

@@ -2,14 +2,22 @@
 //! Limine: one file for the menu, written by a person or by limine-entry-tool.
 
 use super::esp::Partitions;
-use super::look::{below, first_program, join, text};
+use super::look::{below, files, first_program, join, text};
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
+use std::io::Read;
 
 /// What limine-entry-tool makes the menu from.
 const DEFAULT: &str = "etc/default/limine";
 /// Where Limine looks on a partition, and beside itself.
 const MENUS: [&str; 5] = ["boot/limine/limine", "boot/limine", "limine/limine", "limine", "EFI/limine/limine"];
+
+/// Where its programs are on a partition.
+const PROGRAMS: [&str; 5] = ["EFI/BOOT", "EFI/limine", "boot/limine", "limine", ""];
+/// No Limine is larger, in bytes.
+const PROGRAM_LIMIT: u64 = 8 << 20;
+/// What stands before the checksum in a Limine.
+const MARK: &[u8] = b"++CONFIG_B2SUM_SIGNATURE++";
 
 /// Finds it.
 pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
@@ -25,6 +33,14 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     }
     let role = if made.is_some() { Role::Outcome } else { Role::Entry };
     places.extend(menus.iter().map(|path| menu(root, path, role)));
+    // The tool enrolls what it makes.
+    if let (Role::Entry, Some(program)) = (role, enrolled(root, partitions)) {
+        let why = format!(
+            "its checksum is enrolled in /{program}, which would refuse it when changed: change it by hand and enroll it \
+             anew (limine enroll-config)"
+        );
+        places.iter_mut().for_each(|place| place.content = Some(Content::Unreadable(why.clone())));
+    }
     Some(Loader {
         kind: LoaderKind::Limine,
         places,
@@ -45,6 +61,30 @@ fn source(root: &Root) -> Place {
         place.content = Some(Content::Unreadable(why.to_owned()));
     }
     place
+}
+
+/// The Limine that has the checksum of its configuration in itself, if one has.
+fn enrolled(root: &Root, partitions: &Partitions) -> Option<String> {
+    let directories = partitions.all().chain(["boot", ""]).flat_map(|at| {
+        PROGRAMS.iter().filter_map(move |directory| match directory.is_empty() {
+            true => Some(at.to_owned()),
+            false => below(root, at, directory),
+        })
+    });
+    let programs = directories.flat_map(|at| [files(root, &at, ".efi"), files(root, &at, "-bios.sys")].concat());
+    programs.into_iter().find(|path| has_checksum(root, path))
+}
+
+/// Whether a program has a place for a checksum and one in it (Limine's `limine enroll-config`): 128 hexadecimal digits after
+/// a mark, not all of them zero.
+fn has_checksum(root: &Root, path: &str) -> bool {
+    let mut bytes = Vec::new();
+    let read = root.open_file(path).and_then(|file| file.take(PROGRAM_LIMIT).read_to_end(&mut bytes));
+    let Some(at) = read.ok().and_then(|_| bytes.windows(MARK.len()).position(|window| window == MARK)) else {
+        return false;
+    };
+    let digits = bytes.get(at + MARK.len()..at + MARK.len() + 128).unwrap_or_default();
+    digits.iter().all(u8::is_ascii_hexdigit) && digits.iter().any(|digit| *digit != b'0')
 }
 
 /// A menu. Limine before 8 had another format.

@@ -219,6 +219,9 @@ pub struct BootSystem {
     pub vendor: Vendor,
     /// The kernels.
     pub kernels: Vec<KernelBuild>,
+    /// Directories of boot files, below the root, that whoever asks may not read: an EFI system partition that is mounted
+    /// for root alone, Fedora's boot entries. What is in them is not known.
+    pub closed: Vec<String>,
     /// The running kernel's command line.
     pub words: KernelWords,
 }

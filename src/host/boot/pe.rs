@@ -97,6 +97,11 @@ impl<B: Bytes> Program<B> {
         self.find(name).is_some()
     }
 
+    /// Where a section is in the file, and how long; `None` if it is not there.
+    pub fn place(&self, name: &str) -> Option<(u64, u64)> {
+        self.find(name).map(|section| (section.offset, section.length))
+    }
+
     /// The bytes of a section; `None` if it is not there, is cut off, or is larger than 256 KiB.
     pub fn section(&self, name: &str) -> Option<Vec<u8>> {
         let section = self.find(name)?;

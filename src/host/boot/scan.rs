@@ -7,6 +7,7 @@ use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
 use super::{BootSystem, Grammar, Loader, LoaderKind};
 use crate::host::words::KernelWords;
 use crate::root::Root;
+use std::io::ErrorKind;
 
 impl BootSystem {
     /// Looks at what the machine boots with. What cannot be read is left out, or said where it stands.
@@ -18,6 +19,7 @@ impl BootSystem {
         loaders.sort_by_key(|loader| rank(loader.kind, &variables));
         BootSystem {
             loaders,
+            closed: closed(root, &partitions),
             vendor: kernels::vendor(root),
             kernels: kernels::scan(root),
             words: KernelWords::read(root),
@@ -27,6 +29,25 @@ impl BootSystem {
             secure_boot: variables.secure_boot,
         }
     }
+
+    /// Whether there is no boot loader that we know, as far as can be seen.
+    pub fn is_unknown(&self) -> bool {
+        self.loaders.is_empty() && self.closed.is_empty()
+    }
+}
+
+/// Directories of boot files that are not to be read. What lies in one of them is part of it.
+fn closed(root: &Root, partitions: &Partitions) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for path in ["boot"].into_iter().chain(partitions.all()).chain([grub::ENTRIES]) {
+        let is_in =
+            |outer: &String| path.strip_prefix(outer.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        let refused = root.list(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        if refused && !found.iter().any(is_in) {
+            found.push(path.to_owned());
+        }
+    }
+    found
 }
 
 fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<Loader> {

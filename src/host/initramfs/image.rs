@@ -2,13 +2,17 @@
 //! What of ours is in an image: archives one after the other, the last of them packed.
 
 use super::cpio::{self, End, Entry, Visitor};
+use crate::host::boot::pe::Program;
 use crate::root::Root;
+use rustix::fs::MemfdFlags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// No configuration file is larger.
 const TEXT_LIMIT: u32 = 1 << 20;
+/// No initramfs in a unified kernel image is larger, in bytes.
+const PART_LIMIT: u64 = 1 << 30;
 /// How often an image is read: again where a link leads to a file that was not kept, or whose content stands before it.
 const PASSES: u32 = 4;
 
@@ -199,11 +203,28 @@ impl Visitor for Collector {
     }
 }
 
-/// Walks through the archives of one file of an image.
+/// A part of a file as a file of its own, in memory: what unpacks it must not find what is behind it.
+fn part(mut file: File, at: u64, length: u64) -> io::Result<File> {
+    if length > PART_LIMIT {
+        return Err(io::Error::other("the initramfs in it is larger than 1 GiB"));
+    }
+    let mut copy = File::from(rustix::fs::memfd_create("initramfs", MemfdFlags::CLOEXEC)?);
+    file.seek(SeekFrom::Start(at))?;
+    match io::copy(&mut file.take(length), &mut copy)? == length {
+        true => copy.rewind().map(|()| copy),
+        false => Err(io::Error::other("it is cut off")),
+    }
+}
+
+/// Walks through the archives of one file of an image. Of a unified kernel image it is a section.
 fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor) -> io::Result<()> {
     let mut file = root.open_file(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no file"));
+    }
+    if let Some(program) = Program::open(root, path) {
+        let (at, length) = program.place(".initrd").ok_or_else(|| io::Error::other("there is no initramfs in it"))?;
+        file = part(file, at, length)?;
     }
     let (at, magic) = match cpio::walk(&mut file, visitor)? {
         End::Over => return Ok(()),

@@ -5,6 +5,7 @@ pub mod cpio;
 pub mod image;
 
 use super::boot::esp::Partitions;
+use super::boot::pe::Program;
 use crate::root::{Root, CONFIG_FILE, STATE};
 use image::{Seen, Unpack};
 use serde::Serialize;
@@ -52,6 +53,12 @@ impl Image {
     /// Its name for a person: the file that our things are in.
     pub fn name(&self) -> String {
         self.paths.last().map(|path| format!("/{path}")).unwrap_or_default()
+    }
+
+    /// Whether it is in one program of the firmware with its kernel. What builds the images of an initramfs does not
+    /// build these, or not under this name.
+    pub fn is_unified(&self) -> bool {
+        self.paths.last().is_some_and(|path| path.len() > 4 && path[path.len() - 4..].eq_ignore_ascii_case(".efi"))
     }
 }
 
@@ -155,13 +162,13 @@ fn images(root: &Root) -> Vec<Image> {
             found.push(Image { paths, release: release.map(str::to_owned), made, seen });
         }
     };
-    let releases = root.list("lib/modules").unwrap_or_default();
-    let releases = releases.iter().filter(|release| root.holds_anything(&format!("lib/modules/{release}")));
+    let mut releases = root.list("lib/modules").unwrap_or_default();
+    releases.retain(|release| root.holds_anything(&format!("lib/modules/{release}")));
     // What the firmware's loaders read, wherever it is mounted. A mount of one in another would show its files twice.
     let found_partitions = Partitions::find(root, None);
     let mut partitions = vec!["boot"];
     partitions.extend(found_partitions.all().filter(|partition| *partition != "boot"));
-    for release in releases {
+    for release in &releases {
         for path in [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")] {
             add(vec![format!("boot/{path}")], Some(release));
         }
@@ -178,6 +185,16 @@ fn images(root: &Root) -> Vec<Image> {
             }
         }
     }
+    for directory in found_partitions.each(root, "EFI/Linux") {
+        for name in root.list(&directory).unwrap_or_default() {
+            let path = format!("{directory}/{name}");
+            // Another system's may lie beside them.
+            let release = unified(root, &path).and_then(|of| releases.iter().find(|release| **release == of));
+            if let Some(release) = release {
+                add(vec![path], Some(release));
+            }
+        }
+    }
     for name in root.list("boot").unwrap_or_default() {
         if name.starts_with("initramfs-linux") && name.ends_with(".img") && !name.ends_with("-fallback.img") {
             let path = vec![format!("boot/{name}")];
@@ -188,6 +205,13 @@ fn images(root: &Root) -> Vec<Image> {
         }
     }
     found
+}
+
+/// The kernel of a unified kernel image with an initramfs.
+fn unified(root: &Root, path: &str) -> Option<String> {
+    let program = Program::open(root, path).filter(|program| program.has(".initrd"))?;
+    let name = String::from_utf8(program.section(".uname")?).ok()?;
+    Some(name.trim_end_matches(['\0', '\n']).to_owned())
 }
 
 /// The files of the configuration, as the tools put them into images.

@@ -11,6 +11,7 @@ pub mod new_entry;
 mod of_line;
 pub mod record;
 pub mod status;
+pub mod unseen;
 pub mod wanted;
 
 use crate::host::boot::{BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};

@@ -3,7 +3,7 @@
 
 use super::record::Record;
 use super::wanted::{self, Word};
-use super::{missing, words_of};
+use super::{missing, unseen, words_of};
 use crate::host::boot::{BootSystem, LoaderKind, Role};
 use serde::Serialize;
 
@@ -20,6 +20,8 @@ pub struct Status {
     pub running_unwanted: Vec<String>,
     /// Boot files, in the order in which they are changed.
     pub places: Vec<PlaceStatus>,
+    /// What was not looked at: sentences.
+    pub unseen: Vec<String>,
 }
 
 /// A boot file.
@@ -116,6 +118,7 @@ pub fn status(system: &BootSystem, wanted: Vec<Word>, record: &Record) -> Status
         running_unwanted: unwanted(&running),
         booted: system.booted.clone().or_else(|| system.stub.clone()),
         places,
+        unseen: unseen::sentences(system),
         wanted,
     }
 }

@@ -4,7 +4,8 @@
 use crate::checks::Checks;
 use crate::efi::{EfiDisk, EfiMachine, Loader};
 use crate::qemu::Outcome;
-use anyhow::Result;
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 
 /// What the scripts share.
 const LIBRARY: &str = include_str!("../guest/efi/boot.sh");
@@ -84,6 +85,10 @@ fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
             vec![[1; 3]; count],
         );
     }
+    for step in ["first", "second", "third"] {
+        let fact = format!("judged.{step}");
+        judged(&run, &fact, &run.text(&format!("entries.{step}")), &format!("{step} boot"), &mut checks)?;
+    }
     // Written, but not yet booted; then booted, with one kernel and with the new one.
     for (step, status) in [("first", "1"), ("second", "0"), ("third", "0")] {
         let said = run.text(&format!("status.{step}"));
@@ -97,6 +102,26 @@ fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
     checks.same("files that the package left", run.text("files"), "");
     checks.same("units that failed", run.text("failed").trim(), "");
     checks.done()
+}
+
+/// What the loader's own program (boot.sh: `judge`) says of the entries that boot.sh printed: it can read them, and bootctl finds
+/// in boot entries just the command lines that are written there. GRUB's program says only whether it can.
+pub fn judged(run: &Outcome, fact: &str, entries: &str, what: &str, checks: &mut Checks) -> Result<()> {
+    checks.same(&format!("{what}: the loader's own program"), run.fact(fact), "0");
+    let lines = entries.lines().filter_map(|line| line.split_once("options")).filter(|(file, _)| !file.contains(' '));
+    let written: BTreeSet<String> = lines.map(|(_, options)| options.trim().to_owned()).collect();
+    if written.is_empty() {
+        return Ok(());
+    }
+    let listed = run.json(fact)?;
+    let listed = listed.as_array().context("bootctl lists no entries")?.iter().filter(|entry| entry["type"] == "type1");
+    let listed: BTreeSet<&str> = listed.filter_map(|entry| entry["options"].as_str()).collect();
+    checks.same(
+        &format!("{what}: command lines that bootctl lists"),
+        listed,
+        written.iter().map(String::as_str).collect(),
+    );
+    Ok(())
 }
 
 /// Whether the third boot was of the kernel that was installed in the second: by what the loader tells the kernel of itself,

@@ -37,6 +37,17 @@ entries() {
 	fi
 }
 
+# judge NAME: has the boot loader's own program read what the loader will read; its exit code is the fact, what it found the
+# file, of that name.
+judge() {
+	if [ -e /boot/grub/grub.cfg ]; then
+		grub-script-check /boot/grub/grub.cfg >"/lab/$1" 2>&1
+	else
+		bootctl list --json=short >"/lab/$1"
+	fi
+	fact "$1" $?
+}
+
 # snapshot: a sum of every file that is about booting. The seed is new at every boot.
 snapshot() {
 	find /boot /etc/default /etc/kernel -type f ! -path /boot/efi/loader/random-seed -exec sha256sum {} + | sort -k 2

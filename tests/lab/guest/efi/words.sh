@@ -46,6 +46,7 @@ first)
 	until_true 300 rests
 	fact rests $?
 	entries >/lab/entries.first
+	judge judged.first
 	snapshot >/lab/configured
 	vfio cmdline status >/lab/status.first 2>&1
 	fact status.first $?
@@ -59,6 +60,7 @@ second)
 	fact plan.second $?
 	dpkg --install /srv/linux-image-lab.deb
 	entries >/lab/entries.second
+	judge judged.second
 	again third
 	;;
 third)
@@ -68,6 +70,7 @@ third)
 	says vfio_lab intel_iommu=on iommu=pt
 	fact left $?
 	entries >/lab/entries.third
+	judge judged.third
 	dpkg --purge linux-image-lab
 	snapshot >/lab/after
 	find / -xdev -iname '*vfio*' ! -path '/usr/lib/modules/*' ! -path '/lab/*' \

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What a person should know of what was not looked at.
+
+use crate::host::boot::{BootSystem, Content, Grammar, Place};
+
+/// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
+pub fn sentences(system: &BootSystem) -> Vec<String> {
+    let mut notes: Vec<String> = system.closed.iter().map(|path| closed(path)).collect();
+    for place in system.loaders.iter().flat_map(|loader| &loader.places) {
+        for note in reads_others(place) {
+            // GRUB's file is there once for each variable that is looked at.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    notes
+}
+
+fn closed(path: &str) -> String {
+    format!("/{path} cannot be read by you: boot files in it are not shown here, root sees them")
+}
+
+/// Another file that a shell reads in the place of a line; it may set the variables anew.
+fn reads_others(place: &Place) -> Vec<String> {
+    let by_a_shell = matches!(
+        place.grammar,
+        Grammar::GrubDefault | Grammar::GrubLinux | Grammar::LimineDefault | Grammar::SdbootManage
+    );
+    let Some(Content::Text(text)) = place.content.as_ref().filter(|_| by_a_shell) else { return Vec::new() };
+    let said = |(number, line): (usize, &str)| {
+        let file = read_by(line)?;
+        Some(format!("/{}:{}: {file} is read there, and vfio does not see its words", place.path, number + 1))
+    };
+    text.lines().enumerate().filter_map(said).collect()
+}
+
+/// The file that a line has a shell read: `. FILE`, `source FILE`, also after a condition.
+fn read_by(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
+    let mut begins = true;
+    while let Some(word) = words.next() {
+        if begins && matches!(word, "." | "source") {
+            return words.next().map(|file| file.trim_matches(['"', '\'', ';']));
+        }
+        begins = word.ends_with(';') || matches!(word, "&&" | "||" | "then" | "else" | "do" | "{" | "!" | "if");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_read_a_file() {
+        for (line, file) in [
+            (". /etc/default/grub.local", Some("/etc/default/grub.local")),
+            ("  source \"$dir/more\" # why", Some("$dir/more")),
+            ("[ -e /x ] && . /x", Some("/x")),
+            ("if [ -e /x ]; then . /x; fi", Some("/x")),
+            ("# . /x", None),
+            ("GRUB_CMDLINE_LINUX=\"a . b\"", None),
+            ("GRUB_TIMEOUT=5 # source /x", None),
+            (".", None),
+            ("./x", None),
+        ] {
+            assert_eq!(read_by(line), file, "{line}");
+        }
+    }
+}
