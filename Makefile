@@ -36,7 +36,6 @@ FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 OPENRC ?=
 SYSTEMD ?= yes
 INITDIR ?= $(SYSCONFDIR)/init.d
-CONFDIR ?= $(SYSCONFDIR)/conf.d
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DEB_ARCH = $(shell dpkg --print-architecture)
@@ -55,7 +54,7 @@ RELEASE_RUSTFLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/vfio-sui
 RELEASE_ENV = VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))'
 
 SUBSTITUTE = sed -e 's,@BINDIR@,$(BINDIR),g' -e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@UDEVDIR@,$(UDEVDIR),g' \
-	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g'
+	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' -e 's,@INITDIR@,$(INITDIR),g'
 # $(call install_from,MODE,SOURCE.in,TARGET)
 define install_from
 	$(SUBSTITUTE) $(2) | $(INSTALL) -D -m$(1) /dev/stdin '$(DESTDIR)$(3)'
@@ -106,6 +105,7 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
 	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)
 	$(if $(SYSTEMD),$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit))))
+	$(if $(OPENRC),$(foreach script,vfio-bind vfio-boot vfio-guest,$(call install_from,755,openrc/$(script).in,$(INITDIR)/$(script))))
 	$(call install_file,644,udev/70-vfio.rules,$(UDEVDIR)/rules.d/70-vfio.rules)
 	$(if $(DRACUTDIR),$(call install_from,755,dracut/50vfio/module-setup.sh.in,$(DRACUTDIR)/50vfio/module-setup.sh))
 	$(if $(DRACUTDIR),$(call install_from,755,dracut/50vfio/vfio-early.sh.in,$(DRACUTDIR)/50vfio/vfio-early.sh))

@@ -54,7 +54,7 @@ done
 
 # What is in the programs besides our own: a distribution's package must tell its licences.
 cargo tree --frozen "${targets[@]}" --edges no-build,no-dev,no-proc-macro --prefix none --format '{l}: {p}' |
-    sed -e '/ vfio-suite v/d' -e 's,/,\ OR\ ,' -e 's/ (\*)$//' | sort -u >LICENSE.dependencies
+    sed -e '/^$/d; / vfio-suite v/d' -e 's,/,\ OR\ ,' -e 's/ (\*)$//' | sort -u >LICENSE.dependencies
 
 # Cargo.lock is the one that was committed, byte for byte.
 git -C "$OLDPWD" show "$tree:Cargo.lock" | cmp - Cargo.lock
