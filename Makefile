@@ -20,23 +20,29 @@ GENERATORDIR ?= $(call pkgdir,systemdsystemgeneratordir,systemd)
 SYSTEMUNITDIR ?= $(call pkgdir,systemdsystemunitdir,systemd)
 UDEVDIR ?= $(call pkgdir,udevdir,udev)
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
-# These have one place everywhere, and their tools need not be there when a package is built. An empty MKINITCPIODIR
-# leaves mkinitcpio's hooks out: most distributions do not have it.
+# These have one place everywhere, and their tools need not be there when a package is built. An empty one leaves its files
+# out: no distribution has all of these.
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
 INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
 MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
-# Of Debian's and Gentoo's kernel packages; empty leaves it out.
+# Of Debian's and Gentoo's kernel packages.
 KERNELPOSTINSTDIR ?= $(SYSCONFDIR)/kernel/postinst.d
 KERNELINSTALLDIR ?= $(PREFIX)/lib/kernel/install.d
 BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
+# OPENRC=1 installs its scripts too; SYSTEMD= leaves out what only systemd reads.
+OPENRC ?=
+SYSTEMD ?= yes
+INITDIR ?= $(SYSCONFDIR)/init.d
+
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DEB_ARCH = $(shell dpkg --print-architecture)
 TARGETDIR ?= $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGETDIR)/release
 PROGRAMS = vfio vfio-generator vfio-udev vfio-bind vfio-guest vfio-sync vfio-libvirt-hook vfio-kernel-install
+SOURCE_TARBALL = dist/vfio-suite-$(VERSION).tar.xz
 UNITS = vfio-early.service vfio-bind@.service vfio-boot-ok.service vfio-guest@.service vfio-sync.path vfio-sync.service
 MANUALS = $(wildcard man/*.[1-8])
 
@@ -48,7 +54,7 @@ RELEASE_RUSTFLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/vfio-sui
 RELEASE_ENV = VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))'
 
 SUBSTITUTE = sed -e 's,@BINDIR@,$(BINDIR),g' -e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@UDEVDIR@,$(UDEVDIR),g' \
-	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g'
+	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' -e 's,@INITDIR@,$(INITDIR),g'
 # $(call install_from,MODE,SOURCE.in,TARGET)
 define install_from
 	$(SUBSTITUTE) $(2) | $(INSTALL) -D -m$(1) /dev/stdin '$(DESTDIR)$(3)'
@@ -65,7 +71,8 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 # $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
 stage = @tests/stage.sh $(1) $(2)
 SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
-	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash) .ci/run
+	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash packaging/*.sh \
+	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD
 STAGED = $(abspath $(TARGETDIR))/check/root
 # The trees of tests/images.sh need root.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB,VFIO_LAB_CACHE,VFIO_LAB_DEB,VFIO_LAB_KEEP,VFIO_LAB_MIRROR)
@@ -83,33 +90,56 @@ build:
 
 .PHONY: install
 install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was built before)
-	$(foreach dir,GENERATORDIR SYSTEMUNITDIR UDEVDIR,$(call require,$(dir)))
+	$(foreach dir,$(if $(SYSTEMD),GENERATORDIR SYSTEMUNITDIR) UDEVDIR,$(call require,$(dir)))
 	$(call install_file,755,$(RELEASE)/vfio,$(BINDIR)/vfio)
-	$(call install_file,755,$(RELEASE)/vfio-generator,$(GENERATORDIR)/vfio-generator)
+	$(if $(SYSTEMD),$(call install_file,755,$(RELEASE)/vfio-generator,$(GENERATORDIR)/vfio-generator))
 	$(call install_file,755,$(RELEASE)/vfio-udev,$(UDEVDIR)/vfio-udev)
 	$(call install_file,755,$(RELEASE)/vfio-bind,$(LIBDIR)/vfio-bind)
 	$(call install_file,755,$(RELEASE)/vfio-guest,$(LIBDIR)/vfio-guest)
 	$(call install_file,755,$(RELEASE)/vfio-sync,$(LIBDIR)/vfio-sync)
+	$(call install_from,755,packaging/before-removal.in,$(LIBDIR)/before-removal)
 	$(call install_file,755,$(RELEASE)/vfio-libvirt-hook,$(SBINDIR)/vfio-libvirt-hook)
-	$(call install_file,755,$(RELEASE)/vfio-kernel-install,$(KERNELINSTALLDIR)/95-vfio.install)
+	$(if $(KERNELINSTALLDIR),$(call install_file,755,$(RELEASE)/vfio-kernel-install,$(KERNELINSTALLDIR)/95-vfio.install))
 	$(if $(KERNELPOSTINSTDIR),$(call install_from,755,kernel-install/postinst.d/xx-vfio.in,$(KERNELPOSTINSTDIR)/xx-vfio))
 	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d'
 	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
 	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)
-	$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit)))
+	$(if $(SYSTEMD),$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit))))
+	$(if $(OPENRC),$(foreach script,vfio-bind vfio-boot vfio-guest,$(call install_from,755,openrc/$(script).in,$(INITDIR)/$(script))))
 	$(call install_file,644,udev/70-vfio.rules,$(UDEVDIR)/rules.d/70-vfio.rules)
-	$(call install_from,755,dracut/50vfio/module-setup.sh.in,$(DRACUTDIR)/50vfio/module-setup.sh)
-	$(call install_from,755,dracut/50vfio/vfio-early.sh.in,$(DRACUTDIR)/50vfio/vfio-early.sh)
-	$(call install_from,755,initramfs-tools/hooks/vfio.in,$(INITRAMFSTOOLSDIR)/hooks/vfio)
-	$(call install_from,755,initramfs-tools/scripts/init-top/00-vfio.in,$(INITRAMFSTOOLSDIR)/scripts/init-top/00-vfio)
+	$(if $(DRACUTDIR),$(call install_from,755,dracut/50vfio/module-setup.sh.in,$(DRACUTDIR)/50vfio/module-setup.sh))
+	$(if $(DRACUTDIR),$(call install_from,755,dracut/50vfio/vfio-early.sh.in,$(DRACUTDIR)/50vfio/vfio-early.sh))
+	$(if $(INITRAMFSTOOLSDIR),$(call install_from,755,initramfs-tools/hooks/vfio.in,$(INITRAMFSTOOLSDIR)/hooks/vfio))
+	$(if $(INITRAMFSTOOLSDIR),$(call install_from,755,initramfs-tools/scripts/init-top/00-vfio.in,$(INITRAMFSTOOLSDIR)/scripts/init-top/00-vfio))
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/install.in,$(MKINITCPIODIR)/install/vfio))
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/hook.in,$(MKINITCPIODIR)/hooks/vfio))
 	$(call install_file,644,units/vfio-tmpfiles.conf,$(TMPFILESDIR)/vfio.conf)
+	# For other packages' drop-ins.
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/vfio.conf.d'
 	$(if $(DESTDIR),,test -e '$(SYSCONFDIR)/vfio.conf' ||) $(call install_file,644,vfio.conf,$(SYSCONFDIR)/vfio.conf)
 	$(call install_file,644,completions/vfio.bash,$(BASHCOMPLETIONDIR)/vfio)
 	$(call install_file,644,completions/_vfio,$(ZSHCOMPLETIONDIR)/_vfio)
 	$(call install_file,644,completions/vfio.fish,$(FISHCOMPLETIONDIR)/vfio.fish)
 	$(foreach page,$(MANUALS),$(call install_file,644,$(page),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))))
+
+# What every other package is built from; it needs no network any more. WORKTREE=1: not HEAD but what is in the work tree.
+.PHONY: dist
+dist: ## the source tarball with all crates, in dist/
+	packaging/dist.sh $(SOURCE_TARBALL)
+
+# What a package's own check runs. "make check" has more, with what that needs.
+.PHONY: test
+test:
+	$(CARGO) test --locked --no-fail-fast
+
+# On Fedora and elsewhere: elsewhere with macros of our own. All of it from the tarball.
+.PHONY: rpm
+rpm: dist ## the package of Fedora, in dist/
+	packaging/rpm.sh $(SOURCE_TARBALL) dist
+
+.PHONY: arch
+arch: dist ## the package of Arch Linux, in dist/
+	packaging/arch.sh $(SOURCE_TARBALL) dist
 
 # The packages of Debian and Ubuntu. -d: the toolchain may come from elsewhere than from packages, which is all that
 # the build dependencies could tell. The packages land in dist/ and nothing in the folder above.

@@ -113,18 +113,25 @@ fn no_other_verb_has_verbs_below_it() {
 }
 
 #[test]
-fn the_package_has_the_version() {
-    let changelog = read("debian/changelog");
-    let expected = format!("vfio-suite ({}) ", env!("CARGO_PKG_VERSION"));
-    assert!(changelog.starts_with(&expected), "debian/changelog does not begin with '{expected}'");
+fn the_packages_have_the_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, expected) in [
+        ("debian/changelog", format!("vfio-suite ({version}) ")),
+        ("rpm/vfio-suite.spec", format!("Version:        {version}\n")),
+        ("PKGBUILD", format!("pkgver={version}\n")),
+    ] {
+        assert!(read(file).contains(&expected), "{file} does not have '{}'", expected.trim_end());
+    }
+    assert!(read("debian/changelog").starts_with("vfio-suite ("), "the changelog's newest entry is not its first");
 }
 
 #[test]
 fn every_source_file_names_its_licence() {
     let folders =
-        "src cli generators udev units libvirt kernel-install dracut initramfs-tools mkinitcpio completions man tests benches fuzz .ci";
+        "src cli generators udev units libvirt kernel-install dracut initramfs-tools mkinitcpio openrc completions man \
+         packaging rpm gentoo tests benches fuzz .ci";
     let mut files: Vec<PathBuf> =
-        ["build.rs", "Makefile", "Cargo.toml", "debian/rules"].iter().map(PathBuf::from).collect();
+        ["build.rs", "Makefile", "Cargo.toml", "PKGBUILD", "debian/rules"].iter().map(PathBuf::from).collect();
     for folder in folders.split(' ') {
         collect(Path::new(folder), &mut files);
     }

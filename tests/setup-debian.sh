@@ -16,8 +16,9 @@ debian:13) suite=trixie pkgconfig="systemd systemd-dev udev" ukify="systemd-boot
     ;;
 esac
 
-build="gcc libc6-dev make pkg-config $pkgconfig"
-package="debhelper dpkg-dev fakeroot lintian"
+build="gcc git libc6-dev make pkg-config $pkgconfig"
+# The packages: of Debian, of Fedora and of Arch Linux.
+package="debhelper dpkg-dev fakeroot lintian file rpm rpmlint libarchive-tools makepkg pacman-package-manager"
 lint="mandoc shellcheck"
 # What reads the boot files that are changed.
 boot="bash grub-common"

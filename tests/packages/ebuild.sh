@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs the ebuild's phases with functions in the place of Portage's and its eclasses' (names and arguments are theirs),
+# with the programs that were built, for each choice of USE flags; and looks what was installed.
+# Usage: ebuild.sh TARGETDIR
+# shellcheck disable=SC1090,SC2034,SC2317 # what the ebuild is, reads and calls
+set -euo pipefail
+
+TARGETDIR=$(realpath "$1")
+cd "${0%/*}/../.."
+ebuild=$(echo gentoo/app-emulation/vfio-suite/*.ebuild)
+bash -n "$ebuild"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() {
+    echo "ebuild: $*" >&2
+    exit 1
+}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+[ "${ebuild##*/}" = "vfio-suite-$version.ebuild" ] || fail "$ebuild does not have the version $version"
+
+# installed FLAG... prints what the ebuild installs with these.
+installed() {
+    (
+        flags=" $* "
+        P=vfio-suite-$version PF=$P EPREFIX='' D=$work/image ED=$D
+        rm -rf "$D"
+        use() { [[ $flags == *" $1 "* ]] && return 0 || return 1; }
+        inherit() { [[ " $* " == *' cargo '* ]]; }
+        die() { fail "died"; }
+        emake() { make --no-print-directory "$@" >&2; }
+        cargo_env() { CARGO=true "$@"; }
+        cargo_target_dir() { echo "$TARGETDIR/release"; }
+        get_udevdir() { echo /usr/lib/udev; }
+        systemd_get_systemunitdir() { echo /usr/lib/systemd/system; }
+        systemd_get_utildir() { echo /usr/lib/systemd; }
+        keepdir() { mkdir -p "$D$1" && : >"$D$1/.keep"; }
+        dodoc() { install -D -m644 -t "$D/usr/share/doc/$PF" "$@"; }
+        . "$ebuild"
+        [[ $EAPI == 8 && -n $DESCRIPTION && -n $LICENSE && $RUST_MIN_VER == "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)".* ]] ||
+            fail "$ebuild lacks something"
+        cd "$tree"
+        src_compile
+        src_install
+        cd "$D" && find . ! -type d -printf '/%P\n' | LC_ALL=C sort
+    )
+}
+tree=$PWD
+passed=0
+# has|lacks LIST PATH...
+has() { for path in "${@:2}"; do grep -qxF -- "$path" "$work/$1" || fail "$1: no $path"; done && passed=$((passed + 1)); }
+lacks() { for part in "${@:2}"; do ! grep -F -- "$part" "$work/$1" >&2 || fail "$1: $part should not be there"; done && passed=$((passed + 1)); }
+common=(/etc/vfio.conf /usr/bin/vfio /usr/lib/vfio/vfio-bind /usr/lib/vfio/before-removal /usr/lib/udev/rules.d/70-vfio.rules
+    /usr/lib/kernel/install.d/95-vfio.install /usr/lib/vfio.conf.d/.keep "/usr/share/doc/vfio-suite-$version/README.md")
+units=(/usr/lib/systemd/system/vfio-sync.path /usr/lib/systemd/system-generators/vfio-generator)
+scripts=(/etc/init.d/vfio-bind /etc/init.d/vfio-boot /etc/init.d/vfio-guest)
+
+installed systemd dracut libvirt >"$work/systemd"
+has systemd "${common[@]}" "${units[@]}" /etc/libvirt/hooks/qemu.d/50-vfio /usr/lib/dracut/modules.d/50vfio/module-setup.sh
+lacks systemd /etc/init.d /initcpio/ /initramfs-tools/
+installed openrc >"$work/openrc"
+has openrc "${common[@]}" "${scripts[@]}"
+lacks openrc /systemd/ /etc/libvirt /dracut/ /initcpio/ /initramfs-tools/
+installed openrc systemd >"$work/both"
+has both "${common[@]}" "${units[@]}" "${scripts[@]}"
+# The programs say where units are; that is all they may know of systemd's place.
+for script in "${scripts[@]}"; do
+    sh -n "$work/image$script"
+    ! grep -q '@' <(grep -v 'vfio-guest@' "$work/image$script") || fail "$script has a name that make install should have replaced"
+done
+echo "ebuild: $passed checks passed"

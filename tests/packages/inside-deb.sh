@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs inside a Debian tree that roots.sh has laid out: the previous package is installed and configured, this one takes
+# its place, a later one too; it is removed and purged, and then nothing has changed.
+set -euo pipefail
+
+passed=0
+say() { printf '  %s\n' "$VFIO_SUITE: $*" && passed=$((passed + 1)); }
+fail() {
+    echo "  $VFIO_SUITE: FAILED: $*" >&2
+    exit 1
+}
+quiet() {
+    "$@" >/tmp/output 2>&1 || {
+        cat /tmp/output >&2
+        fail "$*"
+    }
+}
+image=$(echo /boot/initrd.img-*)
+# Everything in the image but what tells when it was built.
+inside() {
+    rm -rf /tmp/image
+    quiet unmkinitramfs "$image" /tmp/image
+    (cd /tmp/image && find . -type f ! -name 'ld.so.cache' -exec sha256sum {} + && find . ! -type f -printf '%y %m %p %l\n') | LC_ALL=C sort
+}
+install() { quiet apt-get -q install -y --no-install-recommends --allow-downgrades "$@"; }
+
+printf 'COMPRESS=gzip\nMODULES=list\n' >/etc/initramfs-tools/conf.d/test
+quiet update-initramfs -u
+inside >/tmp/image.before
+bash /opt/snapshot.sh / >/tmp/before
+
+install /opt/previous.deb
+vfio check >/tmp/output || fail "vfio check: $(cat /tmp/output)"
+say "the previous commit's package: installed by apt, and vfio runs"
+printf '# edited\n[gpu big]\ndevice = 1002:73bf\n' >>/etc/vfio.conf
+sum=$(cksum </etc/vfio.conf)
+quiet update-initramfs -u
+[ -e /var/lib/vfio/initramfs ] || fail "an image was built with a card, and there is no mark"
+
+install --reinstall /opt/this.deb
+[ "$(cksum </etc/vfio.conf)" = "$sum" ] || fail "the upgrade changed an edited file"
+grep -q 'Generating /boot' /tmp/output || fail "the upgrade built no image: $(cat /tmp/output)"
+say "upgrade to this commit's package: the edited file is kept, the image is built anew"
+install -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold /opt/later.deb
+[ "$(cksum </etc/vfio.conf)" = "$sum" ] || fail "the upgrade to a package with another example changed the edited file"
+[ -e /etc/vfio.conf.dpkg-dist ] || fail "the new example is not laid beside the edited file"
+say "upgrade to one with another example: it is laid beside the edited file"
+
+quiet dpkg -r vfio-suite
+[ "$(cksum </etc/vfio.conf)" = "$sum" ] || fail "removal changed the configuration"
+[ -z "$(find / -xdev \( -path /opt -o -path /tmp -o -path /etc -o -path /var/lib/dpkg \) -prune -o -iname '*vfio*' ! -path '*/lib/modules/*' ! -path '*/share/doc/*' -print)" ] ||
+    fail "removal left: $(find / -xdev \( -path /opt -o -path /tmp -o -path /etc \) -prune -o -iname '*vfio*' ! -path '*/lib/modules/*' -print)"
+say "removed: the configuration is kept, all else is gone"
+# The maintainer scripts can be run again.
+quiet dpkg --purge vfio-suite
+quiet update-initramfs -u
+bash /opt/snapshot.sh / >/tmp/after
+diff -u /tmp/before /tmp/after || fail "/etc, /boot, /usr or /var is not as it was"
+inside >/tmp/image.after
+diff -u /tmp/image.before /tmp/image.after || fail "the image is not as it was"
+say "purged: $(wc -l </tmp/before) files and folders of /etc, /boot, /usr and /var are as before the installation"
