@@ -10,7 +10,7 @@ use crate::plan::cmdline::wanted::{self, Word};
 use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
 use crate::plan::settled::{settled, SoFar};
-use crate::plan::{bind, boot, section, Finding};
+use crate::plan::{bind, boot, reset, section, Finding};
 use crate::root::Root;
 
 /// The sections bound at boot, each with its functions or why it is refused, and the machine as far as it was looked at:
@@ -64,6 +64,7 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choi
 fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.look_closer(root, boot::functions(choices));
     host.find_variants(root, &bind::asks_for_variants(choices));
+    host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
     boot::admit(choices, host);
 }
 
