@@ -32,10 +32,15 @@ const SUPPORTED: [(&str, &[u16]); 9] = [
     ("Navi 14", &[0x7340, 0x7341, 0x7347, 0x734f]),
 ];
 
-/// The chip of a function that vendor-reset resets.
-pub fn supported(function: &Function) -> Option<&'static str> {
-    let known = |(_, devices): &&(&str, &[u16])| function.vendor == 0x1002 && devices.contains(&function.device);
+/// The chip of these ids, if vendor-reset resets it.
+pub fn chip(vendor: u16, device: u16) -> Option<&'static str> {
+    let known = |(_, devices): &&(&str, &[u16])| vendor == 0x1002 && devices.contains(&device);
     SUPPORTED.iter().find(known).map(|(chip, _)| *chip)
+}
+
+/// The chip of a function that vendor-reset resets.
+fn supported(function: &Function) -> Option<&'static str> {
+    chip(function.vendor, function.device)
 }
 
 /// GeForce and RTX cards of NVIDIA's Blackwell generation (GB202, GB203, GB205, GB206, GB207), which come back from a
