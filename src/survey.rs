@@ -52,6 +52,14 @@ pub fn now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Choice<'c
     Ok((choice, host))
 }
 
+/// All sections on the running machine, each with its functions or why not. Who holds them is not looked for.
+pub fn all_now<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
+    let mut host = Host::scan(root, Depth::Full);
+    let mut choices = select::all(config, &host);
+    look_closer(root, &mut choices, &mut host);
+    (choices, host)
+}
+
 /// The sections of a guest's cards on the running machine. Who holds them is for the caller to look for, if it matters.
 pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choice<'c>>, Host) {
     let mut host = Host::scan(root, Depth::Full);

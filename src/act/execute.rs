@@ -65,7 +65,7 @@ pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &P
 }
 
 /// Makes one step and reads back whether it came about.
-fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
+pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
     let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
     let not_so = |found: String| Err(StepError::NotSo { step: step.clone(), found });
     match step {

@@ -11,6 +11,7 @@ pub mod guest;
 pub mod release;
 pub mod rescan;
 pub mod reset;
+pub mod reset_now;
 pub mod select;
 pub mod settled;
 pub mod sync;

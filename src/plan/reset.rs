@@ -45,7 +45,7 @@ fn supported(function: &Function) -> Option<&'static str> {
 
 /// GeForce and RTX cards of NVIDIA's Blackwell generation (GB202, GB203, GB205, GB206, GB207), which come back from a
 /// function-level reset only.
-fn wants_flr(function: &Function) -> bool {
+pub fn wants_flr(function: &Function) -> bool {
     function.vendor == 0x10de && matches!(function.device, 0x2b80..=0x2dff | 0x2f00..=0x2fff) && function.is_display()
 }
 
@@ -172,6 +172,11 @@ fn by_module(function: &Function, host: &Host) -> Result<String, String> {
              firmware knows, or switch Secure Boot off"
         )),
     }
+}
+
+/// Whether vendor-reset can be had.
+pub fn by_module_now(host: &Host) -> bool {
+    matches!(host.vendor_reset, VendorReset::Loaded | VendorReset::There | VendorReset::Unclear)
 }
 
 /// The steps that bring the resets of a card in order, before it is bound, and what the user should know. `anew`: the
