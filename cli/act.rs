@@ -39,7 +39,7 @@ fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
 }
 
 /// The section on this machine as it is now; all that the configuration has to say is said first.
-fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
+pub fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
     check::report(config);
     survey::now(root, config, name).map_err(|finding| anyhow!("{finding}"))
 }
@@ -54,7 +54,7 @@ fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl
 }
 
 /// Our turn. Only root may change anything.
-fn lock(root: &Root) -> anyhow::Result<Lock> {
+pub fn lock(root: &Root) -> anyhow::Result<Lock> {
     Lock::take(root).map_err(|error| match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
             anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))

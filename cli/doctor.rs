@@ -5,10 +5,13 @@ use crate::output::Output;
 use crate::{DoctorPart, DONE, ERRORS, NO};
 use serde::Serialize;
 use vfio_suite::act::sync::Look;
+use vfio_suite::config;
 use vfio_suite::host::sync;
 use vfio_suite::plan::cmdline::{self, status::status, Options};
 use vfio_suite::plan::doctor::{self, BootFacts, Check, Level};
+use vfio_suite::plan::reset_now;
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 
 #[derive(Serialize)]
 struct Answer {
@@ -43,10 +46,18 @@ fn boot(root: &Root) -> Vec<Check> {
     })
 }
 
+fn resets(root: &Root) -> Vec<Check> {
+    let config = config::load(root);
+    let (choices, host) = survey::all_now(root, &config);
+    choices.iter().flat_map(|choice| reset_now::checks(choice, &host)).collect()
+}
+
 /// Looks at all parts, or at one.
 pub fn run(root: &Root, out: &Output, only: Option<DoctorPart>) -> anyhow::Result<u8> {
     let checks = match only {
-        Some(DoctorPart::Boot) | None => boot(root),
+        Some(DoctorPart::Boot) => boot(root),
+        Some(DoctorPart::Reset) => resets(root),
+        None => [boot(root), resets(root)].concat(),
     };
     let worst = checks.iter().map(|check| check.level).max();
     if out.is_json() {

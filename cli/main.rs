@@ -10,6 +10,7 @@ mod guest;
 mod holders;
 mod output;
 mod plan;
+mod reset;
 mod status;
 mod sync;
 
@@ -74,6 +75,17 @@ enum Verb {
         #[arg(long, value_name = "PART")]
         only: Option<DoctorPart>,
     },
+    /// Say how each card can be reset; with a name, reset that card now: 0 reset, 1 refused, 2 it did not work
+    Reset {
+        /// The name of a [gpu] section
+        name: Option<String>,
+        /// How, instead of what is configured
+        #[arg(long, value_name = "METHOD", requires = "name")]
+        method: Option<ResetMethod>,
+        /// Only say what would be done
+        #[arg(long, requires = "name")]
+        dry_run: bool,
+    },
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
@@ -86,6 +98,37 @@ enum Verb {
 enum DoctorPart {
     /// How it boots: words of the kernel, boot entries, initramfs
     Boot,
+    /// How cards are reset, and whether they answer
+    Reset,
+}
+
+/// A way to reset a card.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ResetMethod {
+    /// Function-level reset
+    Flr,
+    /// Power state D3hot and back
+    Pm,
+    /// The bus, if the card has one function
+    Bus,
+    /// The kernel's own for this device
+    #[value(name = "device_specific", alias = "device-specific")]
+    DeviceSpecific,
+    /// The module vendor-reset
+    #[value(alias = "vendor_reset")]
+    VendorReset,
+}
+
+impl From<ResetMethod> for config::Reset {
+    fn from(method: ResetMethod) -> config::Reset {
+        match method {
+            ResetMethod::Flr => config::Reset::Flr,
+            ResetMethod::Pm => config::Reset::Pm,
+            ResetMethod::Bus => config::Reset::Bus,
+            ResetMethod::DeviceSpecific => config::Reset::DeviceSpecific,
+            ResetMethod::VendorReset => config::Reset::VendorReset,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,6 +246,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Bind { name } | Verb::Restore { name } | Verb::Rescan { name } | Verb::Holders { name } => {
             ("gpu", Some(name.as_str()))
         }
+        Verb::Reset { name, .. } => ("gpu", name.as_deref()),
         Verb::Guest(verb) => ("guest", verb.name()),
         Verb::Check
         | Verb::Groups
@@ -224,6 +268,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Bind { name } => act::bind(&root, &out, name),
         Verb::Restore { name } => act::restore(&root, &out, name),
         Verb::Rescan { name } => act::rescan(&root, &out, name),
+        Verb::Reset { name: None, .. } => reset::show(&root, &out),
+        Verb::Reset { name: Some(name), method, dry_run } => {
+            reset::run(&root, &out, name, method.map(Into::into), *dry_run)
+        }
         Verb::Holders { name } => holders::run(&root, &out, name),
         Verb::Sync => sync::run(&root, &out),
         Verb::Doctor { only } => doctor::run(&root, &out, *only),

@@ -11,7 +11,7 @@ use vfio_suite::host::display::Display;
 use vfio_suite::host::function::Detail;
 use vfio_suite::host::status::{self, Outcome, Status};
 use vfio_suite::host::sync::{self, Report};
-use vfio_suite::host::{function, Depth, Host};
+use vfio_suite::host::{function, reset, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::group::{blockers, Blocker};
 use vfio_suite::plan::{boot, select};
@@ -117,14 +117,17 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
             Err(finding) => vec![finding.to_string()],
             Ok(_) => last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default(),
         };
+        // Written down when it was found out; nothing that was said before counts any more.
+        why = reset::dead(root, &gpu.name).map_or(why, |dead| vec![format!("[gpu {}] {dead}", gpu.name)]);
         if at_boot && !off && why.is_empty() && state != State::Vfio {
             why.push(format!(
                 "[gpu {}] ({}) is to be bound at boot but is not: reboot, or 'vfio bind {}'",
                 gpu.name, gpu.at, gpu.name
             ));
         }
-        let ok =
-            blockers.is_empty() && if at_boot { state == State::Vfio } else { choice.chosen.is_ok() && why.is_empty() };
+        let ok = blockers.is_empty()
+            && reset::dead(root, &gpu.name).is_none()
+            && if at_boot { state == State::Vfio } else { choice.chosen.is_ok() && why.is_empty() };
         let bind = Some(if at_boot { "boot" } else { "guest" });
         cards.push(Card {
             gpu: gpu.name.clone(),

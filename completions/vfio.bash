@@ -16,12 +16,16 @@ _vfio() {
         return
     fi
     if [[ $before == --only ]]; then
-        mapfile -t COMPREPLY < <(compgen -W boot -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'boot reset' -- "$word")
+        return
+    fi
+    if [[ $before == --method ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'flr pm bus device_specific vendor-reset' -- "$word")
         return
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root | --only) ((i++)) ;;
+        --root | --only | --method) ((i++)) ;;
         -*) ;;
         *) verbs+=("${COMP_WORDS[i]}") ;;
         esac
@@ -31,14 +35,15 @@ _vfio() {
         words="--root --json --help --version"
         case ${verbs[*]} in
         doctor) words="$words --only" ;;
+        reset*) words="$words --method --dry-run" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline sync doctor rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline sync doctor reset rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         guest) words="list status plan start stop restore help" ;;
-        bind | restore | holders | rescan) words=$(_vfio_names gpu) ;;
+        bind | restore | holders | reset | rescan) words=$(_vfio_names gpu) ;;
         'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac
     fi

@@ -14,7 +14,7 @@ function __vfio_after
     for word in (commandline -opc)[2..]
         if test $skip = yes
             set skip no
-        else if contains -- "$word" --root --only
+        else if contains -- "$word" --root --only --method
             set skip yes
         else if not string match -q -- '-*' "$word"
             set -a words "$word"
@@ -39,6 +39,7 @@ complete -c vfio -n "__vfio_after ''" -a guest -d 'Guests that get cards'
 complete -c vfio -n "__vfio_after ''" -a cmdline -d 'The command line of boot entries'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
+complete -c vfio -n "__vfio_after ''" -a reset -d 'Say how cards can be reset, or reset one'
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
 complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
 
@@ -47,7 +48,7 @@ complete -c vfio -n '__vfio_after cmdline' -a plan -d 'Show what an apply would 
 complete -c vfio -n '__vfio_after cmdline' -a apply -d 'Put the wanted words into every boot entry'
 complete -c vfio -n '__vfio_after cmdline' -a revert -d 'Take out everything that was put in'
 complete -c vfio -n '__vfio_after cmdline' -a help -d 'Print help'
-complete -c vfio -n '__vfio_after doctor' -l only -x -a boot -d 'Look at this part'
+complete -c vfio -n '__vfio_after doctor' -l only -x -a 'boot reset' -d 'Look at this part'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l adopt -d 'Take words that are there already for ours'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l rescue -d 'Change entries for emergencies too'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l quiet -d 'Print nothing but problems'
@@ -60,6 +61,8 @@ complete -c vfio -n '__vfio_after guest' -a stop -d 'Shut a guest down'
 complete -c vfio -n '__vfio_after guest' -a restore -d 'Give back what a guest has'
 complete -c vfio -n '__vfio_after guest' -a help -d 'Print help'
 
-complete -c vfio -n '__vfio_after bind restore holders rescan' -a '(__vfio_names gpu)' -d '[gpu] section'
+complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l method -x -a 'flr pm bus device_specific vendor-reset' -d 'Reset it so'
+complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l dry-run -d 'Only say what would be done'
+complete -c vfio -n '__vfio_after bind restore holders reset rescan' -a '(__vfio_names gpu)' -d '[gpu] section'
 complete -c vfio -n '__vfio_after "guest status" "guest plan" "guest start" "guest stop" "guest restore"' \
     -a '(__vfio_names guest)' -d '[guest] section'

@@ -10,7 +10,7 @@ use crate::plan::cmdline::wanted::{self, Word};
 use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
 use crate::plan::settled::{settled, SoFar};
-use crate::plan::{bind, boot, section, Finding};
+use crate::plan::{bind, boot, reset, section, Finding};
 use crate::root::Root;
 
 /// The sections bound at boot, each with its functions or why it is refused, and the machine as far as it was looked at:
@@ -52,6 +52,14 @@ pub fn now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Choice<'c
     Ok((choice, host))
 }
 
+/// All sections on the running machine, each with its functions or why not. Who holds them is not looked for.
+pub fn all_now<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
+    let mut host = Host::scan(root, Depth::Full);
+    let mut choices = select::all(config, &host);
+    look_closer(root, &mut choices, &mut host);
+    (choices, host)
+}
+
 /// The sections of a guest's cards on the running machine. Who holds them is for the caller to look for, if it matters.
 pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choice<'c>>, Host) {
     let mut host = Host::scan(root, Depth::Full);
@@ -64,6 +72,7 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choi
 fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.look_closer(root, boot::functions(choices));
     host.find_variants(root, &bind::asks_for_variants(choices));
+    host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
     boot::admit(choices, host);
 }
 

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::pairs::{small, small_machine, small_without_vfio, twins, SMALL, TWINS};
+use common::pairs::{polaris, small, small_machine, small_without_vfio, twins, POLARIS, SMALL, TWINS};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -105,6 +105,13 @@ fn bind_that_loads_its_module_killed_anywhere_is_undone() {
     let functions = SMALL.map(|(address, _)| address);
     let kills = kill_everywhere(small_without_vfio, VFIO, &["bind", "big"], &functions);
     assert!(kills >= 20, "only {kills} places to die in");
+}
+
+#[test]
+fn bind_that_chooses_a_reset_method_killed_anywhere_is_undone() {
+    let functions = POLARIS.map(|(address, _)| address);
+    let kills = kill_everywhere(polaris, VFIO, &["bind", "big"], &functions);
+    assert!(kills >= 24, "only {kills} places to die in");
 }
 
 #[test]

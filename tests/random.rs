@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::machine::RELEASE;
 use common::text::Nodes;
 use common::tree::without_vfio_module;
 use common::{cards, Function, Machine, Tree};
@@ -20,6 +21,7 @@ const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 enum Kind {
     Rx6800,
     Rx6700xt,
+    Rx580,
     Rtx2080,
     Gtx1650m,
     Disk,
@@ -97,6 +99,7 @@ impl Card {
         let mut card = match self.kind {
             Kind::Rx6800 => cards::rx6800(&slot, &under, group).to_vec(),
             Kind::Rx6700xt => cards::rx6700xt(&slot, &under, group).to_vec(),
+            Kind::Rx580 => cards::rx580(&slot, &under, group).to_vec(),
             Kind::Rtx2080 => cards::rtx2080(&slot, &under, group).to_vec(),
             Kind::Gtx1650m => vec![cards::gtx1650m(&format!("{slot}.0"), &under, group)],
             Kind::Disk => vec![cards::nvme(&format!("{slot}.0"), &under, group)],
@@ -120,6 +123,7 @@ impl Card {
         match self.kind {
             Kind::Rx6800 => "1002:73bf",
             Kind::Rx6700xt => "1002:73df",
+            Kind::Rx580 => "1002:67df",
             Kind::Rtx2080 => "10de:1e87",
             Kind::Gtx1650m => "10de:1f9d",
             Kind::Disk => "144d:a80a",
@@ -151,6 +155,7 @@ impl Case {
             machine = machine.with(functions);
         }
         let tree = machine.build();
+        tree.write(&format!("lib/modules/{RELEASE}/modules.dep"), "updates/dkms/vendor-reset.ko:\n");
         tree.config(&self.config());
         tree
     }
@@ -192,6 +197,7 @@ fn card() -> impl Strategy<Value = Card> {
     let kind = prop_oneof![
         3 => Just(Kind::Rx6800),
         1 => Just(Kind::Rx6700xt),
+        2 => Just(Kind::Rx580),
         2 => Just(Kind::Rtx2080),
         1 => Just(Kind::Gtx1650m),
         1 => Just(Kind::Disk),

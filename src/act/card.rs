@@ -28,9 +28,14 @@ pub fn carry_out(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure)
     if let Err(error) = adopt(root, plan) {
         log::warn!("[gpu {}] what udev wrote cannot be journalled: {error}", plan.gpu);
     }
+    // What is only reserved is kept from the host's drivers too.
+    let dead = if done == Outcome::Reserved { None } else { state::dead(root, &plan.gpu, &plan.functions) };
     if !plan.refusals.is_empty() {
         status.outcome = Outcome::Refused;
         status.why = plan.refusals.iter().map(ToString::to_string).collect();
+    } else if let Some(why) = dead {
+        status.outcome = Outcome::Refused;
+        status.why = vec![format!("[gpu {}] {why}", plan.gpu)];
     } else if let Err((outcome, why)) = attempt(root, plan, on_failure) {
         status.outcome = outcome;
         status.why = why;
@@ -180,6 +185,9 @@ pub fn restore(root: &Root, gpu: &str, hanging: &mut Vec<Address>) -> io::Result
     if let Some((function, holder)) = held.first() {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {gpu}] {function} is in use: {holder}; shut the guest down first")];
+    } else if let Some(why) = state::dead(root, gpu, &status.functions) {
+        status.outcome = Outcome::Refused;
+        status.why = vec![format!("[gpu {gpu}] {why}")];
     } else {
         let kernel = kernel_for(root);
         status.why = bring_back(root, kernel.as_ref(), gpu, &records, true, hanging);

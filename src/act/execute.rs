@@ -50,19 +50,22 @@ impl StepError {
 /// How long to wait for what the kernel does on its own time: a found device, a driver that probes asynchronously.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Carries out a plan. Stops at the first step that does not come about; nothing is undone here.
+/// Carries out a plan. Stops at the first step that does not come about and is needed; nothing is undone here.
 pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &Plan) -> Result<(), StepError> {
     for step in &plan.steps {
         log::debug!("{step}");
         let record = Record::before(root, step);
         journal.add(&record).map_err(|source| StepError::Journal { step: step.clone(), source })?;
-        make(root, kernel, step)?;
+        match make(root, kernel, step) {
+            Err(error) if step.is_dispensable() && !error.is_timeout() => log::warn!("[gpu {}] {error}", plan.gpu),
+            made => made?,
+        }
     }
     Ok(())
 }
 
 /// Makes one step and reads back whether it came about.
-fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
+pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
     let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
     let not_so = |found: String| Err(StepError::NotSo { step: step.clone(), found });
     match step {
@@ -93,6 +96,18 @@ fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> 
             match function::driver(root, *function) {
                 None => Ok(()),
                 Some(driver) => not_so(format!("{driver} still has it")),
+            }
+        }
+        Step::Set { function, attribute: name, value } => {
+            let path = attribute(*function, name);
+            let is_so = || root.read_text(&path).is_ok_and(|now| now == *value);
+            if is_so() {
+                return Ok(());
+            }
+            match kernel.write(&path, value) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut || !is_so() => Err(kernel_error(error)),
+                Ok(()) if !is_so() => not_so(format!("it reads '{}'", root.read_text(&path).unwrap_or_default())),
+                _ => Ok(()),
             }
         }
         Step::Probe { function, driver } => {

@@ -21,7 +21,7 @@ pub struct Record {
     pub step: Step,
     /// `vendor:device` of its function, so that undo never touches another card that took its place.
     pub ids: Option<String>,
-    /// What was there: the override, the state of autoprobe, the driver of a removed function.
+    /// What was there: the override, an attribute's value, the state of autoprobe, the driver of a removed function.
     pub before: Option<String>,
     /// The module of the driver that had the function, to load again if it is gone.
     pub module: Option<String>,
@@ -49,6 +49,7 @@ fn function_of(step: &Step) -> Option<Address> {
         Step::Override { function, .. }
         | Step::Unbind { function, .. }
         | Step::Probe { function, .. }
+        | Step::Set { function, .. }
         | Step::Free { function }
         | Step::Remove { function } => Some(*function),
         Step::Load { .. } | Step::Autoprobe { .. } | Step::Rescan { .. } => None,
@@ -82,6 +83,9 @@ impl Record {
                 module = function::driver_module(root, *function);
                 bridge = function::parents(root, *function).first().copied();
                 driver_override = function::driver_override(root, *function);
+            }
+            Step::Set { function, attribute, .. } => {
+                before = root.read_text(&function::attribute(*function, attribute)).ok();
             }
             Step::Autoprobe { .. } => before = root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).ok(),
             Step::Load { .. } | Step::Probe { .. } | Step::Free { .. } | Step::Rescan { .. } => {}

@@ -3,7 +3,10 @@
 
 use super::files;
 use crate::host::boots::{self, Boots};
+use crate::host::reset;
 use crate::host::status::{self, Status};
+use crate::pci::Address;
+use crate::plan::reset::silent;
 use crate::root::{Root, RUN};
 use std::io;
 
@@ -46,6 +49,19 @@ pub fn set_given_back(root: &Root, gpu: &str, given_back: bool) -> io::Result<()
         true => files::replace(root, &given_back_path(gpu), b""),
         false => files::remove(root, &given_back_path(gpu)),
     }
+}
+
+/// Why a card must be left alone until the next boot, if so. One of whose functions does not answer is written down here: a
+/// driver that meets it may never come back from it, and what answers again is in no state to rely on.
+pub fn dead(root: &Root, gpu: &str, functions: &[Address]) -> Option<String> {
+    if let Some(why) = reset::dead(root, gpu) {
+        return Some(why);
+    }
+    let why = silent(*functions.iter().find(|function| reset::is_silent(root, **function))?);
+    if let Err(error) = files::replace(root, &reset::dead_path(gpu), format!("{why}\n").as_bytes()) {
+        log::warn!("/{} cannot be written: {error}", reset::dead_path(gpu));
+    }
+    Some(why)
 }
 
 /// Says that nothing is bound in this boot, and why.

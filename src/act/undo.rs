@@ -7,6 +7,7 @@ use super::journal::{self, Record};
 use super::kernel::Kernel;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
+use crate::host::reset::RESET_METHOD;
 use crate::pci::Address;
 use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
@@ -74,6 +75,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
             }
             _ => Ok(()),
         },
+        Step::Set { function, attribute, .. } if there(function) => set_back(root, kernel, *function, attribute, record),
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
         Step::Remove { function } => put_back(root, kernel, *function, record),
         Step::Autoprobe { .. } => {
@@ -89,6 +91,23 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
         }
         // A module that is loaded harms nobody, and others may use it by now; a device that is gone has nothing to undo.
         _ => Ok(()),
+    }
+}
+
+/// Writes what an attribute was.
+fn set_back(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, record: &Record) -> io::Result<()> {
+    let path = attribute(function, name);
+    let Some(before) = record.before.as_deref() else { return Ok(()) };
+    if root.read_text(&path).ok().as_deref() == Some(before) {
+        return Ok(());
+    }
+    match kernel.write(&path, before) {
+        // The list that a function has from its enumeration may hold a method that it has no more: `bus`, since another
+        // function has come to its bus, or that of a module that is gone.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput && name == RESET_METHOD => {
+            kernel.write(&path, "default")
+        }
+        other => other,
     }
 }
 

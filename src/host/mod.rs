@@ -12,6 +12,7 @@ pub mod initramfs;
 pub mod iommu;
 pub mod modules;
 pub mod names;
+pub mod reset;
 pub mod status;
 pub mod sync;
 pub mod words;
@@ -49,6 +50,12 @@ pub struct Host {
     pub holders: Vec<(Address, holders::Holder)>,
     /// Best vfio driver for a function, for `driver = auto`; filled by [`Host::find_variants`].
     pub variants: Vec<(Address, modules::Variant)>,
+    /// The module vendor-reset; filled by [`Host::find_vendor_reset`].
+    pub vendor_reset: reset::VendorReset,
+    /// Functions that do not answer; filled by [`Host::look_closer`].
+    pub silent: Vec<Address>,
+    /// Cards that must be left alone until the next boot, and why; filled by [`Host::look_closer`].
+    pub dead: Vec<(String, String)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
     pub off: Option<String>,
 }
@@ -101,9 +108,21 @@ impl Host {
                 function.group = function::group(root, address);
                 function.driver_override = function::driver_override(root, address);
             }
+            if reset::is_silent(root, address) {
+                self.silent.push(address);
+            }
         }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
         self.nvidia_drm = root.exists("sys/module/nvidia_drm");
+        let dead = root.list(&format!("{}/dead", root::RUN)).unwrap_or_default();
+        self.dead = dead.into_iter().filter_map(|gpu| reset::dead(root, &gpu).map(|why| (gpu, why))).collect();
+    }
+
+    /// Looks for the module vendor-reset, if it is asked for.
+    pub fn find_vendor_reset(&mut self, root: &Root, asked: bool) {
+        if asked {
+            self.vendor_reset = reset::vendor_reset(root);
+        }
     }
 
     /// Looks for whoever holds one of these functions: open files, mappings, mounts.

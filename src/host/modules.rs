@@ -27,15 +27,20 @@ pub fn is_known(root: &Root, module: &str) -> bool {
 
 /// Whether the running kernel could load a module of this name again, or has it built in.
 pub fn has_file(root: &Root, module: &str) -> bool {
-    let Some(release) = release(root) else { return false };
-    let plain = |path: &str| {
-        let file = path.rsplit('/').next().unwrap_or(path);
-        file.split_once(".ko").map(|(name, _)| name.replace('-', "_"))
+    release(root).is_some_and(|release| file(root, &release, module).is_some())
+}
+
+/// The file of a module of a kernel, as `modules.dep` or, for what is built in, `modules.builtin` names it: below the
+/// kernel's directory in `/lib/modules`, wherever DKMS has put it.
+pub fn file(root: &Root, release: &str, module: &str) -> Option<String> {
+    let is_it = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path).split_once(".ko").map(|(name, _)| name.replace('-', "_"));
+        name.as_deref() == Some(module)
     };
-    ["modules.dep", "modules.builtin"].iter().any(|list| {
-        let Ok(file) = root.open_file(&format!("lib/modules/{release}/{list}")) else { return false };
-        let lines = BufReader::new(file).lines().map_while(Result::ok);
-        lines.into_iter().any(|line| plain(line.split(':').next().unwrap_or_default()).as_deref() == Some(module))
+    ["modules.dep", "modules.builtin"].iter().find_map(|list| {
+        let file = root.open_file(&format!("lib/modules/{release}/{list}")).ok()?;
+        let mut lines = BufReader::new(file).lines().map_while(Result::ok);
+        lines.find_map(|line| line.split(':').next().filter(|path| is_it(path)).map(str::to_owned))
     })
 }
 

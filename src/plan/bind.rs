@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Binding a card to vfio: overrides first, then unbinds, then the module, then probes.
+//! Binding a card to vfio: overrides first, then unbinds, then how it is reset, then the module, then probes.
 
 use super::select::Choice;
-use super::{group, release, Plan, Step};
+use super::{group, release, reset, Plan, Step};
 use crate::config::Driver;
 use crate::host::Host;
 use crate::pci::Address;
@@ -51,6 +51,8 @@ pub fn plan(choice: &Choice<'_>, host: &Host) -> Plan {
     let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
     let mut warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
     warnings.extend(group::left_out(choice, host));
+    let (resets, findings) = reset::steps(choice, host, false);
+    warnings.extend(findings);
     let mut plan = Plan { gpu: choice.gpu.name.clone(), functions, warnings, ..Plan::default() };
 
     let moving: Vec<Address> = wanted
@@ -59,9 +61,12 @@ pub fn plan(choice: &Choice<'_>, host: &Host) -> Plan {
         .map(|(address, _)| *address)
         .collect();
     plan.refusals = release::forbids(choice.gpu, &moving, host);
+    plan.refusals.extend(reset::dead(choice.gpu, &plan.functions, host));
     if plan.refusals.is_empty() {
         plan.steps.extend(overrides(&wanted, host));
         plan.steps.extend(release::unbinds(&wanted, host));
+        // A module that is loaded binds at once what waits for it, so these come first.
+        plan.steps.extend(resets);
         if !moving.is_empty() {
             plan.steps.extend(loads(&wanted, host));
         }

@@ -10,11 +10,14 @@ pub mod group;
 pub mod guest;
 pub mod release;
 pub mod rescan;
+pub mod reset;
+pub mod reset_now;
 pub mod select;
 pub mod settled;
 pub mod sync;
 
 use crate::config::{Config, Gpu, Location};
+use crate::host::reset::MODULE;
 use crate::host::Host;
 use crate::pci::Address;
 use serde::{Deserialize, Serialize};
@@ -47,6 +50,16 @@ pub enum Step {
     Free {
         /// The function.
         function: Address,
+    },
+    /// Write an attribute of the function that shows what was written to it: `reset_method`. Where the kernel does not take
+    /// the value, all stays as it was, and the plan goes on with a warning.
+    Set {
+        /// The function.
+        function: Address,
+        /// The attribute's name.
+        attribute: String,
+        /// What it is to show.
+        value: String,
     },
     /// Ask the kernel to bind the function, and see that this driver got it.
     Probe {
@@ -88,6 +101,8 @@ mod flat {
         on: Option<bool>,
         below: Option<Address>,
         expect: Option<Vec<Address>>,
+        attribute: Option<String>,
+        value: Option<String>,
     }
 
     impl TryFrom<Step> for super::Step {
@@ -101,12 +116,28 @@ mod flat {
                 "load" => super::Step::Load { module: flat.module.ok_or("no module")? },
                 "unbind" => super::Step::Unbind { function: function?, driver: driver? },
                 "free" => super::Step::Free { function: function? },
+                "set" => super::Step::Set {
+                    function: function?,
+                    attribute: flat.attribute.ok_or("no attribute")?,
+                    value: flat.value.unwrap_or_default(),
+                },
                 "probe" => super::Step::Probe { function: function?, driver: driver? },
                 "autoprobe" => super::Step::Autoprobe { on: flat.on.ok_or("no state")? },
                 "remove" => super::Step::Remove { function: function? },
                 "rescan" => super::Step::Rescan { below: flat.below, expect: flat.expect.unwrap_or_default() },
                 _ => return Err("unknown step"),
             })
+        }
+    }
+}
+
+impl Step {
+    /// Whether a plan may go on without it: a card that is reset otherwise than wished is better than none.
+    pub fn is_dispensable(&self) -> bool {
+        match self {
+            Step::Set { .. } => true,
+            Step::Load { module } => module == MODULE,
+            _ => false,
         }
     }
 }
@@ -119,6 +150,7 @@ impl fmt::Display for Step {
             Step::Load { module } => write!(f, "load module {module}"),
             Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
             Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
+            Step::Set { function, attribute, value } => write!(f, "{function}: set {attribute} to '{value}'"),
             Step::Probe { function, driver } => write!(f, "{function}: bind to {driver}"),
             Step::Autoprobe { on: true } => write!(f, "let the kernel bind new devices by itself again"),
             Step::Autoprobe { on: false } => write!(f, "keep the kernel from binding new devices by itself"),
@@ -220,6 +252,8 @@ mod tests {
             Step::Unbind { function, driver: driver.clone() },
             Step::Free { function },
             Step::Probe { function, driver },
+            Step::Set { function, attribute: "reset_method".to_owned(), value: "flr bus".to_owned() },
+            Step::Set { function, attribute: "reset_method".to_owned(), value: String::new() },
             Step::Autoprobe { on: false },
             Step::Remove { function },
             Step::Rescan { below: Some(function), expect: vec![function] },

@@ -2,7 +2,7 @@
 //! Taking a card off the bus and finding it again, without the host's driver getting it in between.
 
 use super::select::Choice;
-use super::{bind, release, Plan, Step};
+use super::{bind, release, reset, Plan, Step};
 use crate::host::Host;
 use crate::pci::Address;
 
@@ -15,9 +15,12 @@ use crate::pci::Address;
 pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     let wanted = bind::wanted(choice, host);
     let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
-    let warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
+    let mut warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
+    let (resets, findings) = reset::steps(choice, host, true);
+    warnings.extend(findings);
     let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
     plan.refusals = release::forbids(choice.gpu, &functions, host);
+    plan.refusals.extend(reset::dead(choice.gpu, &functions, host));
     if !plan.refusals.is_empty() {
         return plan;
     }
@@ -29,6 +32,8 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
         plan.steps.push(Step::Override { function: *function, driver: Some(driver.clone()) });
     }
     plan.steps.extend(wanted.iter().rev().map(|(function, _)| Step::Free { function: *function }));
+    // What was written to a function is lost with it.
+    plan.steps.extend(resets);
     for (function, driver) in wanted {
         plan.steps.push(Step::Probe { function, driver });
     }

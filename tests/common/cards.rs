@@ -32,6 +32,12 @@ pub fn rx6700xt(slot: &str, under: &str, group: u32) -> [Function; 2] {
     amd(slot, under, group, (0x1002, 0x73df), (0x1849, 0x5222))
 }
 
+/// An RX 580 with its sound function: a card that vendor-reset knows.
+pub fn rx580(slot: &str, under: &str, group: u32) -> [Function; 2] {
+    let [video, sound] = amd(slot, under, group, (0x1002, 0x67df), (0x1da2, 0xe366));
+    [video.reset(&["pm"]), sound]
+}
+
 /// A Radeon of the RX 6000 or 7000 series: the card is one slot behind a switch of its own.
 pub fn amd(slot: &str, under: &str, group: u32, ids: (u16, u16), board: (u16, u16)) -> [Function; 2] {
     let video = Function::new(&format!("{slot}.0"), ids, 0x03_0000)

@@ -2,6 +2,7 @@
 //! Small machines with two equal cards each, cheap to make again and again. The card `big` is the one that the host
 //! does not show its messages on; all functions are on host drivers.
 
+use super::machine::RELEASE;
 use super::{cards, Machine, Tree};
 
 /// Two RX 6800 of two functions each: `big` is 0000:03:00, in group 11; its twin 0000:04:00.
@@ -49,5 +50,23 @@ pub fn twins() -> Tree {
         .with(cards::rtx2080("0000:42:00", "0000:40:01.3", 30));
     let tree = machine.build();
     tree.config("[gpu big]\ndevice = 0000:42:00.0\nidentity = 10de:1e87\n");
+    tree
+}
+
+/// The functions of `big` in [`polaris`], with the host drivers that have them.
+pub const POLARIS: [(&str, &str); 2] = [("0000:03:00.0", "amdgpu"), ("0000:03:00.1", "snd_hda_intel")];
+
+/// Two RX 580, which vendor-reset knows: `big` is 0000:03:00, its twin 0000:04:00. The module is there, by DKMS.
+pub fn polaris() -> Tree {
+    let mut twin = cards::rx580("0000:04:00", "0000:00:02.0", 12);
+    twin[0].boot_vga = true;
+    let machine = Machine::new()
+        .with([cards::port("0000:00:01.0", (0x8086, 0x460d), 1), cards::port("0000:00:02.0", (0x8086, 0x462d), 2)])
+        .with(cards::rx580("0000:03:00", "0000:00:01.0", 11))
+        .with(twin);
+    let tree = machine.build();
+    tree.write(&format!("lib/modules/{RELEASE}/modules.dep"), "updates/dkms/vendor-reset.ko:\n");
+    tree.write(&format!("lib/modules/{RELEASE}/updates/dkms/vendor-reset.ko"), "\x7fELF, and no signature\n");
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:67df\n");
     tree
 }

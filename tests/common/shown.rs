@@ -190,6 +190,11 @@ impl Shown {
             Some(_) => "D0",
         };
         show("power_state", 0o444, format!("{power}\n"));
+        show("d3cold_allowed", 0o644, "1\n".to_owned());
+        // Those drivers that let their functions sleep, the ports among them; vfio-pci does.
+        let sleeps = |driver: &str| driver.contains("vfio") || ["amdgpu", "snd_hda_intel", "pcieport"].contains(&driver);
+        let control = if function.driver.is_some_and(sleeps) { "auto" } else { "on" };
+        show("power/control", 0o644, format!("{control}\n"));
         let driver = function.driver.map(|driver| format!("DRIVER={driver}\n")).unwrap_or_default();
         let uevent = format!(
             "{driver}PCI_CLASS={class:04X}\nPCI_ID={vendor:04X}:{device:04X}\nPCI_SUBSYS_ID={sv:04X}:{sd:04X}\n\

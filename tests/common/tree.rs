@@ -40,7 +40,8 @@ impl From<Output> for Ran {
 /// What our programs keep for themselves, and what the model counts: no part of the machine.
 fn ours(path: &str) -> bool {
     let counts = matches!(path, ".kernel/count" | ".kernel/lock" | ".kernel/new" | ".kernel/faults" | ".kernel/ran");
-    counts || matches!(path, "run/vfio" | "var/lib/vfio")
+    // A module that was loaded for its resets harms nobody and stays.
+    counts || matches!(path, "run/vfio" | "var/lib/vfio" | "sys/module/vendor_reset")
 }
 
 /// Whether a path is there because vfio-pci is loaded.

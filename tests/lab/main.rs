@@ -5,6 +5,7 @@ mod apt;
 mod bench;
 mod cache;
 mod checks;
+mod compiled;
 mod cpio;
 mod demo;
 mod desk;

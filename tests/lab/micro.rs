@@ -38,6 +38,8 @@ pub struct Micro {
     pub devices: Vec<String>,
     /// Files in the machine, all root's, mode 0644.
     pub files: Vec<(&'static str, String)>,
+    /// Kernel modules of the lab's own (`compiled::module`), for the script to put where it wants them.
+    pub modules: Vec<(&'static str, PathBuf)>,
     /// Programs of the host, with their libraries.
     pub programs: Vec<&'static str>,
     /// What to do.
@@ -58,6 +60,7 @@ impl Micro {
             words: "intel_iommu=on",
             devices,
             files: Vec::new(),
+            modules: Vec::new(),
             programs: Vec::new(),
             script: script.to_owned(),
             deadline: Duration::from_secs(180),
@@ -111,6 +114,9 @@ impl Micro {
         }
         for (path, content) in &self.files {
             archive.file(path, 0o644, content.as_bytes());
+        }
+        for (path, module) in &self.modules {
+            archive.file(path, 0o644, &fs::read(module)?);
         }
         Ok(archive.finish())
     }

@@ -4,7 +4,7 @@
 
 use super::hand_over::{announce, console_path, run_command};
 use super::status::{self, GuestOutcome};
-use super::{claim_path, forget, journal_path, records, runner, services, GuestRecord, CLAIMS};
+use super::{claim_path, forget, journal_path, power, records, runner, services, GuestRecord, CLAIMS};
 use crate::act::kernel::{kernel_for, Kernel};
 use crate::act::lock::Lock;
 use crate::act::tools::Tools;
@@ -150,6 +150,7 @@ impl Undo<'_> {
             }
             GuestStep::Unload { module } => self.kernel.modprobe(module),
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),
+            GuestStep::Awake { .. } => power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default()),
             GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
             GuestStep::StopUnit { unit } => {
                 let came_back = std::mem::take(&mut self.came_back);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a hand-over: each step is journalled, then made.
 
-use super::{claim_path, note, services, GuestRecord};
+use super::{claim_path, note, power, services, GuestRecord};
 use crate::act::card::{self, OnFailure};
 use crate::act::kernel::kernel_for;
 use crate::act::lock::Lock;
@@ -60,6 +60,7 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         progress(step);
         let before = match step {
             GuestStep::Console { console } => work.root.read_text(&console_path(console)).ok(),
+            GuestStep::Awake { functions } => Some(power::allowed(work.root, functions)),
             _ => None,
         };
         let record = GuestRecord { step: step.clone(), before };
@@ -100,6 +101,7 @@ fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
         GuestStep::Reserve { gpu } => bind_card(work, gpu, true),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
         GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
+        GuestStep::Awake { functions } => power::keep_awake(root, kernel_for(root).as_ref(), functions),
         GuestStep::Bind { gpu } => bind_card(work, gpu, false),
     }
 }

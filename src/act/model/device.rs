@@ -12,6 +12,9 @@ use std::io;
 /// sound cards are what people look for; the others are what else sits beside a GPU.
 const MADE_BY_DRIVERS: [&str; 7] = ["drm", "graphics", "sound", "backlight", "hwmon", "net", "nvme"];
 
+/// Drivers that let their functions sleep when they come and forbid it when they go; vfio-pci does, too.
+const SLEEPERS: [&str; 2] = ["amdgpu", "snd_hda_intel"];
+
 /// A function on the bus.
 #[derive(Debug)]
 pub(super) struct Device {
@@ -117,6 +120,9 @@ impl Device {
         self.show_driver_in_uevent(tree, Some(driver))?;
         // vfio-pci puts an idle function to sleep (`disable_idle_d3` is off by default).
         self.show_power(tree, if vfio { "D3hot" } else { "D0" })?;
+        if vfio || SLEEPERS.contains(&driver) {
+            self.let_sleep(tree, true)?;
+        }
         self.unpark(tree, driver)?;
         if vfio {
             self.make_vfio_nodes(tree)?;
@@ -134,7 +140,20 @@ impl Device {
         tree.unlink(&format!("sys/bus/pci/drivers/{driver}/{}", self.name))?;
         self.show_driver_in_uevent(tree, None)?;
         // A driver that goes leaves a function in a state that the core does not know (`pci_device_remove`).
-        self.show_power(tree, "unknown")
+        self.show_power(tree, "unknown")?;
+        if vfio || SLEEPERS.contains(&driver) {
+            self.let_sleep(tree, false)?;
+        }
+        Ok(())
+    }
+
+    /// `pm_runtime_allow()` and `pm_runtime_forbid()`.
+    fn let_sleep(&self, tree: &Tree<'_>, may: bool) -> io::Result<()> {
+        let file = self.file("power/control");
+        if tree.root.exists(&file) {
+            tree.put(&file, if may { "auto\n" } else { "on\n" })?;
+        }
+        Ok(())
     }
 
     fn show_power(&self, tree: &Tree<'_>, state: &str) -> io::Result<()> {

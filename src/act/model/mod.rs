@@ -12,6 +12,7 @@
 //! | `dynids` | `DRIVER IDS...` | what was written to `new_id` |
 //! | `owned` | `GROUP` | IOMMU groups that a guest has open |
 //! | `reset` | `ADDRESS METHOD...` | the reset methods a function has, in the kernel's order |
+//! | `dies` | `ADDRESS [METHOD...]` | a function that answers no more after a reset, or after one by these methods |
 //! | `windows` | `ADDRESS BYTES BASE` | the 64-bit prefetchable window of a bridge, or of a function that has one to itself |
 //! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute (`modprobe:MODULE`, `probe:DRIVER:ADDRESS`, `run:WORDS`, `signal:PID:NAME` for what is none; a blank in a glob is written `?`); `hang` and `slow` are errnos too; `late` takes effect first |
 //! | `count` | `N` | how many writes, module loads, programs and signals there were |
@@ -116,6 +117,10 @@ fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
             let driver = found(tree, name)?.driver(tree).ok_or(Errno::NOENT)?;
             driver::unbind(tree, &driver, &found(tree, value)?)
         }
+        // `control_store()`, drivers/base/power/sysfs.c
+        ["sys", "bus", "pci", "devices", _, "power", "control"] if !matches!(line(value), "on" | "auto") => {
+            Err(Errno::INVAL.into())
+        }
         ["sys", "bus", "pci", "devices", name, attribute] => {
             store_device(tree, &found(tree, name)?, attribute, value, mode)
         }
@@ -137,6 +142,7 @@ fn store_device(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str, 
             _ => hotplug::rescan(tree, device.bus()),
         },
         "reset_method" => reset::choose(tree, device, value),
+        "d3cold_allowed" => tree.put(&device.file(attribute), if number(value)? == 0 { "0\n" } else { "1\n" }),
         "reset" => reset::reset(tree, device, value),
         // Writing switches reading on and off; the image is not replaced.
         "rom" => Ok(()),

@@ -7,7 +7,7 @@ use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 use crate::plan::select::{Choice, Chosen};
-use crate::plan::{bind, display, group, release, Finding};
+use crate::plan::{bind, display, group, release, reset, Finding};
 
 /// Why the guest cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
 /// the guest's own sections; the host is one seen in full, with holders of all their functions.
@@ -23,7 +23,8 @@ pub(super) fn check(
         match &choice.chosen {
             Err(finding) => refusals.push(Remark::of(guest, finding)),
             Ok(chosen) => {
-                warnings.extend(chosen.warnings.iter().map(|warning| Remark::of(guest, warning)));
+                let (_, resets) = reset::steps(choice, host, false);
+                warnings.extend(chosen.warnings.iter().chain(&resets).map(|warning| Remark::of(guest, warning)));
                 refusals.extend(all.card(choice, chosen));
             }
         }
@@ -80,7 +81,8 @@ impl All<'_> {
             return vec![remark];
         }
         let forbidden = group::without_iommu(choice, &chosen.functions, self.host)
-            .or_else(|| group::foreign_also(choice, self.host));
+            .or_else(|| group::foreign_also(choice, self.host))
+            .or_else(|| reset::dead(gpu, &chosen.functions, self.host));
         if let Some(finding) = forbidden {
             return vec![Remark::of(self.guest, &finding)];
         }

@@ -2,7 +2,8 @@
 //! The steps of a hand-over, in order.
 //!
 //! The user's own commands and the desktop come first, then the wait until nobody holds the card; only then is any driver
-//! touched. Overrides stand before a driver goes, so that no other can come.
+//! touched. What sleeps is woken before, and what it was allowed is recorded while its driver is still there: drivers change
+//! it when they go. Overrides stand before a driver goes, so that no other can come.
 
 use super::{checks, domain_checks, is_up, GuestPlan, GuestStep, Remark, Surroundings};
 use crate::config::{Config, Guest, Handover, Runner};
@@ -105,6 +106,8 @@ fn steps(
         !functions.iter().all(on_vfio)
     };
     let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
+    let awake = || GuestStep::Awake { functions: functions.to_vec() };
+    steps.push(awake());
     steps.extend(moved.iter().map(|gpu| GuestStep::Reserve { gpu: gpu.clone() }));
     if all_of_nvidia(&taken, host) {
         // The framebuffer of nvidia_drm counts as a user of its module.
@@ -113,7 +116,11 @@ fn steps(
         let loaded = NVIDIA_MODULES.iter().filter(|m| around.modules.iter().any(|loaded| loaded == *m));
         steps.extend(loaded.map(|m| GuestStep::Unload { module: (*m).to_owned() }));
     }
-    steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
+    if !moved.is_empty() {
+        steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
+        // vfio-pci lets what it gets sleep, whatever was written there before.
+        steps.push(awake());
+    }
     let patience = guest.stop_timeout.as_secs();
     steps.push(match guest.runner {
         Runner::Libvirt => GuestStep::StartDomain { uri: guest.uri.clone(), domain: guest.domain.clone(), patience },

@@ -79,6 +79,12 @@ pub enum GuestStep {
         /// Its name.
         module: String,
     },
+    /// Keep functions and the ports above them from sleeping: what sleeps deeply may not wake up, or with a reset not be
+    /// there.
+    Awake {
+        /// The cards' functions.
+        functions: Vec<Address>,
+    },
     /// Bind the card to vfio, as `vfio bind` does, with a journal of its own.
     Bind {
         /// The `[gpu]` section's name.
@@ -126,6 +132,7 @@ impl fmt::Display for GuestStep {
             GuestStep::Reserve { gpu } => write!(f, "keep other drivers from [gpu {gpu}]"),
             GuestStep::Console { console } => write!(f, "take the text console from {console}"),
             GuestStep::Unload { module } => write!(f, "unload module {module}"),
+            GuestStep::Awake { functions } => write!(f, "keep {} awake", list(functions)),
             GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
             GuestStep::StartDomain { domain, .. } => write!(f, "start domain {domain}"),
             GuestStep::StartCommand { command, .. } => {

@@ -10,6 +10,7 @@ mod hotplug;
 mod power;
 mod refusals;
 mod removal;
+mod reset;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
@@ -31,6 +32,8 @@ const ALWAYS: &[Scenario] = &[
     ("micro_rescan", hotplug::rescan),
     ("micro_rescan_older_kernel", hotplug::rescan_older_kernel),
     ("micro_killed_while_binding", crash::killed_while_binding),
+    ("micro_reset", reset::methods),
+    ("micro_vendor_reset", reset::vendor_reset),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
     ("micro_kernel_facts_backports", facts::kernel_facts_backports),

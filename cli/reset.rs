@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio reset`: how each function can be reset, and resetting a card now.
+
+use crate::act::{choose, lock};
+use crate::output::{table, Output};
+use crate::{check, DONE, ERRORS, NO};
+use serde::Serialize;
+use vfio_suite::act::guest;
+use vfio_suite::act::reset::{self, Done};
+use vfio_suite::config::{self, Reset};
+use vfio_suite::pci::Address;
+use vfio_suite::plan::reset::{dead, wishes};
+use vfio_suite::plan::reset_now::{effect, known, plan, ResetPlan};
+use vfio_suite::root::Root;
+use vfio_suite::survey;
+
+/// What a card can be reset by.
+#[derive(Serialize)]
+struct Card {
+    gpu: String,
+    /// `reset` of its section.
+    configured: &'static str,
+    /// Why it must be left alone until the next boot; null if it answers.
+    dead: Option<String>,
+    functions: Vec<Member>,
+}
+
+#[derive(Serialize)]
+struct Member {
+    address: Address,
+    ids: String,
+    driver: Option<String>,
+    /// What `reset_method` shows, and what each would do; null if the kernel knows no way.
+    methods: Option<Vec<Method>>,
+    /// What the table of known cards says; null if it says nothing.
+    known: Option<String>,
+    /// What `reset_method` is to show when it is bound; null leaves the kernel's order.
+    wanted: Option<String>,
+    /// Why that is not what was asked for.
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Method {
+    name: String,
+    effect: &'static str,
+}
+
+#[derive(Serialize)]
+struct Table {
+    cards: Vec<Card>,
+}
+
+/// The word of the configuration.
+fn word(reset: Reset) -> &'static str {
+    match reset {
+        Reset::Auto => "auto",
+        Reset::Flr => "flr",
+        Reset::Pm => "pm",
+        Reset::Bus => "bus",
+        Reset::DeviceSpecific => "device_specific",
+        Reset::VendorReset => "vendor-reset",
+        Reset::None => "none",
+    }
+}
+
+/// Shows how all configured cards can be reset.
+pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let (choices, host) = survey::all_now(root, &config);
+    let mut cards = Vec::new();
+    for choice in &choices {
+        let functions = choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+        let members = wishes(choice, &host).into_iter().filter_map(|wish| {
+            let function = host.function(wish.function)?;
+            let method = |name: &String| Method { name: name.clone(), effect: effect(name, function, &host) };
+            Some(Member {
+                address: function.address,
+                ids: function.ids(),
+                driver: function.driver.clone(),
+                methods: function.reset_methods.as_ref().map(|methods| methods.iter().map(method).collect()),
+                known: known(function),
+                wanted: wish.methods,
+                problem: wish.problem,
+            })
+        });
+        cards.push(Card {
+            gpu: choice.gpu.name.clone(),
+            configured: word(choice.gpu.reset),
+            dead: dead(choice.gpu, functions, &host).map(|finding| finding.text),
+            functions: members.collect(),
+        });
+    }
+    let well = cards.iter().all(|card| card.dead.is_none() && card.functions.iter().all(|f| f.problem.is_none()));
+    if out.is_json() {
+        out.json("vfio.reset/1", &Table { cards })?;
+    } else {
+        out.text(&text(&cards, out))?;
+    }
+    Ok(check::code(&config).max(if well { DONE } else { NO }))
+}
+
+fn text(cards: &[Card], out: &Output) -> String {
+    if cards.is_empty() {
+        return "no card is configured: see /etc/vfio.conf\n".to_owned();
+    }
+    let mut text = String::new();
+    for card in cards {
+        text.push_str(&format!("{}: reset = {}\n", out.bold(&format!("[gpu {}]", card.gpu)), card.configured));
+        text.extend(card.dead.iter().map(|why| format!("  {}\n", out.bad(why))));
+        for member in &card.functions {
+            let driver = member.driver.as_deref().unwrap_or("no driver");
+            text.push_str(&format!("  {} ({}, {driver})\n", member.address, member.ids));
+            let row = |method: &Method| vec![format!("  {}", method.name), method.effect.to_owned()];
+            match &member.methods {
+                None => text.push_str("    the kernel knows no way to reset it\n"),
+                Some(methods) if methods.is_empty() => text.push_str("    all its methods are switched off\n"),
+                Some(methods) => text.push_str(&table(&methods.iter().map(row).collect::<Vec<_>>())),
+            }
+            text.extend(member.known.iter().map(|known| format!("    known: {known}\n")));
+            text.extend(member.wanted.iter().map(|wanted| format!("    when it is bound: {}\n", shown(wanted))));
+            text.extend(member.problem.iter().map(|problem| format!("    {}\n", out.bad(problem))));
+        }
+    }
+    text
+}
+
+fn shown(methods: &str) -> &str {
+    if methods.is_empty() {
+        "not reset"
+    } else {
+        methods
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    plan: ResetPlan,
+    /// Whether it was only said what would be done.
+    dry_run: bool,
+    /// What became of each function.
+    done: Vec<Done>,
+}
+
+/// Resets a card now, if no guest has it and no driver of the host.
+pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run: bool) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    // Whoever only looks needs no rights.
+    let _lock = if dry_run { None } else { Some(lock(root)?) };
+    let (choice, host) = choose(root, &config, name)?;
+    let claims = guest::claims(root);
+    let owner = claims.iter().find(|(card, _)| card == name).map(|(_, guest)| guest.as_str());
+    let plan = plan(&choice, &host, owner, method);
+    plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
+    let done = match dry_run || !plan.refusals.is_empty() {
+        true => Vec::new(),
+        false => reset::reset(root, &plan)?,
+    };
+    plan.refusals.iter().for_each(|refusal| eprintln!("vfio: {refusal}"));
+    done.iter().filter_map(|done| done.problem.as_ref()).for_each(|why| eprintln!("vfio: [gpu {name}] {why}"));
+    let code = match (plan.refusals.is_empty(), done.iter().all(|done| done.problem.is_none())) {
+        (false, _) => NO,
+        (true, true) => DONE,
+        (true, false) => ERRORS,
+    };
+    if out.is_json() {
+        out.json("vfio.reset-now/1", &Answer { plan, dry_run, done })?;
+        return Ok(code);
+    }
+    for (function, methods) in plan.functions.iter().filter(|_| dry_run) {
+        let now = || host.function(*function).and_then(|f| f.reset_methods.as_ref()).map(|m| m.join(" "));
+        let methods = methods.clone().or_else(now).unwrap_or_default();
+        out.text(&format!("[gpu {name}] {function} would be reset by {methods}\n"))?;
+    }
+    for done in done.iter().filter(|done| done.problem.is_none()) {
+        out.text(&format!("[gpu {name}] {} was reset by {}\n", done.function, done.methods.join(" ")))?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What there is to reset cards with, and which do not answer any more.
+
+use super::{function, modules};
+use crate::pci::Address;
+use crate::root::{Root, RUN};
+use std::io::{Read, Seek, SeekFrom};
+
+/// The module vendor-reset, as the running kernel has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum VendorReset {
+    /// It was not looked for.
+    #[default]
+    NotAsked,
+    /// It is loaded.
+    Loaded,
+    /// It is there and may be loaded.
+    There,
+    /// It is there, this kernel takes only signed modules, and whether it is signed cannot be told: it is compressed.
+    Unclear,
+    /// It is there without a signature, and this kernel takes only signed modules.
+    Unsigned,
+    /// It is there for these kernels, the running one not among them.
+    Elsewhere(Vec<String>),
+    /// It is not there.
+    Absent,
+}
+
+/// What the kernel's build writes at the end of a signed module (`MODULE_SIG_STRING`, include/linux/module_signature.h).
+const SIGNED: &[u8; 28] = b"~Module signature appended~\n";
+
+/// Its name.
+pub const MODULE: &str = "vendor_reset";
+/// The attribute that shows a function's reset methods, and takes others.
+pub const RESET_METHOD: &str = "reset_method";
+
+/// Looks for vendor-reset.
+pub fn vendor_reset(root: &Root) -> VendorReset {
+    if root.exists(&format!("sys/module/{MODULE}")) {
+        return VendorReset::Loaded;
+    }
+    let release = modules::release(root).unwrap_or_default();
+    if let Some(path) = modules::file(root, &release, MODULE) {
+        return match is_signed(root, &format!("lib/modules/{release}/{path}")) {
+            _ if !wants_signatures(root) => VendorReset::There,
+            Some(true) => VendorReset::There,
+            Some(false) => VendorReset::Unsigned,
+            None => VendorReset::Unclear,
+        };
+    }
+    let mut others = root.list("lib/modules").unwrap_or_default();
+    others.retain(|other| *other != release && modules::file(root, other, MODULE).is_some());
+    if others.is_empty() {
+        VendorReset::Absent
+    } else {
+        VendorReset::Elsewhere(others)
+    }
+}
+
+/// Whether the kernel takes only signed modules: lockdown, which Secure Boot switches on, or `module.sig_enforce`.
+pub fn wants_signatures(root: &Root) -> bool {
+    let locked = root.read_text("sys/kernel/security/lockdown").is_ok_and(|t| t.contains('[') && !t.contains("[none]"));
+    locked || root.read_text("sys/module/module/parameters/sig_enforce").is_ok_and(|text| text == "Y")
+}
+
+/// Whether a module has a signature; by whom does not show. `None` if it cannot be told.
+fn is_signed(root: &Root, path: &str) -> Option<bool> {
+    let mut file = root.open_file(path).ok().filter(|_| path.ends_with(".ko"))?;
+    let mut end = [0; SIGNED.len()];
+    file.seek(SeekFrom::End(-(SIGNED.len() as i64))).and_then(|_| file.read_exact(&mut end)).ok()?;
+    Some(end == *SIGNED)
+}
+
+/// Whether a function does not answer: all that is read from it is ones. One that is not there, or whose configuration
+/// space is not shown, counts as answering.
+pub fn is_silent(root: &Root, address: Address) -> bool {
+    let mut config = [0; 4];
+    let read = root.read_into(&function::attribute(address, "config"), &mut config);
+    read.is_ok_and(|ids| ids == [0xff; 4])
+}
+
+/// Where it is written down that a card does not answer, and must be left alone until the next boot.
+pub fn dead_path(gpu: &str) -> String {
+    format!("{RUN}/dead/{gpu}")
+}
+
+/// Why a card must be left alone until the next boot, if so.
+pub fn dead(root: &Root, gpu: &str) -> Option<String> {
+    root.read_text(&dead_path(gpu)).ok()
+}

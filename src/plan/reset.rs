@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! How each function of a card is to be reset, from `reset` and a small table of what works. docs/RESET.md has its sources.
+
+use super::select::Choice;
+use super::{Finding, Step};
+use crate::config::{Gpu, Reset};
+use crate::host::reset::{VendorReset, MODULE, RESET_METHOD};
+use crate::host::{Function, Host};
+use crate::pci::Address;
+
+/// What vendor-reset resets, by device ids of vendor 1002 (its src/device-db.h). Navi 2x and later are not among them.
+const SUPPORTED: [(&str, &[u16]); 9] = [
+    (
+        "Polaris 10",
+        &[
+            0x67c0, 0x67c1, 0x67c2, 0x67c4, 0x67c7, 0x67c8, 0x67c9, 0x67ca, 0x67cc, 0x67cf, 0x67d0, 0x67df, 0x6fdf,
+        ],
+    ),
+    ("Polaris 11", &[0x67e0, 0x67e1, 0x67e3, 0x67e7, 0x67e8, 0x67e9, 0x67eb, 0x67ef, 0x67ff]),
+    ("Polaris 12", &[0x6980, 0x6981, 0x6985, 0x6986, 0x6987, 0x6995, 0x6997, 0x699f]),
+    (
+        "Vega 10",
+        &[
+            0x6860, 0x6861, 0x6862, 0x6863, 0x6864, 0x6867, 0x6868, 0x6869, 0x686a, 0x686b, 0x686c, 0x686d, 0x686e,
+            0x686f, 0x687f,
+        ],
+    ),
+    ("Vega 20", &[0x66a0, 0x66a1, 0x66a2, 0x66a3, 0x66a4, 0x66a7, 0x66af]),
+    ("MI100", &[0x738c]),
+    ("Navi 10", &[0x7310, 0x7312, 0x7318, 0x7319, 0x731a, 0x731b, 0x731e, 0x731f]),
+    ("Navi 12", &[0x7360, 0x7362]),
+    ("Navi 14", &[0x7340, 0x7341, 0x7347, 0x734f]),
+];
+
+/// The chip of these ids, if vendor-reset resets it.
+pub fn chip(vendor: u16, device: u16) -> Option<&'static str> {
+    let known = |(_, devices): &&(&str, &[u16])| vendor == 0x1002 && devices.contains(&device);
+    SUPPORTED.iter().find(known).map(|(chip, _)| *chip)
+}
+
+/// The chip of a function that vendor-reset resets.
+fn supported(function: &Function) -> Option<&'static str> {
+    chip(function.vendor, function.device)
+}
+
+/// GeForce and RTX cards of NVIDIA's Blackwell generation (GB202, GB203, GB205, GB206, GB207), which come back from a
+/// function-level reset only.
+pub fn wants_flr(function: &Function) -> bool {
+    function.vendor == 0x10de && matches!(function.device, 0x2b80..=0x2dff | 0x2f00..=0x2fff) && function.is_display()
+}
+
+/// Whether a function has another beside it on its bus: then a reset of the bus is none of the function alone. The kernel
+/// lists `bus` for function 0 all the same, for it looks when that is found, and the others come later.
+pub fn shares_bus(function: &Function, host: &Host) -> bool {
+    let bus = |f: &Function| (f.address.slot.domain, f.address.slot.bus);
+    host.functions.iter().any(|other| bus(other) == bus(function) && other.address != function.address)
+}
+
+/// The methods that a function offers, in the kernel's order; `None` if the kernel knows no way to reset it.
+pub fn offered(function: &Function, host: &Host) -> Option<Vec<String>> {
+    let alone = !shares_bus(function, host);
+    Some(function.reset_methods.iter().flatten().filter(|m| alone || *m != "bus").cloned().collect())
+        .filter(|_| function.reset_methods.is_some())
+}
+
+/// What is to become of the resets of one function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The function.
+    pub function: Address,
+    /// What `reset_method` is to show; `None` leaves the kernel's order.
+    pub methods: Option<String>,
+    /// Why that is not what was asked for, or not what is known to work, if so.
+    pub problem: Option<String>,
+}
+
+/// The functions of a card's own slot; what is in `also` is reset as the kernel likes.
+fn own<'h>(choice: &Choice<'_>, host: &'h Host) -> Vec<&'h Function> {
+    let Ok(chosen) = &choice.chosen else { return Vec::new() };
+    let own = chosen.functions.iter().filter(|f| f.slot == chosen.slot);
+    own.filter_map(|address| host.function(*address)).collect()
+}
+
+/// Whether vendor-reset is wanted for one of a card's functions, by what they are alone.
+pub fn asks_for_module(choice: &Choice<'_>, host: &Host) -> bool {
+    matches!(choice.gpu.reset, Reset::Auto | Reset::VendorReset)
+        && own(choice, host).into_iter().any(|function| supported(function).is_some())
+}
+
+/// What is wished for each function of a card.
+pub fn wishes(choice: &Choice<'_>, host: &Host) -> Vec<Wish> {
+    let functions = own(choice, host);
+    // What the user means by "the card", where its functions differ.
+    let main = functions.iter().find(|f| f.is_display()).or(functions.first()).map(|f| f.address);
+    let wish = |function: &&Function| {
+        let wanted = one(choice.gpu, function, host);
+        let (methods, problem) = wanted.map_or_else(|problem| (None, Some(problem)), |methods| (methods, None));
+        let problem = problem.filter(|_| Some(function.address) == main || supported(function).is_some());
+        Wish { function: function.address, methods, problem }
+    };
+    functions.iter().map(wish).collect()
+}
+
+/// What one function's `reset_method` is to show, or why the kernel's order must do.
+fn one(gpu: &Gpu, function: &Function, host: &Host) -> Result<Option<String>, String> {
+    let name = match gpu.reset {
+        Reset::Auto if supported(function).is_some() => return by_module(function, host).map(Some),
+        Reset::Auto => return Ok(flr_first(function, host)),
+        Reset::None => return Ok(function.reset_methods.as_ref().map(|_| String::new())),
+        Reset::VendorReset => return by_module(function, host).map(Some),
+        Reset::Flr => "flr",
+        Reset::Pm => "pm",
+        Reset::Bus => "bus",
+        Reset::DeviceSpecific => "device_specific",
+    };
+    let (address, offered) = (function.address, offered(function, host));
+    match offered {
+        Some(methods) if methods.iter().any(|method| method == name) => Ok(Some(name.to_owned())),
+        // It is offered as soon as it is asked for.
+        Some(_) if name == "device_specific" && host.vendor_reset == VendorReset::Loaded => by_module(function, host).map(Some),
+        Some(_) if name == "bus" && shares_bus(function, host) => Err(format!(
+            "{address} shares its bus with other functions, and the kernel resets a bus for one function only if that is \
+             alone there; vfio itself resets the bus for a guest that has all of them; the kernel's own order stays"
+        )),
+        Some(methods) if methods.is_empty() => {
+            Err(format!("{address} cannot be reset by {name}: its methods were all switched off"))
+        }
+        Some(methods) => {
+            let methods = methods.join(", ");
+            Err(format!("{address} cannot be reset by {name}, only by {methods}; the kernel's own order stays"))
+        }
+        None => Err(format!("{address} cannot be reset by {name}: the kernel knows no way to reset it")),
+    }
+}
+
+/// The order in which FLR comes first, if another does and it should.
+fn flr_first(function: &Function, host: &Host) -> Option<String> {
+    let methods = offered(function, host).filter(|_| wants_flr(function))?;
+    let (flr, others): (Vec<_>, Vec<_>) = methods.iter().map(String::as_str).partition(|method| *method == "flr");
+    let first = methods.first().is_some_and(|method| method == "flr");
+    (!first && !flr.is_empty()).then(|| [flr, others].concat().join(" "))
+}
+
+/// vendor-reset, if it supports the function and can be had.
+fn by_module(function: &Function, host: &Host) -> Result<String, String> {
+    let (address, ids) = (function.address, function.ids());
+    let Some(chip) = supported(function) else {
+        return Err(format!(
+            "{address} ({ids}) is not supported by vendor-reset, only Polaris, Vega 10 and 20, MI100 and Navi 10, 12 and 14 \
+             are; later cards have no need of it; the kernel's own order stays"
+        ));
+    };
+    let needs = format!("{address} ({chip}) often does not come back from the kernel's own resets");
+    if function.reset_methods.is_none() {
+        return Err(format!(
+            "{address} ({chip}) shows no reset methods: it was found before vendor-reset was loaded; load that and use \
+             'vfio rescan'"
+        ));
+    }
+    match &host.vendor_reset {
+        VendorReset::Loaded | VendorReset::There | VendorReset::Unclear | VendorReset::NotAsked => {
+            Ok("device_specific".to_owned())
+        }
+        VendorReset::Absent => Err(format!("{needs}, and vendor-reset is not installed; install it")),
+        VendorReset::Elsewhere(kernels) => Err(format!(
+            "{needs}, and vendor-reset is not built for the running kernel, only for {}; build it for this one ('dkms \
+             autoinstall')",
+            kernels.join(", ")
+        )),
+        VendorReset::Unsigned => Err(format!(
+            "{needs}, and vendor-reset is not signed, which this kernel wants (Secure Boot); sign it with a key that the \
+             firmware knows, or switch Secure Boot off"
+        )),
+    }
+}
+
+/// Whether vendor-reset can be had.
+pub fn by_module_now(host: &Host) -> bool {
+    matches!(host.vendor_reset, VendorReset::Loaded | VendorReset::There | VendorReset::Unclear)
+}
+
+/// The steps that bring the resets of a card in order, before it is bound, and what the user should know. `anew`: the
+/// functions are about to be found again, with the kernel's own order.
+pub fn steps(choice: &Choice<'_>, host: &Host, anew: bool) -> (Vec<Step>, Vec<Finding>) {
+    let (mut steps, mut findings) = (Vec::new(), Vec::new());
+    for Wish { function, methods, problem } in wishes(choice, host) {
+        findings.extend(problem.map(|text| Finding::new(choice.gpu, &choice.gpu.at, text)));
+        let now = host.function(function).and_then(|f| f.reset_methods.as_ref());
+        if let Some(value) = methods.filter(|wanted| anew || now.is_some_and(|now| now.join(" ") != *wanted)) {
+            steps.push(Step::Set { function, attribute: RESET_METHOD.to_owned(), value });
+        }
+    }
+    let by_module = asks_for_module(choice, host) && !steps.is_empty();
+    if by_module && host.vendor_reset != VendorReset::Loaded {
+        steps.insert(0, Step::Load { module: MODULE.to_owned() });
+    }
+    (steps, findings)
+}
+
+/// Why a card must be left alone until the next boot, if so: it did not answer, or does not.
+pub fn dead(gpu: &Gpu, functions: &[Address], host: &Host) -> Option<Finding> {
+    let marked = host.dead.iter().find(|(name, _)| *name == gpu.name).map(|(_, why)| why.clone());
+    let silent = || functions.iter().find(|f| host.silent.contains(f)).map(|function| silent(*function));
+    marked.or_else(silent).map(|text| Finding::new(gpu, &gpu.device.at, text))
+}
+
+/// What is said of a function that does not answer.
+pub fn silent(function: Address) -> String {
+    format!(
+        "{function} does not answer any more (all that is read from it is ones): no driver and no guest gets the card \
+         before the next boot; if it does not answer then either, switch the machine off and on"
+    )
+}
+
+#[cfg(test)]
+#[path = "reset_tests.rs"]
+mod tests;

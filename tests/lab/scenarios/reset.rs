@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Resets: which methods functions have, what is written and when, and what becomes of it; with a stand-in for
+//! vendor-reset.
+
+use super::probed;
+use crate::checks::Checks;
+use crate::compiled::{module, CARD, VENDOR_RESET};
+use crate::micro::Micro;
+use crate::qemu;
+use anyhow::Result;
+
+const VENDOR_RESET_SCRIPT: &str = r#"
+modprobe bochs
+modprobe snd_hda_intel
+# The card becomes an RX 580 with its sound; its twin stays what it is.
+insmod /root/lab_card.ko card=1,0,0x67df1002,0x030000,1,1,0xaaf01002,0x040300
+cd /sys/bus/pci/devices
+card=0000:01:00.0
+modules=/lib/modules/$(uname -r)
+method() { tr ' ' + <$1/reset_method; }
+fact method.found "$(method $card)"
+fact method.sound "$(ls 0000:01:00.1/reset_method 2>/dev/null)"
+
+# Absent; for another kernel; for a card that it does not know. Each time the card is bound all the same.
+vfio bind big 2>/lab/absent
+fact absent "$? $(driver $card) $(method $card)"
+vfio restore big
+other=/lib/modules/6.1.0-40-amd64
+mkdir -p $other/updates/dkms
+echo updates/dkms/vendor-reset.ko: >$other/modules.dep
+vfio bind big 2>/lab/elsewhere
+fact elsewhere "$? $(driver $card)"
+vfio restore big
+rm -r $other
+mkdir -p $modules/updates/dkms
+cp /root/vendor-reset.ko $modules/updates/dkms
+echo updates/dkms/vendor-reset.ko: >>$modules/modules.dep
+vfio bind twin 2>/lab/unsupported
+fact unsupported "$? $(driver 0000:02:00.0)"
+vfio restore twin
+rmmod vfio_pci
+fact loaded.before "$(ls -d /sys/module/vendor_reset /sys/bus/pci/drivers/vfio-pci 2>/dev/null)"
+
+# As at boot.
+mkdir /tmp/units
+/usr/lib/systemd/system-generators/vfio-generator /tmp/units
+cat /tmp/units/vfio-bind@big.service.d/50-vfio.conf >/lab/drop-in
+echo "lab: boot" >/dev/kmsg
+/usr/lib/vfio/vfio-bind early
+/usr/lib/vfio/vfio-bind gpu big
+fact boot "$? $(driver $card) $(method $card)"
+# Between two guests; the kernel asks the module.
+echo "lab: reset" >/dev/kmsg
+vfio reset big >/lab/reset 2>&1
+fact reset "$?"
+# Found again it is a new function, with the kernel's own order.
+echo "lab: rescan" >/dev/kmsg
+vfio rescan big
+fact rescan "$? $(driver $card) $(method $card)"
+vfio reset --json >/lab/table.json
+vfio restore big
+fact restored "$? $(driver $card) $(method $card)"
+"#;
+
+pub fn vendor_reset() -> Result<()> {
+    let mut micro = Micro::new("micro_vendor_reset", VENDOR_RESET_SCRIPT);
+    micro.modules = vec![
+        ("root/lab_card.ko", module("trixie", CARD)?),
+        ("root/vendor-reset.ko", module("trixie", VENDOR_RESET)?),
+    ];
+    let configuration = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1002:67df\nbind = boot\n\n\
+                         [gpu twin]\ndevice = 0000:02:00.0\nbind = guest\nreset = vendor-reset\n";
+    micro.files = vec![("etc/vfio.conf", configuration.to_owned())];
+    let run = micro.run()?;
+    let mut checks = Checks::default();
+    checks.same("method.found: function 0 lists a bus that it shares", run.fact("method.found"), "bus");
+    checks.same("absent", run.fact("absent"), "0 vfio-pci bus");
+    checks.line("absent", &run.text("absent"), &["(Polaris 10)", "vendor-reset is not installed"]);
+    checks.same("elsewhere", run.fact("elsewhere"), "0 vfio-pci");
+    checks.line("elsewhere", &run.text("elsewhere"), &["not built for the running kernel", "6.1.0-40-amd64"]);
+    checks.same("unsupported", run.fact("unsupported"), "0 vfio-pci");
+    checks.line("unsupported", &run.text("unsupported"), &["(1234:1111) is not supported by vendor-reset"]);
+    checks.same("loaded.before", run.fact("loaded.before"), "");
+    checks.line("drop-in", &run.text("drop-in"), &["After=modprobe@vendor_reset.service"]);
+    checks.no_line("drop-in", &run.text("drop-in"), &["vfio_pci"]);
+    checks.same("boot", run.fact("boot"), "0 vfio-pci device_specific");
+    checks.same("reset", run.fact("reset"), "0");
+    checks.same("rescan", run.fact("rescan"), "0 vfio-pci device_specific");
+    // Loaded, then asked for the card, then the card is bound: from the kernel's log.
+    let dmesg = run.text("dmesg");
+    let (_, boot) = dmesg.split_once("lab: boot").unwrap_or_default();
+    let (boot, later) = boot.split_once("lab: reset").unwrap_or_default();
+    let (reset, rescan) = later.split_once("lab: rescan").unwrap_or_default();
+    let place = |words: &str| boot.find(words);
+    let order = [
+        place("vendor_reset: loaded"),
+        place("vendor_reset: 0000:01:00.0: can be reset"),
+        place("probing driver vfio-pci with device 0000:01:00.0"),
+    ];
+    checks.same("loaded, written, bound at boot", order.iter().all(Option::is_some) && order.is_sorted(), true);
+    checks.same("drivers that were tried on the card at boot", probed(boot, "0000:01:00.0"), ["vfio-pci"]);
+    checks.line("the kernel's log of `vfio reset`", reset, &["vendor_reset: 0000:01:00.0: reset"]);
+    checks.line("the kernel's log of `vfio rescan`", rescan, &["vendor_reset: 0000:01:00.0: can be reset"]);
+    checks.same("restored", run.fact("restored").split(' ').next(), Some("0"));
+    checks.done()
+}
+
+const METHODS_SCRIPT: &str = r#"
+cd /sys/bus/pci/devices
+modprobe vfio-pci
+show() { printf '%s %s %s' "$(cat $1/reset_method 2>/dev/null | tr ' ' +)" "$(cat $1/power/control)" "$(cat $1/d3cold_allowed)"; }
+for device in 0000:0[1-5]:00.*; do
+	fact found.$device "$(show $device)"
+done
+fact port "$(cat 0000:00:02.0/power/control)"
+# Nothing resets what a driver of the host has.
+vfio reset nvme 2>/lab/unbound
+fact unbound $?
+vfio bind nvme
+fact bound "$(driver 0000:01:00.0) $(show 0000:01:00.0)"
+for method in flr pm bus; do
+	echo "lab: $method" >/dev/kmsg
+	vfio reset nvme --method $method --dry-run >/lab/dry-$method 2>&1
+	vfio reset nvme --method $method >/lab/reset-$method 2>&1
+	fact reset.$method "$? $(show 0000:01:00.0)"
+done
+vfio reset nvme --method device_specific 2>/lab/impossible
+fact impossible "$? $(show 0000:01:00.0)"
+vfio rescan nvme
+fact rescan "$? $(driver 0000:01:00.0) $(show 0000:01:00.0)"
+vfio bind pair 2>/lab/pair
+fact pair "$? $(show 0000:02:00.0)"
+vfio reset >/lab/table
+fact table $?
+vfio restore nvme
+fact restored "$(driver 0000:01:00.0) $(show 0000:01:00.0)"
+"#;
+
+pub fn methods() -> Result<()> {
+    let mut micro = Micro::new("micro_reset", METHODS_SCRIPT);
+    let mut devices = vec![qemu::port(1), "-device nvme,serial=1,id=nvme,bus=rp1".to_owned()];
+    devices.extend(qemu::card(2));
+    devices.extend([qemu::port(3), "-device e1000e,bus=rp3".to_owned()]);
+    devices.extend([qemu::port(4), "-device virtio-rng-pci,bus=rp4".to_owned(), qemu::host_display()]);
+    micro.devices = devices;
+    let configuration = "[gpu nvme]\ndevice = 0000:01:00.0\nbind = guest\nreset = flr\n\n\
+                         [gpu pair]\ndevice = 0000:02:00.0\nbind = guest\nreset = bus\n";
+    micro.files = vec![("etc/vfio.conf", configuration.to_owned())];
+    let run = micro.run()?;
+    let checks = Checks::default();
+    checks.done()
+}
