@@ -31,14 +31,16 @@ _vfio() {
         words="--root --json --help --version"
         case ${verbs[*]} in
         doctor) words="$words --only" ;;
+        'rebar set'*) words="$words --dry-run" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline sync doctor rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
+        rebar) words="set restore help $(_vfio_names gpu)" ;;
         guest) words="list status plan start stop restore help" ;;
-        bind | restore | holders | rescan) words=$(_vfio_names gpu) ;;
+        bind | restore | holders | rescan | 'rebar set' | 'rebar restore') words=$(_vfio_names gpu) ;;
         'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac
     fi

@@ -37,6 +37,7 @@ complete -c vfio -n "__vfio_after ''" -a restore -d 'Give a card back to the hos
 complete -c vfio -n "__vfio_after ''" -a holders -d 'Say who holds a card'
 complete -c vfio -n "__vfio_after ''" -a guest -d 'Guests that get cards'
 complete -c vfio -n "__vfio_after ''" -a cmdline -d 'The command line of boot entries'
+complete -c vfio -n "__vfio_after ''" -a rebar -d 'Resizable BARs'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
@@ -52,6 +53,11 @@ complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l adopt -d 'T
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l rescue -d 'Change entries for emergencies too'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l quiet -d 'Print nothing but problems'
 
+complete -c vfio -n '__vfio_after rebar' -a set -d 'Resize BARs'
+complete -c vfio -n '__vfio_after rebar' -a restore -d 'Give BARs their former sizes'
+complete -c vfio -n '__vfio_after rebar' -a help -d 'Print help'
+complete -c vfio -n '__vfio_after "rebar set"' -l dry-run -d 'Only say what would be done'
+
 complete -c vfio -n '__vfio_after guest' -a list -d 'List the guests'
 complete -c vfio -n '__vfio_after guest' -a status -d 'Say how a guest is'
 complete -c vfio -n '__vfio_after guest' -a plan -d 'Say what starting a guest would do'
@@ -60,6 +66,6 @@ complete -c vfio -n '__vfio_after guest' -a stop -d 'Shut a guest down'
 complete -c vfio -n '__vfio_after guest' -a restore -d 'Give back what a guest has'
 complete -c vfio -n '__vfio_after guest' -a help -d 'Print help'
 
-complete -c vfio -n '__vfio_after bind restore holders rescan' -a '(__vfio_names gpu)' -d '[gpu] section'
+complete -c vfio -n '__vfio_after bind restore holders rescan rebar "rebar set" "rebar restore"' -a '(__vfio_names gpu)' -d '[gpu] section'
 complete -c vfio -n '__vfio_after "guest status" "guest plan" "guest start" "guest stop" "guest restore"' \
     -a '(__vfio_names guest)' -d '[guest] section'

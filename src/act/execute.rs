@@ -3,6 +3,7 @@
 
 use super::journal::{Journal, Record};
 use super::kernel::Kernel;
+use super::resize;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::pci::Address;
@@ -95,7 +96,11 @@ fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> 
                 Some(driver) => not_so(format!("{driver} still has it")),
             }
         }
+        Step::Resize { function, bar, size } => resize::make(root, kernel, step, (*function, *bar, *size)),
         Step::Probe { function, driver } => {
+            if let Some(loss) = resize::loss(root, *function) {
+                return not_so(loss);
+            }
             probe(kernel, *function).map_err(kernel_error)?;
             match function::driver(root, *function) {
                 Some(now) if now == *driver => Ok(()),

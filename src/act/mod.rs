@@ -15,6 +15,7 @@ pub mod lock;
 pub mod model;
 pub mod rehearsal;
 mod rehearsal_tools;
+mod resize;
 pub mod state;
 pub mod sync;
 pub mod tools;

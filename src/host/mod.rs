@@ -12,6 +12,7 @@ pub mod initramfs;
 pub mod iommu;
 pub mod modules;
 pub mod names;
+pub mod room;
 pub mod status;
 pub mod sync;
 pub mod words;
@@ -49,6 +50,12 @@ pub struct Host {
     pub holders: Vec<(Address, holders::Holder)>,
     /// Best vfio driver for a function, for `driver = auto`; filled by [`Host::find_variants`].
     pub variants: Vec<(Address, modules::Variant)>,
+    /// Functions with resizable BARs, and the room they have; filled by [`Host::look_at_bars`].
+    pub rooms: Vec<(Address, room::Room)>,
+    /// The kernel's release; filled by [`Host::look_at_bars`].
+    pub kernel: String,
+    /// Functions that have lost the place of a BAR, by its number; filled by [`Host::look_closer`].
+    pub lost: Vec<(Address, u8)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
     pub off: Option<String>,
 }
@@ -101,9 +108,16 @@ impl Host {
                 function.group = function::group(root, address);
                 function.driver_override = function::driver_override(root, address);
             }
+            self.lost.extend(bars::lost(root, address).map(|bar| (address, bar)));
         }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
         self.nvidia_drm = root.exists("sys/module/nvidia_drm");
+    }
+
+    /// Looks at the BARs of functions and the room they have.
+    pub fn look_at_bars(&mut self, root: &Root, functions: &[Address]) {
+        self.rooms = functions.iter().filter_map(|f| Some((*f, room::look(root, *f)?))).collect();
+        self.kernel = modules::release(root).unwrap_or_default();
     }
 
     /// Looks for whoever holds one of these functions: open files, mappings, mounts.

@@ -14,6 +14,7 @@ mod images;
 mod layers;
 mod machine;
 mod micro;
+mod modules;
 mod picture;
 mod qemu;
 mod qmp;

@@ -38,6 +38,8 @@ pub struct Micro {
     pub devices: Vec<String>,
     /// Files in the machine, all root's, mode 0644.
     pub files: Vec<(&'static str, String)>,
+    /// Files of the host that are copied in.
+    pub copies: Vec<(PathBuf, &'static str)>,
     /// Programs of the host, with their libraries.
     pub programs: Vec<&'static str>,
     /// What to do.
@@ -58,6 +60,7 @@ impl Micro {
             words: "intel_iommu=on",
             devices,
             files: Vec::new(),
+            copies: Vec::new(),
             programs: Vec::new(),
             script: script.to_owned(),
             deadline: Duration::from_secs(180),
@@ -109,6 +112,9 @@ impl Micro {
         for library in libraries {
             archive.file(&library.to_string_lossy(), 0o755, &fs::read(&library)?);
         }
+        for (file, path) in &self.copies {
+            archive.file(path, 0o644, &fs::read(file)?);
+        }
         for (path, content) in &self.files {
             archive.file(path, 0o644, content.as_bytes());
         }
@@ -128,7 +134,7 @@ fn closure(program: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The kernel packages of a suite, unpacked, and `version`.
-fn kernel(suite: &str) -> Result<PathBuf> {
+pub fn kernel(suite: &str) -> Result<PathBuf> {
     let recipe = (suite, KERNEL, include_str!("apt.rs"));
     cache::entry(&format!("kernel-{suite}"), cache::key(&recipe), |dir| {
         let part = |name: &str| {

@@ -9,7 +9,7 @@ use crate::config::{Config, Guest, Handover, Runner};
 use crate::host::{function, Host};
 use crate::pci::Address;
 use crate::plan::select::{self, Choice};
-use crate::plan::{boot, idle};
+use crate::plan::{boot, idle, rebar};
 
 /// NVIDIA's modules in the order in which they can be unloaded; the last is the PCI driver's own.
 pub const NVIDIA_MODULES: [&str; 5] = ["nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia"];
@@ -51,6 +51,11 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
     let (refusals, warnings) = checks::check(guest, choices, host, around);
     plan.refusals.extend(refusals);
     plan.warnings.extend(warnings);
+    for choice in choices.iter().filter(|c| c.chosen.is_ok()) {
+        let functions = boot::functions(std::slice::from_ref(choice));
+        let (_, warnings) = rebar::plan(choice.gpu, &functions, &rebar::wanted(choice.gpu, Some(guest)), host);
+        plan.warnings.extend(warnings.iter().map(|warning| Remark::of(guest, warning)));
+    }
     if guest.runner == Runner::Libvirt {
         let others = others(config, guest, host);
         let (refusals, warnings) = domain_checks::check(guest, choices, &others, host, around);
@@ -104,6 +109,12 @@ fn steps(
         let on_vfio = |a: &Address| host.function(*a).and_then(|f| f.driver.as_deref()).is_some_and(function::is_vfio);
         !functions.iter().all(on_vfio)
     };
+    let resizes = |c: &&Choice<'_>| {
+        let functions = c.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+        !rebar::plan(c.gpu, functions, &rebar::wanted(c.gpu, Some(guest)), host).0.is_empty()
+    };
+    let resized = choices.iter().filter(|c| !off_vfio(c)).filter(resizes).map(|c| c.gpu.name.clone());
+    let resized: Vec<String> = resized.collect();
     let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
     steps.extend(moved.iter().map(|gpu| GuestStep::Reserve { gpu: gpu.clone() }));
     if all_of_nvidia(&taken, host) {
@@ -114,6 +125,7 @@ fn steps(
         steps.extend(loaded.map(|m| GuestStep::Unload { module: (*m).to_owned() }));
     }
     steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
+    steps.extend(resized.into_iter().map(|gpu| GuestStep::Resize { gpu }));
     let patience = guest.stop_timeout.as_secs();
     steps.push(match guest.runner {
         Runner::Libvirt => GuestStep::StartDomain { uri: guest.uri.clone(), domain: guest.domain.clone(), patience },

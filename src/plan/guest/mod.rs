@@ -84,6 +84,11 @@ pub enum GuestStep {
         /// The `[gpu]` section's name.
         gpu: String,
     },
+    /// Give the BARs of a card that is with vfio already the sizes that this guest wants.
+    Resize {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
     /// Start the libvirt domain.
     StartDomain {
         /// Where libvirt is.
@@ -127,6 +132,7 @@ impl fmt::Display for GuestStep {
             GuestStep::Console { console } => write!(f, "take the text console from {console}"),
             GuestStep::Unload { module } => write!(f, "unload module {module}"),
             GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
+            GuestStep::Resize { gpu } => write!(f, "resize the BARs of [gpu {gpu}]"),
             GuestStep::StartDomain { domain, .. } => write!(f, "start domain {domain}"),
             GuestStep::StartCommand { command, .. } => {
                 write!(f, "start {}", command.first().map_or("nothing", String::as_str))
