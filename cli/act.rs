@@ -17,7 +17,7 @@ use vfio_suite::root::Root;
 use vfio_suite::survey;
 
 /// Says how it ended, and gives the exit code for it.
-fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
+pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
     let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
     let functions = functions.join(", ");
     if out.is_json() {
@@ -39,13 +39,13 @@ fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
 }
 
 /// The section on this machine as it is now; all that the configuration has to say is said first.
-pub fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
+pub(crate) fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
     check::report(config);
     survey::now(root, config, name).map_err(|finding| anyhow!("{finding}"))
 }
 
 /// The plan that `make` makes, unless something forbids it first.
-fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
+pub(crate) fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
     let forbidden = idle(config, host)
         .map(|text| Finding { gpu: choice.gpu.name.clone(), at: None, text })
         .or_else(|| choice.chosen.as_ref().err().cloned())
@@ -54,7 +54,7 @@ fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl
 }
 
 /// Our turn. Only root may change anything.
-pub fn lock(root: &Root) -> anyhow::Result<Lock> {
+pub(crate) fn lock(root: &Root) -> anyhow::Result<Lock> {
     Lock::take(root).map_err(|error| match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
             anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))
@@ -67,8 +67,10 @@ pub fn lock(root: &Root) -> anyhow::Result<Lock> {
 pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     let _lock = lock(root)?;
-    let (choice, host) = choose(root, &config, name)?;
-    let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host));
+    let (choice, mut host) = choose(root, &config, name)?;
+    let sizes = survey::sizes_now(root, choice.gpu, None);
+    survey::look_at_bars(root, &mut host, &boot::functions(std::slice::from_ref(&choice)), &sizes);
+    let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host, &sizes));
     plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }

@@ -10,6 +10,7 @@ mod guest;
 mod holders;
 mod output;
 mod plan;
+mod rebar;
 mod reset;
 mod status;
 mod sync;
@@ -86,6 +87,14 @@ enum Verb {
         #[arg(long, requires = "name")]
         dry_run: bool,
     },
+    /// Show how large resizable BARs are and can be, and set them
+    #[command(args_conflicts_with_subcommands = true)]
+    Rebar {
+        /// The name of a [gpu] section; all functions with resizable BARs without one
+        name: Option<String>,
+        #[command(subcommand)]
+        verb: Option<RebarVerb>,
+    },
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
@@ -154,6 +163,26 @@ struct CmdlineOptions {
     /// Print nothing but problems
     #[arg(long)]
     quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum RebarVerb {
+    /// Resize BARs of a card that no driver of the host has; 'vfio restore' undoes it
+    Set {
+        /// The name of a [gpu] section
+        name: String,
+        /// As 0=16G or bar2=8M; max, min, firmware
+        #[arg(required = true, value_name = "BAR=SIZE")]
+        sizes: Vec<String>,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Give all BARs of a card the sizes that they had before the first was resized
+    Restore {
+        /// The name of a [gpu] section
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -247,6 +276,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             ("gpu", Some(name.as_str()))
         }
         Verb::Reset { name, .. } => ("gpu", name.as_deref()),
+        Verb::Rebar { verb: Some(RebarVerb::Set { name, .. } | RebarVerb::Restore { name }), .. } => {
+            ("gpu", Some(name.as_str()))
+        }
+        Verb::Rebar { name, verb: None } => ("gpu", name.as_deref()),
         Verb::Guest(verb) => ("guest", verb.name()),
         Verb::Check
         | Verb::Groups
@@ -273,6 +306,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             reset::run(&root, &out, name, method.map(Into::into), *dry_run)
         }
         Verb::Holders { name } => holders::run(&root, &out, name),
+        Verb::Rebar { name, verb } => rebar::run(&root, &out, name.as_deref(), verb.as_ref()),
         Verb::Sync => sync::run(&root, &out),
         Verb::Doctor { only } => doctor::run(&root, &out, *only),
         Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),

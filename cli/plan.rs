@@ -8,7 +8,7 @@ use vfio_suite::config::{self, Bind, Config};
 use vfio_suite::host::boots::{self, Boots};
 use vfio_suite::host::{Depth, Function, Host};
 use vfio_suite::plan::select::Choice;
-use vfio_suite::plan::{bind, boot, group, select, Finding, Plan};
+use vfio_suite::plan::{bind, boot, group, rebar, select, Finding, Plan};
 use vfio_suite::root::Root;
 
 #[derive(Serialize)]
@@ -28,14 +28,21 @@ struct Card {
 /// The machine as it will be when the next boot decides: no driver has anything, no override is set.
 fn before_boot(host: &Host) -> Host {
     let fresh = |f: &Function| Function { driver: None, driver_override: None, ..f.clone() };
-    Host { functions: host.functions.iter().map(fresh).collect(), drivers: Vec::new(), off: None, ..host.clone() }
+    let mut rooms = host.rooms.clone();
+    for room in rooms.iter_mut().map(|(_, room)| room) {
+        for bar in &mut room.bars {
+            bar.size = room.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size);
+        }
+    }
+    let functions = host.functions.iter().map(fresh).collect();
+    Host { functions, drivers: Vec::new(), off: None, rooms, ..host.clone() }
 }
 
 fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
     let at_boot = choice.gpu.bind == Bind::Boot;
     let mut plan = match &choice.chosen {
         Err(finding) => Plan::refused(finding.clone()),
-        Ok(_) if at_boot => bind::plan(choice, fresh),
+        Ok(_) if at_boot => bind::plan(choice, fresh, &choice.gpu.bars),
         Ok(chosen) => Plan {
             gpu: choice.gpu.name.clone(),
             functions: chosen.functions.clone(),
@@ -47,6 +54,9 @@ fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
         // What shares the group is named with the driver that has it now.
         let mut warnings: Vec<Finding> = choice.chosen.iter().flat_map(|c| c.warnings.clone()).collect();
         warnings.extend(group::left_out(choice, host));
+        if at_boot && rebar::asks(&choice.gpu.bars) {
+            warnings.extend(rebar::plan(choice.gpu, &plan.functions, &choice.gpu.bars, fresh).1);
+        }
         plan.warnings = warnings;
     }
     Card { bind: if at_boot { "boot" } else { "guest" }, plan }
@@ -58,6 +68,7 @@ fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
     choices.sort_by_key(|c| config.gpus.iter().position(|g| g.name == c.gpu.name));
     host.find_variants(root, &bind::asks_for_variants(&choices));
     boot::admit(&mut choices, host);
+    host.look_at_bars(root, &boot::functions(&choices));
     let fresh = before_boot(host);
     choices.iter().map(|choice| card(choice, host, &fresh)).collect()
 }

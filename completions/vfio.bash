@@ -36,14 +36,16 @@ _vfio() {
         case ${verbs[*]} in
         doctor) words="$words --only" ;;
         reset*) words="$words --method --dry-run" ;;
+        'rebar set'*) words="$words --dry-run" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline sync doctor reset rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
+        rebar) words="set restore help $(_vfio_names gpu)" ;;
         guest) words="list status plan start stop restore help" ;;
-        bind | restore | holders | reset | rescan) words=$(_vfio_names gpu) ;;
+        bind | restore | holders | reset | rescan | 'rebar set' | 'rebar restore') words=$(_vfio_names gpu) ;;
         'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac
     fi

@@ -37,6 +37,7 @@ complete -c vfio -n "__vfio_after ''" -a restore -d 'Give a card back to the hos
 complete -c vfio -n "__vfio_after ''" -a holders -d 'Say who holds a card'
 complete -c vfio -n "__vfio_after ''" -a guest -d 'Guests that get cards'
 complete -c vfio -n "__vfio_after ''" -a cmdline -d 'The command line of boot entries'
+complete -c vfio -n "__vfio_after ''" -a rebar -d 'Resizable BARs'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
 complete -c vfio -n "__vfio_after ''" -a reset -d 'Say how cards can be reset, or reset one'
@@ -53,6 +54,11 @@ complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l adopt -d 'T
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l rescue -d 'Change entries for emergencies too'
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l quiet -d 'Print nothing but problems'
 
+complete -c vfio -n '__vfio_after rebar' -a set -d 'Resize BARs'
+complete -c vfio -n '__vfio_after rebar' -a restore -d 'Give BARs their former sizes'
+complete -c vfio -n '__vfio_after rebar' -a help -d 'Print help'
+complete -c vfio -n '__vfio_after "rebar set"' -l dry-run -d 'Only say what would be done'
+
 complete -c vfio -n '__vfio_after guest' -a list -d 'List the guests'
 complete -c vfio -n '__vfio_after guest' -a status -d 'Say how a guest is'
 complete -c vfio -n '__vfio_after guest' -a plan -d 'Say what starting a guest would do'
@@ -63,6 +69,6 @@ complete -c vfio -n '__vfio_after guest' -a help -d 'Print help'
 
 complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l method -x -a 'flr pm bus device_specific vendor-reset' -d 'Reset it so'
 complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l dry-run -d 'Only say what would be done'
-complete -c vfio -n '__vfio_after bind restore holders reset rescan' -a '(__vfio_names gpu)' -d '[gpu] section'
+complete -c vfio -n '__vfio_after bind restore holders reset rescan rebar "rebar set" "rebar restore"' -a '(__vfio_names gpu)' -d '[gpu] section'
 complete -c vfio -n '__vfio_after "guest status" "guest plan" "guest start" "guest stop" "guest restore"' \
     -a '(__vfio_names guest)' -d '[guest] section'

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking at the machine as far as a decision needs it, and deciding: what the doors share.
 
-use crate::act::state;
-use crate::config::{Config, Guest};
+use crate::act::state::{self, claim_path};
+use crate::config::{Config, Gpu, Guest};
 use crate::host::boot::BootSystem;
 use crate::host::{status, Depth, Host};
-use crate::pci::Slot;
+use crate::pci::{Address, Slot};
 use crate::plan::cmdline::wanted::{self, Word};
 use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
 use crate::plan::settled::{settled, SoFar};
-use crate::plan::{bind, boot, reset, section, Finding};
+use crate::plan::{bind, boot, rebar, reset, section, Finding};
 use crate::root::Root;
 
 /// The sections bound at boot, each with its functions or why it is refused, and the machine as far as it was looked at:
@@ -65,6 +65,9 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choi
     let mut host = Host::scan(root, Depth::Full);
     let mut choices = cards(config, guest, &host);
     look_closer(root, &mut choices, &mut host);
+    if choices.iter().any(|c| rebar::asks(&rebar::wanted(c.gpu, Some(guest)))) {
+        host.look_at_bars(root, &boot::functions(&choices));
+    }
     (choices, host)
 }
 
@@ -74,6 +77,22 @@ fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.find_variants(root, &bind::asks_for_variants(choices));
     host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
     boot::admit(choices, host);
+}
+
+/// The sizes that a card's BARs are to have now. While a guest has the card they are the guest's business: nobody else asks
+/// for any.
+pub fn sizes_now(root: &Root, gpu: &Gpu, guest: Option<&Guest>) -> rebar::Sizes {
+    match guest.is_none() && root.exists(&claim_path(&gpu.name)) {
+        true => rebar::Sizes::default(),
+        false => rebar::wanted(gpu, guest),
+    }
+}
+
+/// Looks at the BARs of a card, if any size is asked for.
+pub fn look_at_bars(root: &Root, host: &mut Host, functions: &[Address], sizes: &rebar::Sizes) {
+    if rebar::asks(sizes) {
+        host.look_at_bars(root, functions);
+    }
 }
 
 /// What the machine boots with, and which words its kernel needs for this configuration.

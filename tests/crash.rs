@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::pairs::{polaris, small, small_machine, small_without_vfio, twins, POLARIS, SMALL, TWINS};
+use common::pairs::{polaris, small, small_machine, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -97,6 +97,13 @@ fn bind_killed_anywhere_is_undone() {
     let kills = kill_everywhere(twins, VFIO, &["bind", "big"], &functions);
     // Four overrides, unbinds and probes, each with three kinds of calls.
     assert!(kills >= 36, "only {kills} places to die in");
+}
+
+#[test]
+fn bind_that_resizes_killed_anywhere_is_undone() {
+    let functions = SMALL.map(|(address, _)| address);
+    let kills = kill_everywhere(small_resized, VFIO, &["bind", "big"], &functions);
+    assert!(kills >= 24, "only {kills} places to die in");
 }
 
 /// vfio-pci takes what waits for it as soon as it is loaded, before any record says that a function was bound.

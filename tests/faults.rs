@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::pairs::{polaris, small, small_without_vfio, twins, POLARIS, SMALL, TWINS};
+use common::pairs::{polaris, small, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -103,6 +103,13 @@ fn bind_at_boot_that_fails_leaves_nothing() {
     fail_everywhere(small, VFIO_BIND, &["gpu", "big"], &SMALL);
 }
 
+/// What fails without touching a BAR, whatever the errno; all sizes are back.
+#[test]
+fn bind_that_resizes_and_fails_leaves_nothing() {
+    fail_everywhere(small_resized, VFIO, &["bind", "big"], &SMALL);
+    fail_everywhere(small_resized, VFIO_BIND, &["gpu", "big"], &SMALL);
+}
+
 #[test]
 fn bind_that_loads_its_module_and_fails_leaves_nothing() {
     fail_everywhere(small_without_vfio, VFIO, &["bind", "big"], &SMALL);
@@ -197,20 +204,29 @@ fn a_write_that_hangs_leaves_the_rest_undone_and_the_journal() {
 
 #[test]
 fn restore_that_fails_keeps_the_journal_and_says_so_and_the_next_one_finishes() {
+    restore_fails(small, 6);
+}
+
+#[test]
+fn restore_that_fails_to_resize_finishes_the_next_time() {
+    restore_fails(small_resized, 8);
+}
+
+fn restore_fails(machine: fn() -> Tree, least: u64) {
     let count = |tree: &Tree| {
         tree.no_faults();
         assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
         tree.count()
     };
     let ready = || {
-        let tree = small();
+        let tree = machine();
         let before = tree.snapshot();
         let ran = tree.run(VFIO, &["bind", "big"]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
         (tree, before)
     };
     let writes = count(&ready().0);
-    assert!(writes >= 6, "only {writes} writes");
+    assert!(writes >= least, "only {writes} writes");
     for n in 1..=writes {
         for fault in ["EBUSY", "EBUSY late", "EINVAL", "EIO", "EIO late", "hang", "hang late"] {
             let what = format!("restore: write {n} of {writes}: {fault}");

@@ -201,7 +201,9 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
         Err(finding) => Plan::refused(finding.clone()),
         Ok(chosen) => {
             host.find_holders_of_bound(root, &chosen.functions);
-            bind::plan(choice, &host)
+            let sizes = survey::sizes_now(root, choice.gpu, None);
+            survey::look_at_bars(root, &mut host, &chosen.functions, &sizes);
+            bind::plan(choice, &host, &sizes)
         }
     };
     for warning in &plan.warnings {

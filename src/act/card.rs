@@ -23,6 +23,12 @@ pub enum OnFailure {
 
 /// Carries out a plan for one card and writes its status. The caller holds the [`super::lock::Lock`].
 pub fn carry_out(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure) -> Status {
+    carry_out_in(root, plan, done, on_failure, None)
+}
+
+/// The same with a journal other than the card's.
+pub fn carry_out_in(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure, journal: Option<String>) -> Status {
+    let path = journal.unwrap_or_else(|| journal::path(&plan.gpu));
     let mut status =
         Status { gpu: plan.gpu.clone(), outcome: done, why: Vec::new(), functions: plan.functions.clone() };
     if let Err(error) = adopt(root, plan) {
@@ -36,7 +42,7 @@ pub fn carry_out(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailure)
     } else if let Some(why) = dead {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {}] {why}", plan.gpu)];
-    } else if let Err((outcome, why)) = attempt(root, plan, on_failure) {
+    } else if let Err((outcome, why)) = attempt(root, plan, on_failure, &path) {
         status.outcome = outcome;
         status.why = why;
     }
@@ -66,19 +72,19 @@ fn adopt(root: &Root, plan: &Plan) -> io::Result<()> {
 }
 
 /// Executes; on failure brings back, and says what failed and what could not be brought back.
-fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure) -> Result<(), (Outcome, Vec<String>)> {
+fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure, path: &str) -> Result<(), (Outcome, Vec<String>)> {
     if plan.steps.is_empty() {
         return Ok(());
     }
     let kernel = kernel_for(root);
     let name = |error: io::Error| (Outcome::Failed, vec![format!("[gpu {}] the journal: {error}", plan.gpu)]);
-    let earlier = journal::read(root, &plan.gpu).map_err(name)?.len();
-    let mut open = Journal::open(root, &journal::path(&plan.gpu)).map_err(name)?;
+    let earlier = journal::read_all::<journal::Record>(root, path).map_err(name)?.len();
+    let mut open = Journal::open(root, path).map_err(name)?;
     let Err(error) = execute(root, kernel.as_ref(), &mut open, plan) else { return Ok(()) };
     drop(open);
 
     let mut why = vec![format!("[gpu {}] {error}", plan.gpu)];
-    let mut records = journal::read(root, &plan.gpu).map_err(name)?;
+    let mut records: Vec<journal::Record> = journal::read_all(root, path).map_err(name)?;
     // While the kernel still works on a function, a further write to it would hang as well.
     let stuck = if error.is_timeout() { records.last().and_then(journal::Record::function) } else { None };
     let whole = on_failure == OnFailure::GiveToHost || earlier == 0;
@@ -94,7 +100,7 @@ fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure) -> Result<(), (Outco
     let clean = problems.is_empty() && stuck.is_none() && !matches!(error, StepError::Journal { .. });
     why.extend(problems);
     if clean && whole {
-        why.extend(forget(root, &plan.gpu));
+        why.extend(forget(root, &plan.gpu, path));
     }
     Err((if clean { Outcome::Failed } else { Outcome::Stuck }, why))
 }
@@ -126,8 +132,8 @@ fn functions(records: &[journal::Record]) -> Vec<Address> {
 }
 
 /// Removes a card's journal: there is nothing left to undo.
-fn forget(root: &Root, gpu: &str) -> Option<String> {
-    let error = files::remove(root, &journal::path(gpu)).err()?;
+fn forget(root: &Root, gpu: &str, path: &str) -> Option<String> {
+    let error = files::remove(root, path).err()?;
     Some(format!("[gpu {gpu}] the journal cannot be removed: {error}"))
 }
 
@@ -156,12 +162,27 @@ pub fn release(root: &Root, gpu: &str) -> Vec<String> {
     };
     let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false, &mut Vec::new());
     if problems.is_empty() {
-        problems.extend(forget(root, gpu));
+        problems.extend(forget(root, gpu, &journal::path(gpu)));
         if let Err(error) = files::remove(root, &status::path(gpu)) {
             problems.push(format!("[gpu {gpu}] the status cannot be removed: {error}"));
         }
     }
     problems
+}
+
+/// Undoes what was done to the BARs of a card that stays with vfio, from the journal of just that; what could not be undone, a
+/// sentence each.
+pub fn undo_sizes(root: &Root, gpu: &str, path: &str) -> io::Result<Vec<String>> {
+    let records: Vec<journal::Record> = journal::read_all(root, path)?;
+    let held = holders::find(root, &functions(&records));
+    if let Some((function, holder)) = held.first() {
+        return Ok(vec![format!("[gpu {gpu}] {function} is in use: {holder}")]);
+    }
+    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false, &mut Vec::new());
+    if problems.is_empty() {
+        problems.extend(forget(root, gpu, path));
+    }
+    Ok(problems)
 }
 
 /// Gives a card back to the host, from its journal alone. `None` if there is nothing to undo.
@@ -192,7 +213,7 @@ pub fn restore(root: &Root, gpu: &str, hanging: &mut Vec<Address>) -> io::Result
         let kernel = kernel_for(root);
         status.why = bring_back(root, kernel.as_ref(), gpu, &records, true, hanging);
         if status.why.is_empty() {
-            status.why.extend(forget(root, gpu));
+            status.why.extend(forget(root, gpu, &journal::path(gpu)));
         }
         if !status.why.is_empty() {
             status.outcome = Outcome::Stuck;

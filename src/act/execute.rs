@@ -3,6 +3,7 @@
 
 use super::journal::{Journal, Record};
 use super::kernel::Kernel;
+use super::resize;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::pci::Address;
@@ -110,7 +111,11 @@ pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
                 _ => Ok(()),
             }
         }
+        Step::Resize { function, bar, size } => resize::make(root, kernel, step, (*function, *bar, *size)),
         Step::Probe { function, driver } => {
+            if let Some(loss) = resize::loss(root, *function) {
+                return not_so(loss);
+            }
             probe(kernel, *function).map_err(kernel_error)?;
             match function::driver(root, *function) {
                 Some(now) if now == *driver => Ok(()),

@@ -4,7 +4,7 @@
 //! One file a card, `/run/vfio/journal/NAME`, one JSON record a line, synced one by one. It is gone after a reboot, as
 //! everything that it could undo is.
 
-use super::files;
+use super::{files, resize};
 use crate::host::function;
 use crate::pci::Address;
 use crate::plan::Step;
@@ -21,7 +21,8 @@ pub struct Record {
     pub step: Step,
     /// `vendor:device` of its function, so that undo never touches another card that took its place.
     pub ids: Option<String>,
-    /// What was there: the override, an attribute's value, the state of autoprobe, the driver of a removed function.
+    /// What was there: the override, an attribute's value, the state of autoprobe, the driver of a removed function, the
+    /// bytes of a BAR.
     pub before: Option<String>,
     /// The module of the driver that had the function, to load again if it is gone.
     pub module: Option<String>,
@@ -51,6 +52,7 @@ fn function_of(step: &Step) -> Option<Address> {
         | Step::Probe { function, .. }
         | Step::Set { function, .. }
         | Step::Free { function }
+        | Step::Resize { function, .. }
         | Step::Remove { function } => Some(*function),
         Step::Load { .. } | Step::Autoprobe { .. } | Step::Rescan { .. } => None,
     }
@@ -88,6 +90,9 @@ impl Record {
                 before = root.read_text(&function::attribute(*function, attribute)).ok();
             }
             Step::Autoprobe { .. } => before = root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).ok(),
+            Step::Resize { function, bar, .. } => {
+                before = resize::size(root, *function, *bar).map(|size| size.to_string());
+            }
             Step::Load { .. } | Step::Probe { .. } | Step::Free { .. } | Step::Rescan { .. } => {}
         }
         let ids = function.and_then(|f| ids(root, f));

@@ -16,6 +16,7 @@ pub mod model;
 pub mod rehearsal;
 mod rehearsal_tools;
 pub mod reset;
+mod resize;
 pub mod state;
 pub mod sync;
 pub mod tools;

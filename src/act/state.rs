@@ -17,6 +17,14 @@ pub fn write_status(root: &Root, status: &Status) -> io::Result<()> {
     files::replace(root, &status::path(&status.gpu), &json)
 }
 
+/// Where it is written which guest has a card.
+pub const CLAIMS: &str = "run/vfio/claims";
+
+/// The file that says which guest has a card.
+pub fn claim_path(gpu: &str) -> String {
+    format!("{CLAIMS}/{gpu}")
+}
+
 /// The file whose presence lets the udev rule ask our helper.
 pub fn active_path() -> String {
     format!("{RUN}/active")

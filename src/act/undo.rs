@@ -5,6 +5,8 @@
 use super::execute::{probe, probe_newcomers, rescan, set_override, unbind, wait_until};
 use super::journal::{self, Record};
 use super::kernel::Kernel;
+use super::resize;
+use crate::host::bars;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::host::reset::RESET_METHOD;
@@ -35,6 +37,12 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut 
             }
         }
         log::debug!("undo: {}", record.step);
+        if let Some(loss) = record.function().and_then(|function| kept_away(root, kernel, function, &record.step)) {
+            if !problems.contains(&loss) {
+                problems.push(loss);
+            }
+            continue;
+        }
         let again = !record.function().is_some_and(|f| refused.contains(&f));
         if let Err(error) = one(root, kernel, record, again) {
             refused.extend(record.function());
@@ -45,6 +53,22 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut 
         }
     }
     problems
+}
+
+/// A function without a place for one of its BARs keeps away from every driver, whatever had it before: only a size that
+/// brings the place back helps, or a reboot.
+fn kept_away(root: &Root, kernel: &dyn Kernel, function: Address, step: &Step) -> Option<String> {
+    const NO_DRIVER: &str = "none";
+    if matches!(step, Step::Resize { .. } | Step::Probe { .. }) {
+        return None;
+    }
+    let loss = resize::loss(root, function)?;
+    if function::driver_override(root, function).as_deref() != Some(NO_DRIVER) {
+        if let Err(error) = set_override(kernel, function, Some(NO_DRIVER)) {
+            return Some(format!("{loss} (and no override keeps drivers away: {error})"));
+        }
+    }
+    Some(loss)
 }
 
 /// Brings back what was before one record. `homing`: whether its function may still find its driver.
@@ -76,6 +100,10 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
             _ => Ok(()),
         },
         Step::Set { function, attribute, .. } if there(function) => set_back(root, kernel, *function, attribute, record),
+        // A host driver that has the function already has made the BAR as large as it wants it.
+        Step::Resize { function, bar, .. } if there(function) && function::driver(root, *function).is_none() => {
+            resize::undo(root, kernel, *function, *bar, record.before.as_deref())
+        }
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
         Step::Remove { function } => put_back(root, kernel, *function, record),
         Step::Autoprobe { .. } => {
@@ -152,6 +180,8 @@ fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, 
         Some(now) if function::is_vfio(&now) && function::driver_override(root, function).as_ref() == Some(&now) => {
             unbind(root, kernel, function, &now)?;
         }
+        // An undo that was cut short had come as far as the host's driver: what lies between is over.
+        Some(_) if function::is_vfio(driver) => return Ok(()),
         Some(now) => return Err(io::Error::other(format!("{now} has it now"))),
         None => {}
     }
@@ -178,6 +208,7 @@ pub fn give_to_host(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
         if !root.exists(&format!("{PCI_DEVICES}/{address}"))
             || function::driver(root, *address).is_some()
             || function::driver_override(root, *address).is_some()
+            || bars::lost(root, *address).is_some()
         {
             continue;
         }

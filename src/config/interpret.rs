@@ -2,13 +2,13 @@
 //! Sections to the configuration: every value read, required keys there, names that lead somewhere.
 
 use super::commands::{command, commands, kernel_parameters, WithWarnings};
-use super::keys::{did_you_mean, Kind};
+use super::keys::{did_you_mean, guest_bar, Kind, BARS};
 use super::report::{clip, Report, Spot};
 use super::sections::{Section, Sections, Setting};
 use super::values::{self, Parsed};
 use super::{
-    At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, Handover, HostSection, Reset, Runner,
-    Selector,
+    At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, GuestBar, Handover, HostSection, Reset,
+    Runner, Selector,
 };
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     let also = r.get("also", values::addresses);
     let bind = r.or("bind", Bind::Boot, values::bind);
     let driver = r.or("driver", Driver::VfioPci, values::driver);
-    let bars = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"].map(|key| r.get(key, values::bar));
+    let bars = BARS.map(|key| r.get(key, values::bar));
     let reset = r.or("reset", Reset::Auto, values::reset);
     let rom = r.get("rom", values::absolute_path);
     r.warn_of_comment("rom");
@@ -262,10 +262,12 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     for gpu in &gpus.value {
         check_gpu(&mut r, at, gpu, handover, config);
     }
+    let bars = guest_bars(&mut r, &gpus.value);
     Some(Guest {
         name,
         at: r.report.location(begin),
         gpus,
+        bars,
         domain,
         uri,
         runner,
@@ -280,6 +282,23 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
         stop_timeout,
         inhibit_sleep,
     })
+}
+
+/// `GPU.barN`: the card must be one of the guest's.
+fn guest_bars(r: &mut Reader<'_, '_>, gpus: &[String]) -> Vec<GuestBar> {
+    let mut bars = Vec::new();
+    for setting in r.section.dotted() {
+        let Some((gpu, bar)) = guest_bar(setting.key) else { continue };
+        if !gpus.iter().any(|name| name == gpu) {
+            let key = setting.key;
+            let near = did_you_mean(gpu, gpus.iter().map(String::as_str));
+            let message = format!("'{key}' is about '{gpu}', which is not among the 'gpus' of this guest{near}");
+            r.section.fail(r.report, setting.spot, &message);
+        } else if let Some(size) = r.get(setting.key, values::bar) {
+            bars.push(GuestBar { gpu: gpu.to_owned(), bar, size });
+        }
+    }
+    bars
 }
 
 /// `before` and `after`: the commands of all their lines.

@@ -36,12 +36,12 @@ impl Kind {
                 "also",
                 "bind",
                 "driver",
-                "bar0",
-                "bar1",
-                "bar2",
-                "bar3",
-                "bar4",
-                "bar5",
+                BARS[0],
+                BARS[1],
+                BARS[2],
+                BARS[3],
+                BARS[4],
+                BARS[5],
                 "reset",
                 "rom",
                 "only-display",
@@ -65,10 +65,22 @@ impl Kind {
         }
     }
 
-    /// The key, as a word that lives as long as the program.
-    pub(super) fn key(self, name: &str) -> Option<&'static str> {
-        self.keys().iter().copied().find(|key| *key == name)
+    /// The key, if such a section can have it.
+    pub(super) fn key(self, name: &str) -> Option<&str> {
+        let known = self.keys().contains(&name) || (self == Kind::Guest && guest_bar(name).is_some());
+        known.then_some(name)
     }
+}
+
+/// The BARs, which `[gpu]` has as keys.
+pub(super) const BARS: [&str; 6] = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"];
+
+/// The card and the number of the BAR in a guest's `GPU.barN`.
+pub(super) fn guest_bar(key: &str) -> Option<(&str, u8)> {
+    let (gpu, bar) = key.rsplit_once('.')?;
+    let bar = BARS.iter().position(|known| *known == bar)?;
+    // There are six.
+    (!gpu.is_empty()).then_some((gpu, bar as u8))
 }
 
 /// `before` and `after` may be written more than once in a file: each line adds commands.

@@ -85,6 +85,11 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && sections::check_name(text).is_ok()
 }
 
+/// A size as `bar0` takes it; an error is a sentence fragment.
+pub fn bar_size(text: &str) -> Result<BarSize, String> {
+    values::bar(text)
+}
+
 /// The whole configuration. Sections with errors are not in it, only in `diagnostics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -357,6 +362,8 @@ pub struct Guest {
     pub at: Location,
     /// `gpus`: names of `[gpu]` sections.
     pub gpus: At<Vec<String>>,
+    /// `GPU.bar0` to `GPU.bar5`: sizes for this guest.
+    pub bars: Vec<GuestBar>,
     /// `domain`: the libvirt domain; the section's name by default.
     pub domain: String,
     /// `uri`.
@@ -383,6 +390,17 @@ pub struct Guest {
     pub stop_timeout: Duration,
     /// `inhibit-sleep`.
     pub inhibit_sleep: bool,
+}
+
+/// `GPU.barN`: the size of a BAR for one guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestBar {
+    /// The `[gpu]` section's name.
+    pub gpu: String,
+    /// 0 to 5.
+    pub bar: u8,
+    /// The size wanted.
+    pub size: At<BarSize>,
 }
 
 /// `runner`: what the guest is.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Lines to sections: which settings stand in which section, over all files. Nothing here knows what a value means.
 
-use super::keys::{accumulates, did_you_mean, nearest, Kind};
+use super::keys::{accumulates, did_you_mean, nearest, Kind, BARS};
 use super::report::{clip, Report, Spot};
 use super::scan::{broken_header, first_word, Fault, Line, Lines};
 use super::{Diagnostic, Severity};
@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting<'a> {
     /// The key, one of its kind's.
-    pub(super) key: &'static str,
+    pub(super) key: &'a str,
     /// The value; empty asks for the default.
     pub(super) value: &'a str,
     /// Where it stands.
@@ -49,6 +49,11 @@ impl<'a> Section<'a> {
     /// The same for a key that accumulates.
     pub(super) fn all<'s>(&'s self, key: &'s str) -> impl Iterator<Item = Setting<'a>> + 's {
         self.settings.iter().copied().filter(move |setting| setting.key == key && !setting.value.is_empty())
+    }
+
+    /// A guest's `GPU.barN`, all of them.
+    pub(super) fn dotted(&self) -> Vec<Setting<'a>> {
+        self.settings.iter().copied().filter(|setting| setting.key.contains('.') && !setting.value.is_empty()).collect()
     }
 
     /// Reports an error; a card or guest with one does not count.
@@ -277,6 +282,12 @@ fn unknown_key(kind: Kind, key: &str) -> String {
     let bar = key.strip_prefix("bar").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
     if kind == Kind::Gpu && bar {
         return format!("unknown key '{shown}', ignored; a function has bar0 to bar5");
+    }
+    if let Some((gpu, bar)) = key.rsplit_once('.').filter(|_| kind == Kind::Guest) {
+        return match nearest(bar, BARS) {
+            Some(near) => format!("unknown key '{shown}', ignored; did you mean '{}.{near}'?", clip(gpu)),
+            None => format!("unknown key '{shown}', ignored; the size of a BAR for this guest is GPU.bar0 to GPU.bar5"),
+        };
     }
     format!("unknown key '{shown}', ignored{}", did_you_mean(key, kind.keys().iter().copied()))
 }

@@ -3,7 +3,7 @@
 
 use super::function::attribute;
 use crate::pci::Address;
-use crate::root::Root;
+use crate::root::{Root, RUN};
 
 /// One base address register that decodes something.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -20,6 +20,22 @@ pub struct Bar {
     pub sizes: Vec<u64>,
 }
 
+/// `IORESOURCE_UNSET`: the kernel has found no place for it.
+const UNSET: u64 = 0x2000_0000;
+
+impl Bar {
+    /// Whether the kernel has found a place for it: without one its function must get no driver.
+    pub fn is_placed(&self) -> bool {
+        self.size > 0 && self.start > 0 && self.flags & !UNSET == self.flags && self.flags > 0
+    }
+}
+
+/// A size as it is written in the configuration: 256M, 16G.
+pub fn show_size(bytes: u64) -> String {
+    let unit = (bytes.trailing_zeros() % u64::BITS / 10).min(4);
+    format!("{}{}", bytes >> (10 * unit), ["", "K", "M", "G", "T"][unit as usize])
+}
+
 /// Line 7 of `resource` is the option ROM (`PCI_ROM_RESOURCE`).
 const ROM: usize = 6;
 
@@ -27,6 +43,14 @@ const ROM: usize = 6;
 fn line(text: &str) -> Option<(u64, u64, u64)> {
     let mut numbers = text.split_ascii_whitespace().map(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).ok());
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+/// Start and end of what each line of `resource` holds; 0 and 0 where it holds nothing.
+pub(super) fn places(root: &Root, address: Address) -> Vec<(u64, u64)> {
+    let text = root.read_text(&attribute(address, "resource")).unwrap_or_default();
+    text.lines()
+        .map(|text| line(text).filter(|(start, end, _)| end > start).map_or((0, 0), |(s, e, _)| (s, e)))
+        .collect()
 }
 
 /// Sizes from the bitmap in `resourceN_resize`: bit n stands for 2^(n+20) bytes (Documentation/ABI/testing/sysfs-bus-pci).
@@ -55,6 +79,39 @@ pub fn read(root: &Root, address: Address) -> (Vec<Bar>, Option<u64>) {
     (bars, rom)
 }
 
+/// The path of what is remembered of a function's BARs since before the first was resized in this boot: its modalias, then
+/// number and bytes of each that had a place.
+pub fn remembered_path(address: Address) -> String {
+    format!("{RUN}/bars/{address}")
+}
+
+/// Number and size of each BAR of a function that has a place.
+pub fn placed(root: &Root, address: Address) -> Vec<(u8, u64)> {
+    read(root, address).0.iter().filter(|bar| bar.is_placed()).map(|bar| (bar.index, bar.size)).collect()
+}
+
+/// The BARs that a function had before any was resized in this boot: as the firmware left them, or a host driver. None if
+/// nothing was resized, or if another card is there now.
+pub fn remembered(root: &Root, address: Address) -> Option<Vec<(u8, u64)>> {
+    let text = root.read_text(&remembered_path(address)).ok()?;
+    let (modalias, bars) = text.split_once('\n')?;
+    if root.read_text(&attribute(address, "modalias")).ok()? != modalias {
+        return None;
+    }
+    let bar = |line: &str| {
+        let (index, size) = line.split_once(' ')?;
+        Some((index.parse().ok()?, size.parse().ok()?))
+    };
+    Some(bars.lines().filter_map(bar).collect())
+}
+
+/// The first BAR of a function that had a place and has lost it.
+pub fn lost(root: &Root, address: Address) -> Option<u8> {
+    let had = remembered(root, address)?;
+    let has = placed(root, address);
+    had.iter().find(|(index, _)| !has.iter().any(|(now, _)| now == index)).map(|(index, _)| *index)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +120,15 @@ mod tests {
     fn bitmap_bits_are_powers_of_two_from_one_mebibyte() {
         assert_eq!(sizes(0x100), [256 << 20]);
         assert_eq!(sizes(0x3f00).last(), Some(&(8 << 30)));
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_written() {
+        for (bytes, text) in
+            [(256 << 20, "256M"), (1 << 34, "16G"), (1 << 47, "128T"), (4096, "4K"), (48, "48"), (0, "0")]
+        {
+            assert_eq!(show_size(bytes), text);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod iommu;
 pub mod modules;
 pub mod names;
 pub mod reset;
+pub mod room;
 pub mod status;
 pub mod sync;
 pub mod words;
@@ -56,6 +57,12 @@ pub struct Host {
     pub silent: Vec<Address>,
     /// Cards that must be left alone until the next boot, and why; filled by [`Host::look_closer`].
     pub dead: Vec<(String, String)>,
+    /// Functions with resizable BARs, and the room they have; filled by [`Host::look_at_bars`].
+    pub rooms: Vec<(Address, room::Room)>,
+    /// The kernel's release; filled by [`Host::look_at_bars`].
+    pub kernel: String,
+    /// Functions that have lost the place of a BAR, by its number; filled by [`Host::look_closer`].
+    pub lost: Vec<(Address, u8)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
     pub off: Option<String>,
 }
@@ -111,6 +118,7 @@ impl Host {
             if reset::is_silent(root, address) {
                 self.silent.push(address);
             }
+            self.lost.extend(bars::lost(root, address).map(|bar| (address, bar)));
         }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
         self.nvidia_drm = root.exists("sys/module/nvidia_drm");
@@ -123,6 +131,12 @@ impl Host {
         if asked {
             self.vendor_reset = reset::vendor_reset(root);
         }
+    }
+
+    /// Looks at the BARs of functions and the room they have.
+    pub fn look_at_bars(&mut self, root: &Root, functions: &[Address]) {
+        self.rooms = functions.iter().filter_map(|f| Some((*f, room::look(root, *f)?))).collect();
+        self.kernel = modules::release(root).unwrap_or_default();
     }
 
     /// Looks for whoever holds one of these functions: open files, mappings, mounts.

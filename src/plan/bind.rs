@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Binding a card to vfio: overrides first, then unbinds, then how it is reset, then the module, then probes.
+//! Binding a card to vfio: overrides first, then unbinds, then how it is reset and how large its BARs are, then the module,
+//! then probes.
 
+use super::rebar::{self, Sizes};
 use super::select::Choice;
-use super::{group, release, reset, Plan, Step};
+use super::{group, release, reset, Finding, Plan, Step};
 use crate::config::Driver;
 use crate::host::Host;
 use crate::pci::Address;
@@ -45,28 +47,47 @@ pub fn loads(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
     modules.into_iter().map(|module| Step::Load { module }).collect()
 }
 
-/// The plan for a choice that nothing forbids. Holders must have been looked for if a host driver has a function.
-pub fn plan(choice: &Choice<'_>, host: &Host) -> Plan {
+/// The plan for a choice that nothing forbids, with these sizes of BARs, which must have been looked at if there are any.
+/// Holders must have been looked for if a driver has a function.
+pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     let wanted = wanted(choice, host);
     let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
     let mut warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
     warnings.extend(group::left_out(choice, host));
     let (resets, findings) = reset::steps(choice, host, false);
     warnings.extend(findings);
-    let mut plan = Plan { gpu: choice.gpu.name.clone(), functions, warnings, ..Plan::default() };
+    let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
 
-    let moving: Vec<Address> = wanted
-        .iter()
-        .filter(|(address, driver)| host.function(*address).is_some_and(|f| f.driver.as_ref() != Some(driver)))
-        .map(|(address, _)| *address)
-        .collect();
+    let (mut resizes, mut remarks) = match rebar::asks(sizes) {
+        true => rebar::plan(choice.gpu, &functions, sizes, host),
+        false => Default::default(),
+    };
+    let there = |(address, driver): &(Address, String)| {
+        host.function(*address).is_some_and(|f| f.driver.as_ref() == Some(driver))
+    };
+    // What a guest has open stays as large as it is.
+    let busy = wanted.iter().filter(|w| there(w)).find_map(|(a, _)| Some((*a, host.holder(*a)?)));
+    if let Some((address, holder)) = busy.filter(|(a, _)| rebar::resized(&resizes).contains(a)) {
+        let text = format!("{address} keeps its BARs as they are: {holder}");
+        (resizes, remarks) = (Vec::new(), vec![Finding::new(choice.gpu, &choice.gpu.at, text)]);
+    }
+    plan.warnings.extend(remarks);
+    let resized = rebar::resized(&resizes);
+
+    let moves = |w: &&(Address, String)| host.function(w.0).is_some() && (!there(w) || resized.contains(&w.0));
+    let moving: Vec<Address> = wanted.iter().filter(moves).map(|(address, _)| *address).collect();
     plan.refusals = release::forbids(choice.gpu, &moving, host);
     plan.refusals.extend(reset::dead(choice.gpu, &plan.functions, host));
     if plan.refusals.is_empty() {
         plan.steps.extend(overrides(&wanted, host));
-        plan.steps.extend(release::unbinds(&wanted, host));
+        // No driver may have a function whose BAR is resized, vfio's neither.
+        let apart = |(address, driver): &(Address, String)| {
+            (*address, if resized.contains(address) { String::new() } else { driver.clone() })
+        };
+        plan.steps.extend(release::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
         // A module that is loaded binds at once what waits for it, so these come first.
         plan.steps.extend(resets);
+        plan.steps.extend(resizes);
         if !moving.is_empty() {
             plan.steps.extend(loads(&wanted, host));
         }

@@ -2,7 +2,7 @@
 //! What happens at boot: which cards are bound, and what forbids the others.
 
 use super::select::{self, Choice};
-use super::{bind, display, group, idle, Plan};
+use super::{bind, display, group, idle, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
@@ -41,12 +41,21 @@ pub fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
 pub fn admit(choices: &mut [Choice<'_>], host: &Host) {
     for choice in choices {
         let Ok(chosen) = &choice.chosen else { continue };
-        let finding =
-            group::without_iommu(choice, &chosen.functions, host).or_else(|| group::foreign_also(choice, host));
+        let finding = group::without_iommu(choice, &chosen.functions, host)
+            .or_else(|| group::foreign_also(choice, host))
+            .or_else(|| lost(choice, &chosen.functions, host));
         if let Some(finding) = finding {
             choice.chosen = Err(finding);
         }
     }
+}
+
+/// A function without a place for one of its BARs gets no driver: amdgpu was seen to hang in its probe, and a guest could not
+/// use it either.
+fn lost(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Finding> {
+    let (function, bar) = host.lost.iter().find(|(function, _)| functions.contains(function))?;
+    let text = format!("{function} has no place for its BAR {bar} any more since one was resized; reboot");
+    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
 }
 
 /// The early plans: overrides only, so that whatever loads in whatever order, no host driver can take the functions.

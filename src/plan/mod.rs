@@ -8,6 +8,7 @@ pub mod display;
 pub mod doctor;
 pub mod group;
 pub mod guest;
+pub mod rebar;
 pub mod release;
 pub mod rescan;
 pub mod reset;
@@ -17,6 +18,7 @@ pub mod settled;
 pub mod sync;
 
 use crate::config::{Config, Gpu, Location};
+use crate::host::bars::show_size;
 use crate::host::reset::MODULE;
 use crate::host::Host;
 use crate::pci::Address;
@@ -33,6 +35,15 @@ pub enum Step {
         function: Address,
         /// The driver.
         driver: Option<String>,
+    },
+    /// Give a BAR another size, or one between the two if that does not come about.
+    Resize {
+        /// The function.
+        function: Address,
+        /// 0 to 5.
+        bar: u8,
+        /// Bytes.
+        size: u64,
     },
     /// Load a module.
     Load {
@@ -99,6 +110,8 @@ mod flat {
         driver: Option<String>,
         module: Option<String>,
         on: Option<bool>,
+        bar: Option<u8>,
+        size: Option<u64>,
         below: Option<Address>,
         expect: Option<Vec<Address>>,
         attribute: Option<String>,
@@ -113,6 +126,11 @@ mod flat {
             let driver = flat.driver.clone().ok_or("no driver");
             Ok(match flat.r#do.as_str() {
                 "override" => super::Step::Override { function: function?, driver: flat.driver },
+                "resize" => super::Step::Resize {
+                    function: function?,
+                    bar: flat.bar.ok_or("no BAR")?,
+                    size: flat.size.ok_or("no size")?,
+                },
                 "load" => super::Step::Load { module: flat.module.ok_or("no module")? },
                 "unbind" => super::Step::Unbind { function: function?, driver: driver? },
                 "free" => super::Step::Free { function: function? },
@@ -147,6 +165,7 @@ impl fmt::Display for Step {
         match self {
             Step::Override { function, driver: Some(driver) } => write!(f, "{function}: only {driver} may take it"),
             Step::Override { function, driver: None } => write!(f, "{function}: any driver may take it"),
+            Step::Resize { function, bar, size } => write!(f, "{function}: resize BAR {bar} to {}", show_size(*size)),
             Step::Load { module } => write!(f, "load module {module}"),
             Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
             Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
@@ -248,6 +267,7 @@ mod tests {
         for step in [
             Step::Override { function, driver: Some(driver.clone()) },
             Step::Override { function, driver: None },
+            Step::Resize { function, bar: 2, size: 8 << 20 },
             Step::Load { module: "vfio_pci".to_owned() },
             Step::Unbind { function, driver: driver.clone() },
             Step::Free { function },

@@ -32,6 +32,18 @@ pub fn small_without_vfio() -> Tree {
     tree
 }
 
+/// That machine, with sizes for the BARs of `big`: one is to shrink, then the other to grow in the room that the firmware
+/// left.
+pub fn small_resized() -> Tree {
+    let mut machine = small_machine();
+    let card = machine.functions.iter_mut().find(|f| f.address == SMALL[0].0).unwrap();
+    card.bars[0].size = 256 << 20;
+    let tree = machine.build();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\nbar0 = 8G\nbar2 = 8M\n");
+    tree.write(".kernel/windows", "0000:00:01.0 0x400000000 0x8000000000\n");
+    tree
+}
+
 /// The functions of `big` in [`twins`], with the host drivers that have them.
 pub const TWINS: [(&str, &str); 4] = [
     ("0000:42:00.0", "nvidia"),

@@ -15,6 +15,7 @@ mod images;
 mod layers;
 mod machine;
 mod micro;
+mod modules;
 mod picture;
 mod qemu;
 mod qmp;

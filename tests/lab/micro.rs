@@ -40,6 +40,8 @@ pub struct Micro {
     pub files: Vec<(&'static str, String)>,
     /// Kernel modules of the lab's own (`compiled::module`), for the script to put where it wants them.
     pub modules: Vec<(&'static str, PathBuf)>,
+    /// Files of the host that are copied in.
+    pub copies: Vec<(PathBuf, &'static str)>,
     /// Programs of the host, with their libraries.
     pub programs: Vec<&'static str>,
     /// What to do.
@@ -61,6 +63,7 @@ impl Micro {
             devices,
             files: Vec::new(),
             modules: Vec::new(),
+            copies: Vec::new(),
             programs: Vec::new(),
             script: script.to_owned(),
             deadline: Duration::from_secs(180),
@@ -112,6 +115,9 @@ impl Micro {
         for library in libraries {
             archive.file(&library.to_string_lossy(), 0o755, &fs::read(&library)?);
         }
+        for (file, path) in &self.copies {
+            archive.file(path, 0o644, &fs::read(file)?);
+        }
         for (path, content) in &self.files {
             archive.file(path, 0o644, content.as_bytes());
         }
@@ -134,7 +140,7 @@ fn closure(program: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The kernel packages of a suite, unpacked, and `version`.
-fn kernel(suite: &str) -> Result<PathBuf> {
+pub fn kernel(suite: &str) -> Result<PathBuf> {
     let recipe = (suite, KERNEL, include_str!("apt.rs"));
     cache::entry(&format!("kernel-{suite}"), cache::key(&recipe), |dir| {
         let part = |name: &str| {

@@ -4,9 +4,10 @@
 
 use super::hand_over::{announce, console_path, run_command};
 use super::status::{self, GuestOutcome};
-use super::{claim_path, forget, journal_path, power, records, runner, services, GuestRecord, CLAIMS};
+use super::{forget, journal_path, power, records, runner, services, sizes_path, GuestRecord};
 use crate::act::kernel::{kernel_for, Kernel};
 use crate::act::lock::Lock;
+use crate::act::state::{claim_path, CLAIMS};
 use crate::act::tools::Tools;
 use crate::act::{card, execute, files};
 use crate::host::function::{self, attribute};
@@ -79,7 +80,7 @@ pub fn give_back(
 /// Whether a step is about this card.
 fn uses(step: &GuestStep, card: &str) -> bool {
     match step {
-        GuestStep::Reserve { gpu } | GuestStep::Bind { gpu } => gpu == card,
+        GuestStep::Reserve { gpu } | GuestStep::Bind { gpu } | GuestStep::Resize { gpu } => gpu == card,
         step => step.starts().is_some(),
     }
 }
@@ -147,6 +148,15 @@ impl Undo<'_> {
                 self.came_back.extend(give_card_back(root, gpu)?);
                 self.cards.push(gpu.clone());
                 Ok(())
+            }
+            GuestStep::Resize { gpu } => {
+                progress(&format!("giving the BARs of [gpu {gpu}] their sizes back"));
+                let _lock = Lock::take(root)?;
+                let problems = card::undo_sizes(root, gpu, &sizes_path(guest, gpu))?;
+                match problems.is_empty() {
+                    true => Ok(()),
+                    false => Err(io::Error::other(problems.join("; "))),
+                }
             }
             GuestStep::Unload { module } => self.kernel.modprobe(module),
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),

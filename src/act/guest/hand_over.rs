@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a hand-over: each step is journalled, then made.
 
-use super::{claim_path, note, power, services, GuestRecord};
+use super::{note, power, services, sizes_path, GuestRecord};
 use crate::act::card::{self, OnFailure};
 use crate::act::kernel::kernel_for;
 use crate::act::lock::Lock;
+use crate::act::state::claim_path;
 use crate::act::tools::{Signal, Tools};
 use crate::act::{child, files};
 use crate::config::{Config, Guest};
@@ -66,7 +67,7 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         let record = GuestRecord { step: step.clone(), before };
         note(work.root, &work.guest.name, &record).map_err(sentence)?;
         let mut made = make(work, step);
-        if matches!(step, GuestStep::Bind { .. }) {
+        if matches!(step, GuestStep::Bind { .. } | GuestStep::Resize { .. }) {
             let waits = plan.steps.iter().filter(|step| matches!(step, GuestStep::LetGo { .. }));
             for wait in waits.cycle().take(WAITS) {
                 if !made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy) {
@@ -98,11 +99,14 @@ fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
         GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
         GuestStep::LetGo { functions, end, kill } => let_go(work, functions, *end, *kill),
-        GuestStep::Reserve { gpu } => bind_card(work, gpu, true),
+        GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
         GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
         GuestStep::Awake { functions } => power::keep_awake(root, kernel_for(root).as_ref(), functions),
-        GuestStep::Bind { gpu } => bind_card(work, gpu, false),
+        GuestStep::Bind { gpu } | GuestStep::Resize { gpu } => {
+            let journal = matches!(step, GuestStep::Resize { .. }).then(|| sizes_path(&work.guest.name, gpu));
+            bind_card(work, gpu, false, journal)
+        }
     }
 }
 
@@ -191,12 +195,14 @@ fn named(holders: &[(Address, Holder)]) -> String {
     format!("{}; end it and try again", names.join("; "))
 }
 
-/// Binds a card as it is now, or only keeps other drivers away from it.
-fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<()> {
+/// Binds a card as it is now, or only keeps other drivers away from it. A journal other than the card's own is for what is
+/// undone before the card's.
+fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool, journal: Option<String>) -> io::Result<()> {
     let _lock = Lock::take(work.root)?;
     let plan = card_plan(work, gpu, only_reserve)?;
     let done = if only_reserve { Outcome::Reserved } else { Outcome::Bound };
-    let status = card::carry_out(work.root, &plan, done, OnFailure::UndoPlan);
+    plan.warnings.iter().filter(|_| !only_reserve).for_each(|warning| log::warn!("{warning}"));
+    let status = card::carry_out_in(work.root, &plan, done, OnFailure::UndoPlan, journal);
     // Refused is what somebody holds.
     let kind = match status.outcome {
         outcome if outcome == done => return Ok(()),
@@ -220,5 +226,5 @@ fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan>
         return Ok(Plan { gpu: gpu.to_owned(), functions, steps, ..Plan::default() });
     }
     host.find_holders_of_bound(root, &functions);
-    Ok(bind::plan(&choice, &host))
+    Ok(bind::plan(&choice, &host, &survey::sizes_now(root, choice.gpu, Some(guest))))
 }

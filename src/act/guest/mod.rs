@@ -19,6 +19,7 @@ pub mod status;
 use crate::act::files;
 use crate::act::journal::{self, Journal};
 use crate::act::lock::Lock;
+use crate::act::state::{claim_path, CLAIMS};
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, RUN};
 use serde::{Deserialize, Serialize};
@@ -49,12 +50,9 @@ pub fn journal_path(guest: &str) -> String {
     format!("{}/journal", directory(guest))
 }
 
-/// Where it is written which guest has a card.
-const CLAIMS: &str = "run/vfio/claims";
-
-/// The file that says which guest has a card.
-pub fn claim_path(gpu: &str) -> String {
-    format!("{CLAIMS}/{gpu}")
+/// The journal of what was done to the BARs of a card that was with vfio already.
+fn sizes_path(guest: &str, gpu: &str) -> String {
+    format!("{}/{gpu}.sizes", directory(guest))
 }
 
 /// The records of a guest, in order; none if it has nothing.

@@ -14,6 +14,7 @@
 //! | `reset` | `ADDRESS METHOD...` | the reset methods a function has, in the kernel's order |
 //! | `dies` | `ADDRESS [METHOD...]` | a function that answers no more after a reset, or after one by these methods |
 //! | `windows` | `ADDRESS BYTES BASE` | the 64-bit prefetchable window of a bridge, or of a function that has one to itself |
+//! | `resize` | see `resize.rs` | how this kernel resizes BARs |
 //! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute (`modprobe:MODULE`, `probe:DRIVER:ADDRESS`, `run:WORDS`, `signal:PID:NAME` for what is none; a blank in a glob is written `?`); `hang` and `slow` are errnos too; `late` takes effect first |
 //! | `count` | `N` | how many writes, module loads, programs and signals there were |
 //! | `removed/`, `groups/`, `parked/` | | functions off the bus, their empty groups, and what a driver had made of a function |

@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Resizable BARs.
 //!
-//! A BAR must fit where the others are: in the window that `.kernel/windows` gives for the function or a bridge above
-//! it, in which all are laid out anew by falling size; or, where the tree says nothing, in its place as it is. What a
-//! kernel can do beyond this (moving bridges' windows) and the ways in which it can fail to are not modelled.
+//! The BARs of a function must fit beside what else is in the window that `.kernel/windows` gives for a bridge above it, or
+//! for the function itself, where they are laid out anew by falling size; where the tree says nothing, in their place as it
+//! is. A window right above the function in which anything else has a place cannot move: ENOENT.
+//!
+//! `.kernel/resize` says what kernel it is, a word a line, with what follows it:
+//!
+//! - `rollback none`: what fails leaves the function's BARs of that kind without a place, and they never get one again;
+//!   `rollback late`: the next size that fits brings them all back. Otherwise nothing is changed (6.12.107, 6.19).
+//! - `placeless BYTES`: this size and larger ones come about, but without a place.
+//! - `preserve`: the host bridge keeps what the firmware placed, ENOTSUPP. `privileged`: EPERM (7.3 without CAP_SYS_ADMIN).
 
 use super::device::Device;
 use super::number;
 use super::tree::Tree;
-use crate::root::PCI_DEVICES;
 use rustix::io::Errno;
 use std::io;
+
+/// The kernel's own ENOTSUPP, which is no errno of programs.
+const NOTSUPP: Errno = Errno::from_raw_os_error(524);
+
+/// Flags of a 64-bit prefetchable BAR that is placed again.
+const PLACED: u64 = 0x14_220c;
 
 /// `IORESOURCE_PREFETCH | IORESOURCE_MEM_64`.
 const PREFETCHABLE_64: u64 = 0x10_2000;
@@ -23,12 +35,11 @@ struct Region {
     flags: u64,
 }
 
-/// A BAR that a window holds: the function's index, the BAR's, and how large it shall be.
-struct Tenant {
-    function: usize,
-    bar: usize,
-    size: u64,
-}
+/// `IORESOURCE_UNSET`: it waits for a place.
+const UNSET: u64 = 0x2000_0000;
+
+/// A BAR that has no place.
+const NOWHERE: Region = Region { start: 0, size: 0, flags: 0 };
 
 fn regions(tree: &Tree<'_>, device: &Device) -> io::Result<Vec<Region>> {
     let text = tree.root.read_text(&device.file("resource"))?;
@@ -48,13 +59,24 @@ fn write_regions(tree: &Tree<'_>, device: &Device, regions: &[Region]) -> io::Re
     tree.put(&device.file("resource"), &regions.iter().map(show).collect::<String>())
 }
 
+/// What the tree says after a word in `.kernel/resize`; `None` if the word is not there.
+fn said(tree: &Tree<'_>, word: &str) -> io::Result<Option<String>> {
+    Ok(tree.fact("resize", word)?.map(|rest| rest.concat()))
+}
+
 /// `resourceN_resize`: the value is the number of the bit in the attribute's list of sizes, 2^(value+20) bytes.
 pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -> io::Result<()> {
     let invalid = || io::Error::from(Errno::INVAL);
     let bar: usize = bar.parse().map_err(|_| invalid())?;
+    if said(tree, "privileged")?.is_some() {
+        return Err(Errno::PERM.into());
+    }
     let bit = number(value)?;
     if device.driver(tree).is_some() {
         return Err(Errno::BUSY.into());
+    }
+    if said(tree, "preserve")?.is_some() {
+        return Err(NOTSUPP.into());
     }
     let sizes = tree.root.read_text(&device.file(&format!("resource{bar}_resize")))?;
     let sizes = u64::from_str_radix(&sizes, 16).map_err(|_| invalid())?;
@@ -62,29 +84,50 @@ pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -
         return Err(invalid());
     }
     let size = 1u64 << (bit + 20);
-    let mut own = regions(tree, device)?;
-    let Some(region) = own.get(bar).copied() else { return Err(invalid()) };
-    if region.size == size {
+    let before = regions(tree, device)?;
+    let Some(region) = before.get(bar).copied() else { return Err(invalid()) };
+    let rollback = said(tree, "rollback")?;
+    // To a kernel that does not roll back it is no BAR any more, and all is well.
+    let is_gone = region.flags == 0 && rollback.as_deref() == Some("none");
+    if is_gone || (region.size == size && region.start != 0) {
         return Ok(());
     }
-    match window(tree, device)? {
-        Some((holder, bytes, base)) => lay_out(tree, &holder, device, (bar, size), bytes, base),
-        None => {
-            let end = region.start.checked_add(size).ok_or(Errno::NOSPC)?;
-            let free =
-                |other: &Region| other.size == 0 || other.start >= end || other.start + other.size <= region.start;
-            let mut others = Device::all(tree);
-            others.retain(|other| other.name != device.name && !other.is_bridge(tree));
-            let mut clear = region.start % size == 0 && own.iter().enumerate().all(|(n, r)| n == bar || free(r));
-            for other in &others {
-                clear = clear && regions(tree, other)?.iter().all(free);
-            }
-            if !clear {
-                return Err(Errno::NOSPC.into());
-            }
-            own[bar].size = size;
-            write_regions(tree, device, &own)
-        }
+    // All that wait for a place get one with this one.
+    let own = before.iter().map(|r| Region { flags: r.flags & !UNSET, ..*r });
+    let mut own: Vec<Region> = own.collect();
+    own[bar] = Region { size, flags: PLACED, ..region };
+    let placeless = said(tree, "placeless")?.map(|bytes| number(&bytes)).transpose()?;
+    if placeless.is_some_and(|least| size >= least) {
+        own[bar] = NOWHERE;
+        return write_regions(tree, device, &own);
+    }
+    let placed = match window(tree, device)? {
+        Some((holder, bytes, base)) => lay_out(tree, &holder, device, &mut own, (base, bytes)),
+        None => stay(tree, device, &own, bar),
+    };
+    if let (Err(_), Some(rollback)) = (&placed, rollback) {
+        let waiting = |r: &Region| Region { start: 0, flags: r.flags | UNSET, ..*r };
+        let gone = |r: &Region| if rollback == "none" { NOWHERE } else { waiting(r) };
+        let lost = |r: &Region| if r.flags == region.flags { gone(r) } else { *r };
+        own = before.iter().map(lost).collect();
+        write_regions(tree, device, &own)?;
+        return placed;
+    }
+    placed.and_then(|()| write_regions(tree, device, &own))
+}
+
+/// Whether a BAR has room in its place as it is.
+fn stay(tree: &Tree<'_>, device: &Device, own: &[Region], bar: usize) -> io::Result<()> {
+    let Region { start, size, .. } = own[bar];
+    let end = start.checked_add(size).ok_or(Errno::NOSPC)?;
+    let free = |other: &Region| other.size == 0 || other.start >= end || other.start + other.size <= start;
+    let mut clear = start > 0 && start % size == 0 && own.iter().enumerate().all(|(n, r)| n == bar || free(r));
+    for other in Device::all(tree).iter().filter(|other| other.name != device.name && !other.is_bridge(tree)) {
+        clear = clear && regions(tree, other)?.iter().all(free);
+    }
+    match clear {
+        true => Ok(()),
+        false => Err(Errno::NOSPC.into()),
     }
 }
 
@@ -99,52 +142,41 @@ fn window(tree: &Tree<'_>, device: &Device) -> io::Result<Option<(String, u64, u
     Ok(None)
 }
 
-/// Lays out every 64-bit prefetchable BAR below `holder`, the largest first, with one of them in a new size.
+/// Places the 64-bit prefetchable BARs of a function in the window of `holder`, the largest first, beside those of the other
+/// functions there.
 fn lay_out(
     tree: &Tree<'_>,
     holder: &str,
     device: &Device,
-    (bar, size): (usize, u64),
-    bytes: u64,
-    base: u64,
+    own: &mut [Region],
+    (base, bytes): (u64, u64),
 ) -> io::Result<()> {
-    let below = Device::all(tree).into_iter().filter(|d| !d.is_bridge(tree) && d.path.split('/').any(|p| p == holder));
-    let functions: Vec<Device> = below.collect();
-    let before = functions.iter().map(|function| regions(tree, function)).collect::<io::Result<Vec<_>>>()?;
-    let mut tenants = Vec::new();
-    for (function, regions) in before.iter().enumerate() {
-        let bars = regions.iter().enumerate().take(6);
-        for (n, region) in bars.filter(|(_, r)| r.size > 0 && r.flags & PREFETCHABLE_64 == PREFETCHABLE_64) {
-            let resized = functions[function].name == device.name && n == bar;
-            tenants.push(Tenant { function, bar: n, size: if resized { size } else { region.size } });
+    let end = base.saturating_add(bytes);
+    let moves = |r: &Region| r.size > 0 && r.flags & PREFETCHABLE_64 == PREFETCHABLE_64;
+    let mut taken: Vec<(u64, u64)> = Vec::new();
+    let below =
+        |d: &&Device| d.name != device.name && !d.is_bridge(tree) && d.path.split('/').any(|part| part == holder);
+    for other in Device::all(tree).iter().filter(below) {
+        let regions = regions(tree, other)?;
+        taken
+            .extend(regions.iter().filter(|r| moves(r) && r.start >= base && r.start < end).map(|r| (r.start, r.size)));
+    }
+    if !taken.is_empty() && device.bus().ends_with(holder) {
+        return Err(Errno::NOENT.into());
+    }
+    let mut order: Vec<usize> = (0..own.len().min(6)).filter(|n| moves(&own[*n])).collect();
+    order.sort_by_key(|n| (std::cmp::Reverse(own[*n].size), *n));
+    for n in order {
+        let size = own[n].size;
+        let mut start = base.checked_next_multiple_of(size).ok_or(Errno::NOSPC)?;
+        while let Some((other, bytes)) = taken.iter().find(|(s, b)| start < s + b && start + size > *s) {
+            start = (other + bytes).checked_next_multiple_of(size).ok_or(Errno::NOSPC)?;
         }
-    }
-    tenants.sort_by_key(|tenant| (std::cmp::Reverse(tenant.size), tenant.function, tenant.bar));
-    let mut after = before.clone();
-    let mut next = base;
-    for tenant in &tenants {
-        // Sizes are powers of two and fall, so that after the first every place is aligned.
-        let start = next.checked_next_multiple_of(tenant.size).ok_or(Errno::NOSPC)?;
-        next = start.checked_add(tenant.size).ok_or(Errno::NOSPC)?;
-        let region = &mut after[tenant.function][tenant.bar];
-        (region.start, region.size) = (start, tenant.size);
-    }
-    if next > base.saturating_add(bytes) {
-        return Err(Errno::NOSPC.into());
-    }
-    // What a driver uses cannot move: the window is not released.
-    for ((function, new), old) in functions.iter().zip(&after).zip(&before) {
-        if new != old
-            && function.name != device.name
-            && tree.root.exists(&format!("{PCI_DEVICES}/{}/driver", function.name))
-        {
+        if start.checked_add(size).is_none_or(|to| to > end) {
             return Err(Errno::NOSPC.into());
         }
-    }
-    for ((function, new), old) in functions.iter().zip(&after).zip(&before) {
-        if new != old {
-            write_regions(tree, function, new)?;
-        }
+        own[n].start = start;
+        taken.push((start, size));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::config::{Config, Guest, Handover, Runner};
 use crate::host::{function, Host};
 use crate::pci::Address;
 use crate::plan::select::{self, Choice};
-use crate::plan::{boot, idle};
+use crate::plan::{boot, idle, rebar};
 
 /// NVIDIA's modules in the order in which they can be unloaded; the last is the PCI driver's own.
 pub const NVIDIA_MODULES: [&str; 5] = ["nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia"];
@@ -52,6 +52,11 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
     let (refusals, warnings) = checks::check(guest, choices, host, around);
     plan.refusals.extend(refusals);
     plan.warnings.extend(warnings);
+    for choice in choices.iter().filter(|c| c.chosen.is_ok()) {
+        let functions = boot::functions(std::slice::from_ref(choice));
+        let (_, warnings) = rebar::plan(choice.gpu, &functions, &rebar::wanted(choice.gpu, Some(guest)), host);
+        plan.warnings.extend(warnings.iter().map(|warning| Remark::of(guest, warning)));
+    }
     if guest.runner == Runner::Libvirt {
         let others = others(config, guest, host);
         let (refusals, warnings) = domain_checks::check(guest, choices, &others, host, around);
@@ -105,6 +110,12 @@ fn steps(
         let on_vfio = |a: &Address| host.function(*a).and_then(|f| f.driver.as_deref()).is_some_and(function::is_vfio);
         !functions.iter().all(on_vfio)
     };
+    let resizes = |c: &&Choice<'_>| {
+        let functions = c.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+        !rebar::plan(c.gpu, functions, &rebar::wanted(c.gpu, Some(guest)), host).0.is_empty()
+    };
+    let resized = choices.iter().filter(|c| !off_vfio(c)).filter(resizes).map(|c| c.gpu.name.clone());
+    let resized: Vec<String> = resized.collect();
     let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
     let awake = || GuestStep::Awake { functions: functions.to_vec() };
     steps.push(awake());
@@ -116,8 +127,9 @@ fn steps(
         let loaded = NVIDIA_MODULES.iter().filter(|m| around.modules.iter().any(|loaded| loaded == *m));
         steps.extend(loaded.map(|m| GuestStep::Unload { module: (*m).to_owned() }));
     }
-    if !moved.is_empty() {
+    if !moved.is_empty() || !resized.is_empty() {
         steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
+        steps.extend(resized.into_iter().map(|gpu| GuestStep::Resize { gpu }));
         // vfio-pci lets what it gets sleep, whatever was written there before.
         steps.push(awake());
     }

@@ -90,6 +90,11 @@ pub enum GuestStep {
         /// The `[gpu]` section's name.
         gpu: String,
     },
+    /// Give the BARs of a card that is with vfio already the sizes that this guest wants.
+    Resize {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
     /// Start the libvirt domain.
     StartDomain {
         /// Where libvirt is.
@@ -134,6 +139,7 @@ impl fmt::Display for GuestStep {
             GuestStep::Unload { module } => write!(f, "unload module {module}"),
             GuestStep::Awake { functions } => write!(f, "keep {} awake", list(functions)),
             GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
+            GuestStep::Resize { gpu } => write!(f, "resize the BARs of [gpu {gpu}]"),
             GuestStep::StartDomain { domain, .. } => write!(f, "start domain {domain}"),
             GuestStep::StartCommand { command, .. } => {
                 write!(f, "start {}", command.first().map_or("nothing", String::as_str))

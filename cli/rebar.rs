@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio rebar`: the resizable BARs of cards, how large they are and can be; setting them by hand.
+
+use crate::act::{answer, choose, lock, plan_or_refusal};
+use crate::output::{table, Output};
+use crate::{check, RebarVerb, DONE, NO};
+use anyhow::bail;
+use serde::Serialize;
+use std::fmt::Write;
+use vfio_suite::act::card::{self, OnFailure};
+use vfio_suite::config::{self, At, BarSize, Config, Location};
+use vfio_suite::host::bars::{show_size, Bar};
+use vfio_suite::host::room::Room;
+use vfio_suite::host::status::Outcome;
+use vfio_suite::host::{function, Depth, Host};
+use vfio_suite::pci::Address;
+use vfio_suite::plan::rebar::{self, Sizes};
+use vfio_suite::plan::{boot, select};
+use vfio_suite::root::Root;
+
+#[derive(Serialize)]
+struct Answer {
+    kernel: String,
+    /// What is wrong with how this kernel resizes BARs.
+    known_bad: Option<&'static str>,
+    functions: Vec<Card>,
+}
+
+#[derive(Serialize)]
+struct Card {
+    gpu: Option<String>,
+    function: Address,
+    bars: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    index: u8,
+    now: u64,
+    placed: bool,
+    firmware: Option<u64>,
+    sizes: Vec<u64>,
+    /// What fits, of its sizes.
+    largest: u64,
+    /// Whether it is known what fits; if not, `largest` is the largest of its sizes.
+    known: bool,
+    /// Why not the largest of its sizes.
+    why: Option<String>,
+}
+
+fn row(room: &Room, bar: &Bar) -> Row {
+    let largest = rebar::largest(room, bar);
+    let why = match &room.free {
+        None => Some("the free addresses are not known; run this as root".to_owned()),
+        Some(_) => bar.sizes.last().filter(|most| **most > largest).map(|_| rebar::limit(room)),
+    };
+    let firmware = room.firmware.iter().find(|(index, _)| *index == bar.index).map(|(_, size)| *size);
+    let (known, sizes) = (room.free.is_some(), bar.sizes.clone());
+    Row { index: bar.index, now: bar.size, placed: bar.is_placed(), firmware, sizes, largest, known, why }
+}
+
+/// Shows one card, or every function of the machine that has a resizable BAR.
+fn show(root: &Root, out: &Output, name: Option<&str>) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    check::report(&config);
+    let mut host = Host::scan(root, Depth::Full);
+    let choices = select::all(&config, &host);
+    let functions: Vec<Address> = match name {
+        None => host.functions.iter().map(|f| f.address).collect(),
+        Some(name) => match choices.iter().find(|c| c.gpu.name == name).map(|c| &c.chosen) {
+            Some(Ok(chosen)) => chosen.functions.clone(),
+            Some(Err(finding)) => bail!("{finding}"),
+            None => match vfio_suite::plan::section(&config, name) {
+                Err(finding) => bail!("{finding}"),
+                Ok(gpu) => bail!("[gpu {}] means nothing", gpu.name),
+            },
+        },
+    };
+    host.look_at_bars(root, &functions);
+    let owner = |function: &Address| {
+        let has = |c: &&select::Choice<'_>| c.chosen.as_ref().is_ok_and(|c| c.functions.contains(function));
+        choices.iter().find(has).map(|c| c.gpu.name.clone())
+    };
+    let card = |(function, room): &(Address, Room)| {
+        let bars = room.bars.iter().filter(|bar| !bar.sizes.is_empty()).map(|bar| row(room, bar)).collect();
+        Card { gpu: owner(function), function: *function, bars }
+    };
+    let functions = host.rooms.iter().map(card).collect();
+    let answer = Answer { known_bad: rebar::known_bad(&host.kernel), kernel: host.kernel.clone(), functions };
+    match out.is_json() {
+        true => out.json("vfio.rebar/1", &answer)?,
+        false => out.text(&text(&answer, out))?,
+    }
+    Ok(if answer.functions.is_empty() { NO } else { DONE })
+}
+
+/// `256M to 16G` where none between is left out.
+fn offered(sizes: &[u64]) -> String {
+    let whole = sizes.windows(2).all(|pair| pair[1] == pair[0] * 2);
+    match sizes {
+        [first, .., last] if whole => format!("{} to {}", show_size(*first), show_size(*last)),
+        sizes => sizes.iter().map(|size| show_size(*size)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn text(answer: &Answer, out: &Output) -> String {
+    if answer.functions.is_empty() {
+        return "no BAR here can be resized\n".to_owned();
+    }
+    let mut text = String::new();
+    for card in &answer.functions {
+        let name = card.gpu.as_ref().map(|gpu| format!(" [gpu {gpu}]")).unwrap_or_default();
+        let _ = writeln!(text, "{}", out.bold(&format!("{}{name}", card.function)));
+        let head = ["BAR", "now", "firmware", "offers", "fits", "why not larger"].map(str::to_owned).to_vec();
+        let line = |row: &Row| {
+            let size = |size: Option<u64>| size.map_or("?".to_owned(), show_size);
+            let now = if row.placed { show_size(row.now) } else { out.bad("no place") };
+            let largest = row.known.then_some(row.largest);
+            let why = row.why.clone().unwrap_or_default();
+            vec![row.index.to_string(), now, size(row.firmware), offered(&row.sizes), size(largest), why]
+        };
+        let rows: Vec<Vec<String>> = std::iter::once(head).chain(card.bars.iter().map(line)).collect();
+        text.push_str(&table(&rows));
+    }
+    if let Some(why) = answer.known_bad {
+        let _ = writeln!(text, "warning: kernel {} {why}", answer.kernel);
+    }
+    text
+}
+
+/// `0=16G`, `bar2=8M`.
+fn sizes(words: &[String]) -> anyhow::Result<Sizes> {
+    let mut sizes = Sizes::default();
+    for word in words {
+        let parts = word.split_once('=').map(|(bar, size)| (bar.trim_start_matches("bar").parse::<usize>(), size));
+        let Some((Ok(bar @ 0..=5), size)) = parts else {
+            bail!("'{word}' is not BAR=SIZE with a BAR from 0 to 5; write it as 0=16G or bar2=8M");
+        };
+        let value = config::bar_size(size).map_err(|why| anyhow::anyhow!("'{word}': {why}"))?;
+        sizes[bar] = Some(At { value, at: Location { path: word.as_str().into(), line: 0 } });
+    }
+    Ok(sizes)
+}
+
+/// Brings a card to these sizes, or only says how.
+fn change(
+    root: &Root,
+    out: &Output,
+    config: &Config,
+    name: &str,
+    dry: bool,
+    sizes: impl FnOnce(&Host) -> Sizes,
+) -> anyhow::Result<u8> {
+    let _lock = if dry { None } else { Some(lock(root)?) };
+    let (choice, mut host) = choose(root, config, name)?;
+    host.look_at_bars(root, &boot::functions(std::slice::from_ref(&choice)));
+    let sizes = sizes(&host);
+    let owner = vfio_suite::act::guest::claims(root).into_iter().find(|(gpu, _)| gpu == name).map(|(_, guest)| guest);
+    let plan = plan_or_refusal(config, &choice, &host, || rebar::set(&choice, &host, &sizes, owner.as_deref()));
+    if dry {
+        match out.is_json() {
+            true => out.json("vfio.rebar-plan/1", &plan)?,
+            false => {
+                let steps: String = plan.steps.iter().enumerate().map(|(n, s)| format!("  {}. {s}\n", n + 1)).collect();
+                out.text(if steps.is_empty() { "nothing to do\n" } else { &steps })?;
+            }
+        }
+        plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
+        plan.refusals.iter().for_each(|refusal| eprintln!("vfio: {refusal}"));
+        return Ok(if plan.refusals.is_empty() { DONE } else { NO });
+    }
+    plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
+    let vfio = |f: &Address| function::driver(root, *f).is_some_and(|driver| function::is_vfio(&driver));
+    let bound = plan.functions.iter().all(vfio);
+    let done = if bound { Outcome::Bound } else { Outcome::Restored };
+    let status = card::carry_out(root, &plan, done, OnFailure::UndoPlan);
+    match status.outcome == done && !out.is_json() {
+        true => show(root, out, Some(name)),
+        false => answer(out, &status),
+    }
+}
+
+/// Runs one of the verbs, or shows.
+pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVerb>) -> anyhow::Result<u8> {
+    let config = config::load(root);
+    match verb {
+        None => show(root, out, name),
+        Some(RebarVerb::Set { name, sizes: words, dry_run }) => {
+            let sizes = sizes(words)?;
+            change(root, out, &config, name, *dry_run, |_| sizes)
+        }
+        Some(RebarVerb::Restore { name }) => change(root, out, &config, name, false, |host| {
+            let mut sizes = Sizes::default();
+            for (_, room) in &host.rooms {
+                for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
+                    let at = Location { path: "vfio rebar restore".into(), line: 0 };
+                    sizes[usize::from(bar.index)] = Some(At { value: BarSize::Firmware, at });
+                }
+            }
+            sizes
+        }),
+    }
+}

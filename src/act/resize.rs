@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Giving a BAR another size, and the former one back.
+//!
+//! The kernel's yes is not enough, nor is its no: what it moved, it may have lost. So the BARs of the function and of all
+//! functions whose windows may move with it are read before and after, and what had a place must have one.
+
+use super::execute::StepError;
+use super::files;
+use super::kernel::Kernel;
+use crate::host::bars::{self, show_size, Bar};
+use crate::host::function::attribute;
+use crate::host::room;
+use crate::pci::Address;
+use crate::plan::Step;
+use crate::root::Root;
+use rustix::io::Errno;
+use std::fmt::Write;
+use std::io;
+
+/// What the kernel means by an errno that leaves everything as it was, where it does mean something (`resource_resize_store`
+/// in `drivers/pci/pci-sysfs.c`, and what that calls).
+fn meaning(error: &io::Error) -> Option<&'static str> {
+    /// The kernel's own ENOTSUPP, which strerror(3) does not know.
+    const NOTSUPP: i32 = 524;
+    match Errno::from_raw_os_error(error.raw_os_error()?) {
+        Errno::NOSPC => Some("there is no room for it"),
+        Errno::NOENT => Some("the window of its bridge cannot move: something else has a place in it"),
+        Errno::INVAL => Some("the kernel does not take this size"),
+        errno if errno.raw_os_error() == NOTSUPP => Some("the firmware wants no BAR to be moved"),
+        _ => None,
+    }
+}
+
+/// One BAR of a function; `None` if it is not there.
+fn look(root: &Root, function: Address, bar: u8) -> Option<Bar> {
+    bars::read(root, function).0.into_iter().find(|b| b.index == bar)
+}
+
+/// The size of a BAR as it is now.
+pub(super) fn size(root: &Root, function: Address, bar: u8) -> Option<u64> {
+    look(root, function, bar).map(|bar| bar.size)
+}
+
+/// The BARs that have a place, of a function and all that may be moved with it: each with its size.
+fn all(root: &Root, function: Address) -> Vec<(Address, u8, u64)> {
+    let of = |f: Address| bars::placed(root, f).into_iter().map(move |(bar, size)| (f, bar, size));
+    room::neighbours(root, function).into_iter().flat_map(of).collect()
+}
+
+/// Writes down what all these functions have, before the first of them is resized in this boot.
+fn remember(root: &Root, function: Address) -> io::Result<()> {
+    for neighbour in room::neighbours(root, function) {
+        if bars::remembered(root, neighbour).is_none() {
+            let mut text = root.read_text(&attribute(neighbour, "modalias")).unwrap_or_default();
+            text.push('\n');
+            for (bar, size) in bars::placed(root, neighbour) {
+                // Writing to a text does not fail.
+                let _ = writeln!(text, "{bar} {size}");
+            }
+            files::replace(root, &bars::remembered_path(neighbour), text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks for a size, 2^(value+20) bytes.
+fn write(kernel: &dyn Kernel, function: Address, bar: u8, size: u64) -> io::Result<()> {
+    let value = size.trailing_zeros().saturating_sub(20);
+    kernel.write(&attribute(function, &format!("resource{bar}_resize")), &value.to_string())
+}
+
+/// What is wrong with a function that has lost the place of a BAR.
+pub(super) fn loss(root: &Root, function: Address) -> Option<String> {
+    let bar = bars::lost(root, function)?;
+    Some(format!("{function} has no place for its BAR {bar} any more and gets no driver; reboot"))
+}
+
+/// Gives a BAR a size, or the next smaller one that comes about, or what it had. An error leaves it as it was, or without a
+/// place: then no size brought it back.
+pub(super) fn make(
+    root: &Root,
+    kernel: &dyn Kernel,
+    step: &Step,
+    (function, bar, wanted): (Address, u8, u64),
+) -> Result<(), StepError> {
+    let not_so = |found: &str| StepError::NotSo { step: step.clone(), found: found.to_owned() };
+    let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
+    let Some(now) = look(root, function, bar) else { return Err(not_so("it has no such BAR")) };
+    remember(root, function).map_err(|source| StepError::Journal { step: step.clone(), source })?;
+    let before = all(root, function);
+    let rest = || before.iter().filter(|(f, b, _)| (*f, *b) != (function, bar));
+    // Whether all that had a place has it still, with its size, and this BAR has one, with that size.
+    let is_so = |size: u64| {
+        let after = all(root, function);
+        after.contains(&(function, bar, size)) && rest().all(|other| after.contains(other))
+    };
+    let mut why = "";
+    for size in now.sizes.iter().rev().copied().filter(|s| *s == wanted || (*s < wanted && *s > now.size)) {
+        let written = write(kernel, function, bar, size);
+        if matches!(&written, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
+            return written.map_err(kernel_error);
+        }
+        if is_so(size) {
+            if size != wanted {
+                let (wanted, size) = (show_size(wanted), show_size(size));
+                log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: {why}");
+            }
+            return Ok(());
+        }
+        let untouched = all(root, function) == before;
+        match &written {
+            Ok(()) => why = "the kernel finds no place for it",
+            Err(error) => match meaning(error) {
+                Some(text) => why = text,
+                None if untouched => return written.map_err(kernel_error),
+                None => {}
+            },
+        }
+        // Only for want of room is it worth while to ask for less.
+        if untouched && !matches!(&written, Err(error) if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error())) {
+            break;
+        }
+    }
+    if all(root, function) != before {
+        log::warn!("{function}: BAR {bar} gets {} again: {why}", show_size(now.size));
+        write(kernel, function, bar, now.size).map_err(kernel_error)?;
+    }
+    match loss(root, function) {
+        Some(loss) => Err(not_so(&loss)),
+        None if is_so(now.size) || (!now.is_placed() && rest().all(|other| all(root, function).contains(other))) => {
+            log::warn!("{function}: BAR {bar} stays at {}: {why}", show_size(now.size));
+            Ok(())
+        }
+        None => Err(not_so("another BAR has lost its place or its size; reboot")),
+    }
+}
+
+/// Gives a BAR the size that it had.
+pub(super) fn undo(
+    root: &Root,
+    kernel: &dyn Kernel,
+    function: Address,
+    bar: u8,
+    before: Option<&str>,
+) -> io::Result<()> {
+    let Some(size) = before.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
+    let is_so = || {
+        look(root, function, bar)
+            .is_some_and(|b| b.size == size && (b.is_placed() || bars::lost(root, function).is_none()))
+    };
+    if is_so() {
+        return Ok(());
+    }
+    let written = write(kernel, function, bar, size);
+    match loss(root, function) {
+        _ if is_so() => Ok(()),
+        Some(loss) => Err(io::Error::other(loss)),
+        None => written.and(Err(io::Error::other(format!("the kernel did not give {} back", show_size(size))))),
+    }
+}

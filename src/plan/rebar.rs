@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Sizes of BARs: which of those that a function offers comes nearest to what is asked for and has room, and in which
+//! order they are set.
+
+use super::select::Choice;
+use super::{Finding, Plan, Step};
+use crate::config::{At, BarSize, Gpu, Guest};
+use crate::host::bars::{show_size, Bar};
+use crate::host::function::is_vfio;
+use crate::host::room::Room;
+use crate::host::Host;
+use crate::pci::Address;
+
+/// The sizes wanted of `bar0` to `bar5`.
+pub type Sizes = [Option<At<BarSize>>; 6];
+
+/// What a card's section wants, or a guest's for this card.
+pub fn wanted(gpu: &Gpu, guest: Option<&Guest>) -> Sizes {
+    let mut sizes = gpu.bars.clone();
+    for own in guest.into_iter().flat_map(|guest| &guest.bars).filter(|own| own.gpu == gpu.name) {
+        sizes[usize::from(own.bar)] = Some(own.size.clone());
+    }
+    sizes
+}
+
+/// Whether anything is wanted at all: if not, nobody needs to look at BARs.
+pub fn asks(sizes: &Sizes) -> bool {
+    sizes.iter().any(Option::is_some)
+}
+
+/// Why a BAR cannot be larger, or cannot change at all: the rest of a sentence about it.
+pub fn limit(room: &Room) -> String {
+    match (room.pinned, room.within) {
+        (Some((bridge, other)), _) => {
+            format!("the window of bridge {bridge} cannot move: {other} has a place in it too")
+        }
+        (None, Some(bridge)) => format!("bridge {bridge} has no more room for it in its window"),
+        (None, None) => {
+            "the root bus has no more room for it; look for 'Above 4G decoding' in the firmware's setup".to_owned()
+        }
+    }
+}
+
+/// Whether BARs of these sizes have room together: where the largest has its place, the others must too.
+pub fn fits(room: &Room, sizes: &[u64]) -> bool {
+    let Some(free) = &room.free else { return true };
+    let (largest, sum) = (sizes.iter().copied().max().unwrap_or(1), sizes.iter().sum::<u64>());
+    free.iter().any(|(start, bytes)| {
+        let place = start.checked_next_multiple_of(largest.max(1));
+        let within = place.and_then(|place| place.checked_sub(*start)?.checked_add(largest));
+        within.is_some_and(|within| within <= *bytes) && sum <= *bytes
+    })
+}
+
+/// The size that a BAR is to have, were there room for it; `None` if none is as small as that.
+fn choose(wish: BarSize, bar: &Bar, room: &Room) -> Option<u64> {
+    let most = match wish {
+        BarSize::Bytes(bytes) => bytes,
+        BarSize::Max => u64::MAX,
+        BarSize::Min => *bar.sizes.first()?,
+        BarSize::Firmware => room.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size),
+    };
+    bar.sizes.iter().rev().find(|size| **size <= most).copied()
+}
+
+/// A BAR and the size it is to have.
+#[derive(Debug, Clone, Copy)]
+struct Goal<'r> {
+    bar: &'r Bar,
+    size: u64,
+}
+
+impl Goal<'_> {
+    /// The next size, nearer to the present one.
+    fn smaller(&self) -> Option<u64> {
+        self.bar.sizes.iter().rev().find(|s| **s < self.size && **s >= self.bar.size).copied()
+    }
+}
+
+/// Reduces what is to grow until all have room.
+fn make_fit(room: &Room, goals: &mut [Goal<'_>]) {
+    loop {
+        let size = |bar: &Bar| goals.iter().find(|g| g.bar.index == bar.index).map_or(bar.size, |g| g.size);
+        let sizes: Vec<u64> = room.together().map(size).collect();
+        if room.pinned.is_none() && fits(room, &sizes) {
+            return;
+        }
+        let growing = goals.iter_mut().filter(|goal| goal.smaller().is_some());
+        match growing.max_by_key(|goal| goal.size) {
+            Some(goal) => goal.size = goal.smaller().unwrap_or(goal.bar.size),
+            None => break,
+        }
+    }
+    // What is there has its place; nothing else has.
+    goals.iter_mut().for_each(|goal| goal.size = goal.bar.size);
+}
+
+/// The largest size that a BAR could have as things are.
+pub fn largest(room: &Room, bar: &Bar) -> u64 {
+    let mut goals = [Goal { bar, size: bar.sizes.last().copied().unwrap_or(bar.size) }];
+    make_fit(room, &mut goals);
+    goals[0].size
+}
+
+/// The steps that bring a card's BARs to these sizes, shrinking before growing, and what the user should know.
+pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Vec<Step>, Vec<Finding>) {
+    let (mut resizes, mut warnings) = (Vec::new(), Vec::new());
+    let rooms: Vec<_> = host.rooms.iter().filter(|(function, _)| functions.contains(function)).collect();
+    let mut warn = |at: &At<BarSize>, text: String| warnings.push(Finding::new(gpu, &at.at, text));
+    let offers = |room: &Room, index: usize| {
+        room.bars.iter().any(|bar| usize::from(bar.index) == index && !bar.sizes.is_empty())
+    };
+    for (index, at) in sizes.iter().enumerate() {
+        if let Some(at) = at.as_ref().filter(|_| !rooms.iter().any(|(_, room)| offers(room, index))) {
+            warn(
+                at,
+                format!("bar{index} has no effect: no function of the card has a BAR {index} that can be resized"),
+            );
+        }
+    }
+    for (n, (function, room)) in rooms.iter().enumerate() {
+        let mut goals: Vec<Goal<'_>> = Vec::new();
+        let mut hoped = Vec::new();
+        for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
+            let index = usize::from(bar.index);
+            // The first function that offers it is meant.
+            let first = !rooms[..n].iter().any(|(_, room)| offers(room, index));
+            let Some(at) = sizes.get(index).and_then(Option::as_ref).filter(|_| first) else { continue };
+            let Some(size) = choose(at.value, bar, room) else {
+                let least = show_size(bar.sizes[0]);
+                warn(
+                    at,
+                    format!("{function}: BAR {index} stays as it is: the smallest size that it offers is {least}"),
+                );
+                continue;
+            };
+            if let BarSize::Bytes(asked) = at.value {
+                if asked != size {
+                    let (asked, size) = (show_size(asked), show_size(size));
+                    warn(at, format!("{function}: BAR {index} does not offer {asked}; it gets {size}"));
+                }
+            }
+            goals.push(Goal { bar, size });
+            hoped.push((at, size));
+        }
+        make_fit(room, &mut goals);
+        for (goal, (at, hoped)) in goals.iter().zip(hoped) {
+            if goal.size != hoped && at.value != BarSize::Max {
+                let Bar { index, .. } = goal.bar;
+                let (hoped, size) = (show_size(hoped), show_size(goal.size));
+                warn(at, format!("{function}: BAR {index} gets {size} instead of {hoped}: {}", limit(room)));
+            }
+        }
+        let changed = goals.iter().filter(|goal| goal.size != goal.bar.size || !goal.bar.is_placed());
+        resizes.extend(changed.map(|goal| (goal.size > goal.bar.size, *function, goal.bar.index, goal.size)));
+    }
+    resizes.sort_by_key(|(grows, ..)| *grows);
+    if let (Some(why), false) = (known_bad(&host.kernel), resizes.is_empty()) {
+        let text = format!("kernel {} {why}; a card that loses a BAR needs a reboot", host.kernel);
+        warnings.push(Finding::new(gpu, &gpu.at, text));
+    }
+    let step = |(_, function, bar, size)| Step::Resize { function, bar, size };
+    (resizes.into_iter().map(step).collect(), warnings)
+}
+
+/// Sizes set by hand: of a card that no driver has, or vfio's while no guest uses it. `owner` is the guest that has the card.
+pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>) -> Plan {
+    let gpu = choice.gpu;
+    let functions = choice.chosen.as_ref().map(|chosen| chosen.functions.clone()).unwrap_or_default();
+    let (resizes, warnings) = plan(gpu, &functions, sizes, host);
+    let mut plan = Plan { gpu: gpu.name.clone(), functions, warnings, ..Plan::default() };
+    let mut refuse = |text: String| plan.refusals.push(Finding::new(gpu, &gpu.device.at, text));
+    if let Some(guest) = owner {
+        refuse(format!("belongs to [guest {guest}] now; 'vfio guest stop {guest}' first"));
+    }
+    let mut moved: Vec<(Address, String)> = Vec::new();
+    let resized = resized(&resizes);
+    for function in host.functions.iter().filter(|f| resized.contains(&f.address)) {
+        let Some(driver) = &function.driver else { continue };
+        let address = function.address;
+        if let Some(holder) = host.holder(address) {
+            refuse(format!("{address} is in use: {holder}; end it and try again"));
+        } else if is_vfio(driver) {
+            moved.push((address, driver.clone()));
+        } else {
+            let name = &gpu.name;
+            refuse(format!("{address} is with {driver}, and a BAR is resized only while no driver of the host has it; 'vfio bind {name}' first, or write the sizes in the configuration"));
+        }
+    }
+    if plan.refusals.is_empty() {
+        let unbind =
+            |(function, driver): &(Address, String)| Step::Unbind { function: *function, driver: driver.clone() };
+        plan.steps.extend(moved.iter().map(unbind));
+        plan.steps.extend(resizes);
+        plan.steps.extend(moved.into_iter().map(|(function, driver)| Step::Probe { function, driver }));
+    }
+    plan
+}
+
+/// What is wrong with how a kernel resizes BARs, if anything is.
+pub fn known_bad(release: &str) -> Option<&'static str> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    match (next(), next(), next()) {
+        (7, 0, _) => Some("may place a bridge's window wrongly when a BAR is resized"),
+        // `pci_do_resource_release_and_resize` came with 6.19, and with 6.12.107 of the stable kernels.
+        (6, 12, 107..) | (6, 19.., _) | (7.., _, _) => None,
+        _ => Some("does not always put the other BARs back when resizing one fails"),
+    }
+}
+
+/// The functions that steps resize.
+pub fn resized(steps: &[Step]) -> Vec<Address> {
+    let function = |step: &Step| match step {
+        Step::Resize { function, .. } => Some(*function),
+        _ => None,
+    };
+    steps.iter().filter_map(function).collect()
+}
+
+#[cfg(test)]
+#[path = "rebar_tests.rs"]
+mod tests;

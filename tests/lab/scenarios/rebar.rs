@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Resizable BARs with the kernel's own code: a module shows emulated functions as cards that have them (guest/rebar).
+//!
+//! 0000:01:00.0 is alone below its port. 0000:02:00.0 has a neighbour with a place in the same window. 0000:00:05.0 sits on
+//! the root bus, where no bridge stands between it and the kernel's search for a place.
+
+use crate::checks::Checks;
+use crate::micro::Micro;
+use crate::{modules, qemu};
+use anyhow::Result;
+
+const SCRIPT: &str = r#"
+modprobe vfio-pci
+cd /sys/bus/pci/devices
+card=0000:01:00.0 pinned=0000:02:00.0 bare=0000:00:05.0
+insmod /lab_rebar.ko card=1,0,8,2,0,4,0,5,4 || exit
+fact kernel "$(uname -r)"
+
+# bar ADDRESS NUMBER: its size in MiB, or "nowhere".
+bar() {
+	sed -n "$(($2 + 1))p" "$1/resource" | {
+		read -r start end flags
+		if [ $((start)) = 0 ] || [ $((flags)) = 0 ]; then echo nowhere; else echo $(((end - start + 1) >> 20))M; fi
+	}
+}
+# both ADDRESS: both of its BARs.
+both() { echo "$(bar "$1" 0) $(bar "$1" 2)"; }
+# resize NAME ADDRESS NUMBER VALUE: what the kernel says, and what the BARs are then.
+resize() {
+	error=$({ echo "$4" >"$2/resource$3_resize"; } 2>&1) && error=ok
+	fact "$1" "${error##*: }, $(both "$2")"
+}
+
+fact card "$(cat $card/vendor $card/device $card/class | tr '\n' ' ')$(both $card)"
+fact offers "$(cat $card/resource0_resize $card/resource2_resize | tr '\n' ' ')"
+cat /proc/iomem >/lab/iomem.before
+resize grow $card 0 13
+resize shrink $card 2 3
+resize no_such $card 0 7
+resize no_room $card 0 16
+cp $card/resource /lab/no_room
+resize again $card 0 8
+resize back $card 2 8
+fact pinned "$(both $pinned)"
+resize pinned.grow $pinned 0 9
+resize pinned.shrink $pinned 2 3
+fact bare "$(both $bare)"
+resize bare.grow $bare 0 9
+resize bare.no_room $bare 0 16
+cp $bare/resource /lab/bare
+resize bare.back $bare 0 4
+echo vfio-pci >$card/driver_override
+echo $card >/sys/bus/pci/drivers_probe
+resize bound $card 0 13
+echo $card >/sys/bus/pci/drivers/vfio-pci/unbind
+echo >$card/driver_override
+
+# The boot: the overrides stand, vfio-pci is loaded and takes the card at once, then its unit resizes and binds it.
+cat >/etc/vfio.conf <<END
+[gpu big]
+device = $card
+identity = 1002:73bf
+bar0 = 8G
+bar2 = 8M
+[gpu pinned]
+device = $pinned
+functions = 0
+bind = guest
+bar0 = max
+END
+/usr/lib/vfio/vfio-bind early
+echo $card >/sys/bus/pci/drivers_probe
+fact early "$(driver $card) $(both $card)"
+/usr/lib/vfio/vfio-bind gpu big
+fact boot "$? $(driver $card) $(both $card)"
+cp $card/resource /lab/bound
+vfio restore big
+fact restored "$? $(driver $card) $(both $card)"
+
+# By hand, with more than there is room for: what fits is known before.
+sed -i 's/bar0 = 8G/bar0 = 64G/' /etc/vfio.conf
+vfio bind big >/lab/too_much 2>&1
+fact too_much "$? $(driver $card) $(both $card)"
+vfio restore big
+fact restored.again "$? $(both $card)"
+# Nothing fits where a neighbour keeps the window; the card is bound as it is.
+vfio bind pinned >/lab/pinned 2>&1
+fact pinned.bound "$? $(driver $pinned) $(both $pinned)"
+"#;
+
+/// What a kernel does that another does not.
+struct Kernel {
+    name: &'static str,
+    suite: &'static str,
+    /// What is answered, and what is left, for a size that has no room below the root bus.
+    no_room: &'static str,
+    /// The same without a bridge.
+    bare_no_room: &'static str,
+}
+
+fn resize(kernel: &Kernel) -> Result<()> {
+    let mut micro = Micro::new(kernel.name, SCRIPT);
+    micro.suite = kernel.suite;
+    micro.copies.push((modules::rebar(kernel.suite)?, "lab_rebar.ko"));
+    let port = |n: u32, reserve: &str| {
+        format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve={reserve}")
+    };
+    micro.devices = vec![
+        port(1, "512M"),
+        "-device e1000e,bus=rp1,addr=0.0".to_owned(),
+        port(2, "64M"),
+        "-device e1000e,bus=rp2,addr=0.0,multifunction=on".to_owned(),
+        "-device virtio-rng-pci,bus=rp2,addr=0.1".to_owned(),
+        "-device e1000e,bus=pcie.0,addr=0x5".to_owned(),
+        qemu::host_display(),
+    ];
+    let run = micro.run()?;
+    let mut checks = Checks::default();
+    for (fact, value) in [
+        ("card", "0x1002 0x73bf 0x030000 256M 256M"),
+        ("offers", "000000000001ff00 00000000000001fe "),
+        ("grow", "ok, 8192M 256M"),
+        ("shrink", "ok, 8192M 8M"),
+        ("no_such", "Invalid argument, 8192M 8M"),
+        ("no_room", kernel.no_room),
+        ("again", "ok, 256M 8M"),
+        ("back", "ok, 256M 256M"),
+        ("pinned", "16M 16M"),
+        ("pinned.grow", "No such file or directory, 16M 16M"),
+        ("pinned.shrink", "No such file or directory, 16M 16M"),
+        ("bare", "16M 16M"),
+        ("bare.grow", "ok, 512M 16M"),
+        ("bare.no_room", kernel.bare_no_room),
+        ("bare.back", "ok, 16M 16M"),
+        ("bound", "Resource busy, 256M 256M"),
+        ("early", "vfio-pci 256M 256M"),
+        ("boot", "0 vfio-pci 8192M 8M"),
+        ("restored", "0 none 256M 256M"),
+        ("too_much", "0 vfio-pci 16384M 8M"),
+        ("restored.again", "0 256M 256M"),
+        ("pinned.bound", "0 vfio-pci 16M 16M"),
+    ] {
+        checks.same(fact, run.fact(fact), value);
+    }
+    checks.line("`vfio bind big`", &run.text("too_much"), &["BAR 0 gets 16G instead of 64G", "root bus"]);
+    let why = "the window of bridge 0000:00:02.0 cannot move: 0000:02:00.1 has a place in it too";
+    checks.line("`vfio bind pinned`", &run.text("pinned"), &[why]);
+    checks.done()
+}
+
+pub fn trixie() -> Result<()> {
+    resize(&Kernel {
+        name: "micro_rebar",
+        suite: "trixie",
+        no_room: "No space left on device, 8192M 8M",
+        bare_no_room: "?",
+    })
+}
+
+pub fn bookworm() -> Result<()> {
+    resize(&Kernel { name: "micro_rebar_bookworm", suite: "bookworm", no_room: "?", bare_no_room: "?" })
+}
+
+pub fn backports() -> Result<()> {
+    resize(&Kernel { name: "micro_rebar_backports", suite: "trixie-backports", no_room: "?", bare_no_room: "?" })
+}

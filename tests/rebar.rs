@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Sizes of BARs: set before vfio-pci has the card, given back before the host has it; and whatever a kernel does on the way,
+//! no driver ever gets a function that has lost the place of a BAR.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::machine::Bar;
+use common::pairs::{small_machine, small_resized, SMALL};
+use common::Tree;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::cell::Cell;
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
+const VIDEO: &str = SMALL[0].0;
+const M: u64 = 1 << 20;
+const G: u64 = 1 << 30;
+
+/// Size of a BAR, 0 without a place.
+fn size(tree: &Tree, bar: usize) -> u64 {
+    let text = tree.attribute(VIDEO, "resource");
+    let hex = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap();
+    let words: Vec<u64> = text.lines().nth(bar).unwrap().split(' ').map(hex).collect();
+    if words[0] > 0 && words[2] > 0 {
+        words[1] - words[0] + 1
+    } else {
+        0
+    }
+}
+
+fn sizes(tree: &Tree) -> [u64; 2] {
+    [size(tree, 0), size(tree, 2)]
+}
+
+#[test]
+fn bars_are_resized_before_vfio_has_the_card_and_back_before_the_host_has_it() {
+    for (program, arguments) in [(VFIO, ["bind", "big"]), (VFIO_BIND, ["gpu", "big"])] {
+        let tree = small_resized();
+        let before = tree.snapshot();
+        let ran = tree.run(program, &arguments);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        assert_eq!(sizes(&tree), [8 * G, 8 * M]);
+        assert_eq!(tree.driver(VIDEO).as_deref(), Some("vfio-pci"));
+        // The kernel resizes nothing that a driver has, so it was done while none had it.
+        let journal = tree.read("run/vfio/journal/big");
+        let steps: Vec<&str> = journal.lines().filter_map(|l| l.split("\"do\":\"").nth(1)?.split('"').next()).collect();
+        assert_eq!(steps[steps.len() - 4..], ["resize", "resize", "probe", "probe"], "{journal}");
+        assert!(journal.contains(r#""do":"resize","function":"0000:03:00.0","bar":2,"size":8388608"#), "{journal}");
+        // Again: nothing to do, and nothing done.
+        tree.no_faults();
+        assert_eq!(tree.run(program, &arguments).status, Some(0));
+        assert_eq!(tree.count(), 0);
+        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+        tree.assert_same(&before, "restored");
+    }
+}
+
+/// At boot vfio-pci has the card as soon as it is loaded, by the early override.
+#[test]
+fn a_card_that_is_with_vfio_already_is_taken_from_it_for_a_moment() {
+    let tree = small_resized();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+    let before = tree.snapshot();
+    assert_eq!(sizes(&tree), [256 * M, 256 * M]);
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nbar0 = 4G\n");
+    let ran = tree.run(VFIO_BIND, &["gpu", "big"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert_eq!(sizes(&tree), [4 * G, 256 * M]);
+    assert_eq!(tree.driver(VIDEO).as_deref(), Some("vfio-pci"));
+    // What was there at first is the firmware's, however often it was resized.
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nbar0 = firmware\n");
+    assert_eq!(tree.run(VFIO_BIND, &["gpu", "big"]).status, Some(0));
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    tree.assert_same(&before, "resized twice");
+}
+
+#[test]
+fn what_a_guest_has_open_or_claims_keeps_its_size() {
+    let tree = small_resized();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nbar0 = 4G\n");
+    tree.write("run/vfio/claims/big", "win10\n");
+    assert_eq!(tree.run(VFIO_BIND, &["gpu", "big"]).status, Some(0));
+    assert_eq!(sizes(&tree), [256 * M, 256 * M], "the guest win10 said how large it is to be");
+    tree.remove("run/vfio/claims/big");
+    assert_eq!(tree.run(VFIO_BIND, &["gpu", "big"]).status, Some(0));
+    assert_eq!(sizes(&tree), [4 * G, 256 * M]);
+}
+
+#[test]
+fn for_want_of_room_the_next_smaller_size_is_taken_and_named() {
+    let tree = small_resized();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nbar0 = 16G\n");
+    tree.write(".kernel/windows", "0000:00:01.0 0x180000000 0x8000000000\n");
+    let before = tree.snapshot();
+    for generation in ["", "rollback late\n"] {
+        tree.write(".kernel/resize", generation);
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.contains("BAR 0 is 4G now, not 16G: there is no room for it"), "{}", ran.stderr);
+        assert_eq!(sizes(&tree), [4 * G, 256 * M]);
+        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+        tree.remove(".kernel/resize");
+        tree.assert_same(&before, generation);
+    }
+}
+
+/// What leaves all BARs as they were is no reason to keep the card from its guest.
+#[test]
+fn a_kernel_that_refuses_is_quoted_and_the_card_bound_as_it_is() {
+    for (errno, why) in [
+        ("ENOENT", "the window of its bridge cannot move: something else has a place in it"),
+        ("ENOTSUPP", "the firmware wants no BAR to be moved"),
+        ("EINVAL", "the kernel does not take this size"),
+        ("ENOSPC", "there is no room for it"),
+    ] {
+        let tree = small_resized();
+        let before = tree.snapshot();
+        tree.faults(&format!("*/resource*_resize {errno}\n"));
+        let ran = tree.run(VFIO, &["bind", "big"]);
+        assert_eq!(ran.status, Some(0), "{errno}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("BAR 0 stays at 256M: {why}")), "{errno}: {}", ran.stderr);
+        assert_eq!(sizes(&tree), [256 * M, 256 * M]);
+        assert_eq!(tree.driver(VIDEO).as_deref(), Some("vfio-pci"));
+        tree.no_faults();
+        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+        tree.assert_same(&before, errno);
+    }
+}
+
+#[test]
+fn a_size_that_comes_about_without_a_place_is_not_kept() {
+    let tree = small_resized();
+    tree.write(".kernel/resize", "placeless 0x100000000\nrollback late\n");
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("BAR 0 is 2G now, not 8G: the kernel finds no place for it"), "{}", ran.stderr);
+    assert_eq!(sizes(&tree), [2 * G, 8 * M]);
+    assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+    tree.assert_same(&before, "restored");
+}
+
+#[test]
+fn a_card_that_has_lost_a_bar_gets_no_driver_and_says_what_to_do() {
+    let tree = small_resized();
+    tree.write(".kernel/resize", "rollback none\nplaceless 0x40000000\n");
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    let sentence = "0000:03:00.0 has no place for its BAR 0 any more and gets no driver; reboot";
+    assert!(ran.stderr.contains(sentence), "{}", ran.stderr);
+    assert_eq!((tree.driver(VIDEO), size(&tree, 0)), (None, 0));
+    assert_eq!(tree.attribute(VIDEO, "driver_override"), "none\n");
+    // The other function is well, and the host's again.
+    assert_eq!(tree.driver(SMALL[1].0).as_deref(), Some(SMALL[1].1));
+    let status = tree.read("run/vfio/status/big");
+    assert!(status.contains("stuck") && status.contains(sentence), "{status}");
+    // Nobody gets it afterwards either.
+    for (program, arguments) in [(VFIO, ["restore", "big"]), (VFIO, ["bind", "big"]), (VFIO_BIND, ["gpu", "big"])] {
+        let ran = tree.run(program, &arguments);
+        assert!(program == VFIO_BIND || ran.stderr.contains("reboot"), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(tree.driver(VIDEO), None, "{arguments:?}");
+    }
+    // The kernel finds the place again (a rescan of the bus does): the card is a card again.
+    tree.remove(".kernel/resize");
+    let attribute = format!("sys/bus/pci/devices/{VIDEO}/resource0_resize");
+    let root = tree.root();
+    let kernel = vfio_suite::act::model::ModelKernel::new(&root);
+    vfio_suite::act::kernel::Kernel::write(&kernel, &attribute, "8").unwrap();
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert_eq!(tree.driver(VIDEO).as_deref(), Some("amdgpu"));
+}
+
+/// A kernel, what goes wrong, and what is done.
+#[derive(Debug, Clone)]
+struct Case {
+    rollback: Option<&'static str>,
+    placeless: Option<u32>,
+    window: u32,
+    faults: Vec<(u64, &'static str, bool)>,
+    acts: Vec<(u8, u32, u32)>,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let errno = prop::sample::select(vec!["ENOSPC", "ENOENT", "EBUSY", "EINVAL", "ENOTSUPP", "EPERM", "EIO", "hang"]);
+    let kernel = (
+        prop::sample::select(vec![None, Some("none"), Some("late")]),
+        prop::option::weighted(0.4, 28u32..36),
+        30u32..37,
+        prop::collection::vec((1u64..16, errno, any::<bool>()), 0..4),
+    );
+    (kernel, prop::collection::vec((0u8..5, 27u32..36, 19u32..30), 1..6))
+        .prop_map(|((rollback, placeless, window, faults), acts)| Case { rollback, placeless, window, faults, acts })
+}
+
+fn check(case: &Case, resized: &Cell<u32>, lost: &Cell<u32>) -> Result<(), TestCaseError> {
+    let tree = small_resized();
+    tree.write(".kernel/windows", &format!("0000:00:01.0 {:#x} 0x8000000000\n", 1u64 << case.window));
+    let mut kernel = case.rollback.map(|how| format!("rollback {how}\n")).unwrap_or_default();
+    if let Some(shift) = case.placeless {
+        kernel += &format!("placeless {:#x}\n", 1u64 << shift);
+    }
+    tree.write(".kernel/resize", &kernel);
+    let had = sizes(&tree);
+    prop_assert!(had.iter().all(|size| *size > 0));
+    for (act, first, second) in &case.acts {
+        let faults =
+            case.faults.iter().map(|(n, errno, late)| format!("{n} {errno} {}\n", if *late { "late" } else { "" }));
+        tree.faults(&faults.collect::<String>());
+        let wish = |shift: u32, least: u32| match shift {
+            s if s < least => "min".to_owned(),
+            35 => "max".to_owned(),
+            s => format!("{}M", (1u64 << s) / M),
+        };
+        tree.config(&format!(
+            "[gpu big]\ndevice = 0000:03:00.0\nbar0 = {}\nbar2 = {}\n",
+            wish(*first, 28),
+            wish(*second, 20)
+        ));
+        let ran = match act {
+            0..=2 => tree.run(VFIO, &["bind", "big"]),
+            3 => tree.run(VFIO_BIND, &["gpu", "big"]),
+            _ => tree.run(VFIO, &["restore", "big"]),
+        };
+        let now = sizes(&tree);
+        resized.set(resized.get() + u32::from(now != had));
+        if now.contains(&0) {
+            lost.set(lost.get() + 1);
+            prop_assert_eq!(tree.driver(VIDEO), None, "{:?}\n{}", case, ran.stderr);
+            let status = tree.read("run/vfio/status/big");
+            prop_assert!(status.contains("reboot"), "{:?}\n{}\n{}", case, status, ran.stderr);
+        }
+    }
+    // When nothing goes wrong any more: all is as it was, or a BAR has lost its place and the card has no driver.
+    tree.no_faults();
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    if sizes(&tree).contains(&0) {
+        prop_assert_eq!(ran.status, Some(2), "{:?}\n{}", case, ran.stderr);
+        prop_assert!(ran.stderr.contains("reboot") && tree.driver(VIDEO).is_none(), "{:?}\n{}", case, ran.stderr);
+    } else {
+        prop_assert_eq!(ran.status, Some(0), "{:?}\n{}", case, ran.stderr);
+        prop_assert_eq!(sizes(&tree), had, "{:?}", case);
+        let driver = tree.driver(VIDEO);
+        prop_assert_eq!(driver.as_deref(), Some("amdgpu"), "{:?}", case);
+    }
+    Ok(())
+}
+
+/// `PROPTEST_CASES` makes it more than 40.
+#[test]
+fn every_bar_that_had_a_place_has_one_or_the_card_has_no_driver_and_needs_a_reboot() {
+    let cases = std::env::var("PROPTEST_CASES").map_or(40, |text| text.parse().unwrap());
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let (resized, lost) = (Cell::new(0), Cell::new(0));
+    if let Err(error) = TestRunner::new(config).run(&case(), |case| check(&case, &resized, &lost)) {
+        panic!("{error}");
+    }
+    assert!(resized.get() >= cases / 4 && lost.get() >= cases / 40, "{} resized, {} lost", resized.get(), lost.get());
+}
+
+#[test]
+fn the_machine_of_these_tests_has_the_bars_that_they_speak_of() {
+    let machine = small_machine();
+    let card = machine.functions.iter().find(|f| f.address == VIDEO).unwrap();
+    let resizable: Vec<&Bar> = card.bars.iter().filter(|bar| bar.sizes != 0).collect();
+    assert_eq!(resizable.iter().map(|bar| (bar.index, bar.sizes)).collect::<Vec<_>>(), [(0, 0x7f00), (2, 0x1fe)]);
+}
