@@ -2,9 +2,9 @@
 use super::*;
 use crate::host::boot::LoaderKind;
 use crate::plan::cmdline::record::Owned;
-use std::sync::Mutex;
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 
 /// Programs that are only noted down; the one with this word in it fails.
 #[derive(Debug, Default)]

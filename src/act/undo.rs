@@ -99,7 +99,9 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
             }
             _ => Ok(()),
         },
-        Step::Set { function, attribute, .. } if there(function) => set_back(root, kernel, *function, attribute, record),
+        Step::Set { function, attribute, .. } if there(function) => {
+            set_back(root, kernel, *function, attribute, record)
+        }
         // A host driver that has the function already has made the BAR as large as it wants it.
         Step::Resize { function, bar, .. } if there(function) && function::driver(root, *function).is_none() => {
             resize::undo(root, kernel, *function, *bar, record.before.as_deref())
