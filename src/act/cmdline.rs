@@ -12,6 +12,7 @@ use crate::host::boot::{entry, Grammar};
 use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
+use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use std::time::Duration;
 const TOOL: Duration = Duration::from_secs(1200);
 /// How long to wait for another program of ours that changes boot files.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where file systems with boot files are mounted.
+const BOOT: [&str; 3] = ["boot", "boot/efi", "efi"];
 
 fn record_path() -> String {
     format!("{STATE}/cmdline")
@@ -148,6 +152,18 @@ fn remove_directories(root: &Root, record: &mut Record) {
     record.directories.retain(|directory| !gone.contains(directory));
 }
 
+/// Has what tools have written last: grub-mkconfig renames a menu that it has not synced, of which some file systems keep an
+/// empty file when the power goes.
+fn settle(root: &Root) -> Result<(), String> {
+    // In a test tree a model wrote.
+    let places = BOOT.iter().filter(|_| root.is_system());
+    for place in places {
+        let Ok(directory) = root.open_at(place, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else { continue };
+        rustix::fs::syncfs(directory).map_err(|error| format!("/{place}: {}", reason(&error.into())))?;
+    }
+    Ok(())
+}
+
 struct Work<'a> {
     root: &'a Root,
     tools: &'a dyn Tools,
@@ -192,7 +208,10 @@ impl<'a> Work<'a> {
             self.ran.push(run);
             self.run(&run.words)?;
         }
-        Ok(())
+        match plan.tools.is_empty() {
+            true => Ok(()),
+            false => settle(self.root),
+        }
     }
 
     fn write(&self, path: &str, content: &[u8]) -> io::Result<()> {
