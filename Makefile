@@ -72,7 +72,7 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 stage = @tests/stage.sh $(1) $(2)
 SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash packaging/*.sh \
-	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD
+	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD debian/tests/smoke debian/tests/lab
 STAGED = $(abspath $(TARGETDIR))/check/root
 # The trees of tests/images.sh need root.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB,VFIO_LAB_CACHE,VFIO_LAB_DEB,VFIO_LAB_KEEP,VFIO_LAB_MIRROR)

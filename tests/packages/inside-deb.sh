@@ -32,7 +32,10 @@ bash /opt/snapshot.sh / >/tmp/before
 
 install /opt/previous.deb
 vfio check >/tmp/output || fail "vfio check: $(cat /tmp/output)"
-say "the previous commit's package: installed by apt, and vfio runs"
+say "the previous commit's package is installed by apt, and vfio runs"
+install --reinstall /opt/this.deb
+quiet sh /opt/smoke
+say "this commit's package takes its place; what autopkgtest runs first passes"
 printf '# edited\n[gpu big]\ndevice = 1002:73bf\n' >>/etc/vfio.conf
 sum=$(cksum </etc/vfio.conf)
 quiet update-initramfs -u
@@ -41,7 +44,7 @@ quiet update-initramfs -u
 install --reinstall /opt/this.deb
 [ "$(cksum </etc/vfio.conf)" = "$sum" ] || fail "the upgrade changed an edited file"
 grep -q 'Generating /boot' /tmp/output || fail "the upgrade built no image: $(cat /tmp/output)"
-say "upgrade to this commit's package: the edited file is kept, the image is built anew"
+say "installed again: the edited file is kept, the image is built anew"
 install -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold /opt/later.deb
 [ "$(cksum </etc/vfio.conf)" = "$sum" ] || fail "the upgrade to a package with another example changed the edited file"
 [ -e /etc/vfio.conf.dpkg-dist ] || fail "the new example is not laid beside the edited file"
