@@ -39,8 +39,7 @@ pub fn reset(root: &Root, plan: &ResetPlan) -> io::Result<Vec<Done>> {
         let shown = || root.read_text(&attribute(*function, RESET_METHOD)).unwrap_or_default();
         let mut attempt = || -> Result<Vec<String>, String> {
             if let Some(value) = wanted.as_ref().filter(|value| **value != shown()) {
-                let step =
-                    Step::Set { function: *function, attribute: RESET_METHOD.to_owned(), value: value.clone() };
+                let step = Step::Set { function: *function, attribute: RESET_METHOD.to_owned(), value: value.clone() };
                 let record = Record::before(root, &step);
                 journal.add(&record).map_err(|error| format!("the journal cannot be written: {error}"))?;
                 records.push(record);

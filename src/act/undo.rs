@@ -75,7 +75,9 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
             }
             _ => Ok(()),
         },
-        Step::Set { function, attribute, .. } if there(function) => set_back(root, kernel, *function, attribute, record),
+        Step::Set { function, attribute, .. } if there(function) => {
+            set_back(root, kernel, *function, attribute, record)
+        }
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
         Step::Remove { function } => put_back(root, kernel, *function, record),
         Step::Autoprobe { .. } => {

@@ -12,9 +12,7 @@ use crate::pci::Address;
 const SUPPORTED: [(&str, &[u16]); 9] = [
     (
         "Polaris 10",
-        &[
-            0x67c0, 0x67c1, 0x67c2, 0x67c4, 0x67c7, 0x67c8, 0x67c9, 0x67ca, 0x67cc, 0x67cf, 0x67d0, 0x67df, 0x6fdf,
-        ],
+        &[0x67c0, 0x67c1, 0x67c2, 0x67c4, 0x67c7, 0x67c8, 0x67c9, 0x67ca, 0x67cc, 0x67cf, 0x67d0, 0x67df, 0x6fdf],
     ),
     ("Polaris 11", &[0x67e0, 0x67e1, 0x67e3, 0x67e7, 0x67e8, 0x67e9, 0x67eb, 0x67ef, 0x67ff]),
     ("Polaris 12", &[0x6980, 0x6981, 0x6985, 0x6986, 0x6987, 0x6995, 0x6997, 0x699f]),
@@ -56,11 +54,13 @@ pub fn shares_bus(function: &Function, host: &Host) -> bool {
     host.functions.iter().any(|other| bus(other) == bus(function) && other.address != function.address)
 }
 
-/// The methods that a function offers, in the kernel's order; `None` if the kernel knows no way to reset it.
+/// The methods that a function offers, in the kernel's order, also if we have written another list since; `None` if the
+/// kernel knows no way to reset it.
 pub fn offered(function: &Function, host: &Host) -> Option<Vec<String>> {
+    let before = host.reset_before.iter().find(|(address, _)| *address == function.address).map(|(_, methods)| methods);
+    let methods = before.or(function.reset_methods.as_ref())?;
     let alone = !shares_bus(function, host);
-    Some(function.reset_methods.iter().flatten().filter(|m| alone || *m != "bus").cloned().collect())
-        .filter(|_| function.reset_methods.is_some())
+    Some(methods.iter().filter(|method| alone || *method != "bus").cloned().collect())
 }
 
 /// What is to become of the resets of one function.

@@ -50,7 +50,10 @@ pub fn plan(choice: &Choice<'_>, host: &Host, owner: Option<&str>, method: Optio
         if let Some(holder) = host.holder(address) {
             plan.refusals.push(finding(format!("{address} is in use: {holder}; end that first")));
         } else if let Some(driver) = function.driver.as_deref().filter(|driver| !function::is_vfio(driver)) {
-            let text = format!("{address} is with {driver}, which a reset would pull the rug from under; 'vfio bind {}' first", gpu.name);
+            let text = format!(
+                "{address} is with {driver}, which a reset would pull the rug from under; 'vfio bind {}' first",
+                gpu.name
+            );
             plan.refusals.push(finding(text));
         }
     }
@@ -107,7 +110,13 @@ pub fn known(function: &Function) -> Option<String> {
 /// What is to be said of the resets of a card.
 pub fn checks(choice: &Choice<'_>, host: &Host) -> Vec<Check> {
     let gpu = choice.gpu;
-    let check = |id, level, text: String| Check { part: "reset", id, level, text: format!("[gpu {}] {text}", gpu.name), todo: None };
+    let check = |id, level, text: String| Check {
+        part: "reset",
+        id,
+        level,
+        text: format!("[gpu {}] {text}", gpu.name),
+        todo: None,
+    };
     let Ok(chosen) = &choice.chosen else { return Vec::new() };
     let mut checks = Vec::new();
     if let Some(finding) = dead(gpu, &chosen.functions, host) {
@@ -124,9 +133,13 @@ pub fn checks(choice: &Choice<'_>, host: &Host) -> Vec<Check> {
         let offered = offered(function, host).unwrap_or_default().join(", ");
         let on_vfio = function.driver.as_deref().is_some_and(function::is_vfio);
         let (level, text) = match (&wish.methods, now) {
-            (Some(methods), Some(now)) if *methods == now && methods.is_empty() => (Level::Ok, "is not reset, as configured".to_owned()),
+            (Some(methods), Some(now)) if *methods == now && methods.is_empty() => {
+                (Level::Ok, "is not reset, as configured".to_owned())
+            }
             (Some(methods), Some(now)) if *methods == now => (Level::Ok, format!("is reset by {methods}")),
-            (Some(methods), _) if on_vfio => (Level::Warning, format!("is not reset by '{methods}' yet: 'vfio bind {}'", gpu.name)),
+            (Some(methods), _) if on_vfio => {
+                (Level::Warning, format!("is not reset by '{methods}' yet: 'vfio bind {}'", gpu.name))
+            }
             (Some(methods), _) => (Level::Ok, format!("is reset by '{methods}' as soon as it is bound")),
             (None, _) if offered.is_empty() => (Level::Note, "has no reset of its own".to_owned()),
             (None, _) => (Level::Ok, format!("is reset in the kernel's own order: {offered}")),

@@ -26,8 +26,10 @@ const RTX5070TI: (u16, u16) = (0x10de, 0x2c05);
 
 /// A card with its sound function.
 fn card(ids: (u16, u16), methods: &[&str]) -> Host {
-    let functions =
-        vec![function("0000:03:00.0", ids, 0x03_0000, methods), function("0000:03:00.1", (ids.0, 1), 0x04_0300, &["pm"])];
+    let functions = vec![
+        function("0000:03:00.0", ids, 0x03_0000, methods),
+        function("0000:03:00.1", (ids.0, 1), 0x04_0300, &["pm"]),
+    ];
     Host { functions, vendor_reset: VendorReset::There, ..Host::default() }
 }
 
@@ -112,7 +114,11 @@ fn vendor_reset_is_never_for_cards_that_it_does_not_know() {
 #[test]
 fn a_method_is_set_where_it_is_offered() {
     let host = card(RTX5070TI, &["flr", "pm", "bus"]);
-    assert_eq!(steps_of(&host, "flr"), ["0000:03:00.0: set reset_method to 'flr'"], "the sound has none, and no word of it");
+    assert_eq!(
+        steps_of(&host, "flr"),
+        ["0000:03:00.0: set reset_method to 'flr'"],
+        "the sound has none, and no word of it"
+    );
     assert_eq!(steps_of(&host, "pm"), ["0000:03:00.0: set reset_method to 'pm'"], "the sound has just that");
     let both = ["0000:03:00.0: set reset_method to ''", "0000:03:00.1: set reset_method to ''"];
     assert_eq!(steps_of(&host, "none"), both);

@@ -192,7 +192,8 @@ impl Shown {
         show("power_state", 0o444, format!("{power}\n"));
         show("d3cold_allowed", 0o644, "1\n".to_owned());
         // Those drivers that let their functions sleep, the ports among them; vfio-pci does.
-        let sleeps = |driver: &str| driver.contains("vfio") || ["amdgpu", "snd_hda_intel", "pcieport"].contains(&driver);
+        let sleeps =
+            |driver: &str| driver.contains("vfio") || ["amdgpu", "snd_hda_intel", "pcieport"].contains(&driver);
         let control = if function.driver.is_some_and(sleeps) { "auto" } else { "on" };
         show("power/control", 0o644, format!("{control}\n"));
         let driver = function.driver.map(|driver| format!("DRIVER={driver}\n")).unwrap_or_default();

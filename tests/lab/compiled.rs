@@ -18,11 +18,8 @@ pub struct Source {
 }
 
 /// Gives emulated functions the identity of another card.
-pub const CARD: Source = Source {
-    name: "lab_card",
-    text: include_str!("guest/card/lab_card.c"),
-    build: include_str!("guest/card/Kbuild"),
-};
+pub const CARD: Source =
+    Source { name: "lab_card", text: include_str!("guest/card/lab_card.c"), build: include_str!("guest/card/Kbuild") };
 
 /// Stands in for vendor-reset.
 pub const VENDOR_RESET: Source = Source {

@@ -131,7 +131,9 @@ impl Undo<'_> {
             }
             GuestStep::Unload { module } => self.kernel.modprobe(module),
             GuestStep::Console { console } => self.console(console, record.before.as_deref()),
-            GuestStep::Awake { .. } => power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default()),
+            GuestStep::Awake { .. } => {
+                power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default())
+            }
             GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
             GuestStep::StopUnit { unit } => {
                 if !std::mem::replace(&mut self.settled, true) {
