@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking at the machine as far as a decision needs it, and deciding: what the doors share.
 
+use crate::act::journal;
 use crate::act::state::{self, claim_path};
 use crate::config::{Config, Gpu, Guest};
 use crate::host::boot::BootSystem;
@@ -75,6 +76,7 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choi
 fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.look_closer(root, boot::functions(choices));
     host.find_variants(root, &bind::asks_for_variants(choices));
+    host.reset_before = choices.iter().flat_map(|choice| journal::reset_before(root, &choice.gpu.name)).collect();
     host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
     boot::admit(choices, host);
 }

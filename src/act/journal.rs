@@ -6,6 +6,7 @@
 
 use super::{files, resize};
 use crate::host::function;
+use crate::host::reset::RESET_METHOD;
 use crate::pci::Address;
 use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, RUN};
@@ -153,6 +154,17 @@ fn bytes(root: &Root, path: &str) -> io::Result<Vec<u8>> {
 /// All records of a card, in order.
 pub fn read(root: &Root, gpu: &str) -> io::Result<Vec<Record>> {
     read_all(root, &path(gpu))
+}
+
+/// The reset methods that a card's functions showed before we wrote others.
+pub fn reset_before(root: &Root, gpu: &str) -> Vec<(Address, Vec<String>)> {
+    let before = |record: Record| match (record.step, record.before) {
+        (Step::Set { function, attribute, .. }, Some(methods)) if attribute == RESET_METHOD => {
+            Some((function, methods.split_ascii_whitespace().map(str::to_owned).collect()))
+        }
+        _ => None,
+    };
+    read(root, gpu).unwrap_or_default().into_iter().filter_map(before).collect()
 }
 
 /// All records of a journal, in order. A last line that was cut off by a crash describes a change that was never made.

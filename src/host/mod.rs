@@ -53,6 +53,8 @@ pub struct Host {
     pub variants: Vec<(Address, modules::Variant)>,
     /// The module vendor-reset; filled by [`Host::find_vendor_reset`].
     pub vendor_reset: reset::VendorReset,
+    /// The reset methods that functions showed before we wrote others, from the journals.
+    pub reset_before: Vec<(Address, Vec<String>)>,
     /// Functions that do not answer; filled by [`Host::look_closer`].
     pub silent: Vec<Address>,
     /// Cards that must be left alone until the next boot, and why; filled by [`Host::look_closer`].

@@ -54,11 +54,13 @@ pub fn shares_bus(function: &Function, host: &Host) -> bool {
     host.functions.iter().any(|other| bus(other) == bus(function) && other.address != function.address)
 }
 
-/// The methods that a function offers, in the kernel's order; `None` if the kernel knows no way to reset it.
+/// The methods that a function offers, in the kernel's order, also if we have written another list since; `None` if the
+/// kernel knows no way to reset it.
 pub fn offered(function: &Function, host: &Host) -> Option<Vec<String>> {
+    let before = host.reset_before.iter().find(|(address, _)| *address == function.address).map(|(_, methods)| methods);
+    let methods = before.or(function.reset_methods.as_ref())?;
     let alone = !shares_bus(function, host);
-    Some(function.reset_methods.iter().flatten().filter(|m| alone || *m != "bus").cloned().collect())
-        .filter(|_| function.reset_methods.is_some())
+    Some(methods.iter().filter(|method| alone || *method != "bus").cloned().collect())
 }
 
 /// What is to become of the resets of one function.

@@ -78,7 +78,10 @@ pub fn polaris() -> Tree {
         .with(twin);
     let tree = machine.build();
     tree.write(&format!("lib/modules/{RELEASE}/modules.dep"), "updates/dkms/vendor-reset.ko:\n");
-    tree.write(&format!("lib/modules/{RELEASE}/updates/dkms/vendor-reset.ko"), "\x7fELF, and no signature\n");
+    tree.write(
+        &format!("lib/modules/{RELEASE}/updates/dkms/vendor-reset.ko"),
+        "\x7fELF, and nothing at its end that looks like a signature\n",
+    );
     tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:67df\n");
     tree
 }

@@ -37,12 +37,7 @@ pub fn run() -> Result<()> {
     }
     println!("what vfio-guest says of itself:\n{}", run.text("ours"));
     let there = span_of(&run, "true")? / f64::from(STARTS);
-    println!(
-        "a start of /bin/true: {:.1} ms there, {:.2} ms here: {:.0} times",
-        there * 1e3,
-        here * 1e3,
-        there / here
-    );
+    println!("a start of /bin/true: {:.1} ms there, {:.2} ms here: {:.0} times", there * 1e3, here * 1e3, there / here);
     Ok(())
 }
 

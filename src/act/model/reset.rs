@@ -57,7 +57,7 @@ pub(super) fn choose(tree: &Tree<'_>, device: &Device, value: &str) -> io::Resul
 
 fn show(tree: &Tree<'_>, device: &Device, methods: &[&str]) -> io::Result<()> {
     let end = if methods.is_empty() { "" } else { "\n" };
-    tree.put(&device.file("reset_method"), format!("{}{end}", methods.join(" ")))
+    tree.put(&device.file("reset_method"), &format!("{}{end}", methods.join(" ")))
 }
 
 /// What a new function starts with.
@@ -84,7 +84,7 @@ pub(super) fn reset(tree: &Tree<'_>, device: &Device, value: &str) -> io::Result
         // Nobody answers any more, and reads of nobody are ones. The kernel does not look.
         let file = device.file("config");
         let length = tree.root.read(&file)?.len();
-        tree.put(&file, vec![0xff; length])?;
+        tree.put(&file, &vec![0xff; length])?;
     }
     Ok(())
 }

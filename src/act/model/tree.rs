@@ -40,13 +40,13 @@ impl<'a> Tree<'a> {
 
     /// Replaces a file's content, or makes the file. A process that is killed leaves the old or the new content, as the
     /// kernel would, never half of it.
-    pub(super) fn put(&self, path: &str, content: impl AsRef<[u8]>) -> io::Result<()> {
+    pub(super) fn put(&self, path: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> io::Result<()> {
         let mode = self.mode(path).unwrap_or(0o644);
         self.make_file(path, content, mode)
     }
 
     /// The same with these permissions.
-    pub(super) fn make_file(&self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> io::Result<()> {
+    pub(super) fn make_file(&self, path: &str, content: &(impl AsRef<[u8]> + ?Sized), mode: u32) -> io::Result<()> {
         let new = format!("{KERNEL}/new");
         let fd = self.root.open_at(&new, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC, Mode::from(0o600))?;
         rustix::fs::fchmod(&fd, Mode::from(mode))?;
