@@ -11,6 +11,7 @@ mod failures;
 mod hook;
 mod nvidia;
 mod refusals;
+mod sizes;
 mod whole;
 
 use common::desktop::{self, desktop, ALIAS};
