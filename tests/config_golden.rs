@@ -74,6 +74,9 @@ fn show_to(out: &mut String, config: &Config) -> std::fmt::Result {
     for guest in &config.guests {
         writeln!(out, "\n[guest {}] ({})", guest.name, guest.at)?;
         writeln!(out, "  gpus = {:?} ({})", guest.gpus.value, guest.gpus.at)?;
+        for bar in &guest.bars {
+            writeln!(out, "  {}.bar{} = {:?} ({})", bar.gpu, bar.bar, bar.size.value, bar.size.at)?;
+        }
         writeln!(out, "  domain = {}\n  uri = {}", guest.domain, guest.uri)?;
         writeln!(out, "  runner = {:?}\n  command = {:?}", guest.runner, guest.command)?;
         writeln!(out, "  handover = {:?}\n  display-manager = {:?}", guest.handover, guest.display_manager)?;

@@ -102,8 +102,17 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
         Step::Set { function, attribute, .. } if there(function) => {
             set_back(root, kernel, *function, attribute, record)
         }
-        // A host driver that has the function already has made the BAR as large as it wants it.
-        Step::Resize { function, bar, .. } if there(function) && function::driver(root, *function).is_none() => {
+        Step::Resize { function, bar, .. } if there(function) => {
+            match function::driver(root, *function) {
+                // It was not let go when its binding was undone.
+                Some(driver) if function::is_vfio(&driver) => {
+                    nobody_holds(root, *function)?;
+                    unbind(root, kernel, *function, &driver)?;
+                }
+                // A host driver has made the BAR as large as it wants it.
+                Some(_) => return Ok(()),
+                None => {}
+            }
             resize::undo(root, kernel, *function, *bar, record.before.as_deref())
         }
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),

@@ -12,6 +12,7 @@ mod hook;
 mod nvidia;
 mod refusals;
 mod resets;
+mod sizes;
 mod whole;
 
 use common::desktop::{self, desktop, ALIAS};
