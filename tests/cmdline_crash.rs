@@ -99,3 +99,29 @@ fn promise_3_killed_at_any_moment_and_done_again() {
         assert!(kills >= 12, "{name}: only {kills} moments");
     }
 }
+
+/// On FAT the directory's entry of a renamed file is written with the file, not with the directory: the file first, or the
+/// entry leads to what was freed (docs/BOOT-FILES.md).
+#[test]
+fn a_renamed_boot_file_is_synced_before_its_directory() {
+    let tree = Tree::new(&boots::of("arch-systemd-boot").0);
+    tree.config(CONFIGURATION);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-y", "-s", "300", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2", "-o"]);
+    strace.arg(log.path()).args([VFIO, "cmdline", "apply"]).env("VFIO_ROOT", tree.path());
+    assert!(strace.stdout(Stdio::null()).status().unwrap().success());
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    let calls: Vec<&str> = text.lines().collect();
+    let mut renamed = 0;
+    for (at, call) in calls.iter().enumerate().filter(|(_, call)| call.contains(".vfio-new")) {
+        // renameat(5</tmp/x/loader/entries>, ".a.conf.vfio-new", 5</tmp/x/loader/entries>, "a.conf") = 0
+        let Some(rest) = call.strip_prefix("rename") else { continue };
+        let directory = rest.split(['<', '>']).nth(1).unwrap();
+        let name = rest.rsplit('"').nth(1).unwrap();
+        let synced: Vec<&str> = calls[at + 1..at + 3].iter().filter_map(|call| call.split(['<', '>']).nth(1)).collect();
+        assert_eq!(synced, [&*format!("{directory}/{name}"), directory], "after {call}");
+        renamed += 1;
+    }
+    assert!(renamed > 0, "{text}");
+}

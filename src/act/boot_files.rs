@@ -11,6 +11,10 @@ use std::io::{self, Read, Write};
 
 /// No boot file that we change is larger, in bytes. An addon is one page and a command line.
 const LIMIT: u64 = 4 << 20;
+/// The file system of EFI system partitions (`MSDOS_SUPER_MAGIC`).
+const FAT: rustix::fs::FsWord = 0x4d44;
+/// More power cuts in the middle of a change than any file system without a check survives.
+const LEFTOVERS: u32 = 100;
 /// Links that lead to links, before it is a circle.
 const LINKS: u32 = 8;
 
@@ -29,29 +33,28 @@ pub fn read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Replaces what is in a file, or makes it: a temporary file beside it, fsync, rename, fsync of the directory. Whoever reads
-/// it, also after a power cut, sees the old or the new. A link stays a link: what it leads to is replaced.
+/// Replaces what is in a file, or makes it: a temporary file beside it, fsync, rename, fsync of both. Whoever reads it,
+/// also after a power cut, sees the old or the new. A link stays a link: what it leads to is replaced.
 pub fn write(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
     let path = resolve(root, path)?;
     let (parent, name) = root.parent(&path)?;
-    // No loader takes this for an entry: it does not end as they do.
-    let temporary = format!(".{name}.vfio-new");
     let old =
         match rustix::fs::openat(&parent, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
             Ok(old) => Some(old),
             Err(Errno::NOENT) => None,
             Err(error) => return Err(error.into()),
         };
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let (temporary, mut file) = beside(&parent, name, if old.is_some() { 0o600 } else { 0o644 })?;
     let result = (|| {
-        let mode = if old.is_some() { 0o600 } else { 0o644 };
-        let mut file = File::from(rustix::fs::openat(&parent, temporary.as_str(), flags, Mode::from_raw_mode(mode))?);
         file.write_all(content)?;
         if let Some(old) = &old {
             copy_attributes(old, &file)?;
         }
         file.sync_all()?;
         rustix::fs::renameat(&parent, temporary.as_str(), &parent, name)?;
+        // On FAT where a file begins stands in its directory's entry, and belongs to the file: a sync of the directory alone
+        // writes the entry without it, and frees what the old one still leads to (fs/fat/namei_vfat.c, vfat_rename).
+        file.sync_all()?;
         sync_dir(&parent)
     })();
     if result.is_err() {
@@ -59,6 +62,28 @@ pub fn write(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
         let _ = rustix::fs::unlinkat(&parent, temporary.as_str(), AtFlags::empty());
     }
     result
+}
+
+/// A new file beside one that is replaced, and its name. No loader takes it for an entry: it does not end as they do.
+fn beside(parent: &OwnedFd, name: &str, mode: u32) -> io::Result<(String, File)> {
+    let temporary = |number: u32| match number {
+        0 => format!(".{name}.vfio-new"),
+        number => format!(".{name}.vfio-new{number}"),
+    };
+    // What a power cut has left on FAT may be a second name of what the file itself is now: to remove it, or to write to it,
+    // would free the file's clusters. That is for fsck.vfat.
+    if !rustix::fs::fstatfs(parent).is_ok_and(|about| about.f_type == FAT) {
+        let _ = rustix::fs::unlinkat(parent, temporary(0), AtFlags::empty());
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    for number in 0..LEFTOVERS {
+        match rustix::fs::openat(parent, temporary(number), flags, Mode::from_raw_mode(mode)) {
+            Err(Errno::EXIST) => {}
+            opened => return Ok((temporary(number), File::from(opened?))),
+        }
+    }
+    let why = "power cuts have left too many files beside it (.vfio-new): check the file system, then remove them";
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
 }
 
 /// Where a path leads to in the end. What is not there leads to itself.
@@ -131,6 +156,7 @@ mod tests {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
         symlink("real/grub", tree.path().join("etc/relative")).unwrap();
         symlink("/etc/relative", tree.path().join("etc/absolute")).unwrap();
+        std::fs::write(tree.path().join("etc/real/.grub.vfio-new"), "left by a power cut").unwrap();
         let number = std::fs::metadata(&file).unwrap().ino();
         write(&root, "etc/absolute", b"new").unwrap();
         let now = std::fs::metadata(&file).unwrap();

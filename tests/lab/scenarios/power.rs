@@ -114,6 +114,8 @@ fn power(name: &str, loader: Loader) -> Result<()> {
         }
         if n < CUTS {
             checks.same(&format!("{}: exit of what puts it right", boot.name), run.fact("undo"), "0");
+            let state = run.text("state.undone");
+            checks.same(&format!("{}: files then", boot.name), &state, &whole[usize::from(verb == "revert")]);
             inside += usize::from(run.fact(verb).is_empty());
         } else {
             checks.same("exit of the last revert", run.fact("revert"), "0");
