@@ -10,6 +10,7 @@ mod guest;
 mod holders;
 mod output;
 mod plan;
+mod report;
 mod status;
 mod sync;
 
@@ -74,6 +75,8 @@ enum Verb {
         #[arg(long, value_name = "PART")]
         only: Option<DoctorPart>,
     },
+    /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
+    Report,
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
@@ -210,7 +213,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         | Verb::Status
         | Verb::Cmdline(_)
         | Verb::Sync
-        | Verb::Doctor { .. } => ("", None),
+        | Verb::Doctor { .. }
+        | Verb::Report => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
         eprintln!("vfio: '{name}' cannot be the name of a [{kind}] section");
@@ -227,6 +231,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Holders { name } => holders::run(&root, &out, name),
         Verb::Sync => sync::run(&root, &out),
         Verb::Doctor { only } => doctor::run(&root, &out, *only),
+        Verb::Report => report::run(&root, &out),
         Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),
         Verb::Guest(verb) => guest::run(&root, &out, verb),
     }

@@ -35,7 +35,7 @@ _vfio() {
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline sync doctor rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline sync doctor report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         guest) words="list status plan start stop restore help" ;;
         bind | restore | holders | rescan) words=$(_vfio_names gpu) ;;

@@ -39,6 +39,7 @@ complete -c vfio -n "__vfio_after ''" -a guest -d 'Guests that get cards'
 complete -c vfio -n "__vfio_after ''" -a cmdline -d 'The command line of boot entries'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
+complete -c vfio -n "__vfio_after ''" -a report -d 'Print all that a bug report needs'
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
 complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
 
