@@ -169,6 +169,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 		dist/vfio-suite-$(VERSION)-1.src.rpm dist/vfio-suite-$(VERSION)-1.$(shell uname -m).rpm rpm/vfio-suite.spec
 	$(call stage,packages,120) tests/packages.sh dist
 	$(call stage,ebuild,120) tests/packages/ebuild.sh $(TARGETDIR)
+	$(call stage,openrc,600) $(AS_ROOT) tests/packages/openrc.sh $(TARGETDIR)
 	$(call stage,roots,1200) $(AS_ROOT) tests/packages/roots.sh dist
 	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
 	$(call stage,boot-files,120) $(AS_ROOT) tests/boot-files.sh $(RELEASE)/vfio

@@ -50,14 +50,20 @@ quiet rc-service vfio-boot status
 vfio-bind gpu big
 vfio-bind gpu small" ] || fail "called: $(calls)"
 say "vfio-boot starts vfio-bind first; every reserved card is bound, also after one that is refused"
-[[ $(/usr/lib/rc/bin/rc-depend --type ibefore vfio-bind 2>/dev/null || /lib/rc/bin/rc-depend --type ibefore vfio-bind) == *udev* ]] ||
-    fail "vfio-bind is not ordered before udev"
-[[ $(/usr/lib/rc/bin/rc-depend --type ibefore vfio-boot 2>/dev/null || /lib/rc/bin/rc-depend --type ibefore vfio-boot) == *display-manager* ]] ||
-    fail "vfio-boot is not ordered before the display manager"
+# In OpenRC's own tree of who comes after whom.
+after() {
+    local number
+    number=$(sed -n "s/^depinfo_\([0-9]*\)_service='$1'$/\1/p" /run/openrc/deptree)
+    grep -q "^depinfo_${number}_iafter_[0-9]*='$2'$" /run/openrc/deptree || fail "$1 is not ordered after $2"
+}
+after udev vfio-bind
+after display-manager vfio-boot
+after vfio-guest vfio-boot
 say "vfio-bind is before udev, vfio-boot before the display manager"
 quiet rc-service vfio-boot stop
 [ "$(calls | tail -n 1)" = "vfio-bind boot-ok --now" ] || fail "a clean end is not marked: $(calls)"
-! pgrep -f 'vfio-bind boot-ok' >/dev/null || fail "the program that waits is still there"
+# What this script starts is all that runs here.
+! grep -aqs boot-ok /proc/[0-9]*/cmdline || fail "the program that waits is still there"
 say "vfio-boot stops: the boot is marked as good, nothing waits any more"
 
 # Guests, with the real vfio-guest: a program as guest, no card needed to see how it begins and ends.
