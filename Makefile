@@ -163,6 +163,14 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,manuals,60) mandoc -T lint -W warning $(MANUALS)
 	$(call stage,package,900) $(MAKE) deb
 	$(call stage,lintian,120) lintian --allow-root --fail-on error,warning dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
+	$(call stage,source,600) tests/packages/source.sh $(SOURCE_TARBALL)
+	$(call stage,rpm-and-arch,600) tests/packages/build.sh $(TARGETDIR) $(SOURCE_TARBALL) dist
+	$(call stage,rpmlint,120) rpmlint --strict --config tests/packages/rpmlint.toml --rpmlintrc rpm/vfio-suite.rpmlintrc \
+		dist/vfio-suite-$(VERSION)-1.src.rpm dist/vfio-suite-$(VERSION)-1.$(shell uname -m).rpm rpm/vfio-suite.spec
+	$(call stage,packages,120) tests/packages.sh dist
+	$(call stage,ebuild,120) tests/packages/ebuild.sh $(TARGETDIR)
+	$(call stage,openrc,600) $(AS_ROOT) tests/packages/openrc.sh $(TARGETDIR)
+	$(call stage,roots,1200) $(AS_ROOT) tests/packages/roots.sh dist
 	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
 	$(call stage,boot-files,120) $(AS_ROOT) tests/boot-files.sh $(RELEASE)/vfio
 	$(call stage,units,60) tests/units.sh $(STAGED)
@@ -174,7 +182,8 @@ check: setup ## everything: format, lints, tests, package, images, lab
 .PHONY: check-all
 check-all: export VFIO_LAB = all
 check-all: LAB_SECONDS = 14400
-check-all: check ## the same, with the lab's long scenarios
+check-all: check ## the same, with the lab's long scenarios, and every package built from the tarball
+	$(call stage,from-source,7200) $(AS_ROOT) tests/packages/from-source.sh $(SOURCE_TARBALL)
 
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
 LAB_SECONDS ?= 3600

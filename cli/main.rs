@@ -11,6 +11,7 @@ mod holders;
 mod output;
 mod plan;
 mod rebar;
+mod report;
 mod reset;
 mod status;
 mod sync;
@@ -95,6 +96,8 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<RebarVerb>,
     },
+    /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
+    Report,
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
     Rescan {
         /// The name of a [gpu] section
@@ -287,7 +290,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         | Verb::Status
         | Verb::Cmdline(_)
         | Verb::Sync
-        | Verb::Doctor { .. } => ("", None),
+        | Verb::Doctor { .. }
+        | Verb::Report => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
         eprintln!("vfio: '{name}' cannot be the name of a [{kind}] section");
@@ -309,6 +313,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Rebar { name, verb } => rebar::run(&root, &out, name.as_deref(), verb.as_ref()),
         Verb::Sync => sync::run(&root, &out),
         Verb::Doctor { only } => doctor::run(&root, &out, *only),
+        Verb::Report => report::run(&root, &out),
         Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),
         Verb::Guest(verb) => guest::run(&root, &out, verb),
     }

@@ -2,12 +2,15 @@
 //! How answers are shown: JSON for programs, tables for people, colour only on a terminal.
 
 use serde::Serialize;
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 
 /// Where and how answers go.
 pub struct Output {
     json: bool,
     colour: bool,
+    /// What was written, instead of standard output.
+    kept: Option<RefCell<Vec<u8>>>,
 }
 
 impl Output {
@@ -15,7 +18,17 @@ impl Output {
     pub fn new(json: bool) -> Output {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        Output { json, colour: !plain && !json && io::stdout().is_terminal() }
+        Output { json, colour: !plain && !json && io::stdout().is_terminal(), kept: None }
+    }
+
+    /// Text that is kept: a part of another answer.
+    pub fn kept() -> Output {
+        Output { json: false, colour: false, kept: Some(RefCell::default()) }
+    }
+
+    /// What was kept.
+    pub fn into_text(self) -> String {
+        String::from_utf8_lossy(&self.kept.unwrap_or_default().into_inner()).into_owned()
     }
 
     /// Whether JSON is wanted.
@@ -42,6 +55,10 @@ impl Output {
     }
 
     fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        if let Some(kept) = &self.kept {
+            kept.borrow_mut().extend_from_slice(bytes);
+            return Ok(());
+        }
         match io::stdout().write_all(bytes) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other?),

@@ -41,7 +41,7 @@ _vfio() {
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set restore help $(_vfio_names gpu)" ;;
         guest) words="list status plan start stop restore help" ;;

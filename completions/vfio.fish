@@ -41,6 +41,7 @@ complete -c vfio -n "__vfio_after ''" -a rebar -d 'Resizable BARs'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
 complete -c vfio -n "__vfio_after ''" -a reset -d 'Say how cards can be reset, or reset one'
+complete -c vfio -n "__vfio_after ''" -a report -d 'Print all that a bug report needs'
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
 complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
 

@@ -252,7 +252,7 @@ fn looking_leaves_no_trace() {
         let tree = hosts::unpack(name);
         tree.config("[gpu big]\ndevice = not-boot-display\n\n[gpu odd]\ndevice = 0000:99:00.0\nnonsense = 1\n");
         let (before, times) = (tree.snapshot(), tree.times());
-        for verb in ["check", "groups", "plan", "status", "doctor"] {
+        for verb in ["check", "groups", "plan", "status", "doctor", "report"] {
             for json in [&[][..], &["--json"]] {
                 let arguments: Vec<&str> = [verb].iter().chain(json).copied().collect();
                 let ran = tree.run(VFIO, &arguments);

@@ -19,8 +19,12 @@ mirror() {
 
 # The tree of a suite as a tarball; made anew every month, so that it does not age for ever.
 base() {
-    local suite=$1 recipe include=$full hook=()
-    if [ "$suite" = sid ]; then
+    local suite=$1 of=$1 recipe include=$full hook=()
+    if [ "$suite" = openrc ]; then
+        # Debian 13 with the init system of others.
+        of=trixie
+        include=openrc,kmod
+    elif [ "$suite" = sid ]; then
         # A mirror may be some days behind, which is all the same here.
         include=systemd,kmod
         hook=(--aptopt='Acquire::Check-Valid-Until "false"')
@@ -34,7 +38,7 @@ base() {
         echo "making a $suite tree in $tarball" >&2
         rm -f "$cache/images-$suite-"*.tar
         mmdebstrap --quiet --format=tar --variant=minbase --include="$include" "${hook[@]}" \
-            "$suite" "$tarball.part" "${VFIO_LAB_MIRROR:-$(mirror)}" >&2
+            "$of" "$tarball.part" "${VFIO_LAB_MIRROR:-$(mirror)}" >&2
         mv "$tarball.part" "$tarball"
     fi
 }

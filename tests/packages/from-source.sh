@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Builds every package as its distribution would, from the tarball and without a network, twice: the same bytes. The .deb in
+# clean trees of Debian 12 and 13, whose own toolchain builds it (of Debian 12 the one for browsers: cargo-web); the .rpm by
+# rpmbuild, the package of Arch Linux by makepkg, which also runs the tests. As root; an hour.
+# Usage: from-source.sh TARBALL [bookworm|trixie|rpm|arch...]
+set -euo pipefail
+
+tarball=$(realpath "$1")
+shift
+[ $# -gt 0 ] || set -- bookworm trixie rpm arch
+here=$(realpath "${0%/*}")
+. "$here/../images/base.sh"
+name=$(basename "$tarball" .tar.xz)
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/vfio-from-source.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+passed=0
+same() {
+    cmp "$1" "$2" || {
+        echo "two builds of one source differ: $1 $2" >&2
+        exit 1
+    }
+    echo "  built twice from the tarball, the same: $(basename "$1")"
+    passed=$((passed + 1))
+}
+
+# In two folders of different names, at different times, as different users see it.
+debian() {
+    local suite=$1 tree=$work/$1
+    mkdir "$tree"
+    mmdebstrap --quiet --variant=buildd --include=debhelper "$suite" "$tree" "${VFIO_LAB_MIRROR:-$(mirror)}"
+    tar -C "$tree/opt" -xf "$tarball"
+    cat >"$tree/opt/prepare.sh" <<SCRIPT
+cd /opt/$name && apt-get -q update && apt-get -q -y --no-install-recommends build-dep ./
+SCRIPT
+    # The network is for the build's own tools; the build has none.
+    cp /etc/resolv.conf "$tree/etc/resolv.conf"
+    within "$tree" LC_ALL C.UTF-8 /opt/prepare.sh
+    cat >"$tree/opt/build.sh" <<'SCRIPT'
+set -eu
+rm -rf "$FOLDER" && mkdir -p "$FOLDER" && cp -a /opt/vfio-suite-*/. "$FOLDER"
+cd "$FOLDER" && umask "${FOLDER##*/0}"
+# Also as a source package, as an archive wants it, once.
+dpkg-buildpackage -us -uc
+SCRIPT
+    # shellcheck disable=SC2016 # the inner shell knows these
+    for folder in /build/022 /somewhere/else/002; do
+        unshare --net bash -eu -c '. "$1"; within "$2" FOLDER "$3" /opt/build.sh' - "$here/../images/base.sh" "$tree" "$folder"
+    done
+    same "$tree"/build/vfio-suite_*.deb "$tree"/somewhere/else/vfio-suite_*.deb
+    rm -rf "$tree"
+}
+
+for kind; do
+    case $kind in
+    rpm | arch)
+        mkdir -p "$work/$kind/1" "$work/$kind/2"
+        if [ "$kind" = rpm ]; then
+            for n in 1 2; do unshare --net "$here/../../packaging/rpm.sh" "$tarball" "$work/rpm/$n" --without check; done
+            same "$(echo "$work"/rpm/1/*[0-9].[!s]*.rpm)" "$(echo "$work"/rpm/2/*[0-9].[!s]*.rpm)"
+        else
+            # makepkg writes into the package where it was built: in one place, then.
+            unshare --net "$here/../../packaging/arch.sh" "$tarball" "$work/arch/1"
+            mv "$work"/arch/1/*.pkg.tar.zst "$work/arch/2/"
+            unshare --net "$here/../../packaging/arch.sh" "$tarball" "$work/arch/1" --nocheck
+            same "$work"/arch/1/*.pkg.tar.zst "$work"/arch/2/*.pkg.tar.zst
+        fi
+        ;;
+    *) debian "$kind" ;;
+    esac
+done
+echo "packages: $passed checks passed"
