@@ -41,7 +41,8 @@ vfio restore twin
 rmmod vfio_pci
 fact loaded.before "$(ls -d /sys/module/vendor_reset /sys/bus/pci/drivers/vfio-pci 2>/dev/null)"
 
-# As at boot.
+# As at boot: nobody has given anything back.
+rm -r /run/vfio
 mkdir /tmp/units
 /usr/lib/systemd/system-generators/vfio-generator /tmp/units
 cat /tmp/units/vfio-bind@big.service.d/50-vfio.conf >/lab/drop-in
