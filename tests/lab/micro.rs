@@ -19,9 +19,10 @@ const MODULES: [&str; 7] =
 const KERNEL: [&str; 4] = ["linux-base-", "linux-binary-", "linux-image-", "linux-modules-"];
 
 /// Our programs, as cargo has just built them, where the package installs them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("usr/bin/vfio", env!("CARGO_BIN_EXE_vfio")),
     ("usr/lib/vfio/vfio-bind", env!("CARGO_BIN_EXE_vfio-bind")),
+    ("usr/lib/vfio/vfio-guest", env!("CARGO_BIN_EXE_vfio-guest")),
     ("usr/lib/udev/vfio-udev", env!("CARGO_BIN_EXE_vfio-udev")),
     ("usr/lib/systemd/system-generators/vfio-generator", env!("CARGO_BIN_EXE_vfio-generator")),
 ];
