@@ -39,8 +39,8 @@ pub struct Micro {
     pub devices: Vec<String>,
     /// Files in the machine, all root's, mode 0644.
     pub files: Vec<(&'static str, String)>,
-    /// Kernel modules of the lab's own (`compiled::module`), for the script to put where it wants them.
-    pub modules: Vec<(&'static str, PathBuf)>,
+    /// Files of the host that are copied in.
+    pub copies: Vec<(PathBuf, &'static str)>,
     /// Programs of the host, with their libraries.
     pub programs: Vec<&'static str>,
     /// What to do.
@@ -61,7 +61,7 @@ impl Micro {
             words: "intel_iommu=on",
             devices,
             files: Vec::new(),
-            modules: Vec::new(),
+            copies: Vec::new(),
             programs: Vec::new(),
             script: script.to_owned(),
             deadline: Duration::from_secs(180),
@@ -113,11 +113,11 @@ impl Micro {
         for library in libraries {
             archive.file(&library.to_string_lossy(), 0o755, &fs::read(&library)?);
         }
+        for (file, path) in &self.copies {
+            archive.file(path, 0o644, &fs::read(file)?);
+        }
         for (path, content) in &self.files {
             archive.file(path, 0o644, content.as_bytes());
-        }
-        for (path, module) in &self.modules {
-            archive.file(path, 0o644, &fs::read(module)?);
         }
         Ok(archive.finish())
     }

@@ -65,8 +65,8 @@ fact restored "$? $(driver $card) $(method $card)"
 
 pub fn vendor_reset() -> Result<()> {
     let mut micro = Micro::new("micro_vendor_reset", VENDOR_RESET_SCRIPT);
-    micro.modules =
-        vec![("root/lab_card.ko", module("trixie", CARD)?), ("root/vendor-reset.ko", module("trixie", VENDOR_RESET)?)];
+    micro.copies =
+        vec![(module("trixie", CARD)?, "root/lab_card.ko"), (module("trixie", VENDOR_RESET)?, "root/vendor-reset.ko")];
     let configuration = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1002:67df\nbind = boot\n\n\
                          [gpu twin]\ndevice = 0000:02:00.0\nbind = guest\nreset = vendor-reset\n";
     micro.files = vec![("etc/vfio.conf", configuration.to_owned())];
