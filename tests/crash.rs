@@ -8,7 +8,9 @@
 
 mod common;
 
-use common::pairs::{polaris, small, small_machine, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS};
+use common::pairs::{
+    lone_disk, polaris, small, small_machine, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS,
+};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -119,6 +121,12 @@ fn bind_that_chooses_a_reset_method_killed_anywhere_is_undone() {
     let functions = POLARIS.map(|(address, _)| address);
     let kills = kill_everywhere(polaris, VFIO, &["bind", "big"], &functions);
     assert!(kills >= 24, "only {kills} places to die in");
+}
+
+#[test]
+fn a_reset_killed_anywhere_leaves_the_list_of_methods_as_it_was() {
+    let kills = kill_everywhere(lone_disk, VFIO, &["reset", "big", "--method", "bus"], &[]);
+    assert!(kills >= 7, "only {kills} places to die in");
 }
 
 #[test]

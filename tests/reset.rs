@@ -5,8 +5,8 @@
 mod common;
 
 use common::machine::RELEASE;
-use common::pairs::{polaris, small};
-use common::{cards, Machine, Tree};
+use common::pairs::{lone_disk, polaris, small};
+use common::Tree;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
@@ -26,16 +26,6 @@ fn method(tree: &Tree, address: &str) -> String {
 
 fn module(release: &str) -> String {
     format!("lib/modules/{release}/updates/dkms/vendor-reset.ko")
-}
-
-/// Something with all methods and its bus for itself, configured as `disk`, with nobody's driver.
-fn disk() -> Tree {
-    let port = "0000:00:03.0";
-    let mut nvme = cards::nvme(DISK, port, 13);
-    nvme.driver = None;
-    let tree = Machine::new().with([cards::port(port, (0x8086, 0x464d), 3), nvme]).build();
-    tree.config("[gpu disk]\ndevice = 0000:05:00.0\nbind = guest\n");
-    tree
 }
 
 /// The one warning of a boot that binds the card all the same, in the kernel's own order.
@@ -145,27 +135,27 @@ fn vendor_reset_for_a_card_that_it_does_not_know() {
 #[test]
 fn a_reset_by_each_method() {
     for method_now in ["flr", "pm", "bus"] {
-        let tree = disk();
+        let tree = lone_disk();
         let before = tree.snapshot();
-        let ran = tree.run(VFIO, &["reset", "disk", "--method", method_now, "--dry-run"]);
+        let ran = tree.run(VFIO, &["reset", "big", "--method", method_now, "--dry-run"]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-        assert_eq!(ran.stdout, format!("[gpu disk] {DISK} would be reset by {method_now}\n"));
+        assert_eq!(ran.stdout, format!("[gpu big] {DISK} would be reset by {method_now}\n"));
         assert_eq!(tree.count(), 0, "a dry run writes nothing");
-        let ran = tree.run(VFIO, &["reset", "disk", "--method", method_now]);
+        let ran = tree.run(VFIO, &["reset", "big", "--method", method_now]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-        assert_eq!(ran.stdout, format!("[gpu disk] {DISK} was reset by {method_now}\n"));
+        assert_eq!(ran.stdout, format!("[gpu big] {DISK} was reset by {method_now}\n"));
         tree.assert_same(&before, "its list is as before");
-        assert!(!tree.exists("run/vfio/journal/disk"), "nothing is left to undo");
+        assert!(!tree.exists("run/vfio/journal/big"), "nothing is left to undo");
     }
 }
 
 #[test]
 fn a_reset_by_a_method_that_is_not_offered() {
-    let tree = disk();
-    let ran = tree.run(VFIO, &["reset", "disk", "--method", "device_specific"]);
+    let tree = lone_disk();
+    let ran = tree.run(VFIO, &["reset", "big", "--method", "device_specific"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("cannot be reset by device_specific, only by flr, pm, bus"), "{}", ran.stderr);
-    assert_eq!(tree.run(VFIO, &["reset", "disk", "--method", "magic"]).status, Some(64));
+    assert_eq!(tree.run(VFIO, &["reset", "big", "--method", "magic"]).status, Some(64));
     assert_eq!(tree.count(), 0);
 }
 
@@ -184,17 +174,40 @@ fn another_method_for_a_card_that_is_bound() {
 
 #[test]
 fn a_reset_that_the_kernel_refuses() {
-    let tree = disk();
+    let tree = lone_disk();
     let before = tree.snapshot();
     for (fault, words) in [("*/reset EIO\n", "was not reset"), ("*/reset_method EINVAL\n", "set reset_method to 'pm'")]
     {
         tree.faults(fault);
-        let ran = tree.run(VFIO, &["reset", "disk", "--method", "pm"]);
+        let ran = tree.run(VFIO, &["reset", "big", "--method", "pm"]);
         assert_eq!(ran.status, Some(2), "{}", ran.stderr);
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
         tree.no_faults();
-        assert_eq!(tree.run(VFIO, &["restore", "disk"]).status, Some(0));
+        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
         tree.assert_same(&before, fault);
+    }
+}
+
+#[test]
+fn a_reset_that_fails_anywhere_leaves_the_list_of_methods_as_it_was() {
+    let writes = {
+        let tree = lone_disk();
+        assert_eq!(tree.run(VFIO, &["reset", "big", "--method", "bus"]).status, Some(0));
+        tree.count()
+    };
+    assert_eq!(writes, 3, "the list, the reset, the list");
+    for n in 1..=writes {
+        for fault in ["EIO", "EIO late", "hang", "hang late"] {
+            let tree = lone_disk();
+            let before = tree.snapshot();
+            tree.faults(&format!("{n} {fault}\n"));
+            let ran = tree.run(VFIO, &["reset", "big", "--method", "bus"]);
+            let what = format!("write {n}: {fault}: {:?} {}", ran.status, ran.stderr);
+            assert!(ran.status == Some(2) || (fault == "EIO late" && ran.status == Some(0)), "{what}");
+            tree.no_faults();
+            assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0), "{what}");
+            tree.assert_same(&before, &what);
+        }
     }
 }
 

@@ -85,3 +85,13 @@ pub fn polaris() -> Tree {
     tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:67df\n");
     tree
 }
+
+/// Something with every common reset method and its bus for itself, kept from every driver: `big` is 0000:05:00.0.
+pub fn lone_disk() -> Tree {
+    let port = "0000:00:03.0";
+    let mut disk = cards::nvme("0000:05:00.0", port, 13);
+    (disk.driver, disk.driver_override) = (None, Some("none"));
+    let tree = Machine::new().with([cards::port(port, (0x8086, 0x464d), 3), disk]).build();
+    tree.config("[gpu big]\ndevice = 0000:05:00.0\nbind = guest\n");
+    tree
+}

@@ -19,9 +19,10 @@ const MODULES: [&str; 7] =
 const KERNEL: [&str; 4] = ["linux-base-", "linux-binary-", "linux-image-", "linux-modules-"];
 
 /// Our programs, as cargo has just built them, where the package installs them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("usr/bin/vfio", env!("CARGO_BIN_EXE_vfio")),
     ("usr/lib/vfio/vfio-bind", env!("CARGO_BIN_EXE_vfio-bind")),
+    ("usr/lib/vfio/vfio-guest", env!("CARGO_BIN_EXE_vfio-guest")),
     ("usr/lib/udev/vfio-udev", env!("CARGO_BIN_EXE_vfio-udev")),
     ("usr/lib/systemd/system-generators/vfio-generator", env!("CARGO_BIN_EXE_vfio-generator")),
 ];
@@ -38,8 +39,6 @@ pub struct Micro {
     pub devices: Vec<String>,
     /// Files in the machine, all root's, mode 0644.
     pub files: Vec<(&'static str, String)>,
-    /// Kernel modules of the lab's own (`compiled::module`), for the script to put where it wants them.
-    pub modules: Vec<(&'static str, PathBuf)>,
     /// Files of the host that are copied in.
     pub copies: Vec<(PathBuf, &'static str)>,
     /// Programs of the host, with their libraries.
@@ -62,7 +61,6 @@ impl Micro {
             words: "intel_iommu=on",
             devices,
             files: Vec::new(),
-            modules: Vec::new(),
             copies: Vec::new(),
             programs: Vec::new(),
             script: script.to_owned(),
@@ -120,9 +118,6 @@ impl Micro {
         }
         for (path, content) in &self.files {
             archive.file(path, 0o644, content.as_bytes());
-        }
-        for (path, module) in &self.modules {
-            archive.file(path, 0o644, &fs::read(module)?);
         }
         Ok(archive.finish())
     }
