@@ -14,6 +14,7 @@ pub mod rescan;
 pub mod select;
 pub mod settled;
 pub mod sync;
+pub mod udev_sizes;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::bars::show_size;
