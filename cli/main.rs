@@ -181,6 +181,11 @@ enum RebarVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Print the lines of the configuration that mean what udev rules do that write sizes
+    Adopt {
+        /// The rules
+        file: PathBuf,
+    },
     /// Give all BARs of a card the sizes that they had before the first was resized
     Restore {
         /// The name of a [gpu] section
@@ -282,6 +287,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Rebar { verb: Some(RebarVerb::Set { name, .. } | RebarVerb::Restore { name }), .. } => {
             ("gpu", Some(name.as_str()))
         }
+        Verb::Rebar { verb: Some(RebarVerb::Adopt { .. }), .. } => ("", None),
         Verb::Rebar { name, verb: None } => ("gpu", name.as_deref()),
         Verb::Guest(verb) => ("guest", verb.name()),
         Verb::Check

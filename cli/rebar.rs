@@ -4,9 +4,10 @@
 use crate::act::{answer, choose, lock, plan_or_refusal};
 use crate::output::{table, Output};
 use crate::{check, RebarVerb, DONE, NO};
-use anyhow::bail;
+use anyhow::{bail, Context};
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::Path;
 use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::config::{self, At, BarSize, Config, Location};
 use vfio_suite::host::bars::{show_size, Bar};
@@ -15,7 +16,7 @@ use vfio_suite::host::status::Outcome;
 use vfio_suite::host::{function, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::rebar::{self, Sizes};
-use vfio_suite::plan::{boot, select};
+use vfio_suite::plan::{boot, select, udev_sizes};
 use vfio_suite::root::Root;
 
 #[derive(Serialize)]
@@ -180,6 +181,26 @@ fn change(
     }
 }
 
+/// Prints what rules of udev mean, as sections of the configuration; nothing is changed.
+fn adopt(out: &Output, config: &Config, file: &Path) -> anyhow::Result<u8> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let (found, problems) = udev_sizes::read(&text);
+    for (n, found) in found.iter().enumerate() {
+        // A card that has a section keeps its name.
+        let known = config.gpus.iter().find(|gpu| gpu.device.value.to_string() == found.device);
+        let known = known.or_else(|| {
+            let same =
+                |gpu: &&config::Gpu| gpu.identity.as_ref().is_some_and(|id| id.value.to_string() == found.device);
+            config.gpus.iter().find(same)
+        });
+        let name = known.map_or_else(|| format!("card{n}"), |gpu| gpu.name.clone());
+        out.text(&udev_sizes::section(&name, found))?;
+        udev_sizes::remark(found).iter().for_each(|remark| eprintln!("vfio: warning: {remark}"));
+    }
+    problems.iter().for_each(|problem| eprintln!("vfio: {}: {problem}", file.display()));
+    Ok(if found.is_empty() || !problems.is_empty() { NO } else { DONE })
+}
+
 /// Runs one of the verbs, or shows.
 pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVerb>) -> anyhow::Result<u8> {
     let config = config::load(root);
@@ -189,6 +210,7 @@ pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVer
             let sizes = sizes(words)?;
             change(root, out, &config, name, *dry_run, |_| sizes)
         }
+        Some(RebarVerb::Adopt { file }) => adopt(out, &config, file),
         Some(RebarVerb::Restore { name }) => change(root, out, &config, name, false, |host| {
             let mut sizes = Sizes::default();
             for (_, room) in &host.rooms {

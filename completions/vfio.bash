@@ -43,7 +43,7 @@ _vfio() {
         case ${verbs[*]} in
         '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
-        rebar) words="set restore help $(_vfio_names gpu)" ;;
+        rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         guest) words="list status plan start stop restore help" ;;
         bind | restore | holders | reset | rescan | 'rebar set' | 'rebar restore') words=$(_vfio_names gpu) ;;
         'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;

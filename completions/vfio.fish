@@ -56,6 +56,8 @@ complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l rescue -d '
 complete -c vfio -n '__vfio_after "cmdline plan" "cmdline apply"' -l quiet -d 'Print nothing but problems'
 
 complete -c vfio -n '__vfio_after rebar' -a set -d 'Resize BARs'
+complete -c vfio -n '__vfio_after rebar' -a adopt -d 'Print what udev rules mean'
+complete -c vfio -n '__vfio_after "rebar adopt"' -F
 complete -c vfio -n '__vfio_after rebar' -a restore -d 'Give BARs their former sizes'
 complete -c vfio -n '__vfio_after rebar' -a help -d 'Print help'
 complete -c vfio -n '__vfio_after "rebar set"' -l dry-run -d 'Only say what would be done'

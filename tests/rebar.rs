@@ -176,6 +176,119 @@ fn a_card_that_has_lost_a_bar_gets_no_driver_and_says_what_to_do() {
     assert_eq!(tree.driver(VIDEO).as_deref(), Some("amdgpu"));
 }
 
+/// The room that the kernel shows: the root port's window, and what is free on the root bus.
+fn show_windows(tree: &Tree, free: u64) {
+    let port = "sys/bus/pci/devices/0000:00:01.0/resource";
+    let mut lines: Vec<String> = tree.read(port).lines().map(str::to_owned).collect();
+    lines[15] = "0x0000008000000000 0x000000801fffffff 0x0000000000102201".to_owned();
+    tree.write(port, &(lines.join("\n") + "\n"));
+    let end = 0x80_0000_0000 + free - 1;
+    let text = format!("8000000000-{end:x} : PCI Bus 0000:00\n  8000000000-801fffffff : PCI Bus 0000:03\n");
+    tree.write("proc/iomem", &text);
+}
+
+#[test]
+fn the_table_says_what_fits_and_why_not_more() {
+    let tree = small_resized();
+    show_windows(&tree, 9 * G);
+    let ran = tree.run(VFIO, &["rebar", "big"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["0000:03:00.0", "[gpu", "big]"]);
+    assert_eq!(lines[2][..7], ["0", "256M", "256M", "256M", "to", "16G", "8G"]);
+    assert!(ran.stdout.contains("8G    the root bus has no more room for it"), "{}", ran.stdout);
+    assert_eq!(lines[3], ["2", "256M", "256M", "2M", "to", "256M", "256M"]);
+    assert!(lines[4].join(" ").starts_with("warning: kernel 6.12.57+deb13-amd64 does not always"), "{}", ran.stdout);
+    let json: serde_json::Value = serde_json::from_str(&tree.run(VFIO, &["--json", "rebar"]).stdout).unwrap();
+    assert_eq!(json["schema"], "vfio.rebar/1");
+    let functions = json["functions"].as_array().unwrap();
+    assert_eq!(functions.len(), 2, "its twin has BARs too");
+    assert_eq!((&functions[0]["gpu"], &functions[1]["gpu"]), (&"big".into(), &serde_json::Value::Null));
+    assert_eq!(functions[0]["bars"][0]["largest"], 8 * G);
+    assert_eq!(functions[1]["bars"][0]["known"], false, "its bridge has no window here");
+    assert_eq!(tree.run(VFIO, &["rebar", "bgi"]).status, Some(2));
+}
+
+#[test]
+fn sizes_set_by_hand_are_undone_by_hand() {
+    let tree = small_resized();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    let ran = tree.run(VFIO, &["rebar", "set", "big", "0=8G"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("0000:03:00.0 is with amdgpu") && ran.stderr.contains("'vfio bind big' first"),
+        "{}",
+        ran.stderr
+    );
+    let host = tree.snapshot();
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+    let bound = tree.snapshot();
+    let ran = tree.run(VFIO, &["rebar", "set", "big", "bar2=8M", "0=8G", "--dry-run"]);
+    let step = |n: u32, text: &str| format!("  {n}. 0000:03:00.0: {text}\n");
+    let steps = ["take it from vfio-pci", "resize BAR 2 to 8M", "resize BAR 0 to 8G", "bind to vfio-pci"];
+    let steps: String = (1..).zip(steps).map(|(n, text)| step(n, text)).collect();
+    assert_eq!((ran.status, ran.stdout), (Some(0), steps));
+    tree.assert_same(&bound, "only said");
+    let ran = tree.run(VFIO, &["rebar", "set", "big", "bar2=8M", "0=8G"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert_eq!(sizes(&tree), [8 * G, 8 * M]);
+    assert!(ran.stdout.contains("0    8G "), "{}", ran.stdout);
+    // While a guest has the card, they are the guest's.
+    tree.write("run/vfio/claims/big", "win10\n");
+    let ran = tree.run(VFIO, &["rebar", "set", "big", "0=256M"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.contains("belongs to [guest win10] now"), "{}", ran.stderr);
+    tree.remove("run/vfio/claims/big");
+    let ran = tree.run(VFIO, &["rebar", "restore", "big"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    tree.assert_same(&bound, "restored");
+    assert_eq!(tree.run(VFIO, &["rebar", "set", "big", "0=8G"]).status, Some(0));
+    assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+    tree.assert_same(&host, "all is undone with the rest");
+    for (words, says) in [
+        (["set", "big", "16G"], "'16G' is not BAR=SIZE"),
+        (["set", "big", "6=16G"], "'6=16G' is not BAR=SIZE"),
+        (["set", "big", "0=14"], "'0=14': '14' counts bytes"),
+    ] {
+        let ran = tree.run(VFIO, &[&["rebar"], &words[..]].concat());
+        assert!(ran.status == Some(2) && ran.stderr.contains(says), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn udev_rules_become_lines_of_the_configuration() {
+    let tree = small_resized();
+    let rule = |bar: u8, size: u8| {
+        format!("ACTION==\"add\", SUBSYSTEM==\"pci\", ATTR{{vendor}}==\"0x1002\", ATTR{{device}}==\"0x73bf\", ATTR{{resource{bar}_resize}}=\"{size}\"\n")
+    };
+    tree.write("rules", &(rule(0, 14) + &rule(2, 8)));
+    let file = tree.join("rules").display().to_string();
+    let ran = tree.run(VFIO, &["rebar", "adopt", &file]);
+    assert_eq!(
+        (ran.status, ran.stdout.as_str()),
+        (Some(0), "[gpu big]\ndevice = 1002:73bf\nbar0 = 16G\nbar2 = 256M\n")
+    );
+    assert!(ran.stderr.contains("unless BAR 2 has 8M"), "{}", ran.stderr);
+    assert_eq!(tree.run(VFIO, &["rebar", "adopt", "/nowhere"]).status, Some(2));
+}
+
+/// The kernel takes the firmware's console away when a BAR of a display is resized.
+#[test]
+fn the_hosts_last_display_is_resized_only_if_the_file_says_so() {
+    let mut machine = small_machine();
+    machine.functions.retain(|f| !f.address.starts_with("0000:04:00"));
+    machine.functions.iter_mut().filter(|f| f.address.starts_with("0000:03:00")).for_each(|f| f.driver = None);
+    for (line, status) in [("", 1), ("only-display = yes\n", 0)] {
+        let tree = machine.build();
+        tree.write(".kernel/windows", "0000:00:01.0 0x800000000 0x8000000000\n");
+        tree.config(&format!("[gpu big]\ndevice = 0000:03:00.0\nbind = guest\n{line}"));
+        let ran = tree.run(VFIO, &["rebar", "set", "big", "0=8G"]);
+        assert_eq!(ran.status, Some(status), "{}", ran.stderr);
+        assert_eq!(size(&tree, 0), if status == 0 { 8 * G } else { 16 * G });
+        assert_eq!(ran.stderr.contains("would take the host's last display"), status == 1, "{}", ran.stderr);
+    }
+}
+
 /// A kernel, what goes wrong, and what is done.
 #[derive(Debug, Clone)]
 struct Case {

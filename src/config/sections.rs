@@ -283,7 +283,7 @@ fn unknown_key(kind: Kind, key: &str) -> String {
     if kind == Kind::Gpu && bar {
         return format!("unknown key '{shown}', ignored; a function has bar0 to bar5");
     }
-    if let Some((gpu, bar)) = key.rsplit_once('.').filter(|_| kind == Kind::Guest) {
+    if let Some((gpu, bar)) = key.rsplit_once('.').filter(|(gpu, _)| kind == Kind::Guest && !gpu.is_empty()) {
         return match nearest(bar, BARS) {
             Some(near) => format!("unknown key '{shown}', ignored; did you mean '{}.{near}'?", clip(gpu)),
             None => format!("unknown key '{shown}', ignored; the size of a BAR for this guest is GPU.bar0 to GPU.bar5"),

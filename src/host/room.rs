@@ -156,3 +156,7 @@ fn on_root_bus(root: &Root, function: Address, moving: &[(u64, u64)]) -> Option<
     }
     (!windows.is_empty()).then(|| gaps(&windows, taken))
 }
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;

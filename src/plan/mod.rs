@@ -16,6 +16,7 @@ pub mod reset_now;
 pub mod select;
 pub mod settled;
 pub mod sync;
+pub mod udev_sizes;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::bars::show_size;
