@@ -73,7 +73,8 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
 /// What runs here.
 fn versions(root: &Root) -> String {
     let first = |path: &str| root.read_text(path).ok().and_then(|text| text.lines().next().map(str::to_owned));
-    let release = root.read_text("etc/os-release").or_else(|_| root.read_text("usr/lib/os-release")).unwrap_or_default();
+    let release =
+        root.read_text("etc/os-release").or_else(|_| root.read_text("usr/lib/os-release")).unwrap_or_default();
     let system = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("not known");
     let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "not known".to_owned());
     format!(
@@ -123,7 +124,9 @@ fn masked(text: &str, hidden: &[(String, &'static str)]) -> String {
         let before = out.chars().next_back();
         let boundary = !before.is_some_and(is_word);
         let found = boundary
-            .then(|| number(rest).or_else(|| hidden.iter().find_map(|(word, mask)| whole(rest, word).map(|n| (n, *mask)))))
+            .then(|| {
+                number(rest).or_else(|| hidden.iter().find_map(|(word, mask)| whole(rest, word).map(|n| (n, *mask))))
+            })
             .flatten()
             // Inside a longer word: "luks-" before a UUID.
             .or_else(|| (!before.is_some_and(|c| c.is_ascii_hexdigit())).then(|| uuid(rest)).flatten());

@@ -204,16 +204,19 @@ impl Visitor for Collector {
 }
 
 /// A part of a file as a file of its own, in memory: what unpacks it must not find what is behind it.
-fn part(mut file: File, at: u64, length: u64) -> io::Result<File> {
+fn part(file: &File, mut at: u64, length: u64) -> io::Result<File> {
     if length > PART_LIMIT {
         return Err(io::Error::other("the initramfs in it is larger than 1 GiB"));
     }
-    let mut copy = File::from(rustix::fs::memfd_create("initramfs", MemfdFlags::CLOEXEC)?);
-    file.seek(SeekFrom::Start(at))?;
-    match io::copy(&mut file.take(length), &mut copy)? == length {
-        true => copy.rewind().map(|()| copy),
-        false => Err(io::Error::other("it is cut off")),
+    let mut part = File::from(rustix::fs::memfd_create("initramfs", MemfdFlags::CLOEXEC)?);
+    let mut left = length;
+    while left > 0 {
+        match rustix::fs::sendfile(&part, file, Some(&mut at), usize::try_from(left).unwrap_or(usize::MAX))? {
+            0 => return Err(io::Error::other("it is cut off")),
+            sent => left -= sent as u64,
+        }
     }
+    part.rewind().map(|()| part)
 }
 
 /// Walks through the archives of one file of an image. Of a unified kernel image it is a section.
@@ -224,7 +227,7 @@ fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor)
     }
     if let Some(program) = Program::open(root, path) {
         let (at, length) = program.place(".initrd").ok_or_else(|| io::Error::other("there is no initramfs in it"))?;
-        file = part(file, at, length)?;
+        file = part(&file, at, length)?;
     }
     let (at, magic) = match cpio::walk(&mut file, visitor)? {
         End::Over => return Ok(()),
