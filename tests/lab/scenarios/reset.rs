@@ -94,7 +94,7 @@ pub fn vendor_reset() -> Result<()> {
     let order = [
         place("vendor_reset: loaded"),
         place("vendor_reset: 0000:01:00.0: can be reset"),
-        place("probing driver vfio-pci with device 0000:01:00.0"),
+        place("0000:01:00.0: bus: 'pci': really_probe: probing driver vfio-pci"),
     ];
     checks.same("loaded, written, bound at boot", order.iter().all(Option::is_some) && order.is_sorted(), true);
     checks.same("drivers that were tried on the card at boot", probed(boot, "0000:01:00.0"), ["vfio-pci"]);
