@@ -30,8 +30,10 @@ struct Member {
     address: Address,
     ids: String,
     driver: Option<String>,
-    /// What `reset_method` shows, and what each would do; null if the kernel knows no way.
+    /// What `reset_method` showed before we wrote anything, and what each would do; null if the kernel knows no way.
     methods: Option<Vec<Method>>,
+    /// What it shows now.
+    now: Option<Vec<String>>,
     /// What the table of known cards says; null if it says nothing.
     known: Option<String>,
     /// What `reset_method` is to show when it is bound; null leaves the kernel's order.
@@ -75,11 +77,14 @@ pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
         let members = wishes(choice, &host).into_iter().filter_map(|wish| {
             let function = host.function(wish.function)?;
             let method = |name: &String| Method { name: name.clone(), effect: effect(name, function, &host) };
+            let before = host.reset_before.iter().find(|(address, _)| *address == function.address);
+            let methods = before.map(|(_, methods)| methods).or(function.reset_methods.as_ref());
             Some(Member {
                 address: function.address,
                 ids: function.ids(),
                 driver: function.driver.clone(),
-                methods: function.reset_methods.as_ref().map(|methods| methods.iter().map(method).collect()),
+                methods: methods.map(|methods| methods.iter().map(method).collect()),
+                now: function.reset_methods.clone(),
                 known: known(function),
                 wanted: wish.methods,
                 problem: wish.problem,
@@ -119,6 +124,10 @@ fn text(cards: &[Card], out: &Output) -> String {
                 Some(methods) => text.push_str(&table(&methods.iter().map(row).collect::<Vec<_>>())),
             }
             text.extend(member.known.iter().map(|known| format!("    known: {known}\n")));
+            let names = member.methods.iter().flatten().map(|method| &method.name);
+            if let Some(now) = member.now.as_ref().filter(|now| !names.eq(now.iter())) {
+                text.push_str(&format!("    now: {}\n", shown(&now.join(" "))));
+            }
             text.extend(member.wanted.iter().map(|wanted| format!("    when it is bound: {}\n", shown(wanted))));
             text.extend(member.problem.iter().map(|problem| format!("    {}\n", out.bad(problem))));
         }

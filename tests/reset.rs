@@ -282,6 +282,9 @@ fn the_table_says_what_each_method_would_do() {
     for words in ["[gpu big]: reset = auto", "known: Polaris 10: vendor-reset", "when it is bound: device_specific"] {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+    let ran = tree.run(VFIO, &["reset"]);
+    assert!(ran.stdout.contains("    pm  sends it") && ran.stdout.contains("now: device_specific"), "{}", ran.stdout);
     let ran = small().run(VFIO, &["reset", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(json["schema"], "vfio.reset/1");
