@@ -23,7 +23,7 @@ name=$(basename "$tarball" .tar.xz)
 echo '# The example of a later version.' >>"$work/$name/vfio.conf"
 sed -i 's/^Release: .*/Release: 2/' "$work/$name/rpm/vfio-suite.spec"
 sed -i 's/^pkgrel=.*/pkgrel=2/' "$work/$name/PKGBUILD"
-tar -C "$work" --mtime="@$(git log -1 --format=%ct)" --owner=0 --group=0 -cJf "$dist/test/later/$name.tar.xz" "$name"
+XZ_OPT=-0 tar -C "$work" --mtime="@$(git log -1 --format=%ct)" --owner=0 --group=0 -cJf "$dist/test/later/$name.tar.xz" "$name"
 packaging/rpm.sh "$dist/test/later/$name.tar.xz" "$dist/test/later" --without check
 packaging/arch.sh "$dist/test/later/$name.tar.xz" "$dist/test/later" --nocheck
 dpkg-deb -R "$dist"/vfio-suite_*.deb "$work/deb"

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs, upgrades and removes the packages in trees of Debian 12 and 13 with the tools that do so on a machine: apt
 # and dpkg; rpm --root; pacman --root. Afterwards each tree is as it was before. As root.
-# Usage: roots.sh FOLDER (with the .deb, the .rpm and the .pkg.tar.zst; what build.sh made is in its test/)
+# Usage: roots.sh FOLDER [bookworm|trixie|rpm|pacman...] (with the .deb, the .rpm and the .pkg.tar.zst; what build.sh made is
+# in its test/)
 set -euo pipefail
 
 dist=$(realpath "$1")
+shift
+[ $# -gt 0 ] || set -- bookworm trixie rpm pacman
 here=$(realpath "${0%/*}")
 . "$here/../images/base.sh"
 
@@ -24,69 +27,88 @@ unchanged() {
     say "$1: $(wc -l <"$work/before") files and folders of /etc, /boot, /usr and /var are as before the installation"
 }
 
-for suite in bookworm trixie; do
-    base "$suite"
+# A tree of that suite, fresh.
+lay() {
+    base "$1"
     rm -rf "$tree" && mkdir "$tree"
     # shellcheck disable=SC2154 # base.sh sets it
     tar -C "$tree" -xf "$tarball"
+}
+in_tree() { within "$tree" LC_ALL C.UTF-8 "$1"; }
+
+with_apt() {
+    lay "$1"
     cp "$dist"/test/previous/vfio-suite_*.deb "$tree/opt/previous.deb"
     cp "$dist"/vfio-suite_*.deb "$tree/opt/this.deb"
     cp "$dist"/test/later/vfio-suite_*.deb "$tree/opt/later.deb"
     cp "$here/snapshot.sh" "$here/inside-deb.sh" "$here/../../debian/tests/smoke" "$tree/opt/"
-    within "$tree" VFIO_SUITE "$suite" /opt/inside-deb.sh
+    within "$tree" VFIO_SUITE "$1" /opt/inside-deb.sh
     passed=$((passed + 6))
+}
+
+# rpm and pacman have a Debian to work in: its tools (sh, dracut, systemctl) run the scriptlets.
+with_rpm() {
+    local package later rpm sum
+    lay trixie
+    "$here/snapshot.sh" "$tree" >"$work/before"
+    rpm=(rpm --root "$tree" --nodeps)
+    package=$(find "$dist" -maxdepth 1 -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
+    later=$(find "$dist/test/later" -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
+    "${rpm[@]}" --install "$package" 2>"$work/stderr"
+    [ ! -s "$work/stderr" ] || fail "rpm: $(cat "$work/stderr")"
+    [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "rpm: %post has not asked systemd for its preset"
+    [ -z "$("${rpm[@]}" --verify vfio-suite)" ] || fail "rpm -V: $("${rpm[@]}" --verify vfio-suite)"
+    say "rpm --root: installed, scriptlets ran, rpm -V finds nothing"
+    printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
+    sum=$(cksum <"$tree/etc/vfio.conf")
+    "${rpm[@]}" --upgrade "$later" 2>"$work/stderr"
+    [ "$(cksum <"$tree/etc/vfio.conf")" = "$sum" ] || fail "rpm: the upgrade changed the edited file"
+    [ -e "$tree/etc/vfio.conf.rpmnew" ] || fail "rpm: the new example is not laid beside the edited file"
+    [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "rpm: the upgrade disabled vfio-sync.path"
+    say "rpm --root: an upgrade keeps the edited file and lays the new one beside it"
+    # An image that reserves a card, as dracut builds it; the removal has dracut build it again.
+    printf 'compress="cat"\nno_kernel="yes"\n' >"$tree/etc/dracut.conf.d/test.conf"
+    printf 'dracut --quiet --force --regenerate-all\n' >"$tree/opt/build.sh"
+    printf 'lsinitrd /boot/initrd.img-*\n' >"$tree/opt/list.sh"
+    in_tree /opt/build.sh
+    in_tree /opt/list.sh | grep -q usr/lib/vfio/vfio-bind || fail "dracut: the image does not reserve the card"
+    # rpm runs scriptlets in the tree, where dracut wants /proc and /dev.
+    # shellcheck disable=SC2016 # the inner shell knows these
+    unshare --mount bash -eu -c 'tree=$1; shift; mount -t proc proc "$tree/proc"; mount --bind /dev "$tree/dev"; exec "$@"' - \
+        "$tree" "${rpm[@]}" --erase vfio-suite >"$work/output" 2>&1 || fail "rpm --erase: $(cat "$work/output")"
+    ! in_tree /opt/list.sh | grep -q vfio-bind || fail "rpm: the image still reserves the card after the removal"
+    say "rpm --root: removed, and the initramfs is built anew without us"
+    [ -e "$tree/etc/vfio.conf.rpmsave" ] || fail "rpm: the edited file is not kept"
+    rm "$tree"/etc/vfio.conf.rpmsave "$tree"/etc/vfio.conf.rpmnew "$tree/etc/dracut.conf.d/test.conf"
+    unchanged "rpm --root"
+}
+
+with_pacman() {
+    local pacman sum
+    lay trixie
+    "$here/snapshot.sh" "$tree" >"$work/before"
+    mkdir -p "$tree/var/lib/pacman" "$work/cache"
+    pacman=(pacman --root "$tree" --cachedir "$work/cache" --noconfirm --noprogressbar -dd --config /dev/null)
+    "${pacman[@]}" -U "$dist"/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"
+    grep -q 'say in /etc/vfio.conf' "$work/output" || fail "pacman: the package's script did not run: $(cat "$work/output")"
+    "${pacman[@]}" -Qkk vfio-suite >"$work/output" 2>&1 || fail "pacman -Qkk: $(cat "$work/output")"
+    say "pacman --root: installed, its script ran, pacman -Qkk finds nothing"
+    printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
+    sum=$(cksum <"$tree/etc/vfio.conf")
+    "${pacman[@]}" -U "$dist"/test/later/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"
+    [ "$(cksum <"$tree/etc/vfio.conf")" = "$sum" ] || fail "pacman: the upgrade changed the edited file"
+    [ -e "$tree/etc/vfio.conf.pacnew" ] || fail "pacman: the new example is not laid beside the edited file"
+    say "pacman --root: an upgrade keeps the edited file and lays the new one beside it"
+    "${pacman[@]}" -R vfio-suite >"$work/output" 2>&1 || fail "pacman -R: $(cat "$work/output")"
+    [ -e "$tree/etc/vfio.conf.pacsave" ] || fail "pacman: the edited file is not kept"
+    rm "$tree"/etc/vfio.conf.pac*
+    unchanged "pacman --root"
+}
+
+for part; do
+    case $part in
+    bookworm | trixie) with_apt "$part" ;;
+    *) "with_$part" ;;
+    esac
 done
-
-# The rest in the tree that the last one left, which is as it was. Its tools (sh, dracut, systemctl) run the scriptlets;
-# whose package that is neither rpm nor pacman can know there.
-"$here/snapshot.sh" "$tree" >"$work/before"
-in_tree() { within "$tree" LC_ALL C.UTF-8 "$1"; }
-
-rpm=(rpm --root "$tree" --nodeps)
-package=$(find "$dist" -maxdepth 1 -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
-later=$(find "$dist/test/later" -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
-"${rpm[@]}" --install "$package" 2>"$work/stderr"
-[ ! -s "$work/stderr" ] || fail "rpm: $(cat "$work/stderr")"
-[ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "rpm: %post has not asked systemd for its preset"
-[ -z "$("${rpm[@]}" --verify vfio-suite)" ] || fail "rpm -V: $("${rpm[@]}" --verify vfio-suite)"
-say "rpm --root: installed, scriptlets ran, rpm -V finds nothing"
-printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
-sum=$(cksum <"$tree/etc/vfio.conf")
-"${rpm[@]}" --upgrade "$later" 2>"$work/stderr"
-[ "$(cksum <"$tree/etc/vfio.conf")" = "$sum" ] || fail "rpm: the upgrade changed the edited file"
-[ -e "$tree/etc/vfio.conf.rpmnew" ] || fail "rpm: the new example is not laid beside the edited file"
-[ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "rpm: the upgrade disabled vfio-sync.path"
-say "rpm --root: an upgrade keeps the edited file and lays the new one beside it"
-# An image that reserves a card, as dracut builds it; the removal has dracut build it again.
-printf 'compress="cat"\nno_kernel="yes"\n' >"$tree/etc/dracut.conf.d/test.conf"
-printf 'dracut --quiet --force --regenerate-all\n' >"$tree/opt/build.sh"
-printf 'lsinitrd /boot/initrd.img-*\n' >"$tree/opt/list.sh"
-in_tree /opt/build.sh
-in_tree /opt/list.sh | grep -q usr/lib/vfio/vfio-bind || fail "dracut: the image does not reserve the card"
-# rpm runs scriptlets in the tree, where dracut wants /proc and /dev.
-# shellcheck disable=SC2016 # the inner shell knows these
-unshare --mount bash -eu -c 'tree=$1; shift; mount -t proc proc "$tree/proc"; mount --bind /dev "$tree/dev"; exec "$@"' - \
-    "$tree" "${rpm[@]}" --erase vfio-suite >"$work/output" 2>&1 || fail "rpm --erase: $(cat "$work/output")"
-! in_tree /opt/list.sh | grep -q vfio-bind || fail "rpm: the image still reserves the card after the removal"
-say "rpm --root: removed, and the initramfs is built anew without us"
-[ -e "$tree/etc/vfio.conf.rpmsave" ] || fail "rpm: the edited file is not kept"
-rm "$tree"/etc/vfio.conf.rpmsave "$tree"/etc/vfio.conf.rpmnew "$tree/etc/dracut.conf.d/test.conf"
-unchanged "rpm --root"
-
-mkdir -p "$tree/var/lib/pacman" "$work/cache"
-pacman=(pacman --root "$tree" --cachedir "$work/cache" --noconfirm --noprogressbar -dd --config /dev/null)
-"${pacman[@]}" -U "$dist"/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"
-grep -q 'say in /etc/vfio.conf' "$work/output" || fail "pacman: the package's script did not run: $(cat "$work/output")"
-"${pacman[@]}" -Qkk vfio-suite >"$work/output" 2>&1 || fail "pacman -Qkk: $(cat "$work/output")"
-say "pacman --root: installed, its script ran, pacman -Qkk finds nothing"
-printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
-sum=$(cksum <"$tree/etc/vfio.conf")
-"${pacman[@]}" -U "$dist"/test/later/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"
-[ "$(cksum <"$tree/etc/vfio.conf")" = "$sum" ] || fail "pacman: the upgrade changed the edited file"
-[ -e "$tree/etc/vfio.conf.pacnew" ] || fail "pacman: the new example is not laid beside the edited file"
-say "pacman --root: an upgrade keeps the edited file and lays the new one beside it"
-"${pacman[@]}" -R vfio-suite >"$work/output" 2>&1 || fail "pacman -R: $(cat "$work/output")"
-[ -e "$tree/etc/vfio.conf.pacsave" ] || fail "pacman: the edited file is not kept"
-rm "$tree"/etc/vfio.conf.pac*
-unchanged "pacman --root"
 echo "roots: $passed checks passed"
