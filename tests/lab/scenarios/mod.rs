@@ -33,8 +33,6 @@ const ALWAYS: &[Scenario] = &[
     ("micro_rescan_older_kernel", hotplug::rescan_older_kernel),
     ("micro_killed_while_binding", crash::killed_while_binding),
     ("micro_rebar", rebar::trixie),
-    ("micro_rebar_bookworm", rebar::bookworm),
-    ("micro_rebar_backports", rebar::backports),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
     ("micro_kernel_facts_backports", facts::kernel_facts_backports),
