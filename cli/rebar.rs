@@ -49,8 +49,8 @@ struct Row {
     why: Option<String>,
 }
 
-fn row(room: &Room, bar: &Bar) -> Row {
-    let largest = rebar::largest(room, bar);
+fn row(room: &Room, bar: &Bar, bad: bool) -> Row {
+    let largest = rebar::largest(room, bar, bad);
     let why = match &room.free {
         None => Some("the free addresses are not known; run this as root".to_owned()),
         Some(_) => bar.sizes.last().filter(|most| **most > largest).map(|_| rebar::limit(room)),
@@ -82,8 +82,9 @@ fn show(root: &Root, out: &Output, name: Option<&str>) -> anyhow::Result<u8> {
         let has = |c: &&select::Choice<'_>| c.chosen.as_ref().is_ok_and(|c| c.functions.contains(function));
         choices.iter().find(has).map(|c| c.gpu.name.clone())
     };
+    let bad = rebar::known_bad(&host.kernel).is_some();
     let card = |(function, room): &(Address, Room)| {
-        let bars = room.bars.iter().filter(|bar| !bar.sizes.is_empty()).map(|bar| row(room, bar)).collect();
+        let bars = room.bars.iter().filter(|bar| !bar.sizes.is_empty()).map(|bar| row(room, bar, bad)).collect();
         Card { gpu: owner(function), function: *function, bars }
     };
     let functions = host.rooms.iter().map(card).collect();

@@ -97,16 +97,12 @@ fn for_want_of_room_the_next_smaller_size_is_taken_and_named() {
     tree.config("[gpu big]\ndevice = 0000:03:00.0\nbar0 = 16G\n");
     tree.write(".kernel/windows", "0000:00:01.0 0x180000000 0x8000000000\n");
     let before = tree.snapshot();
-    for generation in ["", "rollback late\n"] {
-        tree.write(".kernel/resize", generation);
-        let ran = tree.run(VFIO, &["bind", "big"]);
-        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-        assert!(ran.stderr.contains("BAR 0 is 4G now, not 16G: there is no room for it"), "{}", ran.stderr);
-        assert_eq!(sizes(&tree), [4 * G, 256 * M]);
-        assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
-        tree.remove(".kernel/resize");
-        tree.assert_same(&before, generation);
-    }
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("BAR 0 is 4G now, not 16G: there is no room for it"), "{}", ran.stderr);
+    assert_eq!(sizes(&tree), [4 * G, 256 * M]);
+    assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
+    tree.assert_same(&before, "restored");
 }
 
 /// What leaves all BARs as they were is no reason to keep the card from its guest.
@@ -133,19 +129,6 @@ fn a_kernel_that_refuses_is_quoted_and_the_card_bound_as_it_is() {
 }
 
 #[test]
-fn a_size_that_comes_about_without_a_place_is_not_kept() {
-    let tree = small_resized();
-    tree.write(".kernel/resize", "placeless 0x100000000\nrollback late\n");
-    let before = tree.snapshot();
-    let ran = tree.run(VFIO, &["bind", "big"]);
-    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("BAR 0 is 2G now, not 8G: the kernel finds no place for it"), "{}", ran.stderr);
-    assert_eq!(sizes(&tree), [2 * G, 8 * M]);
-    assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
-    tree.assert_same(&before, "restored");
-}
-
-#[test]
 fn a_card_that_has_lost_a_bar_gets_no_driver_and_says_what_to_do() {
     let tree = small_resized();
     tree.write(".kernel/resize", "rollback none\nplaceless 0x40000000\n");
@@ -165,15 +148,9 @@ fn a_card_that_has_lost_a_bar_gets_no_driver_and_says_what_to_do() {
         assert!(program == VFIO_BIND || ran.stderr.contains("reboot"), "{arguments:?}: {}", ran.stderr);
         assert_eq!(tree.driver(VIDEO), None, "{arguments:?}");
     }
-    // The kernel finds the place again (a rescan of the bus does): the card is a card again.
-    tree.remove(".kernel/resize");
-    let attribute = format!("sys/bus/pci/devices/{VIDEO}/resource0_resize");
-    let root = tree.root();
-    let kernel = vfio_suite::act::model::ModelKernel::new(&root);
-    vfio_suite::act::kernel::Kernel::write(&kernel, &attribute, "8").unwrap();
-    let ran = tree.run(VFIO, &["restore", "big"]);
-    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-    assert_eq!(tree.driver(VIDEO).as_deref(), Some("amdgpu"));
+    // A write to one of its BARs would have been an oops of the kernel: nobody has waited for an answer in vain.
+    let left_alone = "left as it is: the kernel still works on it";
+    assert!(!ran.stderr.contains(left_alone), "{}", ran.stderr);
 }
 
 /// The room that the kernel shows: the root port's window, and what is free on the root bus.
@@ -302,7 +279,7 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let errno = prop::sample::select(vec!["ENOSPC", "ENOENT", "EBUSY", "EINVAL", "ENOTSUPP", "EPERM", "EIO", "hang"]);
     let kernel = (
-        prop::sample::select(vec![None, Some("none"), Some("late")]),
+        prop::sample::select(vec![None, Some("none")]),
         prop::option::weighted(0.4, 28u32..36),
         30u32..37,
         prop::collection::vec((1u64..16, errno, any::<bool>()), 0..4),

@@ -55,11 +55,11 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut 
     problems
 }
 
-/// A function without a place for one of its BARs keeps away from every driver, whatever had it before: only a size that
-/// brings the place back helps, or a reboot.
+/// A function without a place for one of its BARs keeps away from every driver, whatever had it before, and no size is
+/// written to it: only a reboot helps.
 fn kept_away(root: &Root, kernel: &dyn Kernel, function: Address, step: &Step) -> Option<String> {
     const NO_DRIVER: &str = "none";
-    if matches!(step, Step::Resize { .. } | Step::Probe { .. }) {
+    if matches!(step, Step::Probe { .. }) {
         return None;
     }
     let loss = resize::loss(root, function)?;

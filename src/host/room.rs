@@ -70,7 +70,7 @@ pub fn look(root: &Root, function: Address) -> Option<Room> {
         }
         if let Some(other) = other {
             room.pinned = (Some(bridge) == parents.first()).then_some((*bridge, other));
-            room.free = Some(gaps(&[window], taken));
+            room.free = Some(gaps(&[window], &taken));
             room.within = Some(*bridge);
             return Some(room);
         }
@@ -112,19 +112,21 @@ pub fn neighbours(root: &Root, function: Address) -> Vec<Address> {
 }
 
 /// What is free between some places in windows: start and bytes.
-fn gaps(windows: &[(u64, u64)], mut taken: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
-    taken.sort_unstable();
+fn gaps(windows: &[(u64, u64)], taken: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut free = Vec::new();
     for window in windows.iter().copied() {
         let (mut from, to) = window;
-        for (start, end) in taken.iter().copied().filter(|place| inside(*place, window)) {
+        // The places are few, so the next one is looked for among all of them.
+        while from <= to {
+            let next = taken.iter().filter(|place| inside(**place, window) && place.1 >= from).min();
+            let (start, end) = next.copied().unwrap_or((to.saturating_add(1), to));
             if start > from {
                 free.push((from, start - from));
             }
-            from = from.max(end.saturating_add(1));
-        }
-        if from < to {
-            free.push((from, to - from + 1));
+            from = end.saturating_add(1);
+            if end == u64::MAX {
+                break;
+            }
         }
     }
     free
@@ -154,7 +156,7 @@ fn on_root_bus(root: &Root, function: Address, moving: &[(u64, u64)]) -> Option<
             }
         }
     }
-    (!windows.is_empty()).then(|| gaps(&windows, taken))
+    (!windows.is_empty()).then(|| gaps(&windows, &taken))
 }
 
 #[cfg(test)]

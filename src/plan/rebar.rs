@@ -77,12 +77,13 @@ impl Goal<'_> {
     }
 }
 
-/// Reduces what is to grow until all have room.
-fn make_fit(room: &Room, goals: &mut [Goal<'_>]) {
-    loop {
+/// Reduces what is to grow until all have room. A kernel that is known to be bad is not asked for what it may not undo: to
+/// move a BAR within a window that cannot move.
+fn make_fit(room: &Room, goals: &mut [Goal<'_>], bad: bool) {
+    while !(bad && room.pinned.is_some()) {
         let size = |bar: &Bar| goals.iter().find(|g| g.bar.index == bar.index).map_or(bar.size, |g| g.size);
         let sizes: Vec<u64> = room.together().map(size).collect();
-        if room.pinned.is_none() && fits(room, &sizes) {
+        if fits(room, &sizes) {
             return;
         }
         let growing = goals.iter_mut().filter(|goal| goal.smaller().is_some());
@@ -96,9 +97,9 @@ fn make_fit(room: &Room, goals: &mut [Goal<'_>]) {
 }
 
 /// The largest size that a BAR could have as things are.
-pub fn largest(room: &Room, bar: &Bar) -> u64 {
+pub fn largest(room: &Room, bar: &Bar, bad: bool) -> u64 {
     let mut goals = [Goal { bar, size: bar.sizes.last().copied().unwrap_or(bar.size) }];
-    make_fit(room, &mut goals);
+    make_fit(room, &mut goals, bad);
     goals[0].size
 }
 
@@ -143,7 +144,7 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             goals.push(Goal { bar, size });
             hoped.push((at, size));
         }
-        make_fit(room, &mut goals);
+        make_fit(room, &mut goals, known_bad(&host.kernel).is_some());
         for (goal, (at, hoped)) in goals.iter().zip(hoped) {
             if goal.size != hoped && at.value != BarSize::Max {
                 let Bar { index, .. } = goal.bar;
@@ -154,13 +155,17 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
         let changed = goals.iter().filter(|goal| goal.size != goal.bar.size || !goal.bar.is_placed());
         resizes.extend(changed.map(|goal| (goal.size > goal.bar.size, *function, goal.bar.index, goal.size)));
     }
-    resizes.sort_by_key(|(grows, ..)| *grows);
     if let (Some(why), false) = (known_bad(&host.kernel), resizes.is_empty()) {
         let text = format!("kernel {} {why}; a card that loses a BAR needs a reboot", host.kernel);
         warnings.push(Finding::new(gpu, &gpu.at, text));
     }
-    let step = |(_, function, bar, size)| Step::Resize { function, bar, size };
-    (resizes.into_iter().map(step).collect(), warnings)
+    // Smaller ones first: they make room.
+    let mut steps = Vec::new();
+    for growing in [false, true] {
+        let now = resizes.iter().filter(|(grows, ..)| *grows == growing);
+        steps.extend(now.map(|(_, function, bar, size)| Step::Resize { function: *function, bar: *bar, size: *size }));
+    }
+    (steps, warnings)
 }
 
 /// Sizes set by hand: of a card that no driver has, or vfio's while no guest uses it. `owner` is the guest that has the card.

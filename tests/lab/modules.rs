@@ -17,7 +17,7 @@ pub fn rebar(suite: &str) -> Result<PathBuf> {
     let dir = cache::entry(&format!("rebar-{suite}"), key, |dir| {
         let tree = dir.join("tree");
         copy(&from.join("tree"), &tree)?;
-        enter(&tree, "apt-get -q update && apt-get -y --no-install-recommends install gcc make")?;
+        enter(&tree, "apt-get -q update && apt-get -y --no-install-recommends install gcc make pahole")?;
         let apt = dir.join("apt");
         let part = |name: &str| name.starts_with("linux-headers-") || name.starts_with("linux-kbuild-");
         for package in apt::download(suite, &apt, "linux-headers-amd64", part)? {

@@ -7,9 +7,10 @@
 //!
 //! `.kernel/resize` says what kernel it is, a word a line, with what follows it:
 //!
-//! - `rollback none`: what fails leaves the function's BARs of that kind without a place, and they never get one again;
-//!   `rollback late`: the next size that fits brings them all back. Otherwise nothing is changed (6.12.107, 6.19).
+//! - `rollback none`: what fails leaves the function's BARs of that kind without a place, and they never get one again.
+//!   Otherwise nothing is changed (6.12.107, 6.19).
 //! - `placeless BYTES`: this size and larger ones come about, but without a place.
+//!   A write to any BAR of a function that has lost one ends in a hang: the kernel uses what it had freed (6.12.107).
 //! - `preserve`: the host bridge keeps what the firmware placed, ENOTSUPP. `privileged`: EPERM (7.3 without CAP_SYS_ADMIN).
 
 use super::device::Device;
@@ -34,9 +35,6 @@ struct Region {
     size: u64,
     flags: u64,
 }
-
-/// `IORESOURCE_UNSET`: it waits for a place.
-const UNSET: u64 = 0x2000_0000;
 
 /// A BAR that has no place.
 const NOWHERE: Region = Region { start: 0, size: 0, flags: 0 };
@@ -87,30 +85,29 @@ pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -
     let before = regions(tree, device)?;
     let Some(region) = before.get(bar).copied() else { return Err(invalid()) };
     let rollback = said(tree, "rollback")?;
-    // To a kernel that does not roll back it is no BAR any more, and all is well.
-    let is_gone = region.flags == 0 && rollback.as_deref() == Some("none");
-    if is_gone || (region.size == size && region.start != 0) {
+    if tree.root.exists(&format!(".kernel/oops-{}", device.name)) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    if region.size == size && region.start != 0 {
         return Ok(());
     }
-    // All that wait for a place get one with this one.
-    let own = before.iter().map(|r| Region { flags: r.flags & !UNSET, ..*r });
-    let mut own: Vec<Region> = own.collect();
+    let mut own = before.clone();
     own[bar] = Region { size, flags: PLACED, ..region };
     let placeless = said(tree, "placeless")?.map(|bytes| number(&bytes)).transpose()?;
     if placeless.is_some_and(|least| size >= least) {
         own[bar] = NOWHERE;
+        tree.put(&format!(".kernel/oops-{}", device.name), "")?;
         return write_regions(tree, device, &own);
     }
     let placed = match window(tree, device)? {
         Some((holder, bytes, base)) => lay_out(tree, &holder, device, &mut own, (base, bytes)),
         None => stay(tree, device, &own, bar),
     };
-    if let (Err(_), Some(rollback)) = (&placed, rollback) {
-        let waiting = |r: &Region| Region { start: 0, flags: r.flags | UNSET, ..*r };
-        let gone = |r: &Region| if rollback == "none" { NOWHERE } else { waiting(r) };
-        let lost = |r: &Region| if r.flags == region.flags { gone(r) } else { *r };
+    if placed.is_err() && rollback.is_some() {
+        let lost = |r: &Region| if r.flags == region.flags { NOWHERE } else { *r };
         own = before.iter().map(lost).collect();
         write_regions(tree, device, &own)?;
+        tree.put(&format!(".kernel/oops-{}", device.name), "")?;
         return placed;
     }
     placed.and_then(|()| write_regions(tree, device, &own))

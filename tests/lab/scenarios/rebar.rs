@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Resizable BARs with the kernel's own code: a module shows emulated functions as cards that have them (guest/rebar).
 //!
-//! 0000:01:00.0 is alone below its port. 0000:02:00.0 has a neighbour with a place in the same window. 0000:00:05.0 sits on
-//! the root bus, where no bridge stands between it and the kernel's search for a place.
+//! 0000:01:00.0 is alone below its port. 0000:02:00.0 has a neighbour with a place in the same window. 0000:03:00.0 has more
+//! than the window of its port can take. 0000:00:05.0 sits on the root bus: with no bridge above it the kernel does not notice
+//! that it finds no place.
 
 use crate::checks::Checks;
 use crate::micro::Micro;
@@ -12,8 +13,8 @@ use anyhow::Result;
 const SCRIPT: &str = r#"
 modprobe vfio-pci
 cd /sys/bus/pci/devices
-card=0000:01:00.0 pinned=0000:02:00.0 bare=0000:00:05.0
-insmod /lab_rebar.ko card=1,0,8,2,0,4,0,5,4 || exit
+card=0000:01:00.0 pinned=0000:02:00.0 cramped=0000:03:00.0 bare=0000:00:05.0
+insmod /lab_rebar.ko card=1,0,8,7,2,0,4,4,3,0,5,6,0,5,4,4 || exit
 fact kernel "$(uname -r)"
 
 # bar ADDRESS NUMBER: its size in MiB, or "nowhere".
@@ -40,14 +41,15 @@ resize no_such $card 0 7
 resize no_room $card 0 16
 cp $card/resource /lab/no_room
 resize again $card 0 8
-resize back $card 2 8
+resize back $card 2 7
 fact pinned "$(both $pinned)"
 resize pinned.grow $pinned 0 9
 resize pinned.shrink $pinned 2 3
+resize pinned.back $pinned 2 4
+fact cramped "$(both $cramped)"
+resize cramped.shrink $cramped 2 3
 fact bare "$(both $bare)"
 resize bare.grow $bare 0 9
-resize bare.no_room $bare 0 16
-cp $bare/resource /lab/bare
 resize bare.back $bare 0 4
 echo vfio-pci >$card/driver_override
 echo $card >/sys/bus/pci/drivers_probe
@@ -66,7 +68,11 @@ bar2 = 8M
 device = $pinned
 functions = 0
 bind = guest
-bar0 = max
+bar0 = 1G
+[gpu bare]
+device = $bare
+bind = guest
+bar0 = 64G
 END
 /usr/lib/vfio/vfio-bind early
 echo $card >/sys/bus/pci/drivers_probe
@@ -83,9 +89,20 @@ vfio bind big >/lab/too_much 2>&1
 fact too_much "$? $(driver $card) $(both $card)"
 vfio restore big
 fact restored.again "$? $(both $card)"
-# Nothing fits where a neighbour keeps the window; the card is bound as it is.
+# Where a neighbour keeps the window there is only the room in it.
 vfio bind pinned >/lab/pinned 2>&1
 fact pinned.bound "$? $(driver $pinned) $(both $pinned)"
+vfio rebar >/lab/table 2>&1
+
+# Without a bridge: what does not fit is not asked for. Somebody else does, and the kernel says yes.
+vfio bind bare >/lab/bare 2>&1
+fact bare.bound "$? $(driver $bare) $(both $bare)"
+vfio restore bare
+fact bare.restored "$? $(driver $bare) $(both $bare)"
+resize bare.no_room $bare 0 16
+cp $bare/resource /lab/bare.resource
+vfio bind bare >/lab/lost 2>&1
+fact lost "$? $(driver $bare) $(both $bare)"
 "#;
 
 /// What a kernel does that another does not.
@@ -94,8 +111,14 @@ struct Kernel {
     suite: &'static str,
     /// What is answered, and what is left, for a size that has no room below the root bus.
     no_room: &'static str,
-    /// The same without a bridge.
-    bare_no_room: &'static str,
+    /// The same for a BAR whose neighbour keeps the window.
+    pinned_grow: &'static str,
+    /// What is answered, and what is left, for a BAR that could shrink beside such a neighbour.
+    pinned_shrink: &'static str,
+    /// What the neighbour leaves for a card that wants 1G.
+    pinned_bound: &'static str,
+    /// For a BAR that has no place.
+    cramped: [&'static str; 2],
 }
 
 fn resize(kernel: &Kernel) -> Result<()> {
@@ -111,40 +134,48 @@ fn resize(kernel: &Kernel) -> Result<()> {
         port(2, "64M"),
         "-device e1000e,bus=rp2,addr=0.0,multifunction=on".to_owned(),
         "-device virtio-rng-pci,bus=rp2,addr=0.1".to_owned(),
+        port(3, "64M"),
+        "-device e1000e,bus=rp3,addr=0.0".to_owned(),
         "-device e1000e,bus=pcie.0,addr=0x5".to_owned(),
         qemu::host_display(),
     ];
     let run = micro.run()?;
     let mut checks = Checks::default();
     for (fact, value) in [
-        ("card", "0x1002 0x73bf 0x030000 256M 256M"),
+        ("card", "0x1002 0x73bf 0x030000 256M 128M"),
         ("offers", "000000000001ff00 00000000000001fe "),
-        ("grow", "ok, 8192M 256M"),
+        ("grow", "ok, 8192M 128M"),
         ("shrink", "ok, 8192M 8M"),
         ("no_such", "Invalid argument, 8192M 8M"),
         ("no_room", kernel.no_room),
         ("again", "ok, 256M 8M"),
-        ("back", "ok, 256M 256M"),
+        ("back", "ok, 256M 128M"),
         ("pinned", "16M 16M"),
-        ("pinned.grow", "No such file or directory, 16M 16M"),
-        ("pinned.shrink", "No such file or directory, 16M 16M"),
+        ("pinned.grow", kernel.pinned_grow),
+        ("pinned.shrink", kernel.pinned_shrink),
+        ("cramped", kernel.cramped[0]),
+        ("cramped.shrink", kernel.cramped[1]),
         ("bare", "16M 16M"),
         ("bare.grow", "ok, 512M 16M"),
-        ("bare.no_room", kernel.bare_no_room),
         ("bare.back", "ok, 16M 16M"),
-        ("bound", "Resource busy, 256M 256M"),
-        ("early", "vfio-pci 256M 256M"),
+        ("bound", "Device or resource busy, 256M 128M"),
+        ("early", "vfio-pci 256M 128M"),
         ("boot", "0 vfio-pci 8192M 8M"),
-        ("restored", "0 none 256M 256M"),
+        ("restored", "0 none 256M 128M"),
         ("too_much", "0 vfio-pci 16384M 8M"),
-        ("restored.again", "0 256M 256M"),
-        ("pinned.bound", "0 vfio-pci 16M 16M"),
+        ("restored.again", "0 256M 128M"),
+        ("pinned.bound", kernel.pinned_bound),
+        ("bare.bound", "0 vfio-pci 16384M 16M"),
+        ("bare.restored", "0 none 16M 16M"),
+        ("bare.no_room", "ok, nowhere 16M"),
+        ("lost", "1 none nowhere 16M"),
     ] {
         checks.same(fact, run.fact(fact), value);
     }
     checks.line("`vfio bind big`", &run.text("too_much"), &["BAR 0 gets 16G instead of 64G", "root bus"]);
-    let why = "the window of bridge 0000:00:02.0 cannot move: 0000:02:00.1 has a place in it too";
+    let why = "the window of bridge 0000:00:03.0 cannot move: 0000:02:00.1 has a place in it too";
     checks.line("`vfio bind pinned`", &run.text("pinned"), &[why]);
+    checks.line("`vfio bind bare`", &run.text("lost"), &["0000:00:05.0 has no place for its BAR 0 any more", "reboot"]);
     checks.done()
 }
 
@@ -153,14 +184,9 @@ pub fn trixie() -> Result<()> {
         name: "micro_rebar",
         suite: "trixie",
         no_room: "No space left on device, 8192M 8M",
-        bare_no_room: "?",
+        pinned_grow: "No space left on device, 16M 16M",
+        pinned_shrink: "ok, 16M 8M",
+        pinned_bound: "0 vfio-pci 32M 16M",
+        cramped: ["32M nowhere", "No such file or directory, 32M nowhere"],
     })
-}
-
-pub fn bookworm() -> Result<()> {
-    resize(&Kernel { name: "micro_rebar_bookworm", suite: "bookworm", no_room: "?", bare_no_room: "?" })
-}
-
-pub fn backports() -> Result<()> {
-    resize(&Kernel { name: "micro_rebar_backports", suite: "trixie-backports", no_room: "?", bare_no_room: "?" })
 }

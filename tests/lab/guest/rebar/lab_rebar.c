@@ -4,24 +4,24 @@
  * ids and class of an RX 6800, two 64-bit prefetchable BARs and a Resizable BAR capability, all kept here. Behind the BARs
  * there is nothing. Whatever resizes them is the kernel's own code.
  *
- * card=BUS,SLOT,SIZE[,...] of domain 0: function 0 there is taken off its bus and found again as such a card, with BARs of
- * 2^SIZE MiB. BAR 0 offers from that to 64G, BAR 2 from 2M to 256M. Functions beside it stay what they are.
+ * card=BUS,SLOT,SIZE,SIZE[,...] of domain 0: function 0 there is taken off its bus and found again as such a card, with BARs
+ * of 2^SIZE MiB. BAR 0 offers from its size to 64G, BAR 2 from 2M to 256M. Functions beside it stay what they are.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
 
-#define FIELDS 3
+#define FIELDS 4
 #define MOST 4
 #define BARS 2
 #define IDS 0x73bf1002
-#define CLASS 0x030000c1
+#define CLASS_REVISION 0x030000c1
 #define CAPABILITY PCI_CFG_SPACE_SIZE
 #define FIRST_MEGABYTE 20
 
 static uint card[FIELDS * MOST];
 static uint count;
 module_param_array(card, uint, &count, 0444);
-MODULE_PARM_DESC(card, "bus, slot, size of the BARs; for each card");
+MODULE_PARM_DESC(card, "bus, slot, sizes of the BARs; for each card");
 
 /* A BAR: its number, the sizes that it offers (bit n is 2^n MiB), its size now (the n), and what its registers hold. */
 struct bar {
@@ -61,7 +61,7 @@ static bool get(const struct function *function, int where, u32 *value)
 	if (where == PCI_VENDOR_ID)
 		*value = IDS;
 	else if (where == PCI_CLASS_REVISION)
-		*value = CLASS;
+		*value = CLASS_REVISION;
 	else if (where == CAPABILITY)
 		*value = PCI_EXT_CAP_ID_REBAR | 1 << 16;
 	for (int i = 0; i < BARS; i++) {
@@ -127,12 +127,12 @@ static int disguise(struct function *function, const uint *fields)
 	unsigned int devfn = PCI_DEVFN(fields[1], 0);
 	struct pci_dev *found = bus ? pci_get_slot(bus, devfn) : NULL;
 
-	if (!found || fields[2] > 8)
+	if (!found || fields[2] > 16 || fields[3] > 8)
 		return -ENODEV;
 	pci_stop_and_remove_bus_device(found);
 	pci_dev_put(found);
 	function->bars[0] = (struct bar){ 0, 0x1ffff & ~((1u << fields[2]) - 1), fields[2], 0 };
-	function->bars[1] = (struct bar){ 2, 0x1fe, fields[2], 0 };
+	function->bars[1] = (struct bar){ 2, 0x1fe, fields[3], 0 };
 	function->devfn = devfn;
 	if (!real(bus)) {
 		function->ops = *bus->ops;
