@@ -2,8 +2,9 @@
 //! The machine lab's disks: a Debian with a kernel (layers.rs), our package put on it by apt, a scenario's configuration, a
 //! new initramfs. Each is cached.
 
+use crate::compiled::{module, CARD};
 use crate::extra::with_packages;
-use crate::layers::{card_module, copy, enter, write, Initramfs};
+use crate::layers::{copy, enter, write, Initramfs};
 use crate::{cache, tools};
 use anyhow::{bail, Context, Result};
 use std::fs;
@@ -144,7 +145,7 @@ pub fn package() -> Result<PathBuf> {
 fn disguise(tree: &Path, suite: &str, cards: &str) -> Result<()> {
     let modules = find(&tree.join("usr/lib/modules"), "")?;
     fs::create_dir_all(modules.join("extra"))?;
-    fs::copy(card_module(suite)?, modules.join("extra/lab_card.ko"))?;
+    fs::copy(module(suite, CARD)?, modules.join("extra/lab_card.ko"))?;
     enter(tree, "depmod $(ls /usr/lib/modules)")?;
     write(tree, "etc/modprobe.d/lab-card.conf", &format!("options lab_card card={cards}\n"), 0o644)?;
     let hook = "#!/bin/sh\n. /usr/share/initramfs-tools/hook-functions\nmanual_add_modules lab_card\n";

@@ -15,10 +15,11 @@ use std::process::Command;
 /// What every machine has beside the essential packages. QEMU is for the guest in the guest.
 const PACKAGES: &str = "systemd,systemd-sysv,udev,kmod,e2fsprogs,procps,pciutils,pci.ids,qemu-system-x86,seabios";
 
-/// What builds a kernel module.
-const COMPILER: &str = "linux-headers-amd64 gcc make";
+/// What builds a kernel module, beside the kernel's headers.
+pub const COMPILER: &str = "gcc make pahole";
 
-const APT: &str = "apt-get -y --no-install-recommends";
+/// How packages are installed in a tree.
+pub const APT: &str = "apt-get -y --no-install-recommends";
 
 /// Units that cost time at boot or act on their own, and that no scenario is about.
 const MASKED: [&str; 29] = [
@@ -97,7 +98,7 @@ impl Initramfs {
 }
 
 /// Layer 1: a Debian without a kernel; the packages of the kernel and of both generators are there, not installed.
-fn base(suite: &str) -> Result<PathBuf> {
+pub fn base(suite: &str) -> Result<PathBuf> {
     if !rustix::process::geteuid().is_root() {
         bail!("the machine lab builds its images with chroot and needs root; the micro lab does not (`-- micro`)");
     }
@@ -140,24 +141,6 @@ pub fn with_kernel(suite: &str, initramfs: Initramfs) -> Result<PathBuf> {
         enter(&tree, "apt-get clean")?;
         Ok(())
     })
-}
-
-/// The module that gives emulated functions the identity of another card (guest/card), for the kernel of `suite`.
-pub fn card_module(suite: &str) -> Result<PathBuf> {
-    let from = base(suite)?;
-    let (source, build) = (include_str!("guest/card/lab_card.c"), include_str!("guest/card/Kbuild"));
-    let key = cache::key(&(&from, source, build, include_str!("layers.rs")));
-    let dir = cache::entry(&format!("card-{suite}"), key, |dir| {
-        let tree = dir.join("tree");
-        copy(&from.join("tree"), &tree)?;
-        enter(&tree, &format!("{APT} install {COMPILER}"))?;
-        write(&tree, "card/lab_card.c", source, 0o644)?;
-        write(&tree, "card/Kbuild", build, 0o644)?;
-        enter(&tree, "make -s -C /usr/src/linux-headers-*-amd64 M=/card modules")?;
-        fs::copy(tree.join("card/lab_card.ko"), dir.join("lab_card.ko"))?;
-        cache::remove(&tree)
-    })?;
-    Ok(dir.join("lab_card.ko"))
 }
 
 /// What makes a tree a machine of the lab.

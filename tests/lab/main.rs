@@ -15,7 +15,6 @@ mod images;
 mod layers;
 mod machine;
 mod micro;
-mod modules;
 mod picture;
 mod qemu;
 mod qmp;

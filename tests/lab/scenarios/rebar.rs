@@ -6,8 +6,9 @@
 //! that it finds no place.
 
 use crate::checks::Checks;
+use crate::compiled::{module, REBAR};
 use crate::micro::Micro;
-use crate::{modules, qemu};
+use crate::qemu;
 use anyhow::Result;
 
 const SCRIPT: &str = r#"
@@ -124,7 +125,7 @@ struct Kernel {
 fn resize(kernel: &Kernel) -> Result<()> {
     let mut micro = Micro::new(kernel.name, SCRIPT);
     micro.suite = kernel.suite;
-    micro.copies.push((modules::rebar(kernel.suite)?, "lab_rebar.ko"));
+    micro.copies.push((module(kernel.suite, REBAR)?, "lab_rebar.ko"));
     let port = |n: u32, reserve: &str| {
         format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve={reserve}")
     };
