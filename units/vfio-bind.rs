@@ -70,7 +70,7 @@ fn came_up(root: &Root) -> Result<ExitCode> {
 /// Writes the overrides. Runs twice a boot: in the initramfs, where nobody else would say what is wrong, and in the
 /// system, where the generator and `vfio-bind gpu` do.
 fn early(root: &Root) -> Result<ExitCode> {
-    let config = config::load(root);
+    let config = config::load_without_guests(root);
     let level = if logger::under_systemd() { log::Level::Debug } else { log::Level::Warn };
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
         log::log!(level, "{diagnostic}");
@@ -148,7 +148,7 @@ fn gpu(root: &Root, name: &str) -> Result<ExitCode> {
         log::info!("[gpu {name}] {why}");
         return Ok(ExitCode::SUCCESS);
     }
-    let config = config::load(root);
+    let config = config::load_without_guests(root);
     // A card may show its functions one after the other: look again when those that were there are bound.
     for _ in 0..4 {
         match gpu_once(root, &config, name)? {

@@ -99,8 +99,8 @@ fn hint(value: &str) -> &'static str {
     }
 }
 
-/// Makes the configuration from all sections.
-pub(super) fn interpret(sections: Sections<'_>, mut report: Report) -> Config {
+/// Makes the configuration from all sections, or from all but those of guests.
+pub(super) fn interpret(sections: Sections<'_>, mut report: Report, guests: bool) -> Config {
     let Sections { mut list, enable_unclear } = sections;
     let mut config = Config::default();
     // Guests name cards, wherever these stand: cards first.
@@ -113,7 +113,7 @@ pub(super) fn interpret(sections: Sections<'_>, mut report: Report) -> Config {
         let gpu = gpu(Reader { section, report: &mut report }, &mut devices);
         take(gpu, section, &report, &mut config.gpus, &mut config.disabled);
     }
-    for section in list.iter_mut().filter(|section| section.kind == Kind::Guest) {
+    for section in list.iter_mut().filter(|section| guests && section.kind == Kind::Guest) {
         let guest = guest(Reader { section, report: &mut report }, &config);
         take(guest, section, &report, &mut config.guests, &mut config.disabled);
     }

@@ -110,14 +110,21 @@ pub struct Config {
 pub fn load(root: &Root) -> Config {
     let mut report = report::Report::default();
     let texts = files::read_all(root, &CONFIG_DIRS, &mut report);
-    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report)
+    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, true)
+}
+
+/// The same without guests, and without what is said of them: what binds cards has no use for them, and is a tenth smaller.
+pub fn load_without_guests(root: &Root) -> Config {
+    let mut report = report::Report::default();
+    let texts = files::read_all(root, &CONFIG_DIRS, &mut report);
+    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, false)
 }
 
 /// The same without `/run/vfio.conf.d`, which the next boot does not have: what boot entries and images are made from.
 pub fn load_for_next_boot(root: &Root) -> Config {
     let mut report = report::Report::default();
     let texts = files::read_all(root, &LASTING_DIRS, &mut report);
-    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report)
+    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, true)
 }
 
 /// Reads files as they lie in an image: of each the path below the root, and the bytes; `None` is a mask.
@@ -134,7 +141,7 @@ pub fn parse_lasting(files: &[(String, Option<Vec<u8>>)]) -> Config {
     let mut report = report::Report::default();
     let texts = paths.filter_map(|path| Some((report.file(&format!("/{path}")), find(&path)?)));
     let texts: Vec<(u32, &[u8])> = texts.collect();
-    parse(texts.into_iter(), report)
+    parse(texts.into_iter(), report, true)
 }
 
 /// The drop-in directories that are there at the next boot too, weakest first.
@@ -144,15 +151,15 @@ const LASTING_DIRS: [&str; 2] = [CONFIG_DIRS[0], CONFIG_DIRS[2]];
 pub fn parse_files(files: &[(&str, &[u8])]) -> Config {
     let mut report = report::Report::default();
     let numbered: Vec<(u32, &[u8])> = files.iter().map(|(path, bytes)| (report.file(path), *bytes)).collect();
-    parse(numbered.into_iter(), report)
+    parse(numbered.into_iter(), report, true)
 }
 
-fn parse<'t>(files: impl Iterator<Item = (u32, &'t [u8])>, mut report: report::Report) -> Config {
+fn parse<'t>(files: impl Iterator<Item = (u32, &'t [u8])>, mut report: report::Report, guests: bool) -> Config {
     let mut sections = sections::Sections::default();
     for (file, bytes) in files {
         sections.read(&mut report, file, bytes);
     }
-    interpret::interpret(sections, report)
+    interpret::interpret(sections, report, guests)
 }
 
 impl Default for Config {
