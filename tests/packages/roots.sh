@@ -25,7 +25,7 @@ unchanged() {
     "$here/snapshot.sh" "$tree" >"$work/after"
     if [ "$1" = "rpm --root" ]; then
         # Empty folders that on Fedora other packages own, and that rpm makes here where Debian has none.
-        ! grep '^d.*vfio' "$work/after" || fail "$1: a folder of ours is left"
+        ! grep '^d.*vfio' "$work/after" | grep -v /lib/modules/ || fail "$1: a folder of ours is left"
         sed -i '/^d/d' "$work/before" "$work/after"
     fi
     diff -u "$work/before" "$work/after" || fail "$1: the tree is not as it was"
@@ -99,7 +99,7 @@ with_pacman() {
     pacman=(pacman --root "$tree" --cachedir "$work/cache" --noconfirm --noprogressbar -dd --config /dev/null)
     "${pacman[@]}" -U "$dist"/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"
     grep -q 'say in /etc/vfio.conf' "$work/output" || fail "pacman: the package's script did not run: $(cat "$work/output")"
-    "${pacman[@]}" -Qkk vfio-suite >"$work/output" 2>&1 || fail "pacman -Qkk: $(cat "$work/output")"
+    pacman --root "$tree" --config /dev/null -Qkk vfio-suite >"$work/output" 2>&1 || fail "pacman -Qkk: $(cat "$work/output")"
     say "pacman --root: installed, its script ran, pacman -Qkk finds nothing"
     printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
     sum=$(cksum <"$tree/etc/vfio.conf")
