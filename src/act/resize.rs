@@ -117,8 +117,9 @@ pub(super) fn make(
             Ok(()) => why = "the kernel finds no place for it",
             Err(error) => match meaning(error) {
                 Some(text) => why = text,
-                None if untouched => return written.map_err(kernel_error),
-                None => {}
+                None if untouched && now.is_placed() => return written.map_err(kernel_error),
+                // 6.1 says EBUSY of a BAR that never had a place.
+                None => why = "the kernel does not take it",
             },
         }
         // Only for want of room is it worth while to ask for less.
