@@ -190,14 +190,14 @@ impl Root {
     }
 
     /// What each link in a directory says, unresolved, sorted. A link that is gone meanwhile is left out.
-    pub fn links(&self, path: &str) -> io::Result<Vec<PathBuf>> {
+    pub fn links(&self, path: &str) -> io::Result<Vec<String>> {
         let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
         let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
         let mut links = Vec::new();
         while let Some(entry) = entries.next() {
             if let Ok(target) = rustix::fs::readlinkat(&dir, entry?.file_name(), Vec::new()) {
-                links.push(PathBuf::from(OsString::from_vec(target.into_bytes())));
+                links.push(String::from_utf8_lossy(&target.into_bytes()).into_owned());
             }
         }
         links.sort_unstable();

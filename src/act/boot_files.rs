@@ -14,7 +14,7 @@ const LIMIT: u64 = 4 << 20;
 /// The file system of EFI system partitions (`MSDOS_SUPER_MAGIC`).
 const FAT: rustix::fs::FsWord = 0x4d44;
 /// More power cuts in the middle of a change than any file system without a check survives.
-const LEFTOVERS: u32 = 100;
+pub(super) const LEFTOVERS: u32 = 100;
 /// Links that lead to links, before it is a circle.
 const LINKS: u32 = 8;
 

@@ -145,9 +145,12 @@ fn what_fails_at_any_point_leaves_everything_as_it_was() {
                 fs::write(&path, "").unwrap();
             }
             _ => {
-                // It cannot be replaced: its temporary file's name is a directory's.
+                // It cannot be replaced: all names for its temporary file are directories'.
                 let name = format!("boot/.{}.vfio-new", blocked.rsplit_once('/').unwrap().1);
-                fs::create_dir(tree.path().join(name)).unwrap();
+                fs::create_dir(tree.path().join(&name)).unwrap();
+                for number in 1..boot_files::LEFTOVERS {
+                    fs::create_dir(tree.path().join(format!("{name}{number}"))).unwrap();
+                }
             }
         }
         plan.tools.clear();

@@ -122,9 +122,9 @@ pub(super) fn functions(text: &str) -> Parsed<Option<Vec<u8>>> {
         [digit @ b'0'..=b'7'] => Ok(digit - b'0'),
         _ => Err(format!("'{}' is not a function; write all, or numbers from 0 to 7 as in 0,1", clip(part))),
     };
-    let mut functions = list_of(text, "function", one)?;
-    functions.sort_unstable();
-    Ok(Some(functions))
+    let functions = list_of(text, "function", one)?;
+    // In order. A sort is 4 KB in each program of the boot.
+    Ok(Some((0..8).filter(|function| functions.contains(function)).collect()))
 }
 
 /// `bind`.

@@ -194,7 +194,7 @@ fn open_nodes(root: &Root, pid: u32) -> Vec<String> {
         }
     };
     for path in root.links(&format!("proc/{pid}/fd")).unwrap_or_default() {
-        add(&path.to_string_lossy());
+        add(&path);
     }
     let maps = root.read(&format!("proc/{pid}/maps")).unwrap_or_default();
     for line in String::from_utf8_lossy(&maps).lines() {

@@ -86,9 +86,12 @@ pub fn foreign_also(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
 /// Endpoints of the card's groups that the section does not name: a guest cannot start while a host driver has one.
 pub fn left_out(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
     let Ok(chosen) = &choice.chosen else { return Vec::new() };
-    let mut groups: Vec<u32> = chosen.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
-    groups.sort_unstable();
-    groups.dedup();
+    let mut groups: Vec<u32> = Vec::new();
+    for group in chosen.functions.iter().filter_map(|a| host.function(*a)?.group) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
     let members = groups.iter().flat_map(|g| host.group(*g).map(move |f| (g, f)));
     members
         .filter(|(_, f)| !(chosen.functions.contains(&f.address) || f.is_bridge() && shares(f)))
