@@ -37,7 +37,10 @@ pub fn admitted<'c>(root: &Root, config: &'c Config, depth: Depth) -> (Vec<Choic
             (boot::choices(config, &host), host)
         }
     };
-    look_closer(root, &mut choices, &mut host);
+    match depth {
+        Depth::Boot => look_at_groups(root, &mut choices, &mut host),
+        Depth::Full => look_closer(root, &mut choices, &mut host),
+    }
     (choices, host)
 }
 
@@ -72,13 +75,19 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choi
     (choices, host)
 }
 
-/// The closer look at what was chosen, and what is refused by it.
-fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
+/// The closer look at what was chosen that overrides need, and what is refused by it.
+fn look_at_groups(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.look_closer(root, boot::functions(choices));
     host.find_variants(root, &bind::asks_for_variants(choices));
+    boot::admit(choices, host);
+}
+
+/// The same, and what binding needs: whether the cards answer, and how they can be reset.
+fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
+    look_at_groups(root, choices, host);
+    host.find_dead(root, &boot::functions(choices));
     host.reset_before = choices.iter().flat_map(|choice| journal::reset_before(root, &choice.gpu.name)).collect();
     host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
-    boot::admit(choices, host);
 }
 
 /// The sizes that a card's BARs are to have now. While a guest has the card they are the guest's business: nobody else asks

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 /// The properties of a function that a section bound at boot means, if it may be bound in this boot.
 fn properties(root: &Root, function: Address) -> Option<String> {
-    let config = config::load(root);
+    let config = config::load_without_guests(root);
     if !boot::concerns(&config, function, || Host::scan_slot(root, function.slot)) {
         return None;
     }

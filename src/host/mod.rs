@@ -55,9 +55,9 @@ pub struct Host {
     pub vendor_reset: reset::VendorReset,
     /// The reset methods that functions showed before we wrote others, from the journals.
     pub reset_before: Vec<(Address, Vec<String>)>,
-    /// Functions that do not answer; filled by [`Host::look_closer`].
+    /// Functions that do not answer; filled by [`Host::find_dead`].
     pub silent: Vec<Address>,
-    /// Cards that must be left alone until the next boot, and why; filled by [`Host::look_closer`].
+    /// Cards that must be left alone until the next boot, and why; filled by [`Host::find_dead`].
     pub dead: Vec<(String, String)>,
     /// Functions with resizable BARs, and the room they have; filled by [`Host::look_at_bars`].
     pub rooms: Vec<(Address, room::Room)>,
@@ -117,13 +117,15 @@ impl Host {
                 function.group = function::group(root, address);
                 function.driver_override = function::driver_override(root, address);
             }
-            if reset::is_silent(root, address) {
-                self.silent.push(address);
-            }
             self.lost.extend(bars::lost(root, address).map(|bar| (address, bar)));
         }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
         self.nvidia_drm = root.exists("sys/module/nvidia_drm");
+    }
+
+    /// Looks for cards that do not answer, now or since an earlier act.
+    pub fn find_dead(&mut self, root: &Root, functions: &[Address]) {
+        self.silent = functions.iter().copied().filter(|function| reset::is_silent(root, *function)).collect();
         let dead = root.list(&format!("{}/dead", root::RUN)).unwrap_or_default();
         self.dead = dead.into_iter().filter_map(|gpu| reset::dead(root, &gpu).map(|why| (gpu, why))).collect();
     }
