@@ -10,10 +10,13 @@ fn main() -> std::io::Result<()> {
         let out = env("OUT_DIR");
         std::fs::write(format!("{out}/libgcc_s.so"), "INPUT(-l:libgcc_eh.a -l:libgcc.a)\n")?;
         println!("cargo:rustc-link-search=native={out}");
-        // Programs that are shipped abort where others unwind, and have no names to show in a backtrace. The index for that
-        // is 12 KB; debuggers do without it.
+        // What stands in the boot path aborts where others unwind, and has no names to show in a backtrace. The index for
+        // that is 12 KB; debuggers do without it. The others keep it: their errors carry a backtrace if RUST_BACKTRACE asks
+        // for one, and without the index libgcc would abort over that.
         if env("PROFILE") == "release" {
-            println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+            for program in ["vfio-bind", "vfio-generator", "vfio-udev"] {
+                println!("cargo:rustc-link-arg-bin={program}=-Wl,--no-eh-frame-hdr");
+            }
         }
     }
     Ok(())
