@@ -170,7 +170,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,packages,120) tests/packages.sh dist
 	$(call stage,ebuild,120) tests/packages/ebuild.sh $(TARGETDIR)
 	$(call stage,openrc,600) $(AS_ROOT) tests/packages/openrc.sh $(TARGETDIR)
-	$(call stage,roots,1200) $(AS_ROOT) tests/packages/roots.sh dist
+	$(call stage,roots,1200) $(AS_ROOT) tests/packages/roots.sh dist $(if $(filter all,$(VFIO_LAB)),,trixie)
 	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
 	$(call stage,boot-files,120) $(AS_ROOT) tests/boot-files.sh $(RELEASE)/vfio
 	$(call stage,units,60) tests/units.sh $(STAGED)
