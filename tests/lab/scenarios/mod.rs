@@ -36,6 +36,8 @@ const ALWAYS: &[Scenario] = &[
     ("micro_reset", reset::methods),
     ("micro_vendor_reset", reset::vendor_reset),
     ("micro_rebar", rebar::trixie),
+    ("micro_rebar_bookworm", rebar::bookworm),
+    ("micro_rebar_backports", rebar::backports),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
     ("micro_kernel_facts_backports", facts::kernel_facts_backports),
