@@ -110,24 +110,40 @@ fn with_room_it_does_not_matter_how_a_kernel_puts_back() {
     assert_eq!(bars(&tree), [(0x80_0000_0000, G / 2), (0x80_2000_0000, G / 4)]);
 }
 
+/// A card that no driver has, in a window of 2G that another function pins, and where that one's BAR of 1M begins.
+fn pinned(how: &str) -> (Tree, u64) {
+    const OTHER: &str = "0000:03:00.2";
+    let usb = Function::new(OTHER, (0x1002, 0x73a6), 0x0c_0330).under(PORT).group(11);
+    let tree = machine().with([usb.bar(0, 1 << 20, common::machine::MEMORY_64, 0)]).build();
+    tree.write(".kernel/resize", how);
+    let (start, _) = bar(&tree, OTHER, 0);
+    // It sits in the upper half.
+    tree.write(".kernel/windows", &format!("{PORT} {:#x} {:#x}\n", 2 * G, start / G * G - G));
+    unbind(&tree, VIDEO);
+    (tree, start)
+}
+
 #[test]
-fn a_window_in_which_another_function_has_a_place_cannot_move() {
-    for (how, left) in [("", [true, true]), ("rollback none\n", [false, false])] {
-        let tree = machine()
-            .with([Function::new("0000:03:00.2", (0x1002, 0x73a6), 0x0c_0330).under(PORT).group(11).bar(
-                0,
-                1 << 20,
-                common::machine::MEMORY_64,
-                0,
-            )])
-            .build();
-        tree.write(".kernel/resize", how);
-        let other = bar(&tree, "0000:03:00.2", 0);
-        tree.write(".kernel/windows", &format!("{PORT} {:#x} {:#x}\n", 64 * G, other.0));
-        unbind(&tree, VIDEO);
+fn beside_another_function_in_the_window_there_is_what_that_one_leaves() {
+    let (tree, start) = pinned("");
+    let upper = start / G * G;
+    assert_eq!(start, upper + G / 4, "so that less than 1G is left there");
+    let before = bars(&tree);
+    assert_eq!(resize(&tree, 0, "11"), ENOSPC, "2G");
+    assert_eq!(bars(&tree), before);
+    assert_eq!(resize(&tree, 0, "10"), 0, "1G");
+    assert_eq!(bars(&tree), [(upper - G, G), (upper, G / 4)]);
+    assert_eq!(bar(&tree, "0000:03:00.2", 0), (start, 1 << 20));
+}
+
+/// 6.1, and what a kernel that puts nothing back would make of it.
+#[test]
+fn an_older_kernel_resizes_nothing_in_a_window_that_another_function_pins() {
+    for (how, left) in [("pinned\n", [true, true]), ("pinned\nrollback none\n", [false, false])] {
+        let (tree, start) = pinned(how);
         assert_eq!(resize(&tree, 0, "8"), ENOENT, "even where it is to become smaller");
         assert_eq!(bars(&tree).map(|(start, _)| start > 0), left, "{how:?}");
-        assert_eq!(bar(&tree, "0000:03:00.2", 0), other);
+        assert_eq!(bar(&tree, "0000:03:00.2", 0), (start, 1 << 20));
     }
 }
 
