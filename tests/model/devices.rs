@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Functions that go and come, their resets and their BARs.
+//! Functions that go and come, and their resets.
 
 use super::*;
 
@@ -171,60 +171,6 @@ fn a_function_without_methods_cannot_be_reset() {
     assert_eq!(write(&tree, &reset, "2"), EINVAL);
     assert_eq!(write(&tree, &device(VIDEO, "reset_method"), ""), 0);
     assert_eq!(write(&tree, &reset, "1"), ENOTTY);
-}
-
-/// Size of a BAR as `resource` shows it.
-fn bar(tree: &Tree, address: &str, index: usize) -> (u64, u64) {
-    let text = tree.attribute(address, "resource");
-    let words: Vec<u64> = text.lines().nth(index).unwrap().split(' ').map(hex).collect();
-    (words[0], words[1] - words[0] + 1)
-}
-
-fn hex(text: &str) -> u64 {
-    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
-}
-
-#[test]
-fn a_bar_is_resized_only_unbound_and_only_to_what_is_offered() {
-    let tree = machine().build();
-    let before = tree.snapshot();
-    let resize = device(VIDEO, "resource0_resize");
-    assert_eq!(write(&tree, &resize, "8"), EBUSY, "the host's driver has it");
-    unbind(&tree, VIDEO);
-    for value in ["7", "15", "abc", "", "64", "-1"] {
-        assert_eq!(write(&tree, &resize, value), EINVAL, "{value:?}");
-    }
-    assert_eq!(bar(&tree, VIDEO, 0).1, 16 << 30);
-    assert_eq!(write(&tree, &resize, "0x8"), 0, "hexadecimal");
-    assert_eq!(bar(&tree, VIDEO, 0).1, 256 << 20);
-    assert_eq!(tree.attribute(VIDEO, "resource0_resize"), "0000000000007f00\n", "it never tells the size");
-    assert_eq!(write(&tree, &resize, "14"), 0);
-    set_override(&tree, VIDEO, "vfio-pci");
-    assert_eq!(probe(&tree, VIDEO), 0);
-    assert_eq!(write(&tree, &resize, "8"), EBUSY, "so does vfio-pci");
-    unbind(&tree, VIDEO);
-    set_override(&tree, VIDEO, "");
-    assert_eq!(probe(&tree, VIDEO), 0);
-    tree.assert_same(&before, "resized back");
-    assert_eq!(write(&tree, &device(VIDEO, "resource1_resize"), "8"), ENOENT, "no capability, no attribute");
-}
-
-#[test]
-fn a_window_limits_how_far_bars_grow() {
-    const G: u64 = 1 << 30;
-    let tree = machine().window(PORT, 8 * G, 0x80_0000_0000).build();
-    // The firmware left 16 GiB in a window of 8: nothing fits but less.
-    unbind(&tree, VIDEO);
-    let resize = |index: u8, bit: &str| write(&tree, &device(VIDEO, &format!("resource{index}_resize")), bit);
-    assert_eq!(resize(0, "13"), ENOSPC, "8 GiB and the 256 MiB of the other do not fit");
-    assert_eq!(bar(&tree, VIDEO, 0), (0x80_0000_0000, 16 * G), "nothing changed");
-    assert_eq!(resize(0, "12"), 0);
-    assert_eq!(bar(&tree, VIDEO, 0), (0x80_0000_0000, 4 * G));
-    assert_eq!(bar(&tree, VIDEO, 2), (0x81_0000_0000, G / 4), "the other moved up behind it");
-    assert_eq!(resize(0, "8"), 0);
-    assert_eq!(resize(2, "3"), 0);
-    assert_eq!(bar(&tree, VIDEO, 2), (0x80_1000_0000, 8 << 20));
-    assert_eq!(bar(&tree, TWIN, 0).1, 16 * G, "another port's window is another matter");
 }
 
 #[test]

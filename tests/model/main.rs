@@ -6,6 +6,7 @@
 mod common;
 mod devices;
 mod modules;
+mod resize;
 mod services;
 
 use common::{cards, Function, Machine, Tree};
@@ -23,6 +24,8 @@ const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;
 const ENOTTY: i32 = 25;
 const ENOSPC: i32 = 28;
+/// The kernel's own number.
+const ENOTSUPP: i32 = 524;
 
 const VIDEO: &str = "0000:03:00.0";
 const SOUND: &str = "0000:03:00.1";

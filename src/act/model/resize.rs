@@ -3,7 +3,7 @@
 //!
 //! The BARs of a function must fit beside what else is in the window that `.kernel/windows` gives for a bridge above it, or
 //! for the function itself, where they are laid out anew by falling size; where the tree says nothing, in their place as it
-//! is. A window right above the function in which anything else has a place cannot move: ENOENT.
+//! is. Other functions' BARs in the window keep their places.
 //!
 //! `.kernel/resize` says what kernel it is, a word a line, with what follows it:
 //!
@@ -11,6 +11,8 @@
 //!   Otherwise nothing is changed (6.12.107, 6.19).
 //! - `placeless BYTES`: this size and larger ones come about, but without a place.
 //!   A write to any BAR of a function that has lost one ends in a hang: the kernel uses what it had freed (6.12.107).
+//! - `pinned`: nothing is resized, ENOENT, while another function has a place in the window right above (6.1). Otherwise what fits
+//!   beside it comes about (6.12.107, 7.3.4).
 //! - `preserve`: the host bridge keeps what the firmware placed, ENOTSUPP. `privileged`: EPERM (7.3 without CAP_SYS_ADMIN).
 
 use super::device::Device;
@@ -158,7 +160,7 @@ fn lay_out(
         taken
             .extend(regions.iter().filter(|r| moves(r) && r.start >= base && r.start < end).map(|r| (r.start, r.size)));
     }
-    if !taken.is_empty() && device.bus().ends_with(holder) {
+    if !taken.is_empty() && device.bus().ends_with(holder) && said(tree, "pinned")?.is_some() {
         return Err(Errno::NOENT.into());
     }
     let mut order: Vec<usize> = (0..own.len().min(6)).filter(|n| moves(&own[*n])).collect();

@@ -43,6 +43,8 @@ const ALWAYS: &[Scenario] = &[
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
 const LONG: &[Scenario] = &[
+    ("micro_rebar_bookworm", rebar::bookworm),
+    ("micro_rebar_backports", rebar::backports),
     ("efi_grub", efi::grub),
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
