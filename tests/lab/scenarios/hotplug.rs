@@ -51,9 +51,9 @@ dmesg -r >/lab/dmesg.moved
 
 take_out
 (
-	# Faster than udev: the node is there as soon as the driver is.
+	# Faster than udev: the node is there as soon as the driver is, and a moment before it can be opened (ENODEV).
 	renice -n -10 -p $(exec sh -c 'echo $PPID') >/dev/null
-	until set -- /sys/bus/pci/devices/$card.0/drm/card* && [ -e "/dev/dri/${1##*/}" ]; do :; done
+	until set -- /sys/bus/pci/devices/$card.0/drm/card* && true <"/dev/dri/${1##*/}"; do :; done 2>/dev/null
 	exec 3<"/dev/dri/${1##*/}"
 	exec sleep 900
 ) &
