@@ -168,6 +168,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,rpmlint,120) rpmlint --strict --config tests/packages/rpmlint.toml --rpmlintrc rpm/vfio-suite.rpmlintrc \
 		dist/vfio-suite-$(VERSION)-1.src.rpm dist/vfio-suite-$(VERSION)-1.$(shell uname -m).rpm rpm/vfio-suite.spec
 	$(call stage,packages,120) tests/packages.sh dist
+	$(call stage,upgrade,60) tests/packages/upgrade.sh dist
 	$(call stage,ebuild,120) tests/packages/ebuild.sh $(TARGETDIR)
 	$(call stage,openrc,600) $(AS_ROOT) tests/packages/openrc.sh $(TARGETDIR)
 	$(call stage,roots,1200) $(AS_ROOT) tests/packages/roots.sh dist $(if $(filter all,$(VFIO_LAB)),,trixie)

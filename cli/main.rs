@@ -13,6 +13,7 @@ mod plan;
 mod rebar;
 mod report;
 mod reset;
+mod setup;
 mod status;
 mod sync;
 
@@ -96,6 +97,8 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<RebarVerb>,
     },
+    /// Make the system ready for guests, or as it was before: 1 something is left to do by hand
+    Setup(SetupOptions),
     /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
     Report,
     /// Take a card off the bus and find it again; a host driver that is faster loses it at once
@@ -166,6 +169,22 @@ struct CmdlineOptions {
     /// Print nothing but problems
     #[arg(long)]
     quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetupOptions {
+    /// libvirt at every boot, its network "default", a user in the groups kvm, input and libvirt
+    #[arg(long, required = true)]
+    services: bool,
+    /// Who is added to the groups; without it whoever called sudo
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Undo what was done, and nothing else
+    #[arg(long, conflicts_with = "user")]
+    undo: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -297,6 +316,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         | Verb::Cmdline(_)
         | Verb::Sync
         | Verb::Doctor { .. }
+        | Verb::Setup(_)
         | Verb::Report => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
@@ -319,6 +339,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Rebar { name, verb } => rebar::run(&root, &out, name.as_deref(), verb.as_ref()),
         Verb::Sync => sync::run(&root, &out),
         Verb::Doctor { only } => doctor::run(&root, &out, *only),
+        Verb::Setup(options) => setup::run(&root, &out, options),
         Verb::Report => report::run(&root, &out),
         Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),
         Verb::Guest(verb) => guest::run(&root, &out, verb),

@@ -23,9 +23,13 @@ _vfio() {
         mapfile -t COMPREPLY < <(compgen -W 'flr pm bus device_specific vendor-reset' -- "$word")
         return
     fi
+    if [[ $before == --user ]]; then
+        mapfile -t COMPREPLY < <(compgen -u -- "$word")
+        return
+    fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root | --only | --method) ((i++)) ;;
+        --root | --only | --method | --user) ((i++)) ;;
         -*) ;;
         *) verbs+=("${COMP_WORDS[i]}") ;;
         esac
@@ -36,12 +40,13 @@ _vfio() {
         case ${verbs[*]} in
         doctor) words="$words --only" ;;
         reset*) words="$words --method --dry-run" ;;
+        setup*) words="$words --services --user --dry-run --undo" ;;
         'rebar set'*) words="$words --dry-run" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset report rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset setup report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         guest) words="list status plan start stop restore help" ;;

@@ -14,7 +14,7 @@ function __vfio_after
     for word in (commandline -opc)[2..]
         if test $skip = yes
             set skip no
-        else if contains -- "$word" --root --only --method
+        else if contains -- "$word" --root --only --method --user
             set skip yes
         else if not string match -q -- '-*' "$word"
             set -a words "$word"
@@ -41,6 +41,7 @@ complete -c vfio -n "__vfio_after ''" -a rebar -d 'Resizable BARs'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Say what is well and what is not'
 complete -c vfio -n "__vfio_after ''" -a reset -d 'Say how cards can be reset, or reset one'
+complete -c vfio -n "__vfio_after ''" -a setup -d 'Make the system ready for guests'
 complete -c vfio -n "__vfio_after ''" -a report -d 'Print all that a bug report needs'
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Take a card off the bus and find it again'
 complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
@@ -61,6 +62,11 @@ complete -c vfio -n '__vfio_after "rebar adopt"' -F
 complete -c vfio -n '__vfio_after rebar' -a restore -d 'Give BARs their former sizes'
 complete -c vfio -n '__vfio_after rebar' -a help -d 'Print help'
 complete -c vfio -n '__vfio_after "rebar set"' -l dry-run -d 'Only say what would be done'
+
+complete -c vfio -n '__vfio_after setup' -l services -d 'libvirt, its network, groups'
+complete -c vfio -n '__vfio_after setup' -l user -x -a '(__fish_complete_users)' -d 'Who is added to groups'
+complete -c vfio -n '__vfio_after setup' -l dry-run -d 'Only say what would be done'
+complete -c vfio -n '__vfio_after setup' -l undo -d 'Undo what was done'
 
 complete -c vfio -n '__vfio_after guest' -a list -d 'List the guests'
 complete -c vfio -n '__vfio_after guest' -a status -d 'Say how a guest is'

@@ -17,6 +17,7 @@ pub mod rehearsal;
 mod rehearsal_tools;
 pub mod reset;
 mod resize;
+pub mod setup;
 pub mod state;
 pub mod sync;
 pub mod tools;

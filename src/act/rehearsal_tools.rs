@@ -57,7 +57,7 @@ fn only_tells(words: &[&str]) -> bool {
     match words {
         ["systemctl", "show" | "is-system-running", ..] => true,
         ["loginctl", verb, ..] => verb.starts_with("show-"),
-        ["virsh", "--connect", _, verb, ..] => matches!(*verb, "domstate" | "dumpxml"),
+        ["virsh", "--connect", _, verb, ..] => matches!(*verb, "domstate" | "dumpxml" | "list"),
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the machine is: read from sysfs, procfs and our own run state. Never writes, never decides.
 
+pub mod accounts;
 pub mod bars;
 pub mod boot;
 pub mod boots;
@@ -12,6 +13,7 @@ pub mod initramfs;
 pub mod iommu;
 pub mod modules;
 pub mod names;
+pub mod networks;
 pub mod reset;
 pub mod room;
 pub mod status;

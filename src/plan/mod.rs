@@ -15,6 +15,7 @@ pub mod reset;
 pub mod reset_now;
 pub mod select;
 pub mod settled;
+pub mod setup;
 pub mod sync;
 pub mod udev_sizes;
 

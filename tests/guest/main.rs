@@ -13,6 +13,7 @@ mod nvidia;
 mod refusals;
 mod resets;
 mod sizes;
+mod upgrade;
 mod whole;
 
 use common::desktop::{self, desktop, ALIAS};

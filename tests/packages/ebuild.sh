@@ -68,4 +68,14 @@ for script in "${scripts[@]}"; do
     sh -n "$work/image$script"
     ! grep -q '@' <(grep -v 'vfio-guest@' "$work/image$script") || fail "$script has a name that make install should have replaced"
 done
+
+# A guest that runs is shut down by a removal, and by nothing else.
+mkdir -p "$work/prefix/usr/lib/vfio"
+printf '#!/bin/sh\necho called\n' >"$work/prefix/usr/lib/vfio/before-removal"
+chmod +x "$work/prefix/usr/lib/vfio/before-removal"
+prerm() { (inherit() { :; } && P=vfio-suite-$version EPREFIX=$work/prefix ROOT=$1 REPLACED_BY_VERSION=$2 && . "$ebuild" && pkg_prerm); }
+[ "$(prerm '' '')" = called ] || fail "a removal leaves guests with their cards"
+[ -z "$(prerm '' 0.2.0)" ] || fail "an upgrade shuts guests down"
+[ -z "$(prerm /somewhere '')" ] || fail "a removal from another root shuts guests of this machine down"
+passed=$((passed + 3))
 echo "ebuild: $passed checks passed"

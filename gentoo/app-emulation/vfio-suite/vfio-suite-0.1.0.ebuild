@@ -91,6 +91,6 @@ pkg_postrm() {
 	if [[ -e ${EROOT}/var/lib/vfio/initramfs ]]; then
 		ewarn "An initramfs may still reserve a GPU; run: dracut --force --regenerate-all"
 	fi
-	rm -f "${EROOT}"/var/lib/vfio/{boots,initramfs,synced}
+	rm -f "${EROOT}"/var/lib/vfio/{boots,initramfs,setup,synced}
 	rmdir --ignore-fail-on-non-empty "${EROOT}/var/lib/vfio" 2>/dev/null
 }

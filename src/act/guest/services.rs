@@ -29,12 +29,13 @@ pub struct Unit {
 }
 
 /// The blocks of `KEY=value` lines that `show` prints, one a subject, an empty line between.
-fn blocks(text: &str) -> impl Iterator<Item = Vec<(&str, &str)>> {
+pub(in crate::act) fn blocks(text: &str) -> impl Iterator<Item = Vec<(&str, &str)>> {
     let texts = text.split("\n\n").filter(|block| !block.trim().is_empty());
     texts.map(|block| block.lines().filter_map(|line| line.split_once('=')).collect())
 }
 
-fn value<'t>(block: &[(&'t str, &'t str)], key: &str) -> &'t str {
+/// The value of a key; nothing if it was not printed.
+pub(in crate::act) fn value<'t>(block: &[(&'t str, &'t str)], key: &str) -> &'t str {
     block.iter().find_map(|(k, v)| (*k == key).then_some(*v)).unwrap_or_default()
 }
 

@@ -13,6 +13,7 @@ use super::device::Device;
 use super::driver;
 use super::services::unknown;
 use super::tree::Tree;
+use super::{networks, openrc, units};
 use crate::act::tools::failed;
 use crate::root::IOMMU_GROUPS;
 use std::io;
@@ -31,7 +32,17 @@ const FIRST_PID: u32 = 7001;
 /// `virsh ARGUMENTS`.
 pub(super) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     let ["--connect", _, ref request @ ..] = *arguments else { return Err(unknown("virsh", arguments)) };
+    let answers =
+        !tree.root.exists(".kernel/no-libvirt") && !units::libvirt_is_down(tree)? && !openrc::libvirt_is_down(tree);
+    let no_answer = || {
+        let text = "error: failed to connect to the hypervisor\nerror: Failed to connect socket to \
+                    '/var/run/libvirt/libvirt-sock': No such file or directory";
+        Err(failed("virsh", text))
+    };
     let (verb, name) = match *request {
+        ["list", "--name"] if answers => return Ok(tree.list(RUNNING).join("\n") + "\n\n"),
+        [verb, ..] if answers && verb.starts_with("net-") => return networks::virsh(tree, request),
+        ["list", "--name"] | ["net-start" | "net-destroy" | "net-autostart", ..] => return no_answer(),
         ["domstate", "--", name] => ("domstate", name),
         ["dumpxml", "--inactive", "--", name] => ("dumpxml", name),
         ["start", "--", name] => ("start", name),
@@ -39,12 +50,8 @@ pub(super) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
         ["destroy", "--", name] => ("destroy", name),
         _ => return Err(unknown("virsh", arguments)),
     };
-    if tree.root.exists(".kernel/no-libvirt") {
-        return Err(failed(
-            "virsh",
-            "error: failed to connect to the hypervisor\nerror: Failed to connect socket to \
-             '/var/run/libvirt/libvirt-sock': No such file or directory",
-        ));
+    if !answers {
+        return no_answer();
     }
     notice(tree)?;
     let Some(xml) = definition(tree, name)? else {

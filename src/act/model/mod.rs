@@ -30,6 +30,7 @@
 //! The errors are those of `drivers/base/{bus,dd,driver}.c`, `drivers/pci/{pci,pci-driver,pci-sysfs,setup-res}.c` and
 //! `drivers/vfio/pci/` of 6.1 and 6.12.
 
+mod accounts;
 mod device;
 mod domains;
 mod driver;
@@ -38,6 +39,8 @@ mod hotplug;
 mod images;
 mod logins;
 mod modules;
+mod networks;
+mod openrc;
 mod processes;
 mod reset;
 mod resize;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Programs of the system, as far as a hand-over uses them: what is asked of systemctl, loginctl, virsh, modprobe and
-//! udevadm, word by word, and the commands of the user. What is not known here is an error, never a success.
+//! Programs of the system, as far as a hand-over and `vfio setup` use them: what is asked of systemctl, loginctl, virsh,
+//! modprobe, udevadm, OpenRC's programs and gpasswd, word by word, and the commands of the user. What is not known here is an error, never a success.
 
 use super::tree::Tree;
-use super::{domains, faults, images, logins, modules, processes, units};
+use super::{accounts, domains, faults, images, logins, modules, openrc, processes, units};
 use crate::act::tools::{failed, Signal};
 use std::io;
 
@@ -19,6 +19,9 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "systemctl" => units::systemctl(tree, arguments)?,
             "loginctl" => logins::loginctl(tree, arguments)?,
             "virsh" => domains::virsh(tree, arguments)?,
+            "rc-update" => openrc::rc_update(tree, arguments)?,
+            "rc-service" => openrc::rc_service(tree, arguments)?,
+            "gpasswd" => accounts::gpasswd(tree, arguments)?,
             "modprobe" => modprobe(tree, arguments)?,
             // The kernel says all again; nobody in the model listens.
             "udevadm" if matches!(arguments.first(), Some(&("trigger" | "settle"))) => String::new(),

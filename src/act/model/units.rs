@@ -8,15 +8,21 @@
 //! | `alias OTHER` | another name of the unit OTHER; no other line counts |
 //! | `process PID` | a process that ends and starts with it |
 //! | `session ID` | a login session that ends and starts with it |
+//! | `enabled` | it starts at every boot |
+//! | `also OTHER` | whoever enables or disables it does so with OTHER |
+//! | `brings OTHER` | OTHER is started before it, and does not stop with it |
 //! | `restart-needs-reset` | it was started too often: once stopped, it starts only after `reset-failed` |
 //!
 //! `.kernel/system-state` has the state of the whole if it is not `running`.
 
 use super::services::unknown;
 use super::tree::Tree;
-use super::{logins, processes};
+use super::{logins, networks, processes};
 use crate::act::tools::failed;
 use std::io;
+
+/// Where libvirt answers; the first question to a socket starts its daemon.
+const LIBVIRT: [&str; 4] = ["libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket"];
 
 /// One unit.
 struct Unit {
@@ -70,17 +76,46 @@ impl Unit {
 
     /// Replaces the line of the state, and nothing else of the file.
     fn set_state(&self, tree: &Tree<'_>, state: &str) -> io::Result<()> {
+        self.set(tree, "state", &format!("state {state}\n"))
+    }
+
+    /// Replaces the line of a key, which is added if it is not there.
+    fn set(&self, tree: &Tree<'_>, key: &str, line: &str) -> io::Result<()> {
         let file = format!(".kernel/units/{}", self.name);
         let text = tree.root.read(&file)?;
         let text = String::from_utf8_lossy(&text);
-        let is_state = |line: &str| line.split_whitespace().next() == Some("state");
-        let line = format!("state {state}\n");
-        let mut new: String =
-            text.split_inclusive('\n').map(|old| if is_state(old) { line.as_str() } else { old }).collect();
-        if !text.lines().any(is_state) {
-            new.push_str(&line);
+        let is_it = |old: &str| old.split_whitespace().next() == Some(key);
+        let mut new: String = text.split_inclusive('\n').map(|old| if is_it(old) { line } else { old }).collect();
+        if !text.lines().any(is_it) {
+            new.push_str(line);
         }
         tree.put(&file, &new)
+    }
+
+    /// Whether it starts at every boot from now on, and what it says of others.
+    fn enable(&self, tree: &Tree<'_>, on: bool) -> io::Result<()> {
+        if self.load() == "masked" && on {
+            let text = format!("Failed to enable unit: Unit file /etc/systemd/system/{} is masked.", self.name);
+            return Err(failed("systemctl", &text));
+        }
+        if self.has("enabled") != on {
+            self.set(tree, "enabled", if on { "enabled\n" } else { "" })?;
+        }
+        for other in self.values("also") {
+            match Unit::find(tree, other)? {
+                Some(other) if other.has("enabled") != on => other.enable(tree, on)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn file_state(&self) -> &str {
+        match self.load() {
+            "masked" => "masked",
+            _ if self.has("enabled") => "enabled",
+            _ => "disabled",
+        }
     }
 
     fn stop(&self, tree: &Tree<'_>) -> io::Result<()> {
@@ -132,9 +167,16 @@ impl Unit {
                 ),
             ));
         }
+        for other in self.values("brings") {
+            Unit::find(tree, other)?.map_or(Ok(()), |other| other.start(tree))?;
+        }
         self.values("process").try_for_each(|pid| processes::unpark(tree, pid))?;
         self.values("session").try_for_each(|id| logins::revive(tree, id))?;
-        self.set_state(tree, "active")
+        self.set_state(tree, "active")?;
+        match LIBVIRT.contains(&name.as_str()) {
+            true => networks::daemon_starts(tree),
+            false => Ok(()),
+        }
     }
 
     fn reset_failed(&self, tree: &Tree<'_>) -> io::Result<()> {
@@ -144,6 +186,15 @@ impl Unit {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether libvirt's daemon is a unit, and none of its units is active.
+pub(super) fn libvirt_is_down(tree: &Tree<'_>) -> io::Result<bool> {
+    let mut units = Vec::new();
+    for name in LIBVIRT {
+        units.extend(Unit::find(tree, name)?);
+    }
+    Ok(!units.is_empty() && !units.iter().any(Unit::is_active))
 }
 
 /// What `systemctl is-system-running` says.
@@ -166,6 +217,30 @@ pub(super) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<Strin
         ["show", "--property=Id,LoadState,ActiveState", "--", ref names @ ..] if !names.is_empty() => {
             let blocks = names.iter().map(|name| show(tree, name)).collect::<io::Result<Vec<_>>>()?;
             return Ok(blocks.join("\n"));
+        }
+        ["show", "--property=Id,LoadState,ActiveState,UnitFileState", "--", ref names @ ..] if !names.is_empty() => {
+            let block = |name: &&str| {
+                let state = Unit::find(tree, name)?.map_or(String::new(), |unit| unit.file_state().to_owned());
+                Ok(format!("{}UnitFileState={state}\n", show(tree, name)?))
+            };
+            return Ok(names.iter().map(block).collect::<io::Result<Vec<_>>>()?.join("\n"));
+        }
+        [verb @ ("enable" | "disable"), "--", ref names @ ..] if !names.is_empty() => {
+            for name in names {
+                match Unit::find(tree, name)? {
+                    Some(unit) => unit.enable(tree, verb == "enable")?,
+                    None => {
+                        let text = format!("Failed to {verb} unit: Unit file {name} does not exist.");
+                        return Err(failed("systemctl", &text));
+                    }
+                }
+            }
+            return Ok(String::new());
+        }
+        // Several at once: whoever of them fails, the others have their jobs.
+        [verb @ ("start" | "stop"), "--", _, _, ..] => {
+            let each = arguments[2..].iter().map(|name| systemctl(tree, &[verb, "--", name]));
+            return each.collect::<Vec<_>>().into_iter().collect::<io::Result<String>>();
         }
         ["show", "--property=SystemState"] => return Ok(format!("SystemState={}\n", state_of_all(tree)?)),
         ["is-system-running"] => {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio setup --services`: libvirt, its network and a user's groups, made ready or as they were before.
+
+use crate::output::Output;
+use crate::{SetupOptions, DONE, ERRORS, NO};
+use serde::Serialize;
+use std::io::ErrorKind;
+use vfio_suite::act::setup;
+use vfio_suite::act::tools::{tools_for, Tools};
+use vfio_suite::plan::setup::{commands, plan, undo};
+use vfio_suite::root::Root;
+
+/// `vfio.setup/1`.
+#[derive(Default, Serialize)]
+struct Answer {
+    /// Whether it was only said.
+    dry_run: bool,
+    /// What was run, or would be.
+    commands: Vec<String>,
+    notes: Vec<String>,
+    problems: Vec<String>,
+}
+
+/// Says what is run as it is run.
+struct Told<'a> {
+    out: &'a Output,
+    answer: Answer,
+}
+
+impl Told<'_> {
+    fn command(&mut self, words: &str) {
+        self.answer.commands.push(words.to_owned());
+        if !self.out.is_json() {
+            // A reader that has gone must not stop a change in the middle.
+            let _ = self.out.text(&format!("{words}\n"));
+        }
+    }
+
+    fn end(self, nothing: &str) -> anyhow::Result<u8> {
+        let Told { out, answer } = self;
+        answer.problems.iter().for_each(|problem| eprintln!("vfio: {problem}"));
+        match out.is_json() {
+            true => out.json("vfio.setup/1", &answer)?,
+            false if answer.commands.is_empty() && answer.problems.is_empty() => out.text(&format!("{nothing}\n"))?,
+            false => {}
+        }
+        if !out.is_json() {
+            answer.notes.iter().try_for_each(|note| out.text(&format!("note: {note}\n")))?;
+        }
+        Ok(match () {
+            () if !answer.problems.is_empty() => ERRORS,
+            () if !answer.notes.is_empty() => NO,
+            () => DONE,
+        })
+    }
+}
+
+/// Makes ready, or undoes that.
+pub fn run(root: &Root, out: &Output, options: &SetupOptions) -> anyhow::Result<u8> {
+    let tools = tools_for(root);
+    let mut told = Told { out, answer: Answer { dry_run: options.dry_run, ..Answer::default() } };
+    // Who only looks waits for nobody.
+    let _lock = match options.dry_run {
+        true => None,
+        false => Some(setup::lock(root).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => anyhow::anyhow!("{error}; run this as root"),
+            _ => error.into(),
+        })?),
+    };
+    match options.undo {
+        true => back(root, tools.as_ref(), &mut told, options.dry_run)?,
+        false => make(root, tools.as_ref(), &mut told, options)?,
+    }
+    told.end(if options.undo { "nothing to undo" } else { "nothing to do" })
+}
+
+fn make(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &SetupOptions) -> anyhow::Result<()> {
+    // Who became root for this is who wants guests. In a test tree nobody did.
+    let asked = || std::env::var("SUDO_USER").ok().filter(|user| root.is_system() && user != "root");
+    let user = options.user.clone().or_else(asked);
+    let now = setup::look(root, tools)?;
+    let plan = plan(&now, user.as_deref());
+    told.answer.notes = plan.notes;
+    if options.dry_run {
+        let all = plan.steps.iter().flat_map(|step| commands(step, &now));
+        all.for_each(|words| told.command(&words.join(" ")));
+        return Ok(());
+    }
+    let done = setup::carry_out(root, tools, &plan.steps, &mut |words| told.command(words));
+    told.answer.problems.extend(done.err());
+    Ok(())
+}
+
+fn back(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, dry_run: bool) -> anyhow::Result<()> {
+    if dry_run {
+        let records = setup::records(root).map_err(anyhow::Error::msg)?;
+        told.answer.notes.extend(setup::in_the_way(root, tools, &records).err());
+        let now = setup::look(root, tools)?;
+        let all = records.iter().rev().flat_map(|record| undo(record, &now));
+        all.for_each(|words| told.command(&words.join(" ")));
+        return Ok(());
+    }
+    told.answer.problems = setup::undo(root, tools, &mut |words| told.command(words)).map_err(anyhow::Error::msg)?;
+    Ok(())
+}

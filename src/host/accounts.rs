@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Users and groups, as `/etc/passwd` and `/etc/group` have them.
+
+use crate::root::Root;
+use std::io;
+
+/// A line of `/etc/passwd`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The login name.
+    pub name: String,
+    /// The number of the user's own group.
+    pub gid: u32,
+}
+
+/// A line of `/etc/group`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+    /// Who was added to it.
+    pub members: Vec<String>,
+}
+
+/// The lines of a file of accounts as their fields.
+fn fields(root: &Root, path: &str) -> io::Result<Vec<Vec<String>>> {
+    let text = root.read(path).map_err(|error| io::Error::new(error.kind(), format!("/{path}: {error}")))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
+}
+
+/// All users that the machine itself knows; those of a directory service are not among them.
+pub fn users(root: &Root) -> io::Result<Vec<User>> {
+    let user = |fields: Vec<String>| Some(User { name: fields.first()?.clone(), gid: fields.get(3)?.parse().ok()? });
+    Ok(fields(root, "etc/passwd")?.into_iter().filter_map(user).collect())
+}
+
+/// All groups.
+pub fn groups(root: &Root) -> io::Result<Vec<Group>> {
+    let group = |fields: Vec<String>| {
+        let members = fields.get(3)?.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Some(Group { name: fields.first()?.clone(), gid: fields.get(2)?.parse().ok()?, members })
+    };
+    Ok(fields(root, "etc/group")?.into_iter().filter_map(group).collect())
+}
