@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::pairs::{polaris, small, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS};
+use common::pairs::{
+    polaris, small, small_found_anew, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS,
+};
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
@@ -110,6 +112,7 @@ fn bind_at_boot_that_fails_leaves_nothing() {
 fn bind_that_resizes_and_fails_leaves_nothing() {
     fail_everywhere(small_resized, VFIO, &["bind", "big"], &SMALL);
     fail_everywhere(small_resized, VFIO_BIND, &["gpu", "big"], &SMALL);
+    fail_everywhere(small_found_anew, VFIO, &["bind", "big"], &SMALL);
 }
 
 #[test]
@@ -212,6 +215,7 @@ fn restore_that_fails_keeps_the_journal_and_says_so_and_the_next_one_finishes() 
 #[test]
 fn restore_that_fails_to_resize_finishes_the_next_time() {
     restore_fails(small_resized, 8);
+    restore_fails(small_found_anew, 12);
 }
 
 fn restore_fails(machine: fn() -> Tree, least: u64) {

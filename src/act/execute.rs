@@ -111,7 +111,9 @@ pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
                 _ => Ok(()),
             }
         }
-        Step::Resize { function, bar, size } => resize::make(root, kernel, step, (*function, *bar, *size)),
+        Step::Resize { function, bar, size, below } => {
+            resize::make(root, kernel, step, (*function, *bar, *size), *below)
+        }
         Step::Probe { function, driver } => {
             if let Some(loss) = resize::loss(root, *function) {
                 return not_so(loss);

@@ -128,9 +128,16 @@ pub fn run_as_child() -> Option<ExitCode> {
 }
 
 fn write(path: &[u8], value: &[u8]) -> io::Result<()> {
+    // No other path in sysfs that we write to has this sign.
+    let mut parts = path.splitn(2, |byte| *byte == b'@');
+    let (path, place) = (parts.next().unwrap_or_default(), parts.next());
     let file = std::fs::File::options().write(true).open(OsStr::from_bytes(path))?;
-    rustix::io::write(&file, value)?;
-    Ok(())
+    let Some(place) = place else { return Ok(rustix::io::write(&file, value).map(drop)?) };
+    let text = |bytes| std::str::from_utf8(bytes).map(str::trim_end).unwrap_or_default();
+    match (text(place).parse(), u8::from_str_radix(text(value), 16)) {
+        (Ok(place), Ok(byte)) => Ok(rustix::io::pwrite(&file, &[byte], place).map(drop)?),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +159,20 @@ mod tests {
         for errno in [0, 7, 0, 5] {
             assert_eq!(writer.ask(&format!("{errno}\n"), LONG).unwrap(), i32::from_ne_bytes([errno, 0, 0, 0]));
         }
+    }
+
+    #[test]
+    fn a_byte_goes_to_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("config");
+        std::fs::write(&config, "0123456789").unwrap();
+        let path = config.to_str().unwrap();
+        write(format!("{path}@4").as_bytes(), b"41\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), "0123A56789");
+        for (place, byte) in [("x", "41\n"), ("4", "no\n"), ("", "41\n"), ("4", "141\n")] {
+            assert!(write(format!("{path}@{place}").as_bytes(), byte.as_bytes()).is_err(), "{place} {byte}");
+        }
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), "0123A56789");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Making it so, and undoing it: the only code that changes the system.
 
+mod anew;
 pub mod boot_files;
 pub mod card;
 pub mod child;

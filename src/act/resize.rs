@@ -4,6 +4,7 @@
 //! The kernel's yes is not enough, nor is its no: what it moved, it may have lost. So the BARs of the function and of all
 //! functions whose windows may move with it are read before and after, and what had a place must have one.
 
+use super::anew;
 use super::execute::StepError;
 use super::files;
 use super::kernel::Kernel;
@@ -32,7 +33,7 @@ fn meaning(error: &io::Error) -> Option<&'static str> {
 }
 
 /// One BAR of a function; `None` if it is not there.
-fn look(root: &Root, function: Address, bar: u8) -> Option<Bar> {
+pub(super) fn look(root: &Root, function: Address, bar: u8) -> Option<Bar> {
     bars::read(root, function).0.into_iter().find(|b| b.index == bar)
 }
 
@@ -82,6 +83,7 @@ pub(super) fn make(
     kernel: &dyn Kernel,
     step: &Step,
     (function, bar, wanted): (Address, u8, u64),
+    below: Option<Address>,
 ) -> Result<(), StepError> {
     let not_so = |found: &str| StepError::NotSo { step: step.clone(), found: found.to_owned() };
     let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
@@ -94,6 +96,20 @@ pub(super) fn make(
         let after = all(root, function);
         after.contains(&(function, bar, size)) && rest().all(|other| after.contains(other))
     };
+    if let Some(bridge) = below {
+        let smaller = now.sizes.iter().rev().filter(|s| **s == wanted || (**s < wanted && **s > now.size));
+        for size in smaller.copied().chain([now.size]) {
+            anew::find(root, kernel, function, (bar, size), bridge).map_err(kernel_error)?;
+            if is_so(size) {
+                if size != wanted {
+                    let (wanted, size) = (show_size(wanted), show_size(size));
+                    log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: the kernel finds no place for it");
+                }
+                return Ok(());
+            }
+        }
+        return Err(not_so(&loss(root, function).unwrap_or_else(|| "a BAR has another size than before".to_owned())));
+    }
     let mut why = "";
     for size in now.sizes.iter().rev().copied().filter(|s| *s == wanted || (*s < wanted && *s > now.size)) {
         let written = write(kernel, function, bar, size);

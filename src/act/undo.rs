@@ -2,6 +2,7 @@
 //! Undo: the journal read backwards. It needs no configuration, and may be run again after any crash of its own:
 //! every record is compared with what is there now.
 
+use super::anew;
 use super::execute::{probe, probe_newcomers, rescan, set_override, unbind, wait_until};
 use super::journal::{self, Record};
 use super::kernel::Kernel;
@@ -59,13 +60,20 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut 
 /// written to it: only a reboot helps.
 fn kept_away(root: &Root, kernel: &dyn Kernel, function: Address, step: &Step) -> Option<String> {
     const NO_DRIVER: &str = "none";
-    if matches!(step, Step::Probe { .. }) {
+    // What is found anew gets its places anew.
+    if matches!(step, Step::Probe { .. } | Step::Resize { below: Some(_), .. }) {
         return None;
     }
     let loss = resize::loss(root, function)?;
     if function::driver_override(root, function).as_deref() != Some(NO_DRIVER) {
         if let Err(error) = set_override(kernel, function, Some(NO_DRIVER)) {
             return Some(format!("{loss} (and no override keeps drivers away: {error})"));
+        }
+    }
+    // One that was found anew may be with whoever was faster.
+    if let Some(driver) = function::driver(root, function) {
+        if let Err(error) = nobody_holds(root, function).and_then(|()| unbind(root, kernel, function, &driver)) {
+            return Some(format!("{loss} (and {driver} has it: {error})"));
         }
     }
     Some(loss)
@@ -101,6 +109,9 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
         },
         Step::Set { function, attribute, .. } if there(function) => {
             set_back(root, kernel, *function, attribute, record)
+        }
+        Step::Resize { function, bar, below: Some(bridge), .. } => {
+            anew::undo(root, kernel, *function, *bar, (*bridge, record.before.as_deref()))
         }
         Step::Resize { function, bar, .. } if there(function) => {
             match function::driver(root, *function) {
@@ -175,7 +186,7 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
 }
 
 /// A guest that has started meanwhile, or a program on the host, must not lose what it has open.
-fn nobody_holds(root: &Root, function: Address) -> io::Result<()> {
+pub(super) fn nobody_holds(root: &Root, function: Address) -> io::Result<()> {
     match holders::find(root, &[function]).first() {
         Some((_, holder)) => Err(io::Error::other(holder.to_string())),
         None => Ok(()),

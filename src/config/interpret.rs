@@ -7,8 +7,8 @@ use super::report::{clip, Report, Spot};
 use super::sections::{Section, Sections, Setting};
 use super::values::{self, Parsed};
 use super::{
-    At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, GuestBar, Handover, HostSection, Reset,
-    Runner, Selector,
+    At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, GuestBar, Handover, HostSection,
+    RebarMethod, Reset, Runner, Selector,
 };
 use std::time::Duration;
 
@@ -160,6 +160,7 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     let bind = r.or("bind", Bind::Boot, values::bind);
     let driver = r.or("driver", Driver::VfioPci, values::driver);
     let bars = BARS.map(|key| r.get(key, values::bar));
+    let rebar_method = r.or("rebar-method", RebarMethod::Kernel, values::rebar_method);
     let reset = r.or("reset", Reset::Auto, values::reset);
     let rom = r.get("rom", values::absolute_path);
     r.warn_of_comment("rom");
@@ -197,6 +198,7 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
         bind,
         driver,
         bars,
+        rebar_method,
         reset,
         rom,
         only_display,

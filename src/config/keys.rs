@@ -42,6 +42,7 @@ impl Kind {
                 BARS[3],
                 BARS[4],
                 BARS[5],
+                "rebar-method",
                 "reset",
                 "rom",
                 "only-display",

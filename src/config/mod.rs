@@ -269,6 +269,8 @@ pub struct Gpu {
     pub driver: Driver,
     /// `bar0` to `bar5`.
     pub bars: [Option<At<BarSize>>; 6],
+    /// `rebar-method`.
+    pub rebar_method: RebarMethod,
     /// `reset`.
     pub reset: Reset,
     /// `rom`: an option ROM file.
@@ -339,6 +341,15 @@ pub enum BarSize {
     Min,
     /// What the firmware chose.
     Firmware,
+}
+
+/// `rebar-method`: how BARs get other sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RebarMethod {
+    /// By `resourceN_resize`.
+    Kernel,
+    /// By the register of the capability; the card is taken off the bus and found again.
+    Rescan,
 }
 
 /// `reset`: how the card is reset between guests.

@@ -3,7 +3,7 @@
 
 use super::keys::did_you_mean;
 use super::report::clip;
-use super::{BarSize, Bind, DisplayManager, Driver, Handover, Iommu, Reset, Runner, Selector};
+use super::{BarSize, Bind, DisplayManager, Driver, Handover, Iommu, RebarMethod, Reset, Runner, Selector};
 use crate::pci::{Address, Identity, ParseError};
 use std::str::FromStr;
 use std::time::Duration;
@@ -173,6 +173,11 @@ pub(super) fn bar(text: &str) -> Parsed<BarSize> {
         Some(_) => Err(format!("'{}' is not a power of two from 1M to 128T; write 256M or 16G", clip(text))),
         None => Err(format!("'{}' is not a size; write 256M or 16G", clip(text))),
     }
+}
+
+/// `rebar-method`.
+pub(super) fn rebar_method(text: &str) -> Parsed<RebarMethod> {
+    one_of(text, &[("kernel", RebarMethod::Kernel), ("rescan", RebarMethod::Rescan)])
 }
 
 /// Bytes, with K, M, G or T for powers of 1024.

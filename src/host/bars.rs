@@ -79,6 +79,30 @@ pub fn read(root: &Root, address: Address) -> (Vec<Bar>, Option<u64>) {
     (bars, rom)
 }
 
+/// Where a Resizable BAR capability says how large a BAR is: the place of that byte of its control register in configuration
+/// space, of which only root is shown enough (`PCI_EXT_CAP_ID_REBAR`, `PCI_REBAR_CTRL` in `include/uapi/linux/pci_regs.h`).
+pub fn size_register(root: &Root, address: Address, bar: u8) -> Option<usize> {
+    const CAPABILITY: u32 = 0x15;
+    /// The first extended capability; each has two words at least.
+    const FIRST: usize = 0x100;
+    let mut config = [0; 4096];
+    let config = root.read_into(&attribute(address, "config"), &mut config).ok()?;
+    let word = |at: usize| Some(u32::from_le_bytes(config.get(at..at + 4)?.try_into().ok()?));
+    let mut at = FIRST;
+    for _ in 0..(4096 - FIRST) / 8 {
+        let head = word(at)?;
+        if head & 0xffff == CAPABILITY {
+            let controls = (0..word(at + 8)? as usize >> 5 & 7).map(|n| at + 8 + 8 * n);
+            return controls.filter(|at| word(*at).is_some_and(|c| c & 7 == u32::from(bar))).map(|at| at + 1).next();
+        }
+        at = head as usize >> 20 & !3;
+        if at < FIRST {
+            break;
+        }
+    }
+    None
+}
+
 /// The path of what is remembered of a function's BARs since before the first was resized in this boot: its modalias, then
 /// number and bytes of each that had a place.
 pub fn remembered_path(address: Address) -> String {

@@ -24,6 +24,7 @@ pub use function::Function;
 
 use crate::pci::{Address, Slot};
 use crate::root::{self, Root};
+use room::Room;
 
 /// How closely to look: what stands in the boot path reads no more than it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,9 @@ pub struct Host {
     /// Cards that must be left alone until the next boot, and why; filled by [`Host::find_dead`].
     pub dead: Vec<(String, String)>,
     /// Functions with resizable BARs, and the room they have; filled by [`Host::look_at_bars`].
-    pub rooms: Vec<(Address, room::Room)>,
+    pub rooms: Vec<(Address, Room)>,
+    /// Whether the kernel lets nobody write configuration space; filled by [`Host::look_at_bars`].
+    pub locked_down: bool,
     /// The kernel's release; filled by [`Host::look_at_bars`].
     pub kernel: String,
     /// Functions that have lost the place of a BAR, by its number; filled by [`Host::look_closer`].
@@ -141,7 +144,10 @@ impl Host {
 
     /// Looks at the BARs of functions and the room they have.
     pub fn look_at_bars(&mut self, root: &Root, functions: &[Address]) {
-        self.rooms = functions.iter().filter_map(|f| Some((*f, room::look(root, *f)?))).collect();
+        let alone_below = |f: Address| room::alone_below(root, f, functions);
+        let room = |f: Address| Some((f, Room { alone_below: alone_below(f), ..room::look(root, f)? }));
+        self.rooms = functions.iter().filter_map(|f| room(*f)).collect();
+        self.locked_down = reset::is_locked_down(root);
         self.kernel = modules::release(root).unwrap_or_default();
     }
 

@@ -57,10 +57,14 @@ pub fn vendor_reset(root: &Root) -> VendorReset {
     }
 }
 
+/// Whether the kernel protects itself from root (`kernel_lockdown(7)`): then no configuration space is written either.
+pub fn is_locked_down(root: &Root) -> bool {
+    root.read_text("sys/kernel/security/lockdown").is_ok_and(|t| t.contains('[') && !t.contains("[none]"))
+}
+
 /// Whether the kernel takes only signed modules: lockdown, which Secure Boot switches on, or `module.sig_enforce`.
 pub fn wants_signatures(root: &Root) -> bool {
-    let locked = root.read_text("sys/kernel/security/lockdown").is_ok_and(|t| t.contains('[') && !t.contains("[none]"));
-    locked || root.read_text("sys/module/module/parameters/sig_enforce").is_ok_and(|text| text == "Y")
+    is_locked_down(root) || root.read_text("sys/module/module/parameters/sig_enforce").is_ok_and(|text| text == "Y")
 }
 
 /// Whether a module has a signature; by whom does not show. `None` if it cannot be told.

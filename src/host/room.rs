@@ -6,7 +6,7 @@
 //! around the last window that can move: in the next bridge's, or on the root bus.
 
 use super::bars::{self, places, Bar};
-use super::function;
+use super::function::{self, attribute};
 use crate::pci::Address;
 use crate::root::{Root, PCI_DEVICES};
 
@@ -30,6 +30,8 @@ pub struct Room {
     pub free: Option<Vec<(u64, u64)>>,
     /// The bridge in whose window that is; `None` for the root bus.
     pub within: Option<Address>,
+    /// The highest bridge below which there is nothing but the card.
+    pub alone_below: Option<Address>,
 }
 
 impl Room {
@@ -92,23 +94,34 @@ fn inside((start, end): (u64, u64), (from, to): (u64, u64)) -> bool {
 }
 
 /// The functions directly below a bridge.
-fn children(root: &Root, bridge: Address) -> Vec<Address> {
+pub fn children(root: &Root, bridge: Address) -> Vec<Address> {
     let names = root.list(&format!("{PCI_DEVICES}/{bridge}")).unwrap_or_default();
     names.iter().filter_map(|name| Address::from_sysfs(name.as_bytes())).collect()
 }
 
-/// All functions that the kernel may move together with a function: those below the same port of the root bus.
-pub fn neighbours(root: &Root, function: Address) -> Vec<Address> {
-    let mut found: Vec<Address> = function::parents(root, function).last().copied().into_iter().collect();
+/// A function and all below it, parents first.
+pub fn with_all_below(root: &Root, address: Address) -> Vec<Address> {
+    let mut found = vec![address];
     let mut next = 0;
     while next < found.len() {
         found.extend(children(root, found[next]));
         next += 1;
     }
-    if found.is_empty() {
-        found.push(function);
-    }
     found
+}
+
+/// The highest bridge above a function below which there is nothing but bridges and these functions.
+pub fn alone_below(root: &Root, function: Address, functions: &[Address]) -> Option<Address> {
+    let is_bridge =
+        |f: &Address| root.read_text(&attribute(*f, "class")).is_ok_and(|class| class.starts_with("0x0604"));
+    let is_ours = |f: &Address| functions.contains(f) || is_bridge(f);
+    let parents = function::parents(root, function);
+    parents.into_iter().take_while(|bridge| with_all_below(root, *bridge).iter().all(is_ours)).last()
+}
+
+/// All functions that the kernel may move together with a function: those below the same port of the root bus.
+pub fn neighbours(root: &Root, function: Address) -> Vec<Address> {
+    with_all_below(root, function::parents(root, function).last().copied().unwrap_or(function))
 }
 
 /// What is free between some places in windows: start and bytes.

@@ -54,8 +54,6 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
     let mut warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
     warnings.extend(group::left_out(choice, host));
-    let (resets, findings) = reset::steps(choice, host, false);
-    warnings.extend(findings);
     let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
 
     let (mut resizes, mut remarks) = match rebar::asks(sizes) {
@@ -67,12 +65,15 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     };
     // What a guest has open stays as large as it is.
     let busy = wanted.iter().filter(|w| there(w)).find_map(|(a, _)| Some((*a, host.holder(*a)?)));
-    if let Some((address, holder)) = busy.filter(|(a, _)| rebar::resized(&resizes).contains(a)) {
+    if let Some((address, holder)) = busy.filter(|(a, _)| rebar::resized(&resizes, &functions).contains(a)) {
         let text = format!("{address} keeps its BARs as they are: {holder}");
         (resizes, remarks) = (Vec::new(), vec![Finding::new(choice.gpu, &choice.gpu.at, text)]);
     }
+    // What was written to a function is lost with it.
+    let (resets, findings) = reset::steps(choice, host, rebar::finds_anew(&resizes));
+    plan.warnings.extend(findings);
     plan.warnings.extend(remarks);
-    let resized = rebar::resized(&resizes);
+    let resized = rebar::resized(&resizes, &functions);
 
     let moves = |w: &&(Address, String)| host.function(w.0).is_some() && (!there(w) || resized.contains(&w.0));
     let moving: Vec<Address> = wanted.iter().filter(moves).map(|(address, _)| *address).collect();
@@ -86,8 +87,9 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
         };
         plan.steps.extend(release::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
         // A module that is loaded binds at once what waits for it, so these come first.
-        plan.steps.extend(resets);
-        plan.steps.extend(resizes);
+        let anew = rebar::finds_anew(&resizes);
+        let resizes = rebar::steps(resizes, &functions);
+        plan.steps.extend(if anew { [resizes, resets] } else { [resets, resizes] }.concat());
         if !moving.is_empty() {
             plan.steps.extend(loads(&wanted, host));
         }

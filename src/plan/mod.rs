@@ -46,6 +46,9 @@ pub enum Step {
         bar: u8,
         /// Bytes.
         size: u64,
+        /// The bridge below which all functions are taken off the bus and found again for it; `None` where the kernel does it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        below: Option<Address>,
     },
     /// Load a module.
     Load {
@@ -132,6 +135,7 @@ mod flat {
                     function: function?,
                     bar: flat.bar.ok_or("no BAR")?,
                     size: flat.size.ok_or("no size")?,
+                    below: flat.below,
                 },
                 "load" => super::Step::Load { module: flat.module.ok_or("no module")? },
                 "unbind" => super::Step::Unbind { function: function?, driver: driver? },
@@ -167,7 +171,10 @@ impl fmt::Display for Step {
         match self {
             Step::Override { function, driver: Some(driver) } => write!(f, "{function}: only {driver} may take it"),
             Step::Override { function, driver: None } => write!(f, "{function}: any driver may take it"),
-            Step::Resize { function, bar, size } => write!(f, "{function}: resize BAR {bar} to {}", show_size(*size)),
+            Step::Resize { function, bar, size, below } => {
+                write!(f, "{function}: resize BAR {bar} to {}", show_size(*size))?;
+                below.map_or(Ok(()), |bridge| write!(f, ", and find what is below {bridge} anew"))
+            }
             Step::Load { module } => write!(f, "load module {module}"),
             Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
             Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
@@ -269,7 +276,8 @@ mod tests {
         for step in [
             Step::Override { function, driver: Some(driver.clone()) },
             Step::Override { function, driver: None },
-            Step::Resize { function, bar: 2, size: 8 << 20 },
+            Step::Resize { function, bar: 2, size: 8 << 20, below: None },
+            Step::Resize { function, bar: 0, size: 8 << 30, below: Some(function) },
             Step::Load { module: "vfio_pci".to_owned() },
             Step::Unbind { function, driver: driver.clone() },
             Step::Free { function },

@@ -4,7 +4,7 @@
 
 use super::select::Choice;
 use super::{Finding, Plan, Step};
-use crate::config::{At, BarSize, Gpu, Guest};
+use crate::config::{At, BarSize, Gpu, Guest, RebarMethod};
 use crate::host::bars::{show_size, Bar};
 use crate::host::function::is_vfio;
 use crate::host::room::Room;
@@ -119,7 +119,13 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             );
         }
     }
+    let by_rescan = gpu.rebar_method == RebarMethod::Rescan;
+    let known_bad = known_bad(&host.kernel).filter(|_| !by_rescan);
     for (n, (function, room)) in rooms.iter().enumerate() {
+        // What else of the card is in the window is found anew with it: how much room there is then is not known.
+        let moved = Room { free: None, pinned: None, ..(*room).clone() };
+        let pinned_by_itself = room.pinned.is_some_and(|(_, other)| functions.contains(&other));
+        let room = if by_rescan && pinned_by_itself { &moved } else { room };
         let mut goals: Vec<Goal<'_>> = Vec::new();
         let mut hoped = Vec::new();
         for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
@@ -144,7 +150,8 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             goals.push(Goal { bar, size });
             hoped.push((at, size));
         }
-        make_fit(room, &mut goals, known_bad(&host.kernel).is_some());
+        make_fit(room, &mut goals, known_bad.is_some());
+        let asked = hoped.first().map(|(at, _)| *at);
         for (goal, (at, hoped)) in goals.iter().zip(hoped) {
             if goal.size != hoped && at.value != BarSize::Max {
                 let Bar { index, .. } = goal.bar;
@@ -153,19 +160,59 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             }
         }
         let changed = goals.iter().filter(|goal| goal.size != goal.bar.size || !goal.bar.is_placed());
-        resizes.extend(changed.map(|goal| (goal.size > goal.bar.size, *function, goal.bar.index, goal.size)));
+        let changed: Vec<_> = changed
+            .map(|Goal { bar, size }| {
+                let below = room.alone_below.filter(|_| by_rescan);
+                (*size > bar.size, Step::Resize { function: *function, bar: bar.index, size: *size, below })
+            })
+            .collect();
+        match no_rescan(room, host).filter(|_| by_rescan && !changed.is_empty()) {
+            Some(why) => {
+                let text = format!("{function}: its BARs stay as they are, for rebar-method = rescan {why}");
+                if let Some(at) = asked {
+                    warn(at, text);
+                }
+            }
+            None => resizes.extend(changed),
+        }
     }
-    if let (Some(why), false) = (known_bad(&host.kernel), resizes.is_empty()) {
+    if let (Some(why), false) = (known_bad, resizes.is_empty()) {
         let text = format!("kernel {} {why}; a card that loses a BAR needs a reboot", host.kernel);
         warnings.push(Finding::new(gpu, &gpu.at, text));
     }
     // Smaller ones first: they make room.
     let mut steps = Vec::new();
     for growing in [false, true] {
-        let now = resizes.iter().filter(|(grows, ..)| *grows == growing);
-        steps.extend(now.map(|(_, function, bar, size)| Step::Resize { function: *function, bar: *bar, size: *size }));
+        steps.extend(resizes.iter().filter(|(grows, _)| *grows == growing).map(|(_, step)| step.clone()));
     }
     (steps, warnings)
+}
+
+/// Why a card cannot be taken off the bus for its BARs: the rest of a sentence about `rebar-method = rescan`.
+fn no_rescan(room: &Room, host: &Host) -> Option<&'static str> {
+    match room.alone_below {
+        None => Some("needs a bridge above the card with nothing else below it, and there is none"),
+        Some(_) if host.locked_down => Some("writes configuration space, and this kernel is locked down (Secure Boot)"),
+        Some(_) => None,
+    }
+}
+
+/// Whether steps take the card off the bus.
+pub fn finds_anew(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Resize { below: Some(_), .. }))
+}
+
+/// The steps that resize, with what goes around them where the card is found anew: as for any rescan, no driver of the host
+/// may be faster than its override.
+pub fn steps(resizes: Vec<Step>, functions: &[Address]) -> Vec<Step> {
+    if !finds_anew(&resizes) {
+        return resizes;
+    }
+    let mut steps = vec![Step::Autoprobe { on: false }];
+    steps.extend(resizes);
+    steps.extend(functions.iter().rev().map(|function| Step::Free { function: *function }));
+    steps.push(Step::Autoprobe { on: true });
+    steps
 }
 
 /// Sizes set by hand: of a card that no driver has, or vfio's while no guest uses it. `owner` is the guest that has the card.
@@ -179,16 +226,23 @@ pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>)
         refuse(format!("belongs to [guest {guest}] now; 'vfio guest stop {guest}' first"));
     }
     let mut moved: Vec<(Address, String)> = Vec::new();
-    let resized = resized(&resizes);
+    let anew = finds_anew(&resizes);
+    let resized = resized(&resizes, &plan.functions);
     for function in host.functions.iter().filter(|f| resized.contains(&f.address)) {
-        let Some(driver) = &function.driver else { continue };
-        let address = function.address;
+        let (name, address) = (&gpu.name, function.address);
+        let Some(driver) = &function.driver else {
+            if anew {
+                refuse(format!(
+                    "{address} has no driver, and what is found anew may be taken by any; 'vfio bind {name}' first"
+                ));
+            }
+            continue;
+        };
         if let Some(holder) = host.holder(address) {
             refuse(format!("{address} is in use: {holder}; end it and try again"));
         } else if is_vfio(driver) {
             moved.push((address, driver.clone()));
         } else {
-            let name = &gpu.name;
             refuse(format!("{address} is with {driver}, and a BAR is resized only while no driver of the host has it; 'vfio bind {name}' first, or write the sizes in the configuration"));
         }
     }
@@ -196,7 +250,7 @@ pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>)
         let unbind =
             |(function, driver): &(Address, String)| Step::Unbind { function: *function, driver: driver.clone() };
         plan.steps.extend(moved.iter().map(unbind));
-        plan.steps.extend(resizes);
+        plan.steps.extend(steps(resizes, &plan.functions));
         plan.steps.extend(moved.into_iter().map(|(function, driver)| Step::Probe { function, driver }));
     }
     plan
@@ -214,8 +268,11 @@ pub fn known_bad(release: &str) -> Option<&'static str> {
     }
 }
 
-/// The functions that steps resize.
-pub fn resized(steps: &[Step]) -> Vec<Address> {
+/// The functions that no driver may have while these steps are made: those that are resized, or all of the card.
+pub fn resized(steps: &[Step], functions: &[Address]) -> Vec<Address> {
+    if finds_anew(steps) {
+        return functions.to_vec();
+    }
     let function = |step: &Step| match step {
         Step::Resize { function, .. } => Some(*function),
         _ => None,

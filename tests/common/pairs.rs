@@ -44,6 +44,32 @@ pub fn small_resized() -> Tree {
     tree
 }
 
+/// The same, and its card says in configuration space how large its BARs are, for who finds it anew.
+pub fn small_found_anew() -> Tree {
+    let tree = small_resized();
+    show_size_registers(&tree, SMALL[0].0, &[(0, 8), (2, 8)]);
+    tree.write("sys/bus/pci/devices/0000:00:01.0/pci_bus/0000:03/rescan", "");
+    tree.config(
+        "[gpu big]\ndevice = 0000:03:00.0\nidentity = 1002:73bf\nbar0 = 8G\nbar2 = 8M\nrebar-method = rescan\n",
+    );
+    tree
+}
+
+/// Gives a function the capability: BARs with the numbers that stand for their sizes, 2^(number+20) bytes.
+fn show_size_registers(tree: &Tree, address: &str, bars: &[(u8, u8)]) {
+    let path = tree.join(&format!("sys/bus/pci/devices/{address}/config"));
+    let mut config = std::fs::read(&path).unwrap();
+    config.resize(0x140, 0);
+    // Another capability before it (0x0b, vendor specific), as cards have.
+    config[0x100..0x104].copy_from_slice(&0x1201_000b_u32.to_le_bytes());
+    config[0x120..0x124].copy_from_slice(&0x0001_0015_u32.to_le_bytes());
+    for (n, (bar, size)) in bars.iter().enumerate() {
+        let control = u32::from(*bar) | (bars.len() as u32) << 5 | u32::from(*size) << 8;
+        config[0x128 + 8 * n..0x12c + 8 * n].copy_from_slice(&control.to_le_bytes());
+    }
+    std::fs::write(&path, config).unwrap();
+}
+
 /// The functions of `big` in [`twins`], with the host drivers that have them.
 pub const TWINS: [(&str, &str); 4] = [
     ("0000:42:00.0", "nvidia"),

@@ -7,7 +7,7 @@
 
 use super::device::Device;
 use super::tree::Tree;
-use super::{driver, reset};
+use super::{driver, reset, resize};
 use crate::pci::Address;
 use crate::root::{IOMMU_GROUPS, PCI_BUS, PCI_DEVICES};
 use std::io;
@@ -98,6 +98,7 @@ pub(super) fn rescan(tree: &Tree<'_>, bus: &str) -> io::Result<()> {
         }
         device.set_override(tree, "\n")?;
         reset::forget(tree, device)?;
+        resize::found(tree, device)?;
     }
     // `pci_bus_add_device` of 6.1 and 6.12 calls `device_attach`, which never looks at drivers_autoprobe.
     let off = tree.root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).is_ok_and(|text| text == "0");

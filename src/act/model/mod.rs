@@ -99,7 +99,7 @@ impl Tools for ModelKernel<'_> {
 fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
     // kernfs lets not even root write to an attribute without a write bit
     // (`KERNFS_ROOT_EXTRA_OPEN_PERM_CHECK`).
-    let mode = tree.mode(attribute)?;
+    let mode = tree.mode(attribute.split('@').next().unwrap_or_default())?;
     if mode & 0o222 == 0 {
         return Err(Errno::ACCESS.into());
     }
@@ -125,6 +125,11 @@ fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
         ["sys", "bus", "pci", "devices", _, "power", "control"] if !matches!(line(value), "on" | "auto") => {
             Err(Errno::INVAL.into())
         }
+        // `rescan_store()`, drivers/pci/pci-sysfs.c: for a bus with nothing on it the bridge's windows are laid out anew.
+        ["sys", "bus", "pci", "devices", name, "pci_bus", _, "rescan"] => match number(value)? {
+            0 => Ok(()),
+            _ => hotplug::rescan(tree, &found(tree, name)?.path),
+        },
         ["sys", "bus", "pci", "devices", name, attribute] => {
             store_device(tree, &found(tree, name)?, attribute, value, mode)
         }
@@ -150,6 +155,7 @@ fn store_device(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str, 
         "reset" => reset::reset(tree, device, value),
         // Writing switches reading on and off; the image is not replaced.
         "rom" => Ok(()),
+        _ if attribute.starts_with("config@") => resize::write_config(tree, device, attribute, value),
         _ => match attribute.strip_prefix("resource").and_then(|rest| rest.strip_suffix("_resize")) {
             Some(bar) => resize::resize(tree, device, bar, value),
             None => plain(tree, &device.file(attribute), value, mode),

@@ -14,10 +14,15 @@
 //! - `pinned`: nothing is resized, ENOENT, while another function has a place in the window right above (6.1). Otherwise what fits
 //!   beside it comes about (6.12.107, 7.3.4).
 //! - `preserve`: the host bridge keeps what the firmware placed, ENOTSUPP. `privileged`: EPERM (7.3 without CAP_SYS_ADMIN).
+//!
+//! A function that is found by a rescan has the sizes that its registers in configuration space hold, which the kernel writes
+//! too when it resizes.
 
 use super::device::Device;
 use super::number;
 use super::tree::Tree;
+use crate::host::bars;
+use crate::pci::Address;
 use rustix::io::Errno;
 use std::io;
 
@@ -112,7 +117,59 @@ pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -
         tree.put(&format!(".kernel/oops-{}", device.name), "")?;
         return placed;
     }
-    placed.and_then(|()| write_regions(tree, device, &own))
+    placed.and_then(|()| write_regions(tree, device, &own))?;
+    let address = Address::from_sysfs(device.name.as_bytes()).ok_or_else(invalid)?;
+    match bars::size_register(tree.root, address, bar as u8) {
+        Some(place) => configure(tree, device, place, bit as u8),
+        None => Ok(()),
+    }
+}
+
+/// `config@PLACE`: a byte of configuration space (`pci_write_config()`), which a kernel under lockdown lets nobody write.
+pub(super) fn write_config(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str) -> io::Result<()> {
+    let locked = tree.root.read_text("sys/kernel/security/lockdown").is_ok_and(|text| !text.contains("[none]"));
+    if locked {
+        return Err(Errno::PERM.into());
+    }
+    let place = attribute.split_once('@').and_then(|(_, place)| place.parse::<usize>().ok()).ok_or(Errno::INVAL)?;
+    let byte = u8::from_str_radix(value.trim_end(), 16).map_err(|_| Errno::INVAL)?;
+    configure(tree, device, place, byte)
+}
+
+/// Changes a byte of configuration space.
+fn configure(tree: &Tree<'_>, device: &Device, place: usize, byte: u8) -> io::Result<()> {
+    let file = device.file("config");
+    let mut config = tree.root.read(&file)?;
+    *config.get_mut(place).ok_or(Errno::INVAL)? = byte;
+    tree.put(&file, &config)
+}
+
+/// A function that is found: where the registers of its BARs hold other sizes than it had, all BARs of the kind are placed
+/// anew, or none of them.
+pub(super) fn found(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+    let Some(address) = Address::from_sysfs(device.name.as_bytes()) else { return Ok(()) };
+    let config = tree.root.read(&device.file("config")).unwrap_or_default();
+    let mut own = regions(tree, device)?;
+    let mut changed = false;
+    for (n, region) in own.iter_mut().enumerate().take(6) {
+        let Some(place) = bars::size_register(tree.root, address, n as u8) else { continue };
+        let size = 1u64 << (config.get(place).map_or(0, |byte| byte & 0x3f) + 20);
+        if region.size != size {
+            *region = Region { size, flags: PLACED, start: region.start };
+            changed = true;
+        }
+    }
+    if !changed {
+        return Ok(());
+    }
+    let placed = match window(tree, device)? {
+        Some((holder, bytes, base)) => lay_out(tree, &holder, device, &mut own, (base, bytes)),
+        None => Err(Errno::NOSPC.into()),
+    };
+    if placed.is_err() {
+        own.iter_mut().filter(|region| region.flags == PLACED).for_each(|region| *region = NOWHERE);
+    }
+    write_regions(tree, device, &own)
 }
 
 /// Whether a BAR has room in its place as it is.

@@ -36,6 +36,7 @@ const ALWAYS: &[Scenario] = &[
     ("micro_reset", reset::methods),
     ("micro_vendor_reset", reset::vendor_reset),
     ("micro_rebar", rebar::trixie),
+    ("machine_rebar", rebar::guests),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
     ("micro_kernel_facts_backports", facts::kernel_facts_backports),

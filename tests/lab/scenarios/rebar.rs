@@ -7,6 +7,9 @@
 
 use crate::checks::Checks;
 use crate::compiled::{module, REBAR};
+use crate::images::Disk;
+use crate::layers::Initramfs;
+use crate::machine::{Boot, Machine};
 use crate::micro::Micro;
 use crate::qemu;
 use anyhow::Result;
@@ -116,6 +119,23 @@ by_hand() {
 by_hand by_hand.grow '\015'
 by_hand by_hand.no_room '\020'
 by_hand by_hand.back '\010'
+
+# The same by the configuration, for a card whose own other function keeps the window; the first size has no room.
+cat >/etc/vfio.conf <<END
+[gpu big]
+device = $pinned
+bar0 = 64G
+rebar-method = rescan
+END
+vfio bind big >/lab/anew 2>&1
+fact anew "$? $(driver $pinned) $(driver ${pinned%0}1) $(both $pinned)"
+fact anew.override "$(cat $pinned/driver_override) $(cat /sys/bus/pci/drivers_autoprobe)"
+vfio restore big
+fact anew.restored "$? $(driver $pinned) $(both $pinned)"
+# A card that shares its bridge with something that is not given away.
+sed -i '/device/a functions = 0' /etc/vfio.conf
+vfio bind big >/lab/shared 2>&1
+fact shared "$? $(driver $pinned) $(both $pinned)"
 "#;
 
 /// What a kernel does that another does not.
@@ -190,12 +210,20 @@ fn resize(kernel: &Kernel) -> Result<()> {
         ("by_hand.grow", "none 8192M 128M"),
         ("by_hand.no_room", "none nowhere nowhere"),
         ("by_hand.back", "none 256M 128M"),
+        ("anew", "0 vfio-pci vfio-pci 16384M 16M"),
+        ("anew.override", "vfio-pci 1"),
+        ("anew.restored", "0 none 16M 16M"),
+        ("shared", "0 vfio-pci 16M 16M"),
     ] {
         checks.same(fact, run.fact(fact), value);
     }
     checks.line("`vfio bind big`", &run.text("too_much"), &["BAR 0 gets 16G instead of 64G", "root bus"]);
     let why = "the window of bridge 0000:00:03.0 cannot move: 0000:02:00.1 has a place in it too";
     checks.line("`vfio bind pinned`", &run.text("pinned"), &[why]);
+    let why = "BAR 0 is 16G now, not 64G: the kernel finds no place for it";
+    checks.line("`vfio bind`, found anew", &run.text("anew"), &["0000:02:00.0", why]);
+    let why = "rebar-method = rescan needs a bridge above the card with nothing else below it";
+    checks.line("`vfio bind` beside something else", &run.text("shared"), &[why]);
     checks.line("`vfio bind bare`", &run.text("lost"), kernel.lost_says);
     checks.done()
 }
@@ -215,6 +243,93 @@ const TRIXIE: Kernel = Kernel {
 
 pub fn trixie() -> Result<()> {
     resize(&TRIXIE)
+}
+
+/// A card that vfio has with one size, and one that it gets only with a guest: guests that want other sizes come and go.
+const GUESTS: &str = r#"
+insmod /root/lab_rebar.ko card=1,0,8,7,2,0,4,4
+cd /sys/bus/pci/devices
+bar() {
+	sed -n "$(($2 + 1))p" "$1/resource" | { read -r start end flags; echo $(((end - start + 1) >> 20))M; }
+}
+look() { fact "$1" "$(driver $2) $(bar $2 0) $(bar $2 2) $(systemctl is-active vfio-guest@$3)"; }
+big=0000:01:00.0 lent=0000:02:00.0
+cat >/etc/vfio.conf <<END
+[gpu big]
+device = $big
+identity = 1002:73bf
+bar0 = 8G
+[gpu lent]
+device = $lent
+bind = guest
+[guest one]
+gpus = big
+big.bar0 = 512M
+big.bar2 = 8M
+runner = command
+command = /usr/local/bin/guest {bdf}
+handover = none
+stop-timeout = 5s
+[guest two]
+gpus = lent
+lent.bar0 = 256M
+runner = command
+command = /usr/local/bin/guest {bdf}
+display-manager = none
+stop-timeout = 5s
+END
+modprobe vfio-pci
+vfio bind big >/lab/bind 2>&1
+look bound $big one
+for name in one two; do
+	case $name in one) card=$big ;; two) card=$lent ;; esac
+	look $name.before $card $name
+	systemctl start vfio-guest@$name
+	fact $name.start $?
+	look $name.with $card $name
+	systemctl stop vfio-guest@$name
+	look $name.after $card $name
+done
+fact left "$(ls /run/vfio/guests /run/vfio/claims 2>/dev/null | grep -v : | tr '\n' ' ')"
+vfio restore big
+look restored $big one
+"#;
+
+/// What is a guest here: it has the card open, as a QEMU would.
+const GUEST: &str = "#!/bin/sh\n\
+    exec 3<>\"/dev/vfio/$(basename \"$(readlink \"/sys/bus/pci/devices/$1/iommu_group\")\")\"\nexec sleep 900\n";
+
+pub fn guests() -> Result<()> {
+    let mut disk = Disk::new("rebar", Initramfs::InitramfsTools);
+    disk.copies = vec![(module("trixie", REBAR)?, "root/lab_rebar.ko")];
+    disk.files = vec![("usr/local/bin/guest", GUEST.to_owned())];
+    let mut boot = Boot::new("boot", GUESTS);
+    // There is nothing behind the BARs that it could drive.
+    boot.words += " module_blacklist=amdgpu";
+    let card = |n: u32| {
+        let port = format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve=512M");
+        [port, format!("-device e1000e,bus=rp{n},addr=0.0")]
+    };
+    boot.devices = [card(1), card(2)].concat();
+    boot.devices.push(qemu::host_display());
+    let run = Machine::new("machine_rebar", &disk)?.boot(&boot)?;
+    let mut checks = Checks::default();
+    for (fact, value) in [
+        ("bound", "vfio-pci 8192M 128M inactive"),
+        ("one.before", "vfio-pci 8192M 128M inactive"),
+        ("one.start", "0"),
+        ("one.with", "vfio-pci 512M 8M active"),
+        ("one.after", "vfio-pci 8192M 128M inactive"),
+        ("two.before", "none 16M 16M inactive"),
+        ("two.start", "0"),
+        ("two.with", "vfio-pci 256M 16M active"),
+        ("two.after", "none 16M 16M inactive"),
+        ("left", ""),
+        ("restored", "none 256M 128M inactive"),
+    ] {
+        checks.same(fact, run.fact(fact), value);
+    }
+    checks.done()
 }
 
 pub fn bookworm() -> Result<()> {
