@@ -68,8 +68,8 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     let _lock = lock(root)?;
     let (choice, mut host) = choose(root, &config, name)?;
-    let sizes = survey::sizes_now(root, choice.gpu, None);
-    survey::look_at_bars(root, &mut host, &boot::functions(std::slice::from_ref(&choice)), &sizes);
+    let functions = boot::functions(std::slice::from_ref(&choice));
+    let sizes = survey::sizes_now(root, choice.gpu, &mut host, &functions);
     let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host, &sizes));
     plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))

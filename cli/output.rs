@@ -107,3 +107,8 @@ pub fn table(rows: &[Vec<String>]) -> String {
     }
     text
 }
+
+/// Steps, one a line, with numbers.
+pub fn numbered<T: std::fmt::Display>(steps: &[T]) -> String {
+    steps.iter().enumerate().map(|(n, step)| format!("  {}. {step}\n", n + 1)).collect()
+}

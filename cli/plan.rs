@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio plan`: what the next boot will do with each card, and why.
 
-use crate::output::Output;
+use crate::output::{numbered, Output};
 use crate::{check, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
@@ -117,7 +117,7 @@ fn text(answer: &Answer, out: &Output) -> String {
         if !functions.is_empty() {
             text.push_str(&format!("  functions: {}\n", functions.join(", ")));
         }
-        plan.steps.iter().enumerate().for_each(|(n, step)| text.push_str(&format!("  {}. {step}\n", n + 1)));
+        text.push_str(&numbered(&plan.steps));
         plan.refusals.iter().for_each(|r| text.push_str(&format!("  {r}\n")));
         plan.warnings.iter().for_each(|w| text.push_str(&format!("  warning: {w}\n")));
     }

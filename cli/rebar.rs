@@ -2,13 +2,14 @@
 //! `vfio rebar`: the resizable BARs of cards, how large they are and can be; setting them by hand.
 
 use crate::act::{answer, choose, lock, plan_or_refusal};
-use crate::output::{table, Output};
+use crate::output::{numbered, table, Output};
 use crate::{check, RebarVerb, DONE, NO};
 use anyhow::{bail, Context};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
 use vfio_suite::act::card::{self, OnFailure};
+use vfio_suite::act::guest;
 use vfio_suite::config::{self, At, BarSize, Config, Location};
 use vfio_suite::host::bars::{show_size, Bar};
 use vfio_suite::host::room::Room;
@@ -157,13 +158,13 @@ fn change(
     let (choice, mut host) = choose(root, config, name)?;
     host.look_at_bars(root, &boot::functions(std::slice::from_ref(&choice)));
     let sizes = sizes(&host);
-    let owner = vfio_suite::act::guest::claims(root).into_iter().find(|(gpu, _)| gpu == name).map(|(_, guest)| guest);
+    let owner = guest::owner(root, name);
     let plan = plan_or_refusal(config, &choice, &host, || rebar::set(&choice, &host, &sizes, owner.as_deref()));
     if dry {
         match out.is_json() {
             true => out.json("vfio.rebar-plan/1", &plan)?,
             false => {
-                let steps: String = plan.steps.iter().enumerate().map(|(n, s)| format!("  {}. {s}\n", n + 1)).collect();
+                let steps = numbered(&plan.steps);
                 out.text(if steps.is_empty() { "nothing to do\n" } else { &steps })?;
             }
         }

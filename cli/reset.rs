@@ -53,19 +53,6 @@ struct Table {
     cards: Vec<Card>,
 }
 
-/// The word of the configuration.
-fn word(reset: Reset) -> &'static str {
-    match reset {
-        Reset::Auto => "auto",
-        Reset::Flr => "flr",
-        Reset::Pm => "pm",
-        Reset::Bus => "bus",
-        Reset::DeviceSpecific => "device_specific",
-        Reset::VendorReset => "vendor-reset",
-        Reset::None => "none",
-    }
-}
-
 /// Shows how all configured cards can be reset.
 pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let config = config::load(root);
@@ -92,7 +79,7 @@ pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
         });
         cards.push(Card {
             gpu: choice.gpu.name.clone(),
-            configured: word(choice.gpu.reset),
+            configured: choice.gpu.reset.word(),
             dead: dead(choice.gpu, functions, &host).map(|finding| finding.text),
             functions: members.collect(),
         });
@@ -159,9 +146,7 @@ pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run
     // Whoever only looks needs no rights.
     let _lock = if dry_run { None } else { Some(lock(root)?) };
     let (choice, host) = choose(root, &config, name)?;
-    let claims = guest::claims(root);
-    let owner = claims.iter().find(|(card, _)| card == name).map(|(_, guest)| guest.as_str());
-    let plan = plan(&choice, &host, owner, method);
+    let plan = plan(&choice, &host, guest::owner(root, name).as_deref(), method);
     plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
     let done = match dry_run || !plan.refusals.is_empty() {
         true => Vec::new(),

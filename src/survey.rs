@@ -90,20 +90,17 @@ fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
 }
 
-/// The sizes that a card's BARs are to have now. While a guest has the card they are the guest's business: nobody else asks
-/// for any.
-pub fn sizes_now(root: &Root, gpu: &Gpu, guest: Option<&Guest>) -> rebar::Sizes {
-    match guest.is_none() && root.exists(&claim_path(&gpu.name)) {
-        true => rebar::Sizes::default(),
-        false => rebar::wanted(gpu, guest),
+/// The sizes that a card's BARs are to have now, after a look at these BARs if any size is asked for. While a guest has the
+/// card they are the guest's business: nobody else asks for any.
+pub fn sizes_now(root: &Root, gpu: &Gpu, host: &mut Host, functions: &[Address]) -> rebar::Sizes {
+    if root.exists(&claim_path(&gpu.name)) {
+        return rebar::Sizes::default();
     }
-}
-
-/// Looks at the BARs of a card, if any size is asked for.
-pub fn look_at_bars(root: &Root, host: &mut Host, functions: &[Address], sizes: &rebar::Sizes) {
-    if rebar::asks(sizes) {
+    let sizes = rebar::wanted(gpu, None);
+    if rebar::asks(&sizes) {
         host.look_at_bars(root, functions);
     }
+    sizes
 }
 
 /// What the machine boots with, and which words its kernel needs for this configuration.

@@ -176,17 +176,14 @@ fn what_is_found_anew_and_finds_no_room_goes_round_again_with_less() {
 
 #[test]
 fn a_card_that_cannot_be_found_anew_keeps_its_sizes_and_says_why() {
-    let locked = |tree: &Tree| tree.write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
-    let shared = |tree: &Tree| {
-        tree.config("[gpu big]\ndevice = 0000:03:00.0\nfunctions = 0\nbar0 = 8G\nrebar-method = rescan\n")
-    };
-    let cases: [(&dyn Fn(&Tree), &str); 2] = [
-        (&locked, "writes configuration space, and this kernel is locked down (Secure Boot)"),
-        (&shared, "needs a bridge above the card with nothing else below it, and there is none"),
-    ];
-    for (change, why) in cases {
+    let lockdown = "sys/kernel/security/lockdown";
+    let shared = "[gpu big]\ndevice = 0000:03:00.0\nfunctions = 0\nbar0 = 8G\nrebar-method = rescan\n";
+    for (file, text, why) in [
+        (lockdown, "none [integrity] confidentiality\n", "writes configuration space, and this kernel is locked down"),
+        ("etc/vfio.conf", shared, "needs a bridge above the card with nothing else below it, and there is none"),
+    ] {
         let tree = small_found_anew();
-        change(&tree);
+        tree.write(file, text);
         let before = tree.snapshot();
         let ran = tree.run(VFIO, &["bind", "big"]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);

@@ -201,8 +201,7 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
         Err(finding) => Plan::refused(finding.clone()),
         Ok(chosen) => {
             host.find_holders_of_bound(root, &chosen.functions);
-            let sizes = survey::sizes_now(root, choice.gpu, None);
-            survey::look_at_bars(root, &mut host, &chosen.functions, &sizes);
+            let sizes = survey::sizes_now(root, choice.gpu, &mut host, &chosen.functions);
             bind::plan(choice, &host, &sizes)
         }
     };

@@ -108,23 +108,23 @@ pub struct Config {
 /// Reads the configuration of a root. It never fails: no file is an empty configuration, and whatever is wrong is in
 /// the diagnostics.
 pub fn load(root: &Root) -> Config {
-    let mut report = report::Report::default();
-    let texts = files::read_all(root, &CONFIG_DIRS, &mut report);
-    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, true)
+    load_from(root, &CONFIG_DIRS, true)
 }
 
 /// The same without guests, and without what is said of them: what binds cards has no use for them, and is a tenth smaller.
 pub fn load_without_guests(root: &Root) -> Config {
-    let mut report = report::Report::default();
-    let texts = files::read_all(root, &CONFIG_DIRS, &mut report);
-    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, false)
+    load_from(root, &CONFIG_DIRS, false)
 }
 
 /// The same without `/run/vfio.conf.d`, which the next boot does not have: what boot entries and images are made from.
 pub fn load_for_next_boot(root: &Root) -> Config {
+    load_from(root, &LASTING_DIRS, true)
+}
+
+fn load_from(root: &Root, dirs: &[&str], guests: bool) -> Config {
     let mut report = report::Report::default();
-    let texts = files::read_all(root, &LASTING_DIRS, &mut report);
-    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, true)
+    let texts = files::read_all(root, dirs, &mut report);
+    parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, guests)
 }
 
 /// Reads files as they lie in an image: of each the path below the root, and the bytes; `None` is a mask.
@@ -369,6 +369,23 @@ pub enum Reset {
     VendorReset,
     /// Not at all.
     None,
+}
+
+impl Reset {
+    const WORDS: [(&'static str, Reset); 7] = [
+        ("auto", Reset::Auto),
+        ("flr", Reset::Flr),
+        ("pm", Reset::Pm),
+        ("bus", Reset::Bus),
+        ("device_specific", Reset::DeviceSpecific),
+        ("vendor-reset", Reset::VendorReset),
+        ("none", Reset::None),
+    ];
+
+    /// How it is written.
+    pub fn word(self) -> &'static str {
+        Reset::WORDS.iter().find(|(_, reset)| *reset == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// `[guest NAME]`: a virtual machine that gets cards.

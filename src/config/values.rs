@@ -141,19 +141,10 @@ pub(super) fn driver(text: &str) -> Parsed<Driver> {
 
 /// `reset`.
 pub(super) fn reset(text: &str) -> Parsed<Reset> {
-    let words = [
-        ("auto", Reset::Auto),
-        ("flr", Reset::Flr),
-        ("pm", Reset::Pm),
-        ("bus", Reset::Bus),
-        ("device_specific", Reset::DeviceSpecific),
-        ("vendor-reset", Reset::VendorReset),
-        ("none", Reset::None),
-    ];
     match text {
         "device-specific" => Ok(Reset::DeviceSpecific),
         "vendor_reset" => Ok(Reset::VendorReset),
-        _ => one_of(text, &words),
+        _ => one_of(text, &Reset::WORDS),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::host::holders::{self, Holder};
 use crate::host::status::Outcome;
 use crate::pci::Address;
 use crate::plan::guest::{GuestPlan, GuestStep};
-use crate::plan::{bind, boot, Plan};
+use crate::plan::{bind, boot, rebar, Plan};
 use crate::root::Root;
 use crate::survey;
 use std::io;
@@ -121,9 +121,8 @@ pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Durat
 /// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.
 fn claim(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
     let _lock = Lock::take(root)?;
-    let owner = super::claims(root).into_iter().find(|(card, owner)| card == gpu && owner != guest);
-    match owner {
-        Some((_, owner)) => Err(io::Error::other(format!("it belongs to [guest {owner}] now"))),
+    match super::owner(root, gpu).filter(|owner| owner != guest) {
+        Some(owner) => Err(io::Error::other(format!("it belongs to [guest {owner}] now"))),
         None => files::replace(root, &claim_path(gpu), format!("{guest}\n").as_bytes()),
     }
 }
@@ -226,5 +225,5 @@ fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan>
         return Ok(Plan { gpu: gpu.to_owned(), functions, steps, ..Plan::default() });
     }
     host.find_holders_of_bound(root, &functions);
-    Ok(bind::plan(&choice, &host, &survey::sizes_now(root, choice.gpu, Some(guest))))
+    Ok(bind::plan(&choice, &host, &rebar::wanted(choice.gpu, Some(guest))))
 }

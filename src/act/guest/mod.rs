@@ -75,9 +75,13 @@ pub fn of_domain(root: &Root, domain: &str) -> Option<String> {
 /// Cards that belong to guests: card, guest.
 pub fn claims(root: &Root) -> Vec<(String, String)> {
     let cards = root.list(CLAIMS).unwrap_or_default();
-    let owner = |gpu: String| Some((root.read_text(&claim_path(&gpu)).ok()?, gpu));
     let cards = cards.into_iter().filter(|name| !name.starts_with('.'));
-    cards.filter_map(owner).map(|(guest, gpu)| (gpu, guest)).collect()
+    cards.filter_map(|gpu| owner(root, &gpu).map(|guest| (gpu, guest))).collect()
+}
+
+/// The guest that has a card.
+pub fn owner(root: &Root, gpu: &str) -> Option<String> {
+    root.read_text(&claim_path(gpu)).ok()
 }
 
 /// The file that says that the guest has ended: its supervisor saw it.

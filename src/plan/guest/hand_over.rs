@@ -52,10 +52,14 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
     let (refusals, warnings) = checks::check(guest, choices, host, around);
     plan.refusals.extend(refusals);
     plan.warnings.extend(warnings);
+    let mut resized = Vec::new();
     for choice in choices.iter().filter(|c| c.chosen.is_ok()) {
         let functions = boot::functions(std::slice::from_ref(choice));
-        let (_, warnings) = rebar::plan(choice.gpu, &functions, &rebar::wanted(choice.gpu, Some(guest)), host);
+        let (resizes, warnings) = rebar::plan(choice.gpu, &functions, &rebar::wanted(choice.gpu, Some(guest)), host);
         plan.warnings.extend(warnings.iter().map(|warning| Remark::of(guest, warning)));
+        if !resizes.is_empty() {
+            resized.push(choice.gpu.name.as_str());
+        }
     }
     if guest.runner == Runner::Libvirt {
         let others = others(config, guest, host);
@@ -69,7 +73,7 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
         plan.refusals.push(Remark::new(guest, text));
     }
     if plan.refusals.is_empty() {
-        plan.steps = steps(guest, choices, &functions, host, around);
+        plan.steps = steps(guest, choices, &resized, &functions, host, around);
     }
     plan
 }
@@ -92,6 +96,7 @@ fn others(config: &Config, guest: &Guest, host: &Host) -> Vec<(Address, String)>
 fn steps(
     guest: &Guest,
     choices: &[Choice<'_>],
+    resized: &[&str],
     functions: &[Address],
     host: &Host,
     around: &Surroundings,
@@ -110,12 +115,8 @@ fn steps(
         let on_vfio = |a: &Address| host.function(*a).and_then(|f| f.driver.as_deref()).is_some_and(function::is_vfio);
         !functions.iter().all(on_vfio)
     };
-    let resizes = |c: &&Choice<'_>| {
-        let functions = c.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
-        !rebar::plan(c.gpu, functions, &rebar::wanted(c.gpu, Some(guest)), host).0.is_empty()
-    };
-    let resized = choices.iter().filter(|c| !off_vfio(c)).filter(resizes).map(|c| c.gpu.name.clone());
-    let resized: Vec<String> = resized.collect();
+    let stays = |c: &&Choice<'_>| !off_vfio(c) && resized.contains(&c.gpu.name.as_str());
+    let resized: Vec<String> = choices.iter().filter(stays).map(|c| c.gpu.name.clone()).collect();
     let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
     let awake = || GuestStep::Awake { functions: functions.to_vec() };
     steps.push(awake());
