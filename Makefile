@@ -204,7 +204,7 @@ bench: ## what the boot-time programs cost
 	$(CARGO) bench --locked $(ONLY)
 
 .PHONY: bench-guest
-bench-guest: setup deb ## how long a hand-over and a give-back take, beside libvirt hooks as users write them
+bench-guest: setup deb ## how long a hand-over and a give-back take, beside the guide's libvirt hooks
 	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- bench
 
 .PHONY: setup

@@ -95,8 +95,8 @@ fn attempt(root: &Root, plan: &Plan, on_failure: OnFailure, path: &str) -> Resul
         records.retain(|r| r.function() != Some(stuck));
         why.push(format!("{stuck} is left as it is: the kernel still works on it; if it does not come back, reboot"));
     }
-    let problems =
-        bring_back(root, kernel.as_ref(), &plan.gpu, &records, on_failure == OnFailure::GiveToHost, &mut Vec::new());
+    let to_host = on_failure == OnFailure::GiveToHost;
+    let problems = bring_back(root, kernel.as_ref(), &plan.gpu, &records, &[], to_host, &mut Vec::new());
     let clean = problems.is_empty() && stuck.is_none() && !matches!(error, StepError::Journal { .. });
     why.extend(problems);
     if clean && whole {
@@ -110,10 +110,11 @@ fn bring_back(
     kernel: &dyn Kernel,
     gpu: &str,
     records: &[journal::Record],
+    free: &[Address],
     to_host: bool,
     hanging: &mut Vec<Address>,
 ) -> Vec<String> {
-    let problems = undo::undo(root, kernel, records, hanging);
+    let problems = undo::undo(root, kernel, records, free, hanging);
     if to_host {
         undo::give_to_host(root, kernel, &functions(records));
     }
@@ -160,7 +161,7 @@ pub fn release(root: &Root, gpu: &str) -> Vec<String> {
         Ok(records) => records,
         Err(error) => return vec![format!("[gpu {gpu}] the journal cannot be read: {error}")],
     };
-    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false, &mut Vec::new());
+    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, &[], false, &mut Vec::new());
     if problems.is_empty() {
         problems.extend(forget(root, gpu, &journal::path(gpu)));
         if let Err(error) = files::remove(root, &status::path(gpu)) {
@@ -174,11 +175,13 @@ pub fn release(root: &Root, gpu: &str) -> Vec<String> {
 /// sentence each.
 pub fn undo_sizes(root: &Root, gpu: &str, path: &str) -> io::Result<Vec<String>> {
     let records: Vec<journal::Record> = journal::read_all(root, path)?;
-    let held = holders::find(root, &functions(&records));
+    let functions = functions(&records);
+    let held = holders::find(root, &functions);
     if let Some((function, holder)) = held.first() {
         return Ok(vec![format!("[gpu {gpu}] {function} is in use: {holder}")]);
     }
-    let mut problems = bring_back(root, kernel_for(root).as_ref(), gpu, &records, false, &mut Vec::new());
+    let kernel = kernel_for(root);
+    let mut problems = bring_back(root, kernel.as_ref(), gpu, &records, &functions, false, &mut Vec::new());
     if problems.is_empty() {
         problems.extend(forget(root, gpu, path));
     }
@@ -211,7 +214,7 @@ pub fn restore(root: &Root, gpu: &str, hanging: &mut Vec<Address>) -> io::Result
         status.why = vec![format!("[gpu {gpu}] {why}")];
     } else {
         let kernel = kernel_for(root);
-        status.why = bring_back(root, kernel.as_ref(), gpu, &records, true, hanging);
+        status.why = bring_back(root, kernel.as_ref(), gpu, &records, &on_vfio, true, hanging);
         if status.why.is_empty() {
             status.why.extend(forget(root, gpu, &journal::path(gpu)));
         }

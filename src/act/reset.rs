@@ -57,7 +57,7 @@ pub fn reset(root: &Root, plan: &ResetPlan) -> io::Result<Vec<Done>> {
         let (methods, mut problem) = result.map_or_else(|why| (Vec::new(), Some(why)), |methods| (methods, None));
         // Worse than any answer of the kernel's.
         problem = dead.or(problem);
-        let problems = if stop { Vec::new() } else { undo::undo(root, kernel.as_ref(), &records, &mut hanging) };
+        let problems = if stop { Vec::new() } else { undo::undo(root, kernel.as_ref(), &records, &[], &mut hanging) };
         clean &= problems.is_empty() && (!stop || records.is_empty());
         problem = problem.or_else(|| problems.into_iter().next());
         done.push(Done { function: *function, methods, problem });

@@ -17,8 +17,15 @@ use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
 use std::io;
 
 /// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those. Functions
-/// that the kernel still works on are added to `hanging`: a further write to one would hang as well.
-pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut Vec<Address>) -> Vec<String> {
+/// that the kernel still works on are added to `hanging`: a further write to one would hang as well. `free` are those that
+/// nobody held a moment ago: looking through all processes once a card is enough.
+pub fn undo(
+    root: &Root,
+    kernel: &dyn Kernel,
+    records: &[Record],
+    free: &[Address],
+    hanging: &mut Vec<Address>,
+) -> Vec<String> {
     let mut problems = Vec::new();
     // What their drivers did not take back when their unbinding was undone.
     let mut refused: Vec<Address> = Vec::new();
@@ -45,7 +52,7 @@ pub fn undo(root: &Root, kernel: &dyn Kernel, records: &[Record], hanging: &mut 
             continue;
         }
         let again = !record.function().is_some_and(|f| refused.contains(&f));
-        if let Err(error) = one(root, kernel, record, again) {
+        if let Err(error) = one(root, kernel, record, free, again) {
             refused.extend(record.function());
             if error.kind() == io::ErrorKind::TimedOut {
                 hanging.extend(record.function());
@@ -80,8 +87,9 @@ fn kept_away(root: &Root, kernel: &dyn Kernel, function: Address, step: &Step) -
 }
 
 /// Brings back what was before one record. `homing`: whether its function may still find its driver.
-fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::Result<()> {
+fn one(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homing: bool) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
+    let let_go = |f: &Address| if free.contains(f) { Ok(()) } else { nobody_holds(root, *f) };
     match &record.step {
         Step::Override { function, driver } if there(function) => {
             // A module that is loaded takes at once what waits for it: then no record says that the function was bound.
@@ -102,7 +110,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
         }
         Step::Probe { function, driver } if there(function) => match function::driver(root, *function) {
             Some(now) if now == *driver => {
-                nobody_holds(root, *function)?;
+                let_go(function)?;
                 unbind(root, kernel, *function, driver)
             }
             _ => Ok(()),
@@ -117,7 +125,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, homing: bool) -> io::R
             match function::driver(root, *function) {
                 // It was not let go when its binding was undone.
                 Some(driver) if function::is_vfio(&driver) => {
-                    nobody_holds(root, *function)?;
+                    let_go(function)?;
                     unbind(root, kernel, *function, &driver)?;
                 }
                 // A host driver has made the BAR as large as it wants it.

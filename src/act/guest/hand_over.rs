@@ -20,7 +20,7 @@ use crate::survey;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long those who hold the card are left alone: what was just stopped needs a moment to end.
+/// How long those who hold the card are left alone since their session was ended: it needs a moment.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long they have to end when they were asked.
 const TERM: Duration = Duration::from_secs(10);
@@ -52,6 +52,8 @@ pub struct Work<'a> {
 /// Carries out all steps but the start itself, which is only recorded: who starts the guest depends on the door. Stops at
 /// the first step that does not come about, with a sentence; nothing is undone here.
 pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&GuestStep)) -> Result<(), String> {
+    // When the last of the sessions was ended. Units have no processes left when they have been stopped.
+    let mut ended: Option<Instant> = None;
     for step in &plan.steps {
         let sentence = |error: io::Error| format!("[guest {}] {step}: {error}", work.guest.name);
         if Instant::now() >= work.until {
@@ -66,7 +68,10 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         };
         let record = GuestRecord { step: step.clone(), before };
         note(work.root, &work.guest.name, &record).map_err(sentence)?;
-        let mut made = make(work, step);
+        let mut made = make(work, step, ended);
+        if matches!(step, GuestStep::EndSession { .. }) {
+            ended = Some(Instant::now());
+        }
         if matches!(step, GuestStep::Bind { .. } | GuestStep::Resize { .. }) {
             let waits = plan.steps.iter().filter(|step| matches!(step, GuestStep::LetGo { .. }));
             for wait in waits.cycle().take(WAITS) {
@@ -74,8 +79,8 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
                     break;
                 }
                 progress(wait);
-                make(work, wait).map_err(sentence)?;
-                made = make(work, step);
+                make(work, wait, None).map_err(sentence)?;
+                made = make(work, step, None);
             }
         }
         made.map_err(sentence)?;
@@ -88,7 +93,7 @@ pub(super) fn console_path(console: &str) -> String {
     format!("sys/class/vtconsole/{console}/bind")
 }
 
-fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
+fn make(work: &Work<'_>, step: &GuestStep, ended: Option<Instant>) -> io::Result<()> {
     let Work { root, tools, .. } = *work;
     let left = work.until.saturating_duration_since(Instant::now());
     match step {
@@ -98,7 +103,9 @@ fn make(work: &Work<'_>, step: &GuestStep) -> io::Result<()> {
         GuestStep::StopUnit { unit } => services::stop(tools, unit, left),
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
         GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
-        GuestStep::LetGo { functions, end, kill } => let_go(work, functions, *end, *kill),
+        GuestStep::LetGo { functions, end, kill } => {
+            let_go(work, functions, ended.unwrap_or_else(Instant::now), (*end, *kill))
+        }
         GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
         GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
@@ -139,14 +146,15 @@ pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], ac
 /// Processes that hold devices on behalf of others and let go when those end; none of them is ever asked to end.
 const ON_BEHALF: [&str; 4] = ["systemd-logind", "elogind", "seatd", "systemd"];
 
-/// Waits until nobody holds the functions: those that were just stopped are given a moment, the others are asked to end,
-/// and killed if the user wants it so.
-fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::Result<()> {
+/// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on, the others are
+/// asked to end, and killed if the user wants it so.
+fn let_go(work: &Work<'_>, functions: &[Address], ended: Instant, (end, kill): (bool, bool)) -> io::Result<()> {
     let start = Instant::now();
+    let left_alone = GRACE.saturating_sub(start.duration_since(ended));
     let mut asked: Vec<u32> = Vec::new();
     let mut killed: Vec<u32> = Vec::new();
     let mut pause = Duration::from_millis(10);
-    let limit = GRACE + TERM + if kill { KILL } else { Duration::ZERO };
+    let limit = left_alone + TERM + if kill { KILL } else { Duration::ZERO };
     let mut holders: Vec<(Address, Holder)> = Vec::new();
     loop {
         // Everybody is looked at only when those who are known have let go: until then one of them is enough.
@@ -165,11 +173,11 @@ fn let_go(work: &Work<'_>, functions: &[Address], end: bool, kill: bool) -> io::
         let ours_to_end = |h: &&(Address, Holder)| end && !ON_BEHALF.contains(&h.1.command.as_str());
         for (_, holder) in holders.iter().filter(ours_to_end) {
             let Some(pid) = holder.pid.filter(|pid| *pid > 1) else { continue };
-            if start.elapsed() >= GRACE && !asked.contains(&pid) {
+            if start.elapsed() >= left_alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
                 work.tools.signal(pid, Signal::Term)?;
                 asked.push(pid);
-            } else if kill && start.elapsed() >= GRACE + TERM && !killed.contains(&pid) {
+            } else if kill && start.elapsed() >= left_alone + TERM && !killed.contains(&pid) {
                 log::warn!("{holder}: killed (kill-holders = yes)");
                 work.tools.signal(pid, Signal::Kill)?;
                 killed.push(pid);
