@@ -46,7 +46,7 @@ with_apt() {
     cp "$dist"/test/previous/vfio-suite_*.deb "$tree/opt/previous.deb"
     cp "$dist"/vfio-suite_*.deb "$tree/opt/this.deb"
     cp "$dist"/test/later/vfio-suite_*.deb "$tree/opt/later.deb"
-    cp "$here/snapshot.sh" "$here/inside-deb.sh" "$here/../../debian/tests/smoke" "$tree/opt/"
+    cp "$here/../images/checks.sh" "$here/snapshot.sh" "$here/inside-deb.sh" "$here/../../debian/tests/smoke" "$tree/opt/"
     within "$tree" VFIO_SUITE "$1" /opt/inside-deb.sh
     passed=$((passed + 6))
 }
