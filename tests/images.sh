@@ -19,7 +19,7 @@ for suite; do
     # shellcheck disable=SC2154 # base.sh sets it
     tar -C "$work" -xf "$tarball"
     cp "$package" "$work/opt/vfio-suite.deb"
-    cp "$here/images/inside.sh" "$here/units.sh" "$here/kernel-install.sh" "$work/opt/"
+    cp "$here/images/checks.sh" "$here/images/inside.sh" "$here/units.sh" "$here/kernel-install.sh" "$work/opt/"
     inside=inside
     if [ "$suite" = sid ]; then
         dpkg-deb --fsys-tarfile "$package" | tar -C "$work/opt" -x --strip-components=5 ./usr/lib/kernel/install.d/95-vfio.install

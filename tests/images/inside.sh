@@ -3,18 +3,7 @@
 # Runs inside a Debian tree that images.sh has laid out.
 set -euo pipefail
 
-passed=0
-say() { printf '  %s\n' "$VFIO_SUITE: $*" && passed=$((passed + 1)); }
-fail() {
-    echo "  $VFIO_SUITE: FAILED: $*" >&2
-    exit 1
-}
-quiet() {
-    "$@" >/tmp/output 2>&1 || {
-        cat /tmp/output >&2
-        fail "$*"
-    }
-}
+. /opt/checks.sh
 
 kernel=$(cd /lib/modules && echo ./*)
 kernel=${kernel#./}
@@ -188,4 +177,4 @@ for left in /etc/vfio.conf /var/lib/vfio; do
     [ ! -e $left ] || fail "purge left $left behind"
 done
 say "purged: nothing is left"
-echo "$VFIO_SUITE: $passed checks passed"
+ended

@@ -24,7 +24,8 @@ same() {
     passed=$((passed + 1))
 }
 
-# In two folders of different names, at different times, as different users see it.
+# In two folders of different names, at different times, as different users see it: first from the tarball, then from the
+# source package that came of it, as an archive builds it.
 debian() {
     local suite=$1 tree=$work/$1
     mkdir "$tree"
@@ -38,10 +39,14 @@ SCRIPT
     within "$tree" LC_ALL C.UTF-8 /opt/prepare.sh
     cat >"$tree/opt/build.sh" <<'SCRIPT'
 set -eu
-rm -rf "$FOLDER" && mkdir -p "$FOLDER" && cp -a /opt/vfio-suite-*/. "$FOLDER"
-cd "$FOLDER" && umask "${FOLDER##*/0}"
-# Also as a source package, as an archive wants it, once.
-dpkg-buildpackage -us -uc
+umask "${FOLDER##*/}"
+mkdir -p "${FOLDER%/*}"
+if [ -e /build/vfio-suite_*.dsc ]; then
+    dpkg-source --no-check -x /build/vfio-suite_*.dsc "$FOLDER"
+else
+    cp -a /opt/vfio-suite-*/. "$FOLDER"
+fi
+cd "$FOLDER" && dpkg-buildpackage -us -uc
 SCRIPT
     # shellcheck disable=SC2016 # the inner shell knows these
     for folder in /build/022 /somewhere/else/002; do

@@ -4,18 +4,7 @@
 # its place, a later one too; it is removed and purged, and then nothing has changed.
 set -euo pipefail
 
-passed=0
-say() { printf '  %s\n' "$VFIO_SUITE: $*" && passed=$((passed + 1)); }
-fail() {
-    echo "  $VFIO_SUITE: FAILED: $*" >&2
-    exit 1
-}
-quiet() {
-    "$@" >/tmp/output 2>&1 || {
-        cat /tmp/output >&2
-        fail "$*"
-    }
-}
+. /opt/checks.sh
 image=$(echo /boot/initrd.img-*)
 # Everything in the image but what tells when it was built.
 inside() {

@@ -3,18 +3,7 @@
 # Runs inside the tree that openrc.sh has laid out.
 set -euo pipefail
 
-passed=0
-say() { printf '  %s\n' "$*" && passed=$((passed + 1)); }
-fail() {
-    echo "  FAILED: openrc: $*" >&2
-    exit 1
-}
-quiet() {
-    "$@" >/tmp/output 2>&1 || {
-        cat /tmp/output >&2
-        fail "$*"
-    }
-}
+. /opt/checks.sh
 
 # What would be there in a machine that has booted.
 mkdir -p /run/openrc && touch /run/openrc/softlevel
@@ -99,4 +88,4 @@ touch /tmp/down
 for _ in $(seq 50); do grep -qs give-back /tmp/guest-calls && break; sleep 0.2; done
 grep -qx 'vfio-guest give-back demo' /tmp/guest-calls || fail "a guest that ends by itself gives nothing back"
 say "a guest's cards are given back when it is stopped, and when it ends by itself"
-echo "openrc: $passed checks passed"
+ended

@@ -18,5 +18,5 @@ make -C "$here/../.." --no-print-directory install NOBUILD=1 OPENRC=1 SYSTEMD= D
     echo "openrc: SYSTEMD= installs units all the same" >&2
     exit 1
 }
-cp "$here/inside-openrc.sh" "$work/opt/"
-within "$work" LC_ALL C.UTF-8 /opt/inside-openrc.sh
+cp "$here/../images/checks.sh" "$here/inside-openrc.sh" "$work/opt/"
+within "$work" VFIO_SUITE openrc /opt/inside-openrc.sh

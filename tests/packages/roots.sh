@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs, upgrades and removes the packages in trees of Debian 12 and 13 with the tools that do so on a machine: apt
-# and dpkg; rpm --root; pacman --root. Afterwards each tree is as it was before. As root.
-# Usage: roots.sh FOLDER [bookworm|trixie|rpm|pacman...] (with the .deb, the .rpm and the .pkg.tar.zst; what build.sh made is
+# and dpkg; dnf --installroot; pacman --root. Afterwards each tree is as it was before. As root.
+# Usage: roots.sh FOLDER [bookworm|trixie|dnf|pacman...] (with the .deb, the .rpm and the .pkg.tar.zst; what build.sh made is
 # in its test/)
 set -euo pipefail
 
 dist=$(realpath "$1")
 shift
-[ $# -gt 0 ] || set -- bookworm trixie rpm pacman
+[ $# -gt 0 ] || set -- bookworm trixie dnf pacman
 here=$(realpath "${0%/*}")
 . "$here/../images/base.sh"
 
@@ -23,7 +23,7 @@ trap 'rm -rf "$work"' EXIT
 tree=$work/tree
 unchanged() {
     "$here/snapshot.sh" "$tree" >"$work/after"
-    if [ "$1" = "rpm --root" ]; then
+    if [ "$1" = dnf ]; then
         # Empty folders that on Fedora other packages own, and that rpm makes here where Debian has none.
         ! grep '^d.*vfio' "$work/after" | grep -v /lib/modules/ || fail "$1: a folder of ours is left"
         sed -i '/^d/d' "$work/before" "$work/after"
@@ -46,49 +46,68 @@ with_apt() {
     cp "$dist"/test/previous/vfio-suite_*.deb "$tree/opt/previous.deb"
     cp "$dist"/vfio-suite_*.deb "$tree/opt/this.deb"
     cp "$dist"/test/later/vfio-suite_*.deb "$tree/opt/later.deb"
-    cp "$here/snapshot.sh" "$here/inside-deb.sh" "$here/../../debian/tests/smoke" "$tree/opt/"
+    cp "$here/../images/checks.sh" "$here/snapshot.sh" "$here/inside-deb.sh" "$here/../../debian/tests/smoke" "$tree/opt/"
     within "$tree" VFIO_SUITE "$1" /opt/inside-deb.sh
     passed=$((passed + 6))
 }
 
-# rpm and pacman have a Debian to work in: its tools (sh, dracut, systemctl) run the scriptlets.
-with_rpm() {
-    local package later rpm sum
+# A repository of Fedora as dnf sees it: our package, and one without files that provides what it requires of others.
+repository=$work/repository
+lay_repository() {
+    local ours
+    ours=$(find "$1" -maxdepth 1 -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
+    mkdir -p "$repository"
+    cp "$ours" "$repository/"
+    {
+        printf '%s\n' 'Name: fedora' 'Version: 1' 'Release: 1' 'Summary: Names that packages of Fedora provide' 'License: CC0-1.0' 'BuildArch: noarch'
+        rpm -qp --requires "$ours" | sed -E '/^(rpmlib|config)\(/d; s/^/Provides: /' | LC_ALL=C sort -u
+        printf '%s\n' '%description' 'For a test.' '%files'
+    } >"$work/fedora.spec"
+    rpmbuild -bb --quiet --define "_topdir $work/rpm" --define "_rpmdir $repository" "$work/fedora.spec" 2>"$work/output" || fail "$(cat "$work/output")"
+    createrepo_c --quiet "$repository"
+}
+
+# dnf and pacman have a Debian to work in: its tools (sh, dracut, systemctl) run the scriptlets.
+with_dnf() {
+    local rpm sum
     lay trixie
     "$here/snapshot.sh" "$tree" >"$work/before"
-    rpm=(rpm --root "$tree" --nodeps)
-    package=$(find "$dist" -maxdepth 1 -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
-    later=$(find "$dist/test/later" -name 'vfio-suite-*.rpm' ! -name '*.src.rpm')
-    # rpm runs scriptlets in the tree, where systemctl and dracut want /proc and /dev. Debian's rpm says that alien is better.
+    rpm=(rpm --root "$tree")
+    printf '%s\n' '[main]' reposdir=/dev/null plugins=0 assumeyes=1 clean_requirements_on_remove=1 \
+        '[fedora]' name=Fedora "baseurl=file://$repository" gpgcheck=0 >"$work/dnf.conf"
+    # Scriptlets run in the tree, where systemctl and dracut want /proc and /dev.
     # shellcheck disable=SC2016 # the inner shell knows these
     change() {
         unshare --mount bash -eu -c 'tree=$1; shift; mount -t proc proc "$tree/proc"; mount --bind /dev "$tree/dev"; exec "$@"' - \
-            "$tree" "${rpm[@]}" "$@" >"$work/output" 2>&1 || fail "rpm $*: $(cat "$work/output")"
-        ! grep -iE 'warning|error|scriptlet' "$work/output" | grep -v 'created as\|saved as' || fail "rpm $* says the above"
+            "$tree" dnf --installroot "$tree" --config "$work/dnf.conf" --releasever 1 --refresh "$@" >"$work/output" 2>&1 || fail "dnf $*: $(cat "$work/output")"
+        ! grep -iE 'warning|error|failed' "$work/output" | grep -v 'created as\|saved as' || fail "dnf $* says the above"
     }
-    change --install "$package"
-    [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "rpm: %post has not asked systemd for its preset"
+    lay_repository "$dist"
+    change install vfio-suite
+    [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "dnf: %post has not asked systemd for its preset"
     [ -z "$("${rpm[@]}" --verify vfio-suite)" ] || fail "rpm -V: $("${rpm[@]}" --verify vfio-suite)"
-    say "rpm --root: installed, scriptlets ran, rpm -V finds nothing"
+    say "dnf: installed from a repository, scriptlets ran, rpm -V finds nothing"
     printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
     sum=$(cksum <"$tree/etc/vfio.conf")
-    change --upgrade "$later"
-    [ "$(cksum <"$tree/etc/vfio.conf")" = "$sum" ] || fail "rpm: the upgrade changed the edited file"
-    [ -e "$tree/etc/vfio.conf.rpmnew" ] || fail "rpm: the new example is not laid beside the edited file"
-    [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "rpm: the upgrade disabled vfio-sync.path"
-    say "rpm --root: an upgrade keeps the edited file and lays the new one beside it"
+    lay_repository "$dist/test/later"
+    change upgrade vfio-suite
+    [ "$(cksum <"$tree/etc/vfio.conf")" = "$sum" ] || fail "dnf: the upgrade changed the edited file"
+    [ -e "$tree/etc/vfio.conf.rpmnew" ] || fail "dnf: the new example is not laid beside the edited file"
+    [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "dnf: the upgrade disabled vfio-sync.path"
+    say "dnf: an upgrade keeps the edited file and lays the new one beside it"
     # An image that reserves a card, as dracut builds it; the removal has dracut build it again.
     printf 'compress="cat"\nno_kernel="yes"\n' >"$tree/etc/dracut.conf.d/test.conf"
     printf 'dracut --quiet --force --regenerate-all\n' >"$tree/opt/build.sh"
     printf 'lsinitrd /boot/initrd.img-*\n' >"$tree/opt/list.sh"
     in_tree /opt/build.sh >"$work/output" 2>&1 || fail "dracut: $(cat "$work/output")"
     [[ $(in_tree /opt/list.sh) == *usr/lib/vfio/vfio-bind* ]] || fail "dracut: the image does not reserve the card"
-    change --erase vfio-suite
-    [[ $(in_tree /opt/list.sh) != *vfio-bind* ]] || fail "rpm: the image still reserves the card after the removal"
-    say "rpm --root: removed, and the initramfs is built anew without us"
-    [ -e "$tree/etc/vfio.conf.rpmsave" ] || fail "rpm: the edited file is not kept"
+    change remove vfio-suite
+    [[ $(in_tree /opt/list.sh) != *vfio-bind* ]] || fail "dnf: the image still reserves the card after the removal"
+    say "dnf: removed, and the initramfs is built anew without us"
+    [ -e "$tree/etc/vfio.conf.rpmsave" ] || fail "dnf: the edited file is not kept"
     rm "$tree"/etc/vfio.conf.rpmsave "$tree"/etc/vfio.conf.rpmnew "$tree/etc/dracut.conf.d/test.conf"
-    unchanged "rpm --root"
+    [ -z "$("${rpm[@]}" --query --all)" ] || fail "dnf: packages are left: $("${rpm[@]}" --query --all)"
+    unchanged dnf
 }
 
 with_pacman() {

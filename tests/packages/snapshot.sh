@@ -5,10 +5,10 @@
 set -euo pipefail
 
 cd "$1"
-# logs and caches; lists, backups and state of dpkg, rpm and pacman. Images are compared by what is in them
+# logs and caches; lists, backups and state of dpkg, rpm, dnf and pacman. Images are compared by what is in them
 # (tests/images.sh): building one again never gives the same bytes.
 find etc boot usr var \( -path var/log -o -path var/cache -o -path var/lib/dpkg -o -path var/lib/apt -o -path var/lib/rpm \
-    -o -path var/lib/pacman -o -path var/backups -o -path var/tmp -o -name __pycache__ \) -prune -o \
+    -o -path var/lib/dnf -o -path var/lib/pacman -o -path var/backups -o -path var/tmp -o -name __pycache__ \) -prune -o \
     -path 'boot/initrd.img-*' -printf '%y %m %U:%G %p\n' -o \
     ! -type f -printf '%y %m %U:%G %p %l\n' -o -printf '%y %m %U:%G ' -exec sha256sum -- {} \; | LC_ALL=C sort
 # What dpkg knows of packages, without the order of its file.
