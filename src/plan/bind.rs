@@ -87,9 +87,12 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
         };
         plan.steps.extend(release::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
         // A module that is loaded binds at once what waits for it, so these come first.
-        let anew = rebar::finds_anew(&resizes);
-        let resizes = rebar::steps(resizes, &functions);
-        plan.steps.extend(if anew { [resizes, resets] } else { [resets, resizes] }.concat());
+        let (first, then) = match rebar::finds_anew(&resizes) {
+            true => (rebar::steps(resizes, &functions), resets),
+            false => (resets, resizes),
+        };
+        plan.steps.extend(first);
+        plan.steps.extend(then);
         if !moving.is_empty() {
             plan.steps.extend(loads(&wanted, host));
         }

@@ -122,10 +122,6 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
     let by_rescan = gpu.rebar_method == RebarMethod::Rescan;
     let known_bad = known_bad(&host.kernel).filter(|_| !by_rescan);
     for (n, (function, room)) in rooms.iter().enumerate() {
-        // What else of the card is in the window is found anew with it: how much room there is then is not known.
-        let moved = Room { free: None, pinned: None, ..(*room).clone() };
-        let pinned_by_itself = room.pinned.is_some_and(|(_, other)| functions.contains(&other));
-        let room = if by_rescan && pinned_by_itself { &moved } else { room };
         let mut goals: Vec<Goal<'_>> = Vec::new();
         let mut hoped = Vec::new();
         for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
@@ -150,7 +146,11 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             goals.push(Goal { bar, size });
             hoped.push((at, size));
         }
-        make_fit(room, &mut goals, known_bad.is_some());
+        // What else of the card is in the window is found anew with it: how much room there is then is not known.
+        let pinned_by_itself = room.pinned.is_some_and(|(_, other)| functions.contains(&other));
+        if !(by_rescan && pinned_by_itself) {
+            make_fit(room, &mut goals, known_bad.is_some());
+        }
         let asked = hoped.first().map(|(at, _)| *at);
         for (goal, (at, hoped)) in goals.iter().zip(hoped) {
             if goal.size != hoped && at.value != BarSize::Max {

@@ -121,6 +121,8 @@ by_hand by_hand.no_room '\020'
 by_hand by_hand.back '\010'
 
 # The same by the configuration, for a card whose own other function keeps the window; the first size has no room.
+vfio restore pinned
+fact pinned.restored "$? $(driver $pinned) $(both $pinned)"
 cat >/etc/vfio.conf <<END
 [gpu big]
 device = $pinned
@@ -210,6 +212,7 @@ fn resize(kernel: &Kernel) -> Result<()> {
         ("by_hand.grow", "none 8192M 128M"),
         ("by_hand.no_room", "none nowhere nowhere"),
         ("by_hand.back", "none 256M 128M"),
+        ("pinned.restored", "0 none 16M 16M"),
         ("anew", "0 vfio-pci vfio-pci 16384M 16M"),
         ("anew.override", "vfio-pci 1"),
         ("anew.restored", "0 none 16M 16M"),
