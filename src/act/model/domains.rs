@@ -147,15 +147,15 @@ fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
     show_process(tree, name, pid, &groups)?;
     tree.mkdir(STATE)?;
     tree.put(&format!("{STATE}/{name}.pid"), &pid.to_string())?;
-    tree.mkdir(RUNNING)?;
-    let lines: String = groups.iter().map(|group| format!("group {group}\n")).collect();
-    tree.put(&format!("{RUNNING}/{name}"), &format!("pid {pid}\n{lines}"))?;
     let owned = tree.root.read(".kernel/owned").unwrap_or_default();
     let more: String = groups.iter().map(|group| format!("{group}\n")).collect();
-    match more.is_empty() {
-        true => Ok(()),
-        false => tree.put(".kernel/owned", &format!("{}{more}", String::from_utf8_lossy(&owned))),
+    if !more.is_empty() {
+        tree.put(".kernel/owned", &format!("{}{more}", String::from_utf8_lossy(&owned)))?;
     }
+    // Last, for it says that the domain runs.
+    tree.mkdir(RUNNING)?;
+    let lines: String = groups.iter().map(|group| format!("group {group}\n")).collect();
+    tree.put(&format!("{RUNNING}/{name}"), &format!("pid {pid}\n{lines}"))
 }
 
 /// Ends a domain that runs: nothing is left of its process, and the groups can be opened again.
