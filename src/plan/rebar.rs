@@ -151,9 +151,10 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
         if !(by_rescan && pinned_by_itself) {
             make_fit(room, &mut goals, known_bad.is_some());
         }
+        let prevented = no_rescan(room, host).filter(|_| by_rescan);
         let asked = hoped.first().map(|(at, _)| *at);
         for (goal, (at, hoped)) in goals.iter().zip(hoped) {
-            if goal.size != hoped && at.value != BarSize::Max {
+            if goal.size != hoped && at.value != BarSize::Max && prevented.is_none() {
                 let Bar { index, .. } = goal.bar;
                 let (hoped, size) = (show_size(hoped), show_size(goal.size));
                 warn(at, format!("{function}: BAR {index} gets {size} instead of {hoped}: {}", limit(room)));
@@ -166,7 +167,7 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
                 (*size > bar.size, Step::Resize { function: *function, bar: bar.index, size: *size, below })
             })
             .collect();
-        match no_rescan(room, host).filter(|_| by_rescan && !changed.is_empty()) {
+        match prevented.filter(|_| !changed.is_empty()) {
             Some(why) => {
                 let text = format!("{function}: its BARs stay as they are, for rebar-method = rescan {why}");
                 if let Some(at) = asked {

@@ -152,6 +152,8 @@ struct Kernel {
     pinned_shrink: &'static str,
     /// What the neighbour leaves for a card that wants 1G.
     pinned_bound: &'static str,
+    /// The largest size that a card which is found anew has room for, in GiB: how tightly windows are laid out.
+    anew: u64,
     /// For a BAR that has no place.
     cramped: [&'static str; 2],
     /// What is answered, and what is left, for a size that has no room and a function on the root bus.
@@ -213,7 +215,7 @@ fn resize(kernel: &Kernel) -> Result<()> {
         ("by_hand.no_room", "none nowhere nowhere"),
         ("by_hand.back", "none 256M 128M"),
         ("pinned.restored", "0 none 16M 16M"),
-        ("anew", "0 vfio-pci vfio-pci 16384M 16M"),
+        ("anew", &format!("0 vfio-pci vfio-pci {}M 16M", kernel.anew << 10)),
         ("anew.override", "vfio-pci 1"),
         ("anew.restored", "0 none 16M 16M"),
         ("shared", "0 vfio-pci 16M 16M"),
@@ -223,8 +225,8 @@ fn resize(kernel: &Kernel) -> Result<()> {
     checks.line("`vfio bind big`", &run.text("too_much"), &["BAR 0 gets 16G instead of 64G", "root bus"]);
     let why = "the window of bridge 0000:00:03.0 cannot move: 0000:02:00.1 has a place in it too";
     checks.line("`vfio bind pinned`", &run.text("pinned"), &[why]);
-    let why = "BAR 0 is 16G now, not 64G: the kernel finds no place for it";
-    checks.line("`vfio bind`, found anew", &run.text("anew"), &["0000:02:00.0", why]);
+    let why = format!("BAR 0 is {}G now, not 64G: the kernel finds no place for it", kernel.anew);
+    checks.line("`vfio bind`, found anew", &run.text("anew"), &["0000:02:00.0", &why]);
     let why = "rebar-method = rescan needs a bridge above the card with nothing else below it";
     checks.line("`vfio bind` beside something else", &run.text("shared"), &[why]);
     checks.line("`vfio bind bare`", &run.text("lost"), kernel.lost_says);
@@ -238,6 +240,7 @@ const TRIXIE: Kernel = Kernel {
     pinned_grow: "No space left on device, 16M 16M",
     pinned_shrink: "ok, 16M 8M",
     pinned_bound: "0 vfio-pci 32M 16M",
+    anew: 16,
     cramped: ["32M nowhere", "No such file or directory, 32M nowhere"],
     bare_no_room: "ok, nowhere 16M",
     lost: "1 none nowhere 16M",
@@ -353,6 +356,7 @@ pub fn backports() -> Result<()> {
     resize(&Kernel {
         name: "micro_rebar_backports",
         suite: "trixie-backports",
+        anew: 8,
         cramped: ["32M nowhere", "Invalid argument, 32M nowhere"],
         bare_no_room: "No space left on device, 16M 16M",
         lost: "0 vfio-pci 16384M 16M",
