@@ -144,7 +144,7 @@ pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
         }
         Step::Rescan { below, expect } => {
             rescan(kernel, *below).map_err(kernel_error)?;
-            match expect.iter().find(|f| !wait_until(|| root.exists(&format!("{PCI_DEVICES}/{f}")))) {
+            match expect.iter().find(|f| !appears(root, **f)) {
                 None => Ok(()),
                 Some(missing) => not_so(format!("{missing} was not found again; a reboot brings it back")),
             }
@@ -164,6 +164,19 @@ pub(super) fn wait_until(condition: impl Fn() -> bool) -> bool {
         pause = (pause * 2).min(Duration::from_millis(100));
     }
     true
+}
+
+/// Waits for a function that the kernel was asked to look for; whether it is there.
+pub(super) fn appears(root: &Root, function: Address) -> bool {
+    wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}")))
+}
+
+/// The same for one that was taken off the bus.
+pub(super) fn comes_back(root: &Root, function: Address) -> io::Result<()> {
+    match appears(root, function) {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back")),
+    }
 }
 
 /// Writes `driver_override`; an empty line clears it.

@@ -96,9 +96,9 @@ pub(super) fn make(
         let after = all(root, function);
         after.contains(&(function, bar, size)) && rest().all(|other| after.contains(other))
     };
+    let sizes = now.sizes.iter().rev().copied().filter(|s| *s == wanted || (*s < wanted && *s > now.size));
     if let Some(bridge) = below {
-        let smaller = now.sizes.iter().rev().filter(|s| **s == wanted || (**s < wanted && **s > now.size));
-        for size in smaller.copied().chain([now.size]) {
+        for size in sizes.chain([now.size]) {
             anew::find(root, kernel, function, (bar, size), bridge).map_err(kernel_error)?;
             if is_so(size) {
                 if size != wanted {
@@ -111,7 +111,7 @@ pub(super) fn make(
         return Err(not_so(&loss(root, function).unwrap_or_else(|| "a BAR has another size than before".to_owned())));
     }
     let mut why = "";
-    for size in now.sizes.iter().rev().copied().filter(|s| *s == wanted || (*s < wanted && *s > now.size)) {
+    for size in sizes {
         let written = write(kernel, function, bar, size);
         if matches!(&written, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
             return written.map_err(kernel_error);

@@ -92,8 +92,8 @@ pub fn size_register(root: &Root, address: Address, bar: u8) -> Option<usize> {
     for _ in 0..(4096 - FIRST) / 8 {
         let head = word(at)?;
         if head & 0xffff == CAPABILITY {
-            let controls = (0..word(at + 8)? as usize >> 5 & 7).map(|n| at + 8 + 8 * n);
-            return controls.filter(|at| word(*at).is_some_and(|c| c & 7 == u32::from(bar))).map(|at| at + 1).next();
+            let mut controls = (0..word(at + 8)? as usize >> 5 & 7).map(|n| at + 8 + 8 * n);
+            return controls.find(|at| word(*at).is_some_and(|c| c & 7 == u32::from(bar))).map(|at| at + 1);
         }
         at = head as usize >> 20 & !3;
         if at < FIRST {

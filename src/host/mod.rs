@@ -144,8 +144,10 @@ impl Host {
 
     /// Looks at the BARs of functions and the room they have.
     pub fn look_at_bars(&mut self, root: &Root, functions: &[Address]) {
-        let alone_below = |f: Address| room::alone_below(root, f, functions);
-        let room = |f: Address| Some((f, Room { alone_below: alone_below(f), ..room::look(root, f)? }));
+        let room = |f: Address| {
+            let room = room::look(root, f)?;
+            Some((f, Room { alone_below: room::alone_below(root, f, functions), ..room }))
+        };
         self.rooms = functions.iter().filter_map(|f| room(*f)).collect();
         self.locked_down = reset::is_locked_down(root);
         self.kernel = modules::release(root).unwrap_or_default();

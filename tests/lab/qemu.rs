@@ -175,7 +175,12 @@ pub fn card(n: u32) -> Vec<String> {
 /// A root port without a card. Its window is reserved, for a card that is plugged in later. All windows together must
 /// stay below 1G: SeaBIOS hangs where they do not fit.
 pub fn port(n: u32) -> String {
-    format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve=64M")
+    port_of(n, "64M")
+}
+
+/// The same with another window.
+pub fn port_of(n: u32, reserve: &str) -> String {
+    format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve={reserve}")
 }
 
 /// The display that the firmware boots on.

@@ -22,6 +22,7 @@ use super::device::Device;
 use super::number;
 use super::tree::Tree;
 use crate::host::bars;
+use crate::host::reset::is_locked_down;
 use crate::pci::Address;
 use rustix::io::Errno;
 use std::io;
@@ -127,8 +128,7 @@ pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -
 
 /// `config@PLACE`: a byte of configuration space (`pci_write_config()`), which a kernel under lockdown lets nobody write.
 pub(super) fn write_config(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str) -> io::Result<()> {
-    let locked = tree.root.read_text("sys/kernel/security/lockdown").is_ok_and(|text| !text.contains("[none]"));
-    if locked {
+    if is_locked_down(tree.root) {
         return Err(Errno::PERM.into());
     }
     let place = attribute.split_once('@').and_then(|(_, place)| place.parse::<usize>().ok()).ok_or(Errno::INVAL)?;

@@ -167,16 +167,13 @@ fn resize(kernel: &Kernel) -> Result<()> {
     let mut micro = Micro::new(kernel.name, SCRIPT);
     micro.suite = kernel.suite;
     micro.copies.push((module(kernel.suite, REBAR)?, "lab_rebar.ko"));
-    let port = |n: u32, reserve: &str| {
-        format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve={reserve}")
-    };
     micro.devices = vec![
-        port(1, "512M"),
+        qemu::port_of(1, "512M"),
         "-device e1000e,bus=rp1,addr=0.0".to_owned(),
-        port(2, "64M"),
+        qemu::port(2),
         "-device e1000e,bus=rp2,addr=0.0,multifunction=on".to_owned(),
         "-device virtio-rng-pci,bus=rp2,addr=0.1".to_owned(),
-        port(3, "64M"),
+        qemu::port(3),
         "-device e1000e,bus=rp3,addr=0.0".to_owned(),
         "-device e1000e,bus=pcie.0,addr=0x5".to_owned(),
         qemu::host_display(),
@@ -314,10 +311,7 @@ pub fn guests() -> Result<()> {
     let mut boot = Boot::new("boot", GUESTS);
     // There is nothing behind the BARs that it could drive.
     boot.words += " module_blacklist=amdgpu";
-    let card = |n: u32| {
-        let port = format!("-device pcie-root-port,id=rp{n},chassis={n},slot={n},pref64-reserve=512M");
-        [port, format!("-device e1000e,bus=rp{n},addr=0.0")]
-    };
+    let card = |n: u32| [qemu::port_of(n, "512M"), format!("-device e1000e,bus=rp{n},addr=0.0")];
     boot.devices = [card(1), card(2)].concat();
     boot.devices.push(qemu::host_display());
     let run = Machine::new("machine_rebar", &disk)?.boot(&boot)?;
