@@ -388,6 +388,9 @@ fn check(case: &Case, resized: &Cell<u32>, lost: &Cell<u32>) -> Result<(), TestC
     tree.write(".kernel/resize", &kernel);
     let had = sizes(&tree);
     prop_assert!(had.iter().all(|size| *size > 0));
+    // A kernel that hangs while it finds the card has given it to whoever was there first, and hears no more of us; what
+    // comes after is refused, until the card is restored.
+    let mut hung = false;
     for (act, first, second) in &case.acts {
         let faults =
             case.faults.iter().map(|(n, errno, late)| format!("{n} {errno} {}\n", if *late { "late" } else { "" }));
@@ -414,11 +417,13 @@ fn check(case: &Case, resized: &Cell<u32>, lost: &Cell<u32>) -> Result<(), TestC
         }
         let now = sizes(&tree);
         resized.set(resized.get() + u32::from(now != had));
+        hung &= now.contains(&0);
         if now.contains(&0) {
             lost.set(lost.get() + 1);
-            // A kernel that hangs while it finds the card has given it to whoever was there first, and hears no more of us.
-            let hangs = case.anew && ran.stderr.contains("is left as it is: the kernel still works on it");
-            prop_assert!(hangs || tree.driver(VIDEO).is_none(), "{:?}\n{}", case, ran.stderr);
+            hung |= case.anew && ran.stderr.contains("the kernel has not answered in time");
+            // The last that can be done may fail as well; then that is said.
+            let said = ran.stderr.contains("(and amdgpu has it: ");
+            prop_assert!(hung || said || tree.driver(VIDEO).is_none(), "{:?}\n{}", case, ran.stderr);
             let status = tree.read("run/vfio/status/big");
             prop_assert!(status.contains("reboot"), "{:?}\n{}\n{}", case, status, ran.stderr);
         }
@@ -436,6 +441,31 @@ fn check(case: &Case, resized: &Cell<u32>, lost: &Cell<u32>) -> Result<(), TestC
         prop_assert_eq!(driver.as_deref(), Some("amdgpu"), "{:?}", case);
     }
     Ok(())
+}
+
+/// What the property has found: a loss that was said although another BAR's former size mended it later (first and second), one
+/// that was not said since the kernel hung (third), and a card that kept its driver for want of an override (fourth).
+#[test]
+fn a_loss_is_said_when_it_is_one_and_only_then() {
+    let case = |faults: &[(u64, &'static str, bool)], acts: &[(u8, u32, u32)]| Case {
+        anew: true,
+        rollback: None,
+        placeless: None,
+        window: 30,
+        faults: faults.to_vec(),
+        acts: acts.to_vec(),
+    };
+    for case in [
+        case(&[(4, "hang", true)], &[(0, 27, 23), (0, 27, 19), (0, 30, 23), (0, 27, 21)]),
+        case(&[(10, "ENOSPC", false), (9, "ENOSPC", false)], &[(0, 30, 28), (0, 27, 21)]),
+        case(&[(15, "hang", false), (10, "ENOSPC", false)], &[(0, 30, 20)]),
+        case(
+            &[(10, "ENOSPC", false), (7, "ENOSPC", false), (13, "ENOSPC", false)],
+            &[(0, 27, 19), (0, 29, 19), (0, 30, 28)],
+        ),
+    ] {
+        check(&case, &Cell::new(0), &Cell::new(0)).unwrap();
+    }
 }
 
 /// `PROPTEST_CASES` makes it more than 40.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Giving a BAR another size where the kernel's own way finds no room: its function is taken off the bus and found again.
 
-use super::execute::{set_override, unbind, wait_until};
+use super::execute::{appears, comes_back, set_override, unbind};
 use super::kernel::Kernel;
 use super::resize::{look, loss};
 use super::undo::nobody_holds;
@@ -9,7 +9,7 @@ use crate::host::bars::{self, show_size};
 use crate::host::function::{self, attribute};
 use crate::host::room;
 use crate::pci::Address;
-use crate::root::{Root, PCI_DEVICES};
+use crate::root::Root;
 use std::io;
 
 /// Writes a size into the register of a BAR, takes all below a bridge off the bus and has the kernel look for it anew, which
@@ -44,7 +44,7 @@ pub(super) fn find(
         kernel.write(&attribute(child, "remove"), "1")?;
     }
     look_again(root, kernel, bridge)?;
-    if let Some(f) = below.iter().find(|f| !wait_until(|| root.exists(&format!("{PCI_DEVICES}/{f}")))) {
+    if let Some(f) = below.iter().find(|f| !appears(root, **f)) {
         return Err(missing(&format!("{f} was not found again; a reboot brings it back")));
     }
     kept.iter().try_for_each(|(f, driver)| set_override(kernel, *f, Some(driver)))
@@ -69,6 +69,7 @@ fn look_again(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result<(
 }
 
 /// Gives a BAR the size that it had, by the register of it; also where its function was off the bus when we were ended.
+/// Whether all BARs have a place is asked when all of them had their turn.
 pub(super) fn undo(
     root: &Root,
     kernel: &dyn Kernel,
@@ -78,9 +79,7 @@ pub(super) fn undo(
 ) -> io::Result<()> {
     // Whoever was ended on the way may have left any of them off the bus.
     look_again(root, kernel, bridge)?;
-    if !wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}"))) {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back"));
-    }
+    comes_back(root, function)?;
     let Some(size) = before.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
     let is_so = || look(root, function, bar).is_some_and(|b| b.size == size && b.is_placed());
     let register = bars::size_register(root, function, bar).and_then(|at| byte(root, function, at));
@@ -88,9 +87,8 @@ pub(super) fn undo(
         return Ok(());
     }
     find(root, kernel, function, (bar, size), bridge)?;
-    match loss(root, function) {
-        Some(loss) => Err(io::Error::other(loss)),
-        None if is_so() => Ok(()),
-        None => Err(io::Error::other(format!("the kernel did not give {} back", show_size(size)))),
+    if is_so() || loss(root, function).is_some() {
+        return Ok(());
     }
+    Err(io::Error::other(format!("the kernel did not give {} back", show_size(size))))
 }

@@ -3,7 +3,7 @@
 //! every record is compared with what is there now.
 
 use super::anew;
-use super::execute::{probe, probe_newcomers, rescan, set_override, unbind, wait_until};
+use super::execute::{comes_back, probe, probe_newcomers, rescan, set_override, unbind, wait_until};
 use super::journal::{self, Record};
 use super::kernel::Kernel;
 use super::resize;
@@ -29,25 +29,23 @@ pub fn undo(
     let mut problems = Vec::new();
     // What their drivers did not take back when their unbinding was undone.
     let mut refused: Vec<Address> = Vec::new();
-    for record in records.iter().rev() {
+    for (n, record) in records.iter().enumerate().rev() {
         if let Some(function) = record.function() {
             if hanging.contains(&function) {
                 continue;
             }
-            let now = journal::ids(root, function);
-            if now.is_some() && record.ids.is_some() && now != record.ids {
-                problems.push(format!(
-                    "{function} is {} now, not {}: it is left alone",
-                    now.unwrap_or_default(),
-                    record.ids.as_deref().unwrap_or_default()
-                ));
+            if let Some((now, then)) = another(root, record, function) {
+                problems.push(format!("{function} is {now} now, not {then}: it is left alone"));
                 continue;
             }
         }
         log::debug!("undo: {}", record.step);
-        if let Some(loss) = record.function().and_then(|function| kept_away(root, kernel, function, &record.step)) {
-            if !problems.contains(&loss) {
-                problems.push(loss);
+        let lost = |f: &Address| resize::loss(root, *f).is_some();
+        if let Some(f) = record.function().filter(|f| !is_anew(record) && !is_probe(record) && lost(f)) {
+            // What is found anew gets its places anew, and a BAR that found none may find one when another has its former size.
+            if !records[..n].iter().any(|earlier| is_anew(earlier) && earlier.function() == Some(f)) {
+                let loss = keep_away(root, kernel, f);
+                problems.extend(loss.filter(|loss| !problems.contains(loss)));
             }
             continue;
         }
@@ -60,27 +58,44 @@ pub fn undo(
             problems.push(format!("undoing '{}': {error}", record.step));
         }
     }
+    for record in records.iter().filter(|record| is_anew(record)) {
+        let Some(function) = record.function().filter(|f| another(root, record, *f).is_none()) else { continue };
+        let hangs = hanging.contains(&function);
+        let loss = if hangs { resize::loss(root, function) } else { keep_away(root, kernel, function) };
+        problems.extend(loss.filter(|loss| !problems.contains(loss)));
+    }
     problems
+}
+
+/// What is at the place of a function now and what was recorded there, where it is not the same device.
+fn another(root: &Root, record: &Record, function: Address) -> Option<(String, String)> {
+    let (now, then) = (journal::ids(root, function)?, record.ids.clone()?);
+    (now != then).then_some((now, then))
+}
+
+fn is_probe(record: &Record) -> bool {
+    matches!(record.step, Step::Probe { .. })
+}
+
+/// Whether its function was taken off the bus and found again.
+fn is_anew(record: &Record) -> bool {
+    matches!(record.step, Step::Resize { below: Some(_), .. })
 }
 
 /// A function without a place for one of its BARs keeps away from every driver, whatever had it before, and no size is
 /// written to it: only a reboot helps.
-fn kept_away(root: &Root, kernel: &dyn Kernel, function: Address, step: &Step) -> Option<String> {
+fn keep_away(root: &Root, kernel: &dyn Kernel, function: Address) -> Option<String> {
     const NO_DRIVER: &str = "none";
-    // What is found anew gets its places anew.
-    if matches!(step, Step::Probe { .. } | Step::Resize { below: Some(_), .. }) {
-        return None;
-    }
-    let loss = resize::loss(root, function)?;
+    let mut loss = resize::loss(root, function)?;
     if function::driver_override(root, function).as_deref() != Some(NO_DRIVER) {
         if let Err(error) = set_override(kernel, function, Some(NO_DRIVER)) {
-            return Some(format!("{loss} (and no override keeps drivers away: {error})"));
+            loss += &format!(" (and no override keeps drivers away: {error})");
         }
     }
     // One that was found anew may be with whoever was faster.
     if let Some(driver) = function::driver(root, function) {
         if let Err(error) = nobody_holds(root, function).and_then(|()| unbind(root, kernel, function, &driver)) {
-            return Some(format!("{loss} (and {driver} has it: {error})"));
+            loss += &format!(" (and {driver} has it: {error})");
         }
     }
     Some(loss)
@@ -175,9 +190,7 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     if !there(&function) {
         rescan(kernel, record.bridge.filter(there))?;
-        if !wait_until(|| there(&function)) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back"));
-        }
+        comes_back(root, function)?;
     }
     let free = record.before.is_none() && record.driver_override.is_none();
     if let Some(other) = function::driver(root, function).filter(|now| record.before.as_ref() != Some(now) && !free) {
