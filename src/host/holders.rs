@@ -235,10 +235,23 @@ pub fn name_users(root: &Root, holders: &mut [(Address, Holder)]) {
     }
 }
 
+/// Whether a process is a user's service or program that does not end with a session: all that the user's manager runs
+/// outside its `session.slice` (systemd.special(7)), where compositors are, until it ends itself some time later.
+pub fn outlives_sessions(root: &Root, pid: u32) -> bool {
+    let cgroup = cgroup(root, pid).unwrap_or_default();
+    let below = cgroup.split_once("/user@").and_then(|(_, manager)| manager.split_once('/'));
+    below.is_some_and(|(_, path)| !path.starts_with("session.slice/"))
+}
+
+/// Its path in the hierarchy of control groups (cgroups(7)).
+pub fn cgroup(root: &Root, pid: u32) -> Option<String> {
+    let text = root.read_text(&format!("proc/{pid}/cgroup")).ok()?;
+    text.lines().find_map(|line| Some(line.strip_prefix("0::")?.to_owned()))
+}
+
 /// The unit from the cgroup path: its last part that names a service or scope.
 fn unit(root: &Root, pid: u32) -> Option<String> {
-    let cgroup = root.read_text(&format!("proc/{pid}/cgroup")).ok()?;
-    let path = cgroup.lines().find_map(|l| l.strip_prefix("0::"))?;
+    let path = cgroup(root, pid)?;
     let unit = path.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"))?;
     Some(unit.to_owned())
 }

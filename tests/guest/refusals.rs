@@ -95,6 +95,24 @@ fn who_does_not_end_is_killed_if_the_configuration_says_so() {
     assert_nothing_left(&tree, "after a kill");
 }
 
+/// A compositor gets a moment to end with its session; what the user's manager runs beside it would not end.
+#[test]
+fn who_outlives_a_session_is_known_by_its_control_group() {
+    let tree = machine();
+    let manager = "/user.slice/user-1000.slice/user@1000.service";
+    for (pid, cgroup, outlives) in [
+        (4000, format!("{manager}/app.slice/sound.service"), true),
+        (4001, format!("{manager}/background.slice/index.service"), true),
+        (4002, format!("{manager}/session.slice/org.gnome.Shell@wayland.service"), false),
+        (4003, "/user.slice/user-1000.slice/session-2.scope".to_owned(), false),
+        (4004, "/system.slice/colord.service".to_owned(), false),
+    ] {
+        desktop::process(&tree, pid, "holder", 1000, &cgroup, &[]);
+        assert_eq!(vfio_suite::host::holders::outlives_sessions(&tree.root(), pid), outlives, "{cgroup}");
+    }
+    assert!(!vfio_suite::host::holders::outlives_sessions(&tree.root(), 4999), "it has ended");
+}
+
 /// Services of a user that are only starting when the session ends.
 #[test]
 fn who_opens_the_card_after_the_wait_is_waited_for_too() {

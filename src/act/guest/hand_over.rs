@@ -26,6 +26,9 @@ const GRACE: Duration = Duration::from_millis(500);
 const TERM: Duration = Duration::from_secs(10);
 /// And when they were killed: the kernel may still have to close what they had open.
 const KILL: Duration = Duration::from_secs(10);
+/// Between two looks at those who hold the card: at first, and at most.
+const SHORT: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_millis(100);
 /// How often it is waited once more, for somebody who has opened the card since nobody held it: services of a user whose
 /// session has just ended may only be starting.
 const WAITS: usize = 3;
@@ -146,14 +149,14 @@ pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], ac
 /// Processes that hold devices on behalf of others and let go when those end; none of them is ever asked to end.
 const ON_BEHALF: [&str; 4] = ["systemd-logind", "elogind", "seatd", "systemd"];
 
-/// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on, the others are
-/// asked to end, and killed if the user wants it so.
+/// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on and then asked to
+/// end, those that do not end with it at once, and all are killed if the user wants it so.
 fn let_go(work: &Work<'_>, functions: &[Address], ended: Instant, (end, kill): (bool, bool)) -> io::Result<()> {
     let start = Instant::now();
     let left_alone = GRACE.saturating_sub(start.duration_since(ended));
     let mut asked: Vec<u32> = Vec::new();
     let mut killed: Vec<u32> = Vec::new();
-    let mut pause = Duration::from_millis(10);
+    let mut pause = SHORT;
     let limit = left_alone + TERM + if kill { KILL } else { Duration::ZERO };
     let mut holders: Vec<(Address, Holder)> = Vec::new();
     loop {
@@ -173,10 +176,12 @@ fn let_go(work: &Work<'_>, functions: &[Address], ended: Instant, (end, kill): (
         let ours_to_end = |h: &&(Address, Holder)| end && !ON_BEHALF.contains(&h.1.command.as_str());
         for (_, holder) in holders.iter().filter(ours_to_end) {
             let Some(pid) = holder.pid.filter(|pid| *pid > 1) else { continue };
-            if start.elapsed() >= left_alone && !asked.contains(&pid) {
+            let alone = start.elapsed() < left_alone && !holders::outlives_sessions(work.root, pid);
+            if !alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
                 work.tools.signal(pid, Signal::Term)?;
                 asked.push(pid);
+                pause = SHORT;
             } else if kill && start.elapsed() >= left_alone + TERM && !killed.contains(&pid) {
                 log::warn!("{holder}: killed (kill-holders = yes)");
                 work.tools.signal(pid, Signal::Kill)?;
@@ -185,7 +190,7 @@ fn let_go(work: &Work<'_>, functions: &[Address], ended: Instant, (end, kill): (
         }
         std::thread::sleep(pause);
         child::count_wait(since);
-        pause = (pause * 2).min(Duration::from_millis(200));
+        pause = (pause * 2).min(LONG);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{modules, Host};
+use crate::host::{holders, modules, Host};
 use crate::pci::Address;
 use crate::plan::guest::{
     is_up, with_host, Console, DomainState, FileProblem, Memory, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
@@ -74,7 +74,11 @@ fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnO
 /// Services and sessions that use the host's display.
 fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address], around: &mut Surroundings) {
     const ALIAS: &str = "display-manager.service";
-    let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).chain(NVIDIA_UNITS).collect();
+    let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).collect();
+    // Of units that are not there systemd would look for files.
+    if !around.modules.is_empty() {
+        names.extend(NVIDIA_UNITS);
+    }
     let wanted = match &guest.display_manager {
         DisplayManager::Unit(unit) => Some(unit.as_str()),
         DisplayManager::Auto => Some(ALIAS),
@@ -119,8 +123,7 @@ fn manager(root: &Root, leader: u32) -> Option<String> {
     let mut pid = leader;
     // Deep enough for any chain of wrappers, and an end if parents ever form a circle.
     for _ in 0..16 {
-        let cgroup = root.read_text(&format!("proc/{pid}/cgroup")).ok()?;
-        let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
+        let path = holders::cgroup(root, pid)?;
         let service = path.strip_prefix("/system.slice/").and_then(|rest| rest.rsplit('/').next());
         if let Some(service) = service.filter(|s| s.ends_with(".service")) {
             return Some(service.to_owned());
