@@ -17,7 +17,9 @@ dispatcher=/etc/libvirt/hooks/qemu
 mv $dispatcher /root/dispatcher
 # So that the first start is like the others: libvirt asks QEMU once what it can do.
 virsh domcapabilities >/dev/null 2>&1
-ready() { shows && vfio holders big | grep -q aplay; }
+# The user's manager is still there if the desktop was back within 10 s; then it does not start the sound again.
+sound() { runuser -u desk -- env XDG_RUNTIME_DIR=/run/user/1000 systemctl --user start lab-sound.service 2>/dev/null; }
+ready() { shows && sound && vfio holders big | grep -q aplay; }
 # When the display manager was last started, as systemd has it: nobody must ask again and again meanwhile.
 desktop_since() {
 	until [ -d /sys/fs/cgroup/system.slice/display-manager.service ]; do sleep 1; done
