@@ -96,6 +96,8 @@ impl Tree {
     pub fn write(&self, path: &str, content: &str) {
         let at = self.join(path);
         fs::create_dir_all(at.parent().unwrap()).unwrap();
+        // One that is read-only is replaced also by who is not root.
+        let _ = fs::remove_file(&at);
         fs::write(&at, content).unwrap();
         fs::set_permissions(&at, fs::Permissions::from_mode(0o644)).unwrap();
     }
