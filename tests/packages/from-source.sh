@@ -62,7 +62,7 @@ for kind; do
         mkdir -p "$work/$kind/1" "$work/$kind/2"
         if [ "$kind" = rpm ]; then
             for n in 1 2; do unshare --net "$here/../../packaging/rpm.sh" "$tarball" "$work/rpm/$n" --without check; done
-            same "$(echo "$work"/rpm/1/*[0-9].[!s]*.rpm)" "$(echo "$work"/rpm/2/*[0-9].[!s]*.rpm)"
+            for which in src "$(uname -m)"; do same "$work"/rpm/1/*."$which".rpm "$work"/rpm/2/*."$which".rpm; done
         else
             # makepkg writes into the package where it was built: in one place, then.
             unshare --net "$here/../../packaging/arch.sh" "$tarball" "$work/arch/1"

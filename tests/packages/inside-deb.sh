@@ -53,4 +53,4 @@ bash /opt/snapshot.sh / >/tmp/after
 diff -u /tmp/before /tmp/after || fail "/etc, /boot, /usr or /var is not as it was"
 inside >/tmp/image.after
 diff -u /tmp/image.before /tmp/image.after || fail "the image is not as it was"
-say "purged: $(wc -l </tmp/before) files and folders of /etc, /boot, /usr and /var are as before the installation"
+say "purged: $(grep -vc '^sum' /tmp/before) files and folders of /etc, /boot, /usr and /var are as before the installation"
