@@ -60,6 +60,7 @@ pub fn undo(
     }
     for record in records.iter().filter(|record| is_anew(record)) {
         let Some(function) = record.function().filter(|f| another(root, record, *f).is_none()) else { continue };
+        // Where the kernel still works on it, a loss is said and nothing is written.
         let hangs = hanging.contains(&function);
         let loss = if hangs { resize::loss(root, function) } else { keep_away(root, kernel, function) };
         problems.extend(loss.filter(|loss| !problems.contains(loss)));

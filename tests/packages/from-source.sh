@@ -59,20 +59,17 @@ SCRIPT
 for kind; do
     case $kind in
     rpm | arch)
-        mkdir -p "$work/$kind/1" "$work/$kind/2"
-        if [ "$kind" = rpm ]; then
-            # A source package has the spec as rpm has read it, with the paths of the build: in one place, then.
-            unshare --net "$here/../../packaging/rpm.sh" "$tarball" "$work/rpm/1" --without check
-            mv "$work"/rpm/1/*.rpm "$work/rpm/2/"
-            unshare --net "$here/../../packaging/rpm.sh" "$tarball" "$work/rpm/1" --without check
-            for which in src "$(uname -m)"; do same "$work"/rpm/1/*."$which".rpm "$work"/rpm/2/*."$which".rpm; done
-        else
-            # makepkg writes into the package where it was built: in one place, then.
-            unshare --net "$here/../../packaging/arch.sh" "$tarball" "$work/arch/1"
-            mv "$work"/arch/1/*.pkg.tar.zst "$work/arch/2/"
-            unshare --net "$here/../../packaging/arch.sh" "$tarball" "$work/arch/1" --nocheck
-            same "$work"/arch/1/*.pkg.tar.zst "$work"/arch/2/*.pkg.tar.zst
-        fi
+        # Both note in the package where it was built: in one place, then. makepkg runs the tests the first time.
+        case $kind in
+        rpm) first=(--without check) second=(--without check) ;;
+        arch) first=() second=(--nocheck) ;;
+        esac
+        mkdir -p "$work/built" "$work/once"
+        unshare --net "$here/../../packaging/$kind.sh" "$tarball" "$work/built" "${first[@]}"
+        mv "$work"/built/* "$work/once/"
+        unshare --net "$here/../../packaging/$kind.sh" "$tarball" "$work/built" "${second[@]}"
+        for package in "$work"/once/*; do same "$package" "$work/built/${package##*/}"; done
+        rm -rf "$work/built" "$work/once"
         ;;
     *) debian "$kind" ;;
     esac

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Prints all that is below /etc, /boot, /usr and /var of a tree: kind, mode, owner, path and where a link leads; then the sums
-# of the files, in lines that begin with "sum". Left out is what package managers and their tools change whatever they install. Usage: snapshot.sh TREE
+# Prints all that is below /etc, /boot, /usr and /var of a tree: kind, mode, owner, path and where a link leads; then the
+# sums of the files, in lines that begin with "sum". Left out is what package managers and their tools change whatever they
+# install. Usage: snapshot.sh TREE
 set -euo pipefail
 
 cd "$1"
