@@ -5,7 +5,7 @@
 //! the kernel inside that tree (`openat2(2)`, `RESOLVE_IN_ROOT`): an absolute link in a recorded machine stays in it.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -32,6 +32,8 @@ pub const ROOT_VARIABLE: &str = "VFIO_ROOT";
 
 /// No file that we read is larger than this, in bytes, unless the reader says otherwise.
 const READ_LIMIT: u64 = 1 << 20;
+/// No link says more (PATH_MAX, `include/uapi/linux/limits.h`).
+const PATH_LIMIT: usize = 4096;
 
 /// How often a path in a test tree is tried that is resolved while something is renamed.
 const RACES: u32 = 10_000;
@@ -189,19 +191,46 @@ impl Root {
         listed.is_ok() && any
     }
 
-    /// What each link in a directory says, unresolved, sorted. A link that is gone meanwhile is left out.
-    pub fn links(&self, path: &str) -> io::Result<Vec<String>> {
+    /// Calls `each` with what every link in a directory says, unresolved, in no order, as bytes. A link that is gone
+    /// meanwhile is left out.
+    pub fn for_each_link(&self, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
+        let mut target = [0; PATH_LIMIT];
+        let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            // A directory is no link: "." and "..".
+            if entry.file_type() != FileType::Directory {
+                if let Ok(length) = rustix::fs::readlinkat_raw(&dir, entry.file_name(), &mut target[..]) {
+                    each(&target[..length]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the directories in a directory, sorted; links to directories are none.
+    pub fn directories(&self, path: &str) -> io::Result<Vec<String>> {
         let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
         let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
-        let mut links = Vec::new();
+        let mut names = Vec::new();
         while let Some(entry) = entries.next() {
-            if let Ok(target) = rustix::fs::readlinkat(&dir, entry?.file_name(), Vec::new()) {
-                links.push(String::from_utf8_lossy(&target.into_bytes()).into_owned());
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_directory = match entry.file_type() {
+                // Not every file system says so itself (getdents(2)).
+                FileType::Unknown => rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()),
+                known => known.is_dir(),
+            };
+            if is_directory && name.to_bytes() != b"." && name.to_bytes() != b".." {
+                names.extend(name.to_str().map(str::to_owned));
             }
         }
-        links.sort_unstable();
-        Ok(links)
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Names in a directory until `enough` says so.

@@ -7,9 +7,10 @@
 use super::function;
 use crate::pci::Address;
 use crate::root::Root;
+use std::io::{self, BufRead, BufReader};
 
 /// Somebody who holds a function.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Holder {
     /// The device node it holds, or the mount point.
     pub node: String,
@@ -23,19 +24,30 @@ pub struct Holder {
     pub unit: Option<String>,
 }
 
+/// Processes that hold devices on behalf of others and let go when those end; none of them is ever asked to end.
+const ON_BEHALF: [&str; 4] = ["systemd-logind", "elogind", "seatd", "systemd"];
+
+impl Holder {
+    /// The process, if it is one that may be asked to end.
+    pub fn may_end(&self) -> Option<u32> {
+        self.pid.filter(|pid| *pid > 1 && !ON_BEHALF.contains(&self.command.as_str()))
+    }
+
+    /// Who it is, without what it holds: `aplay (pid 712, user ada, music.service)`.
+    pub fn who(&self) -> String {
+        let Some(pid) = self.pid else { return self.command.clone() };
+        let more = self.user.iter().map(|user| format!(", user {user}"));
+        let more = more.chain(self.unit.iter().map(|unit| format!(", {unit}")));
+        format!("{} (pid {pid}{})", self.command, more.collect::<String>())
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(pid) = self.pid else {
-            return write!(f, "{} is mounted or in use at {}", self.node, self.command);
-        };
-        write!(f, "{} (pid {pid}", self.command)?;
-        if let Some(user) = &self.user {
-            write!(f, ", user {user}")?;
+        match self.pid {
+            Some(_) => write!(f, "{} has {} open", self.who(), self.node),
+            None => write!(f, "{} is mounted or in use at {}", self.node, self.command),
         }
-        if let Some(unit) = &self.unit {
-            write!(f, ", {unit}")?;
-        }
-        write!(f, ") has {} open", self.node)
     }
 }
 
@@ -84,12 +96,10 @@ fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
     if depth == 0 {
         return;
     }
-    for name in root.list(dir).unwrap_or_default() {
-        let below = format!("{dir}/{name}");
-        // Links lead out of the subtree (driver, subsystem, iommu_group); another function's devices are not ours.
-        let ours = Address::from_sysfs(name.as_bytes()).is_none() && root.read_link(&below).is_err();
-        if ours && root.stat(&below).is_ok_and(|s| rustix::fs::FileType::from_raw_mode(s.st_mode).is_dir()) {
-            walk(root, &below, depth - 1, found);
+    // Links lead out of the subtree (driver, subsystem, iommu_group); another function's devices are not ours.
+    for name in root.directories(dir).unwrap_or_default() {
+        if Address::from_sysfs(name.as_bytes()).is_none() {
+            walk(root, &format!("{dir}/{name}"), depth - 1, found);
         }
     }
 }
@@ -183,27 +193,45 @@ fn mounted_at(line: &str, node: &Node) -> Option<String> {
     (number == node.number || source == Some(&node.path)).then(|| place.to_owned())
 }
 
+/// Where paths begin in `/proc/PID/maps` but for the longest fields before them: looked at first, for most of what a scan
+/// takes is this file of every process (`fs/proc/task_mmu.c`, `show_vma_header_prefix`; as wide as pointers are).
+const PADDED: usize = 25 + 6 * size_of::<*const ()>();
+
 /// The device nodes that a process has open or mapped. A process that ends meanwhile has none.
 fn open_nodes(root: &Root, pid: u32) -> Vec<String> {
     let mut open = Vec::new();
-    let mut add = |path: &str| {
+    let mut add = |path: &[u8]| {
         // After its removal a node that is still open shows with this suffix.
-        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
-        if path.starts_with("/dev/") && !open.iter().any(|p| p == path) {
-            open.push(path.to_owned());
+        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+        if path.starts_with(b"/dev/") && !open.iter().any(|p: &String| p.as_bytes() == path) {
+            open.push(String::from_utf8_lossy(path).into_owned());
         }
     };
-    for path in root.links(&format!("proc/{pid}/fd")).unwrap_or_default() {
-        add(&path);
-    }
-    let maps = root.read(&format!("proc/{pid}/maps")).unwrap_or_default();
-    for line in String::from_utf8_lossy(&maps).lines() {
-        // address perms offset dev inode path
-        if let Some(at) = line.find("/dev/") {
+    // Neither can be read of a process that has ended.
+    let _ = root.for_each_link(&format!("proc/{pid}/fd"), &mut add);
+    let _ = each_line(root, &format!("proc/{pid}/maps"), |line| {
+        // address perms offset dev inode path: none of them but the last has a slash.
+        let path = match line.get(PADDED) {
+            Some(b'/') => Some(PADDED),
+            _ => line.iter().position(|byte| *byte == b'/'),
+        };
+        if let Some(at) = path {
             add(&line[at..]);
         }
-    }
+    });
+    open.sort_unstable();
     open
+}
+
+/// Calls `each` with every line of a file that may be long: games have some ten thousand mappings.
+fn each_line(root: &Root, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut file = BufReader::with_capacity(1 << 14, root.open_file(path)?);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line)? > 0 {
+        each(line.strip_suffix(b"\n").unwrap_or(&line));
+        line.clear();
+    }
+    Ok(())
 }
 
 fn command(root: &Root, pid: u32) -> String {
@@ -235,12 +263,14 @@ pub fn name_users(root: &Root, holders: &mut [(Address, Holder)]) {
     }
 }
 
-/// Whether a process is a user's service or program that does not end with a session: all that the user's manager runs
-/// outside its `session.slice` (systemd.special(7)), where compositors are, until it ends itself some time later.
-pub fn outlives_sessions(root: &Root, pid: u32) -> bool {
-    let cgroup = cgroup(root, pid).unwrap_or_default();
-    let below = cgroup.split_once("/user@").and_then(|(_, manager)| manager.split_once('/'));
-    below.is_some_and(|(_, path)| !path.starts_with("session.slice/"))
+/// The process that has to be asked to end because it does not end with a session, if it is such: all that a user's manager
+/// runs outside its `session.slice` (systemd.special(7)), where compositors are, and of that slice those that have sound
+/// open. The manager itself ends some time after the last session.
+pub fn outlives_sessions(root: &Root, holder: &Holder) -> Option<u32> {
+    let pid = holder.may_end()?;
+    let cgroup = cgroup(root, pid)?;
+    let (_, path) = cgroup.split_once("/user@")?.1.split_once('/')?;
+    (!path.starts_with("session.slice/") || holder.node.starts_with("/dev/snd/")).then_some(pid)
 }
 
 /// Its path in the hierarchy of control groups (cgroups(7)).

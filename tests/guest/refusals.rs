@@ -2,6 +2,7 @@
 //! What is refused, before anything is touched or after the desktop was stopped and came back.
 
 use super::*;
+use vfio_suite::host::holders::{outlives_sessions, Holder};
 
 /// A start that is refused: nothing was touched, and the sentence has these words.
 #[track_caller]
@@ -100,17 +101,61 @@ fn who_does_not_end_is_killed_if_the_configuration_says_so() {
 fn who_outlives_a_session_is_known_by_its_control_group() {
     let tree = machine();
     let manager = "/user.slice/user-1000.slice/user@1000.service";
-    for (pid, cgroup, outlives) in [
-        (4000, format!("{manager}/app.slice/sound.service"), true),
-        (4001, format!("{manager}/background.slice/index.service"), true),
-        (4002, format!("{manager}/session.slice/org.gnome.Shell@wayland.service"), false),
-        (4003, "/user.slice/user-1000.slice/session-2.scope".to_owned(), false),
-        (4004, "/system.slice/colord.service".to_owned(), false),
+    let outlives = |pid, command: &str, node: &str| {
+        let holder =
+            Holder { node: node.to_owned(), pid: Some(pid), command: command.to_owned(), user: None, unit: None };
+        outlives_sessions(&tree.root(), &holder)
+    };
+    for (pid, cgroup, node, expected) in [
+        (4000, format!("{manager}/app.slice/music.service"), "/dev/snd/pcmC0D3p", true),
+        (4001, format!("{manager}/background.slice/index.service"), "/dev/dri/renderD128", true),
+        (4002, format!("{manager}/session.slice/org.gnome.Shell@wayland.service"), "/dev/dri/card0", false),
+        (4003, format!("{manager}/session.slice/pipewire.service"), "/dev/snd/controlC0", true),
+        (4004, "/user.slice/user-1000.slice/session-2.scope".to_owned(), "/dev/snd/controlC0", false),
+        (4005, "/system.slice/colord.service".to_owned(), "/dev/dri/card0", false),
     ] {
         desktop::process(&tree, pid, "holder", 1000, &cgroup, &[]);
-        assert_eq!(vfio_suite::host::holders::outlives_sessions(&tree.root(), pid), outlives, "{cgroup}");
+        assert_eq!(outlives(pid, "holder", node), expected.then_some(pid), "{cgroup}");
     }
-    assert!(!vfio_suite::host::holders::outlives_sessions(&tree.root(), 4999), "it has ended");
+    desktop::process(&tree, 4006, "systemd", 1000, &format!("{manager}/init.scope"), &[]);
+    assert_eq!(outlives(4006, "systemd", "/dev/dri/card0"), None, "it holds what its services hold");
+    assert_eq!(outlives(4999, "holder", "/dev/snd/controlC0"), None, "it has ended");
+}
+
+/// They end while the display manager does, not after it.
+#[test]
+fn who_outlives_a_session_is_asked_to_end_before_the_display_manager_is_stopped() {
+    let tree = machine();
+    let open = desktop::nodes(&tree, SOUND);
+    let service = "/user.slice/user-1000.slice/user@1000.service/app.slice/music.service";
+    desktop::process(&tree, 4000, "aplay", 1000, service, &open);
+    let running = started(&tree, "demo");
+    assert!(!tree.exists("proc/4000") && has_card(&tree));
+    guest_ends(&tree, "demo");
+    let ran = running.end();
+    let told = |words: &str| ran.stderr.find(words).unwrap_or_else(|| panic!("{words}: {}", ran.stderr));
+    let asked = told("ask aplay (pid 4000, user 1000, music.service) to end");
+    assert!(told("end session 2 of ada") < asked && asked < told("stop gdm.service"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("asked to end"), "nobody was left to be asked: {}", ran.stderr);
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    assert_nothing_left(&tree, "after an early question");
+}
+
+/// Being asked is not all: it is waited for, named, and all comes back.
+#[test]
+fn who_was_asked_early_and_does_not_end_is_named() {
+    let tree = machine();
+    let open = desktop::nodes(&tree, SOUND);
+    let service = "/user.slice/user-1000.slice/user@1000.service/app.slice/music.service";
+    desktop::process(&tree, 4000, "aplay", 1000, service, &open);
+    desktop::stubborn(&tree, &[4000]);
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("aplay (pid 4000, user 1000, music.service) has /dev/snd/"), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("asked to end").count(), 0, "it is asked once: {}", ran.stderr);
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    tree.assert_same(&before, "after a stubborn player");
 }
 
 /// Services of a user that are only starting when the session ends.

@@ -38,6 +38,7 @@ fn a_guest_that_shuts_itself_down() {
         "reserve [gpu big]",
         "run '/usr/bin/begin the guest'",
         "end session 2 of ada",
+        "ask pipewire (pid 2200, user 1000, pipewire.service) to end",
         "stop gdm.service",
         "stop ollama.service",
         "wait until nobody holds 0000:03:00.0, 0000:03:00.1",

@@ -184,7 +184,10 @@ impl Undo<'_> {
                 run_command(tools, command, COMMAND)
             }
             GuestStep::Claim { gpu } => give_claim_up(root, gpu, guest),
-            GuestStep::Before { .. } | GuestStep::EndSession { .. } | GuestStep::LetGo { .. } => Ok(()),
+            GuestStep::Before { .. }
+            | GuestStep::EndSession { .. }
+            | GuestStep::AskToEnd { .. }
+            | GuestStep::LetGo { .. } => Ok(()),
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Work<'a> {
 pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&GuestStep)) -> Result<(), String> {
     // When the last of the sessions was ended. Units have no processes left when they have been stopped.
     let mut ended: Option<Instant> = None;
+    // Who was asked to end with them.
+    let mut asked: Vec<u32> = Vec::new();
     for step in &plan.steps {
         let sentence = |error: io::Error| format!("[guest {}] {step}: {error}", work.guest.name);
         if Instant::now() >= work.until {
@@ -71,7 +73,7 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         };
         let record = GuestRecord { step: step.clone(), before };
         note(work.root, &work.guest.name, &record).map_err(sentence)?;
-        let mut made = make(work, step, ended);
+        let mut made = make(work, step, ended, &mut asked);
         if matches!(step, GuestStep::EndSession { .. }) {
             ended = Some(Instant::now());
         }
@@ -82,8 +84,8 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
                     break;
                 }
                 progress(wait);
-                make(work, wait, None).map_err(sentence)?;
-                made = make(work, step, None);
+                make(work, wait, None, &mut asked).map_err(sentence)?;
+                made = make(work, step, None, &mut asked);
             }
         }
         made.map_err(sentence)?;
@@ -96,7 +98,7 @@ pub(super) fn console_path(console: &str) -> String {
     format!("sys/class/vtconsole/{console}/bind")
 }
 
-fn make(work: &Work<'_>, step: &GuestStep, ended: Option<Instant>) -> io::Result<()> {
+fn make(work: &Work<'_>, step: &GuestStep, ended: Option<Instant>, asked: &mut Vec<u32>) -> io::Result<()> {
     let Work { root, tools, .. } = *work;
     let left = work.until.saturating_duration_since(Instant::now());
     match step {
@@ -105,9 +107,10 @@ fn make(work: &Work<'_>, step: &GuestStep, ended: Option<Instant>) -> io::Result
         GuestStep::Before { command } => run_command(tools, command, left),
         GuestStep::StopUnit { unit } => services::stop(tools, unit, left),
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
+        GuestStep::AskToEnd { holder } => ask_to_end(root, tools, holder, asked),
         GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
         GuestStep::LetGo { functions, end, kill } => {
-            let_go(work, functions, ended.unwrap_or_else(Instant::now), (*end, *kill))
+            let_go(work, functions, ended.unwrap_or_else(Instant::now), asked, (*end, *kill))
         }
         GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
@@ -146,15 +149,24 @@ pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], ac
     Ok(())
 }
 
-/// Processes that hold devices on behalf of others and let go when those end; none of them is ever asked to end.
-const ON_BEHALF: [&str; 4] = ["systemd-logind", "elogind", "seatd", "systemd"];
+/// Asks a process that was seen to hold a card to end. One that has let go meanwhile is left alone.
+fn ask_to_end(root: &Root, tools: &dyn Tools, holder: &Holder, asked: &mut Vec<u32>) -> io::Result<()> {
+    let Some(pid) = holder.may_end().filter(|_| holders::still_holds(root, holder)) else { return Ok(()) };
+    asked.push(pid);
+    tools.signal(pid, Signal::Term)
+}
 
 /// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on and then asked to
-/// end, those that do not end with it at once, and all are killed if the user wants it so.
-fn let_go(work: &Work<'_>, functions: &[Address], ended: Instant, (end, kill): (bool, bool)) -> io::Result<()> {
+/// end, those that do not end with it at once, unless they were `asked` before, and all are killed if the user wants it so.
+fn let_go(
+    work: &Work<'_>,
+    functions: &[Address],
+    ended: Instant,
+    asked: &mut Vec<u32>,
+    (end, kill): (bool, bool),
+) -> io::Result<()> {
     let start = Instant::now();
     let left_alone = GRACE.saturating_sub(start.duration_since(ended));
-    let mut asked: Vec<u32> = Vec::new();
     let mut killed: Vec<u32> = Vec::new();
     let mut pause = SHORT;
     let limit = left_alone + TERM + if kill { KILL } else { Duration::ZERO };
@@ -173,10 +185,9 @@ fn let_go(work: &Work<'_>, functions: &[Address], ended: Instant, (end, kill): (
         if start.elapsed() >= limit || Instant::now() >= work.until {
             return Err(io::Error::other(named(&holders)));
         }
-        let ours_to_end = |h: &&(Address, Holder)| end && !ON_BEHALF.contains(&h.1.command.as_str());
-        for (_, holder) in holders.iter().filter(ours_to_end) {
-            let Some(pid) = holder.pid.filter(|pid| *pid > 1) else { continue };
-            let alone = start.elapsed() < left_alone && !holders::outlives_sessions(work.root, pid);
+        for (_, holder) in holders.iter().filter(|_| end) {
+            let Some(pid) = holder.may_end() else { continue };
+            let alone = start.elapsed() < left_alone && holders::outlives_sessions(work.root, holder).is_none();
             if !alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
                 work.tools.signal(pid, Signal::Term)?;

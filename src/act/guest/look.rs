@@ -8,7 +8,8 @@ use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{holders, modules, Host};
+use crate::host::holders::{self, Holder};
+use crate::host::{modules, Host};
 use crate::pci::Address;
 use crate::plan::guest::{
     is_up, with_host, Console, DomainState, FileProblem, Memory, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
@@ -52,7 +53,7 @@ pub fn look(
     if with_host(functions, host).is_empty() {
         around.domain = domain();
     } else {
-        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, functions, &mut around));
+        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, functions, &host.holders, &mut around));
     }
     let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &around.domain {
@@ -72,7 +73,14 @@ fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnO
 }
 
 /// Services and sessions that use the host's display.
-fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address], around: &mut Surroundings) {
+fn desktop(
+    root: &Root,
+    tools: &dyn Tools,
+    guest: &Guest,
+    functions: &[Address],
+    held: &[(Address, Holder)],
+    around: &mut Surroundings,
+) {
     const ALIAS: &str = "display-manager.service";
     let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).collect();
     // Of units that are not there systemd would look for files.
@@ -86,6 +94,9 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
     };
     names.extend(wanted);
     let steal = guest.handover == Handover::Steal;
+    if steal {
+        around.outliving = outliving(root, held);
+    }
     let sessions = || if steal { services::sessions(tools, &seat(root, functions)) } else { Vec::new() };
     let (sessions, units) = both(root, sessions, || services::units(tools, &names));
     let units = match units {
@@ -105,6 +116,19 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
         let graphical = around.sessions.iter().filter(|s| s.is_graphical());
         around.display_manager = graphical.filter_map(|s| s.leader).find_map(|leader| manager(root, leader));
     }
+}
+
+/// Those who hold the card and outlive sessions, each process once.
+fn outliving(root: &Root, held: &[(Address, Holder)]) -> Vec<Holder> {
+    let mut found: Vec<(Address, Holder)> = Vec::new();
+    for (address, holder) in held {
+        let known = found.iter().any(|(_, other)| other.pid == holder.pid);
+        if !known && holders::outlives_sessions(root, holder).is_some() {
+            found.push((*address, holder.clone()));
+        }
+    }
+    holders::name_users(root, &mut found);
+    found.into_iter().map(|(_, holder)| holder).collect()
 }
 
 /// The seat of a card: udev's property `ID_SEAT` of its DRM node, else the first seat (sd-login(3)).

@@ -150,6 +150,8 @@ fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings)
         // Before the display manager: once that has stopped, logind calls its sessions closing, and ends no more of them.
         let graphical = around.sessions.iter().filter(|s| s.is_graphical());
         steps.extend(graphical.map(|s| GuestStep::EndSession { session: s.id.clone(), user: s.user.clone() }));
+        // After the sessions, whose programs would have them started again; before units that take time to stop.
+        steps.extend(around.outliving.iter().map(|holder| GuestStep::AskToEnd { holder: holder.clone() }));
     }
     let active = |unit: &&str| around.units.iter().any(|(name, state)| name == *unit && is_up(state));
     let mut stop = |unit: &str| steps.push(GuestStep::StopUnit { unit: unit.to_owned() });

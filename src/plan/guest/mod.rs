@@ -15,6 +15,7 @@ pub use hand_over::{cards, plan, with_host, NVIDIA_MODULES, NVIDIA_UNITS};
 use super::Finding;
 use crate::config::{Guest, Location};
 use crate::host::domain::Domain;
+use crate::host::holders::Holder;
 use crate::pci::Address;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -49,6 +50,11 @@ pub enum GuestStep {
         session: String,
         /// Whose it is.
         user: String,
+    },
+    /// Ask a process that holds the card and does not end with a session to end.
+    AskToEnd {
+        /// Who, and what it holds.
+        holder: Holder,
     },
     /// Tell programs that watch for devices that the card's display is going, so that they let go of it (`hot`).
     Announce {
@@ -132,6 +138,7 @@ impl fmt::Display for GuestStep {
             GuestStep::Before { command } => write!(f, "run '{}'", command.join(" ")),
             GuestStep::StopUnit { unit } => write!(f, "stop {unit}"),
             GuestStep::EndSession { session, user } => write!(f, "end session {session} of {user}"),
+            GuestStep::AskToEnd { holder } => write!(f, "ask {} to end", holder.who()),
             GuestStep::Announce { functions } => write!(f, "announce that {} is going", list(functions)),
             GuestStep::LetGo { functions, .. } => write!(f, "wait until nobody holds {}", list(functions)),
             GuestStep::Reserve { gpu } => write!(f, "keep other drivers from [gpu {gpu}]"),
@@ -212,6 +219,8 @@ pub struct Surroundings {
     pub display_manager: Option<String>,
     /// Sessions on the card's seat.
     pub sessions: Vec<Session>,
+    /// Processes that hold the card and outlive sessions, each once.
+    pub outliving: Vec<Holder>,
     /// What libvirt says of the domain; `None` for a guest that is a command.
     pub domain: Option<DomainState>,
     /// Cards that belong to a guest already: card, guest.
