@@ -188,6 +188,34 @@ fn who_holds_a_card_is_told() {
     }
 }
 
+/// A mapping stays when what was mapped is closed. Games have more mappings than fit into a file of the usual size.
+#[test]
+fn who_has_only_mapped_the_card_holds_it() {
+    // As the kernel writes it: padded to the same column, unless the fields before need more (fs/proc/task_mmu.c).
+    let line = |inode: &str, path: &str| {
+        let fields = format!("7f0000000000-7f0000001000 rw-s 10023f000 00:06 {inode} ");
+        format!("{fields:<73}{path}\n")
+    };
+    let node = desktop::nodes(&machine(), VIDEO).remove(0);
+    for (what, maps) in [
+        ("as usual", line("312", &node)),
+        ("after a removal", line("312", &format!("{node} (deleted)"))),
+        ("with long fields", line("18446744073709551615", &node)),
+        ("after many others", line("0", "[heap]").repeat(20_000) + &line("312", &node)),
+    ] {
+        let tree = machine();
+        desktop::process(&tree, 4000, "game", 1000, "/user.slice/user-1000.slice/session-2.scope", &[]);
+        tree.write("proc/4000/maps", &(line("77", "/usr/lib/libc.so.6") + &maps + &line("0", "[stack]")));
+        let ran = tree.run(VFIO, &["holders", "big"]);
+        let told = ran.stdout.lines().find(|line| line.contains("game"));
+        assert!(told.is_some_and(|line| line.contains(&node)), "{what}: {}", ran.stdout);
+    }
+    let tree = machine();
+    desktop::process(&tree, 4000, "game", 1000, "/user.slice/user-1000.slice/session-2.scope", &[]);
+    tree.write("proc/4000/maps", &line("77", &format!("/home/ada{node}")));
+    assert!(!tree.run(VFIO, &["holders", "big"]).stdout.contains("game"), "a file of that name elsewhere");
+}
+
 #[test]
 fn who_computes_on_the_only_card_of_amdgpu_holds_it() {
     let tree = small_machine().build();
