@@ -84,6 +84,8 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
                     break;
                 }
                 progress(wait);
+                // Who has let go and opened it again is asked again.
+                asked.clear();
                 make(work, wait, None, &mut asked).map_err(sentence)?;
                 made = make(work, step, None, &mut asked);
             }

@@ -56,6 +56,9 @@ pub fn libvirt() -> Result<()> {
         checks.same(&format!("exit of the start of {name}"), run.fact(&format!("start.{name}")), "0");
     }
 
+    // Its service is the user's, and goes on when the session has ended.
+    let asked = ["vfio-guest[", "ask aplay (pid ", "lab-sound.service) to end"];
+    checks.line("who outlives the session is asked to end", &run.text("journal"), &asked);
     on_vfio(&mut checks, &run, "demo");
     checks.same("demo's unit", run.text("unit.demo"), "StatusText=the guest runs\nActiveState=active\n");
     checks.line("`vfio guest status`", &run.text("status.demo"), &["[guest demo]", "has its cards"]);
