@@ -5,7 +5,7 @@
 //! the kernel inside that tree (`openat2(2)`, `RESOLVE_IN_ROOT`): an absolute link in a recorded machine stays in it.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, ResolveFlags};
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -194,54 +194,49 @@ impl Root {
     /// Calls `each` with what every link in a directory says, unresolved, in no order, as bytes. A link that is gone
     /// meanwhile is left out.
     pub fn for_each_link(&self, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-        let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
         let mut target = [0; PATH_LIMIT];
-        let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            // A directory is no link: "." and "..".
-            if entry.file_type() != FileType::Directory {
-                if let Ok(length) = rustix::fs::readlinkat_raw(&dir, entry.file_name(), &mut target[..]) {
-                    each(&target[..length]);
-                }
+        self.entries_until(path, &mut |dir, entry| {
+            if let Ok(length) = rustix::fs::readlinkat_raw(dir, entry.file_name(), &mut target[..]) {
+                each(&target[..length]);
             }
-        }
-        Ok(())
+            false
+        })
     }
 
     /// The names of the directories in a directory, sorted; links to directories are none.
     pub fn directories(&self, path: &str) -> io::Result<Vec<String>> {
-        let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
-        let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
         let mut names = Vec::new();
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
+        self.entries_until(path, &mut |dir, entry| {
             let name = entry.file_name();
             let is_directory = match entry.file_type() {
                 // Not every file system says so itself (getdents(2)).
-                FileType::Unknown => rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                FileType::Unknown => rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
                     .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()),
                 known => known.is_dir(),
             };
-            if is_directory && name.to_bytes() != b"." && name.to_bytes() != b".." {
+            if is_directory {
                 names.extend(name.to_str().map(str::to_owned));
             }
-        }
+            false
+        })?;
         names.sort_unstable();
         Ok(names)
     }
 
     /// Names in a directory until `enough` says so.
     fn names_until(&self, path: &str, enough: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+        self.entries_until(path, &mut |_, entry| enough(entry.file_name().to_bytes()))
+    }
+
+    /// What is in a directory, without itself and the one above, until `enough` says so, which has the directory to look
+    /// closer at an entry.
+    fn entries_until(&self, path: &str, enough: &mut dyn FnMut(&OwnedFd, &RawDirEntry<'_>) -> bool) -> io::Result<()> {
         let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let mut buffer = [std::mem::MaybeUninit::uninit(); 8192];
-        let mut entries = rustix::fs::RawDir::new(dir.as_fd(), &mut buffer);
+        let mut entries = RawDir::new(dir.as_fd(), &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." && enough(name) {
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") && enough(&dir, &entry) {
                 break;
             }
         }

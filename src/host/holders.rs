@@ -263,14 +263,13 @@ pub fn name_users(root: &Root, holders: &mut [(Address, Holder)]) {
     }
 }
 
-/// The process that has to be asked to end because it does not end with a session, if it is such: all that a user's manager
-/// runs outside its `session.slice` (systemd.special(7)), where compositors are, and of that slice those that have sound
-/// open. The manager itself ends some time after the last session.
-pub fn outlives_sessions(root: &Root, holder: &Holder) -> Option<u32> {
-    let pid = holder.may_end()?;
-    let cgroup = cgroup(root, pid)?;
-    let (_, path) = cgroup.split_once("/user@")?.1.split_once('/')?;
-    (!path.starts_with("session.slice/") || holder.node.starts_with("/dev/snd/")).then_some(pid)
+/// Whether a process has to be asked to end because it does not end with a session: all that a user's manager runs outside
+/// its `session.slice` (systemd.special(7)), where compositors are, and of that slice those that have sound open. The
+/// manager itself ends some time after the last session.
+pub fn outlives_sessions(root: &Root, holder: &Holder) -> bool {
+    let cgroup = holder.may_end().and_then(|pid| cgroup(root, pid)).unwrap_or_default();
+    let below = cgroup.split_once("/user@").and_then(|(_, manager)| manager.split_once('/'));
+    below.is_some_and(|(_, path)| !path.starts_with("session.slice/") || holder.node.starts_with("/dev/snd/"))
 }
 
 /// Its path in the hierarchy of control groups (cgroups(7)).

@@ -187,9 +187,9 @@ fn let_go(
         if start.elapsed() >= limit || Instant::now() >= work.until {
             return Err(io::Error::other(named(&holders)));
         }
-        for (_, holder) in holders.iter().filter(|_| end) {
-            let Some(pid) = holder.may_end() else { continue };
-            let alone = start.elapsed() < left_alone && holders::outlives_sessions(work.root, holder).is_none();
+        for (_, holder) in &holders {
+            let Some(pid) = holder.may_end().filter(|_| end) else { continue };
+            let alone = start.elapsed() < left_alone && !holders::outlives_sessions(work.root, holder);
             if !alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
                 work.tools.signal(pid, Signal::Term)?;

@@ -53,7 +53,8 @@ pub fn look(
     if with_host(functions, host).is_empty() {
         around.domain = domain();
     } else {
-        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, functions, &host.holders, &mut around));
+        around.outliving = outliving(root, &host.holders);
+        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, functions, &mut around));
     }
     let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &around.domain {
@@ -73,14 +74,7 @@ fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnO
 }
 
 /// Services and sessions that use the host's display.
-fn desktop(
-    root: &Root,
-    tools: &dyn Tools,
-    guest: &Guest,
-    functions: &[Address],
-    held: &[(Address, Holder)],
-    around: &mut Surroundings,
-) {
+fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address], around: &mut Surroundings) {
     const ALIAS: &str = "display-manager.service";
     let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).collect();
     // Of units that are not there systemd would look for files.
@@ -94,9 +88,6 @@ fn desktop(
     };
     names.extend(wanted);
     let steal = guest.handover == Handover::Steal;
-    if steal {
-        around.outliving = outliving(root, held);
-    }
     let sessions = || if steal { services::sessions(tools, &seat(root, functions)) } else { Vec::new() };
     let (sessions, units) = both(root, sessions, || services::units(tools, &names));
     let units = match units {
@@ -120,13 +111,10 @@ fn desktop(
 
 /// Those who hold the card and outlive sessions, each process once.
 fn outliving(root: &Root, held: &[(Address, Holder)]) -> Vec<Holder> {
-    let mut found: Vec<(Address, Holder)> = Vec::new();
-    for (address, holder) in held {
-        let known = found.iter().any(|(_, other)| other.pid == holder.pid);
-        if !known && holders::outlives_sessions(root, holder).is_some() {
-            found.push((*address, holder.clone()));
-        }
-    }
+    let outlives = |(_, holder): &&(Address, Holder)| holders::outlives_sessions(root, holder);
+    let mut found: Vec<(Address, Holder)> = held.iter().filter(outlives).cloned().collect();
+    // What one process holds stands together.
+    found.dedup_by_key(|(_, holder)| holder.pid);
     holders::name_users(root, &mut found);
     found.into_iter().map(|(_, holder)| holder).collect()
 }
