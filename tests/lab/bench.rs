@@ -12,9 +12,6 @@ use std::time::Instant;
 /// Starts and ends of a guest, one after the other. Only the first finds what no guest has used since the boot.
 const ROUNDS: u32 = 4;
 
-/// The two ways, each in a machine of its own: a start finds the modules as the end before it has left them.
-const WAYS: [(&str, &str); 2] = [("unit", "vfio-guest@.service"), ("hooks", "the guide's libvirt hooks")];
-
 /// The machine's clock goes by what its processor has done, a nanosecond an instruction, and by ours while it is idle: what
 /// takes time and what waits for time are in proportion, and other work on this machine does not show.
 const CLOCK: &str = "-icount shift=0,sleep=on";
@@ -41,17 +38,18 @@ pub fn run() -> Result<()> {
     disk.files.extend(GUIDE.map(|(path, script)| (path, script.to_owned())));
     disk.files.push(("etc/libvirt/qemu/hooked.xml", desk::domain("hooked", "deaf", "", 99)));
     let here = starts_here()?;
-    let mut runs = Vec::new();
-    for (way, _) in WAYS {
+    // Each way in a machine of its own: a start finds the modules as the end before it has left them.
+    let boot = |way: &str| -> Result<Outcome> {
         let values = format!("WAY={way} STARTS={STARTS} CALLS={CALLS} ROUNDS={ROUNDS}");
         let mut boot = desk::boot(&format!("{values}\n{}", include_str!("guest/desk/bench.sh")));
         boot.devices.push(CLOCK.to_owned());
-        runs.push(Machine::new(&format!("bench_{way}"), &disk)?.boot(&boot)?);
-    }
+        Machine::new(&format!("bench_{way}"), &disk)?.boot(&boot)
+    };
+    let (ours, guide) = (boot("unit")?, boot("hooks")?);
     println!(
         "seconds of that machine, by round                         start to QEMU running   end to display manager"
     );
-    for (run, (_, name)) in runs.iter().zip(WAYS) {
+    for (run, name) in [(&ours, "vfio-guest@.service"), (&guide, "the guide's libvirt hooks")] {
         for round in 1..=ROUNDS {
             let fact = |what: &str| format!("{round}.{what}");
             for (what, wanted) in [("start", "0"), ("0000:01:00.0", "vfio-pci"), ("0000:01:00.1", "vfio-pci")] {
@@ -61,14 +59,13 @@ pub fn run() -> Result<()> {
             println!("{name:<50} {round} {started:>26.2} {back:>24.2}");
         }
     }
-    let [ours, guide] = runs.as_slice() else { unreachable!("a run for each of two ways") };
     println!("the card's driver during the guide's guests: {}", guide.fact("1.module"));
     println!("what vfio-guest says of itself:\n{}", ours.text("ours"));
-    for (run, hook, name) in [(guide, "qemu", "the guide's dispatcher"), (ours, "50-vfio", "vfio-libvirt-hook")] {
+    for (run, hook, name) in [(&guide, "qemu", "the guide's dispatcher"), (&ours, "50-vfio", "vfio-libvirt-hook")] {
         let idle = span(run, &format!("idle.{hook}"))? / f64::from(CALLS);
         println!("a call of {name} for another's guest: {:.0} ms", idle * 1e3);
     }
-    let there = span(ours, "true")? / f64::from(STARTS);
+    let there = span(&ours, "true")? / f64::from(STARTS);
     println!("a start of /bin/true: {:.1} ms there, {:.2} ms here: {:.0} times", there * 1e3, here * 1e3, there / here);
     Ok(())
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
-# How long a hand-over and a give-back take, the $WAY ours or the guide's. After desk.sh. The guide's dispatcher is only there
-# where it is measured; our hook always is, and has nothing to do for the guide's guest.
+# How long a hand-over and a give-back take, by WAY: "unit" is ours, "hooks" the guide's. After desk.sh. The guide's dispatcher
+# is only there where it is measured; our hook always is, and has nothing to do for the guide's guest.
 now() { cut -d' ' -f1 /proc/uptime; }
 # How fast this machine is: the same is measured outside.
 begin=$(now)
