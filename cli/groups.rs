@@ -5,9 +5,11 @@ use crate::output::{table, Output};
 use crate::{DONE, NO};
 use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::names::Names;
+use vfio_suite::host::usage::Use;
 use vfio_suite::host::{Function, Host};
 use vfio_suite::pci::{Address, Class, Identity};
 use vfio_suite::plan::group::{blockers, Blocker};
+use std::collections::BTreeMap;
 use vfio_suite::root::Root;
 
 struct Answer<'a> {
@@ -36,14 +38,37 @@ struct Member<'a> {
     boot_display: bool,
     /// In the order in which the kernel tries them; null if it knows none.
     reset_methods: Option<&'a [String]>,
+    /// What the host has on it.
+    uses: Vec<&'a Use>,
+}
+
+/// What the host has on each function, but for bridges: all that is below them hangs on them.
+type Uses<'a> = BTreeMap<Address, Vec<&'a Use>>;
+
+fn uses(host: &Host) -> Uses<'_> {
+    let mut uses = Uses::new();
+    for usage in &host.usage {
+        let is_bridge = |function: &&Address| host.function(**function).is_some_and(Function::is_bridge);
+        for function in usage.functions.iter().filter(|function| !is_bridge(function)) {
+            let known = uses.entry(*function).or_default();
+            // A keyboard with keys for sound shows itself twice.
+            if !known.contains(&&usage.what) {
+                known.push(&usage.what);
+            }
+        }
+    }
+    uses
 }
 
 /// Lists the groups.
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
-    let host = Host::scan_by_two(root);
+    let mut host = Host::scan_by_two(root);
+    host.find_displays(root);
+    host.find_usage(root, &[]);
+    let host = host;
     let names = Names::read(root, &host.functions);
     // Borrowed, all of it: on a server there are thousands.
-    fn member<'a>(f: &'a Function, names: &'a Names) -> Member<'a> {
+    fn member<'a>(f: &'a Function, names: &'a Names, uses: &Uses<'a>) -> Member<'a> {
         Member {
             address: f.address,
             ids: Identity { vendor: f.vendor, device: f.device, subsystem: f.subsystem },
@@ -53,13 +78,15 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
             driver: f.driver.as_deref(),
             boot_display: f.boot_vga,
             reset_methods: f.reset_methods.as_deref(),
+            uses: uses.get(&f.address).cloned().unwrap_or_default(),
         }
     }
+    let uses = uses(&host);
     let mut order: Vec<&Function> = host.functions.iter().collect();
     order.sort_by_key(|f| f.group.map_or((true, 0), |g| (false, g)));
     let (mut groups, mut ungrouped) = (Vec::new(), Vec::new());
     for run in order.chunk_by(|a, b| a.group == b.group) {
-        let functions = run.iter().map(|f| member(f, &names)).collect();
+        let functions = run.iter().map(|f| member(f, &names, &uses)).collect();
         match run[0].group {
             Some(group) => {
                 let blockers = blockers(run.iter().copied());
@@ -137,6 +164,11 @@ impl Json {
             Some(methods) => self.list(methods, |json, method| json.string(method))?,
             None => self.raw("null"),
         }
+        self.raw(",\"uses\":");
+        self.list(&member.uses, |json, what| {
+            json.raw(&serde_json::to_string(what)?);
+            Ok(())
+        })?;
         self.raw("}");
         Ok(())
     }
@@ -228,7 +260,9 @@ fn members(members: &[Member<'_>]) -> String {
         let boot = if m.boot_display { ", boot display" } else { "" };
         let what = m.name.map_or_else(|| m.kind.to_owned(), |name| format!("{}: {name}", m.kind));
         let ids = Identity { subsystem: None, ..m.ids };
-        vec![m.address.to_string(), ids.to_string(), m.driver.unwrap_or("-").to_owned(), reset, format!("{what}{boot}")]
+        let uses: String = m.uses.iter().map(|what| format!("; {what}")).collect();
+        let what = format!("{what}{boot}{uses}");
+        vec![m.address.to_string(), ids.to_string(), m.driver.unwrap_or("-").to_owned(), reset, what]
     };
     table(&members.iter().map(row).collect::<Vec<_>>())
 }
@@ -243,6 +277,7 @@ mod tests {
     fn what_is_written_by_hand_is_json() {
         let address = Address::from_sysfs(b"10000:e1:00.1").unwrap();
         let methods = ["flr".to_owned(), "bus".to_owned()];
+        let tpm = Use::Tpm;
         let member = |name, driver, reset_methods| Member {
             address,
             ids: Identity { vendor: 0x1002, device: 0x73bf, subsystem: Some((0x1da2, 0xe445)) },
@@ -252,10 +287,12 @@ mod tests {
             driver,
             boot_display: true,
             reset_methods,
+            uses: vec![&tpm],
         };
         let shown = |name: Value, driver: Value, methods: Value| {
             json!({"address": "10000:e1:00.1", "ids": "1002:73bf:1da2:e445", "class": "030000", "kind": "VGA display",
-                "name": name, "driver": driver, "boot_display": true, "reset_methods": methods})
+                "name": name, "driver": driver, "boot_display": true, "reset_methods": methods,
+                "uses": [{"use": "tpm"}]})
         };
         let iommu = Iommu { active: true, units: vec!["ivhd0".to_owned()], firmware: Some("IVRS") };
         let group = |group| Group {

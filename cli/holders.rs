@@ -7,6 +7,7 @@ use anyhow::bail;
 use serde::Serialize;
 use vfio_suite::config;
 use vfio_suite::host::holders::{self, Holder};
+use vfio_suite::host::usage::Use;
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::{section, select};
@@ -17,6 +18,15 @@ struct Answer<'a> {
     gpu: &'a str,
     functions: &'a [Address],
     holders: Vec<Row<'a>>,
+    /// What else the host has on them.
+    uses: Vec<Used<'a>>,
+}
+
+#[derive(Serialize)]
+struct Used<'a> {
+    function: Address,
+    #[serde(flatten)]
+    what: &'a Use,
 }
 
 #[derive(Serialize)]
@@ -30,7 +40,7 @@ struct Row<'a> {
 pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     check::report(&config);
-    let host = Host::scan(root, Depth::Full);
+    let mut host = Host::scan(root, Depth::Full);
     let gpu = match section(&config, name) {
         Ok(gpu) => gpu,
         Err(finding) => bail!("{finding}"),
@@ -39,6 +49,9 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
         Ok(chosen) => chosen,
         Err(finding) => bail!("{finding}"),
     };
+    host.find_usage(root, &chosen.functions);
+    let of = |function: Address| host.usage_of(function).map(move |what| Used { function, what });
+    let uses: Vec<Used<'_>> = chosen.functions.iter().copied().flat_map(of).collect();
     let mut found = holders::find(root, &chosen.functions);
     holders::name_users(root, &mut found);
     if root.is_system() && !rustix::process::geteuid().is_root() {
@@ -46,8 +59,10 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     }
     if out.is_json() {
         let rows = found.iter().map(|(function, holder)| Row { function: *function, holder }).collect();
-        out.json("vfio.holders/1", &Answer { gpu: name, functions: &chosen.functions, holders: rows })?;
-    } else if found.is_empty() {
+        out.json("vfio.holders/1", &Answer { gpu: name, functions: &chosen.functions, holders: rows, uses })?;
+        return Ok(if found.is_empty() { DONE } else { NO });
+    }
+    if found.is_empty() {
         out.text(&format!("nobody holds [gpu {name}]\n"))?;
     } else {
         let row = |(function, holder): &(Address, Holder)| {
@@ -63,6 +78,9 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
             ]
         };
         out.text(&table(&found.iter().map(row).collect::<Vec<_>>()))?;
+    }
+    for Used { function, what } in &uses {
+        out.text(&format!("{function} {what}\n"))?;
     }
     Ok(if found.is_empty() { DONE } else { NO })
 }

@@ -159,7 +159,9 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let config = config::load(root);
     check::report(&config);
-    let host = Host::scan(root, Depth::Full);
+    let mut host = Host::scan(root, Depth::Full);
+    host.find_usage(root, &boot::functions(&select::all(&config, &host)));
+    let host = host;
     let failed_boots = Boots::read(root).failed_before(&boots::current(root));
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
     let cards = cards(root, &config, &host, off.is_some());

@@ -28,7 +28,8 @@ pub fn choices<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
     (boot::choices(config, &host), host)
 }
 
-/// The same with what the IOMMU forbids refused as well, after the closer look that this needs.
+/// The same with what the IOMMU forbids and what carries data of the host refused as well, after the closer look that this
+/// needs.
 pub fn admitted<'c>(root: &Root, config: &'c Config, depth: Depth) -> (Vec<Choice<'c>>, Host) {
     let (mut choices, mut host) = match depth {
         Depth::Boot => choices(root, config),
@@ -38,8 +39,14 @@ pub fn admitted<'c>(root: &Root, config: &'c Config, depth: Depth) -> (Vec<Choic
         }
     };
     match depth {
-        Depth::Boot => look_at_groups(root, &mut choices, &mut host),
-        Depth::Full => look_closer(root, &mut choices, &mut host),
+        Depth::Boot => {
+            host.find_data(root, &boot::functions(&choices));
+            look_at_groups(root, &mut choices, &mut host);
+        }
+        Depth::Full => {
+            host.find_data(root, &boot::functions(&choices));
+            look_closer(root, &mut choices, &mut host);
+        }
     }
     (choices, host)
 }
@@ -50,6 +57,7 @@ pub fn now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Choice<'c
     let mut host = Host::scan(root, Depth::Full);
     let mut choices = select::all(config, &host);
     choices.retain(|c| c.gpu.name == gpu.name);
+    host.find_usage(root, &boot::functions(&choices));
     look_closer(root, &mut choices, &mut host);
     host.find_holders_of_bound(root, &boot::functions(&choices));
     let choice = choices.pop().ok_or_else(|| Finding::new(gpu, &gpu.at, "means nothing"))?;
@@ -60,6 +68,7 @@ pub fn now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Choice<'c
 pub fn all_now<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
     let mut host = Host::scan(root, Depth::Full);
     let mut choices = select::all(config, &host);
+    host.find_usage(root, &boot::functions(&choices));
     look_closer(root, &mut choices, &mut host);
     (choices, host)
 }
@@ -68,6 +77,7 @@ pub fn all_now<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
 pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choice<'c>>, Host) {
     let mut host = Host::scan(root, Depth::Full);
     let mut choices = cards(config, guest, &host);
+    host.find_usage(root, &boot::functions(&choices));
     look_closer(root, &mut choices, &mut host);
     if choices.iter().any(|c| rebar::asks(&rebar::wanted(c.gpu, Some(guest)))) {
         host.look_at_bars(root, &boot::functions(&choices));

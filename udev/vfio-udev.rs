@@ -11,6 +11,7 @@ use vfio_suite::config;
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::Address;
+use vfio_suite::plan::boot::Stage;
 use vfio_suite::plan::{bind, boot, idle};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -63,5 +64,11 @@ fn properties(root: &Root, function: Address) -> Option<String> {
         true => format!("VFIO_UNIT=vfio-bind@{name}.service\n"),
         false => String::new(),
     };
-    Some(format!("VFIO_GPU={name}\nVFIO_OVERRIDE={driver}\n{unit}"))
+    // What may carry a file system is not kept from the host's driver while there are some to be mounted.
+    let stage = if root.exists(&state::booted_path()) { Stage::Running } else { Stage::Initramfs };
+    let driver = match boot::may_reserve(choice, function, &host, stage) {
+        true => format!("VFIO_OVERRIDE={driver}\n"),
+        false => String::new(),
+    };
+    Some(format!("VFIO_GPU={name}\n{driver}{unit}"))
 }

@@ -52,6 +52,12 @@ impl Function {
         self.class >> 16 == 0x06
     }
 
+    /// Whether the host may need it to reach its root file system or to be spoken to before that is there: everything but
+    /// displays, audio, USB-C and accelerators. Disks, USB hosts and network cards are among it, and whatever is not known.
+    pub fn may_be_needed_for_root(&self) -> bool {
+        !matches!((self.class >> 16, self.class >> 8 & 0xff), (0x03 | 0x12, _) | (0x04, _) | (0x0c, 0x80))
+    }
+
     /// `vendor:device` as lspci prints it.
     pub fn ids(&self) -> String {
         format!("{:04x}:{:04x}", self.vendor, self.device)

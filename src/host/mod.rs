@@ -18,6 +18,7 @@ pub mod reset;
 pub mod room;
 pub mod status;
 pub mod sync;
+pub mod usage;
 pub mod words;
 
 pub use function::Function;
@@ -52,6 +53,8 @@ pub struct Host {
     pub nvidia_drm: bool,
     /// Who holds which function; filled by [`Host::find_holders`].
     pub holders: Vec<(Address, holders::Holder)>,
+    /// What the host has on functions; filled by [`Host::find_usage`], of disks alone by [`Host::find_data`].
+    pub usage: Vec<usage::Usage>,
     /// Best vfio driver for a function, for `driver = auto`; filled by [`Host::find_variants`].
     pub variants: Vec<(Address, modules::Variant)>,
     /// The module vendor-reset; filled by [`Host::find_vendor_reset`].
@@ -156,6 +159,31 @@ impl Host {
     /// Looks for whoever holds one of these functions: open files, mappings, mounts.
     pub fn find_holders(&mut self, root: &Root, functions: &[Address]) {
         self.holders = holders::find(root, functions);
+    }
+
+    /// Looks at the displays, where [`Host::scan_by_two`] left them out.
+    pub fn find_displays(&mut self, root: &Root) {
+        self.displays = display::scan(root, &self.functions);
+    }
+
+    /// Looks for everything that the host has on functions. `asked` are those of which also that is looked for which shows
+    /// nowhere but in a disk that cannot be opened exclusively.
+    pub fn find_usage(&mut self, root: &Root, asked: &[Address]) {
+        self.usage = usage::look(root, &self.functions, &self.displays, asked);
+    }
+
+    /// Looks for the host's data on functions, if one of these may have any: the boot path reads no mounts for a card.
+    pub fn find_data(&mut self, root: &Root, functions: &[Address]) {
+        let may_have = |a: &Address| self.function(*a).is_none_or(Function::may_be_needed_for_root);
+        let asked: Vec<Address> = functions.iter().copied().filter(may_have).collect();
+        if !asked.is_empty() {
+            self.usage = usage::look_for_data(root, &asked);
+        }
+    }
+
+    /// What the host has on a function, or on what hangs on it.
+    pub fn usage_of(&self, function: Address) -> impl Iterator<Item = &usage::Use> {
+        self.usage.iter().filter(move |usage| usage.functions.contains(&function)).map(|usage| &usage.what)
     }
 
     /// Looks for holders, but only of functions that a driver has: at boot there are none, and no process is looked at.

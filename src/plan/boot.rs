@@ -2,7 +2,7 @@
 //! What happens at boot: which cards are bound, and what forbids the others.
 
 use super::select::{self, Choice};
-use super::{bind, display, group, idle, Finding, Plan};
+use super::{bind, display, group, idle, usage, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
@@ -37,11 +37,12 @@ pub fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
     choices.iter().filter_map(|c| c.chosen.as_ref().ok()).flat_map(|c| c.functions.iter().copied()).collect()
 }
 
-/// Refuses choices that the IOMMU forbids, and `also` from outside the group.
+/// Refuses choices that would take data of the host, that the IOMMU forbids, and `also` from outside the group.
 pub fn admit(choices: &mut [Choice<'_>], host: &Host) {
     for choice in choices {
         let Ok(chosen) = &choice.chosen else { continue };
-        let finding = group::without_iommu(choice, &chosen.functions, host)
+        let finding = usage::forbids(choice, host)
+            .or_else(|| group::without_iommu(choice, &chosen.functions, host))
             .or_else(|| group::foreign_also(choice, host))
             .or_else(|| lost(choice, &chosen.functions, host));
         if let Some(finding) = finding {
@@ -58,16 +59,53 @@ fn lost(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Findi
     Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
 }
 
+/// How far the boot has come when functions are reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// In the initramfs: whatever the machine may need to reach its root file system, or to ask for a passphrase, stays with
+    /// the host, whoever wrote it into the configuration.
+    Initramfs,
+    /// The root file system is there, others may not be mounted yet: of what may carry them only a card's own USB host is
+    /// reserved.
+    System,
+    /// The early part of the boot is over: what carries nothing of the host can be reserved at once.
+    Running,
+}
+
+/// Whether an override may keep the host's drivers from a function of a section at this stage. What it may not keep them
+/// from is taken by `vfio-bind gpu`, when file systems are mounted and nothing of the host is on it.
+pub fn may_reserve(choice: &Choice<'_>, function: Address, host: &Host, stage: Stage) -> bool {
+    let Ok(chosen) = &choice.chosen else { return false };
+    let known = host.function(function);
+    let is_card = |f: &Function| matches!(f.class >> 16, 0x03 | 0x12);
+    match stage {
+        _ if !known.is_some_and(Function::may_be_needed_for_root) => true,
+        Stage::Initramfs => false,
+        Stage::System => function.slot == chosen.slot && host.slot(chosen.slot).iter().any(is_card),
+        Stage::Running => true,
+    }
+}
+
+/// Whether a section has functions that are taken late, after local file systems are mounted.
+pub fn waits_for_file_systems(choice: &Choice<'_>, host: &Host) -> bool {
+    let functions = choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+    functions.iter().any(|function| !may_reserve(choice, *function, host, Stage::Initramfs))
+}
+
 /// The early plans: overrides only, so that whatever loads in whatever order, no host driver can take the functions.
-pub fn early(choices: &[Choice<'_>], host: &Host) -> Vec<Plan> {
+pub fn early(choices: &[Choice<'_>], host: &Host, stage: Stage) -> Vec<Plan> {
     let plan = |choice: &Choice<'_>| match &choice.chosen {
         Err(finding) => Plan::refused(finding.clone()),
-        Ok(chosen) => Plan {
-            gpu: choice.gpu.name.clone(),
-            functions: chosen.functions.clone(),
-            steps: bind::overrides(&bind::wanted(choice, host), host),
-            ..Plan::default()
-        },
+        Ok(_) => {
+            let mut wanted = bind::wanted(choice, host);
+            wanted.retain(|(function, _)| may_reserve(choice, *function, host, stage));
+            Plan {
+                gpu: choice.gpu.name.clone(),
+                functions: wanted.iter().map(|(function, _)| *function).collect(),
+                steps: bind::overrides(&wanted, host),
+                ..Plan::default()
+            }
+        }
     };
     choices.iter().map(plan).collect()
 }

@@ -18,6 +18,7 @@ pub mod settled;
 pub mod setup;
 pub mod sync;
 pub mod udev_sizes;
+pub mod usage;
 
 use crate::config::{Config, Gpu, Location};
 use crate::host::bars::show_size;

@@ -7,7 +7,7 @@ use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 use crate::plan::select::{Choice, Chosen};
-use crate::plan::{bind, display, group, release, reset, Finding};
+use crate::plan::{bind, display, group, release, reset, usage, Finding};
 
 /// Why the guest cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
 /// the guest's own sections; the host is one seen in full, with holders of all their functions.
@@ -24,7 +24,9 @@ pub(super) fn check(
             Err(finding) => refusals.push(Remark::of(guest, finding)),
             Ok(chosen) => {
                 let (_, resets) = reset::steps(choice, host, false);
-                warnings.extend(chosen.warnings.iter().chain(&resets).map(|warning| Remark::of(guest, warning)));
+                let losses = usage::losses(choice, host);
+                let known = chosen.warnings.iter().chain(&resets).chain(&losses);
+                warnings.extend(known.map(|warning| Remark::of(guest, warning)));
                 refusals.extend(all.card(choice, chosen));
             }
         }

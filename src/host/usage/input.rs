@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Keyboards and mice, the TPM, and sound that is being played.
+
+use super::{functions_above, Usage, Use};
+use crate::host::Function;
+use crate::root::Root;
+
+/// Keyboards and mice, also those that hang on no function.
+pub(super) fn look(root: &Root) -> Vec<Usage> {
+    const INPUT: &str = "sys/class/input";
+    let mut found = Vec::new();
+    for event in root.list(INPUT).unwrap_or_default().iter().filter(|name| name.starts_with("event")) {
+        let device = format!("{INPUT}/{event}/device");
+        let bits = |kind: &str| root.read_text(&format!("{device}/capabilities/{kind}")).unwrap_or_default();
+        let name = || root.read_text(&format!("{device}/name")).unwrap_or_else(|_| event.clone());
+        let (keys, axes) = (bits("key"), bits("rel"));
+        // As udev tells them apart (src/udev/udev-builtin-input_id.c): a keyboard has all of ESC to D, a mouse two axes
+        // and a left button (include/uapi/linux/input-event-codes.h).
+        let what = if (1..32).all(|key| bit(&keys, key)) {
+            Use::Keyboard { name: name() }
+        } else if bit(&axes, 0) && bit(&axes, 1) && bit(&keys, 0x110) {
+            Use::Mouse { name: name() }
+        } else {
+            continue;
+        };
+        found.push(Usage { functions: functions_above(root, &format!("{INPUT}/{event}")), what });
+    }
+    found
+}
+
+/// Whether a bit is set in a bitmap as the kernel prints it: hexadecimal words of a `long` each, the highest first, leading
+/// ones that are 0 left out (`drivers/input/input.c`, `input_print_bitmap`).
+fn bit(words: &str, number: usize) -> bool {
+    const BITS: usize = usize::BITS as usize;
+    let word = words.split_ascii_whitespace().rev().nth(number / BITS);
+    word.and_then(|word| usize::from_str_radix(word, 16).ok()).is_some_and(|word| word >> (number % BITS) & 1 == 1)
+}
+
+/// The TPM: where the device tree shows no function above it, AMD's security processor (class 1080, vendor 1022) is what
+/// a firmware TPM runs on.
+pub(super) fn tpm(root: &Root, functions: &[Function]) -> Vec<Usage> {
+    const TPM: &str = "sys/class/tpm";
+    let mut found = Vec::new();
+    for chip in root.list(TPM).unwrap_or_default() {
+        let mut above = functions_above(root, &format!("{TPM}/{chip}"));
+        if above.is_empty() {
+            let processor = |f: &&Function| f.vendor == 0x1022 && f.class >> 8 == 0x1080;
+            above = functions.iter().filter(processor).map(|f| f.address).collect();
+        }
+        found.push(Usage { functions: above, what: Use::Tpm });
+    }
+    found
+}
+
+/// Cards of ALSA of which a stream is open (`sound/core/pcm.c`, `snd_pcm_substream_proc_status_read`).
+pub(super) fn sound(root: &Root) -> Vec<Usage> {
+    const ASOUND: &str = "proc/asound";
+    let mut found = Vec::new();
+    let cards = root.directories(ASOUND).unwrap_or_default();
+    for card in cards.into_iter().filter(|name| name.strip_prefix("card").is_some_and(|n| n.parse::<u32>().is_ok())) {
+        let streams = root.directories(&format!("{ASOUND}/{card}")).unwrap_or_default();
+        let open = streams.iter().filter(|name| name.starts_with("pcm")).any(|stream| {
+            let subs = root.directories(&format!("{ASOUND}/{card}/{stream}")).unwrap_or_default();
+            subs.iter().any(|sub| {
+                let status = root.read_text(&format!("{ASOUND}/{card}/{stream}/{sub}/status"));
+                status.is_ok_and(|text| text.starts_with("state:"))
+            })
+        });
+        let functions = functions_above(root, &format!("sys/class/sound/{card}"));
+        if open && !functions.is_empty() {
+            found.push(Usage { functions, what: Use::Sound { card } });
+        }
+    }
+    found
+}
