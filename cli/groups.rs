@@ -3,13 +3,13 @@
 
 use crate::output::{table, Output};
 use crate::{DONE, NO};
+use std::collections::BTreeMap;
 use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::names::Names;
 use vfio_suite::host::usage::Use;
 use vfio_suite::host::{Function, Host};
 use vfio_suite::pci::{Address, Class, Identity};
 use vfio_suite::plan::group::{blockers, Blocker};
-use std::collections::BTreeMap;
 use vfio_suite::root::Root;
 
 struct Answer<'a> {

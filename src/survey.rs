@@ -11,7 +11,7 @@ use crate::plan::cmdline::wanted::{self, Word};
 use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
 use crate::plan::settled::{settled, SoFar};
-use crate::plan::{bind, boot, rebar, reset, section, Finding};
+use crate::plan::{bind, boot, rebar, reset, section, usage, Finding};
 use crate::root::Root;
 
 /// The sections bound at boot, each with its functions or why it is refused, and the machine as far as it was looked at:
@@ -122,6 +122,14 @@ pub fn boot_words(root: &Root, config: &Config) -> (BootSystem, Vec<Word>) {
     let integrated = boot::functions(&choices).iter().any(|a| a.slot == Slot { domain: 0, bus: 0, device: 2 });
     let words = wanted::words(config, &system, integrated);
     (system, words)
+}
+
+/// The sections bound at boot that the host's data forbids, each with why.
+pub fn with_data(root: &Root, config: &Config) -> Vec<Finding> {
+    let mut host = Host::scan(root, Depth::Boot);
+    let choices = boot::choices(config, &host);
+    host.find_data(root, &boot::functions(&choices));
+    choices.iter().filter_map(|choice| usage::forbids(choice, &host)).collect()
 }
 
 /// Why the unit of a card has nothing to do, if so.

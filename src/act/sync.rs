@@ -12,6 +12,7 @@ use crate::host::sync::{self, Report, SyncOutcome};
 use crate::plan::cmdline::record::Record;
 use crate::plan::cmdline::wanted::Word;
 use crate::plan::sync::{self as decide, Facts, Fit, SyncPlan, SyncStep, Synced};
+use crate::plan::Finding;
 use crate::root::{Root, RUN, STATE};
 use crate::survey;
 use std::io;
@@ -41,6 +42,8 @@ pub struct Look {
     pub initramfs: Initramfs,
     /// What was last brought up to date.
     pub synced: Synced,
+    /// Cards that the next boot will not bind, because the host's data is on them.
+    pub refused: Vec<Finding>,
 }
 
 impl Look {
@@ -53,12 +56,20 @@ impl Look {
         }
         let (system, words) = survey::boot_words(root, &config);
         let (record, synced) = (cmdline::load_record(root), load_synced(root));
-        Look { config, system, words, record, initramfs, synced }
+        let refused = survey::with_data(root, &config);
+        Look { config, system, words, record, initramfs, synced, refused }
     }
 
     /// The same for a decision. Without a record nothing is known to be ours.
     pub fn facts<'f>(&'f self, record: &'f Record) -> Facts<'f> {
-        Facts { system: &self.system, record, initramfs: &self.initramfs, synced: &self.synced, words: &self.words }
+        Facts {
+            system: &self.system,
+            record,
+            initramfs: &self.initramfs,
+            synced: &self.synced,
+            words: &self.words,
+            refused: &self.refused,
+        }
     }
 }
 

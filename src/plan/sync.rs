@@ -5,6 +5,7 @@
 use super::cmdline::record::Record;
 use super::cmdline::wanted::{self, Word};
 use super::cmdline::{self, CmdlinePlan, Options};
+use super::Finding;
 use crate::config::{self, Bind, Config, Driver, Functions, Gpu, Severity};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{Image, Initramfs, Tool};
@@ -90,6 +91,8 @@ pub struct Facts<'f> {
     pub synced: &'f Synced,
     /// The words that the kernel needs for this configuration.
     pub words: &'f [Word],
+    /// Cards that the next boot will not bind, because the host's data is on them.
+    pub refused: &'f [Finding],
 }
 
 /// Something to do.
@@ -191,6 +194,8 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     if facts.system.loaders.is_empty() && !lacking.is_empty() {
         plan.notes.push(by_hand(&lacking));
     }
+    // Their section stands in the image all the same: what reserves there leaves disks alone.
+    plan.notes.extend(facts.refused.iter().map(ToString::to_string));
     let (build, notes) = build(facts, &needs);
     plan.notes.extend(notes);
     let build = build.map(|(runs, why)| {

@@ -37,7 +37,7 @@ fn debian(images: Vec<Image>) -> Initramfs {
 
 fn decide(text: &str, initramfs: &Initramfs, synced: &Synced) -> SyncPlan {
     let (system, record) = (BootSystem::default(), Record::default());
-    plan(&config(text), &Facts { system: &system, record: &record, initramfs, synced, words: &[] })
+    plan(&config(text), &Facts { system: &system, record: &record, initramfs, synced, words: &[], refused: &[] })
 }
 
 fn runs(plan: &SyncPlan) -> Vec<String> {
@@ -186,7 +186,14 @@ fn words_come_before_images_and_one_build_is_enough() {
     let initramfs = Initramfs { tool: Some(Tool::Mkinitcpio), ..debian(vec![without_us()]) };
     let wanted = [Word { word: "iommu=pt".to_owned(), why: String::new() }];
     let (record, synced) = (Record::default(), Synced::default());
-    let facts = Facts { system: &system, record: &record, initramfs: &initramfs, synced: &synced, words: &wanted };
+    let facts = Facts {
+        system: &system,
+        record: &record,
+        initramfs: &initramfs,
+        synced: &synced,
+        words: &wanted,
+        refused: &[],
+    };
     let plan = plan(&config(CARD), &facts);
     assert!(matches!(plan.steps[0], SyncStep::Words { .. }));
     assert!(matches!(&plan.steps[1], SyncStep::Initramfs { runs, .. } if runs.is_empty()), "{:?}", plan.steps);
@@ -200,7 +207,14 @@ fn an_unknown_loader_is_said_until_the_words_are_there() {
     for (line, said) in [("quiet", true), ("quiet iommu=pt", false), ("iommu.passthrough=1", false)] {
         let running = crate::host::words::KernelWords::parse(line);
         let system = BootSystem { words: running, ..BootSystem::default() };
-        let facts = Facts { system: &system, record: &record, initramfs: &initramfs, synced: &synced, words: &wanted };
+        let facts = Facts {
+            system: &system,
+            record: &record,
+            initramfs: &initramfs,
+            synced: &synced,
+            words: &wanted,
+            refused: &[],
+        };
         let plan = plan(&config(CARD), &facts);
         assert_eq!((words(&plan), !plan.notes.is_empty()), (0, said), "{line}: {:?}", plan.notes);
     }

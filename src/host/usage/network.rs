@@ -101,7 +101,8 @@ fn with_uppers(root: &Root, interface: &str) -> Vec<String> {
     let mut at = 0;
     while let Some(name) = names.get(at).cloned() {
         for entry in root.list(&format!("{NET}/{name}")).unwrap_or_default() {
-            if let Some(upper) = entry.strip_prefix("upper_").filter(|upper| !names.iter().any(|known| known == upper)) {
+            if let Some(upper) = entry.strip_prefix("upper_").filter(|upper| !names.iter().any(|known| known == upper))
+            {
                 names.push(upper.to_owned());
             }
         }

@@ -88,8 +88,8 @@ fn mount(line: &str) -> Option<Mount> {
     let (number, at) = (fields.next()?, fields.nth(1)?);
     let mut after = after.split(' ');
     let (kind, source) = (after.next()?, after.next()?);
-    let options = after.next().unwrap_or_default();
-    let server = options.split(',').find_map(|option| option.strip_prefix("addr=")?.parse().ok());
+    let details = after.next().unwrap_or_default();
+    let server = details.split(',').find_map(|option| option.strip_prefix("addr=")?.parse().ok());
     let owned = str::to_owned;
     Some(Mount { number: owned(number), at: unescaped(at), kind: owned(kind), source: unescaped(source), server })
 }
@@ -218,7 +218,8 @@ fn comes_over_network(root: &Root, device: &str) -> bool {
     let Ok(target) = root.read_link(&format!("{BLOCK}/{device}")) else { return false };
     let target = target.to_string_lossy();
     let over_network = ["/session", "/nvme-fabrics/", "/block/nbd", "/rbd/", "/block/drbd", "/block/etherd"];
-    over_network.iter().any(|part| target.contains(part)) && functions_above(root, &format!("{BLOCK}/{device}")).is_empty()
+    over_network.iter().any(|part| target.contains(part))
+        && functions_above(root, &format!("{BLOCK}/{device}")).is_empty()
 }
 
 fn add_mount(uses: &mut Uses, device: &str, at: &str) {
@@ -274,11 +275,14 @@ fn zfs(stack: &mut Stack<'_>, mounts: &[Mount], uses: &mut Uses) {
     for device in root.list(BLOCK).unwrap_or_default() {
         let Some(number) = attribute(root, &device, "dev") else { continue };
         let known = root.read_text(&format!("run/udev/data/b{number}")).unwrap_or_default();
-        let property = |key: &str| known.lines().find_map(|line| line.strip_prefix("E:")?.strip_prefix(key)?.strip_prefix('='));
+        let property =
+            |key: &str| known.lines().find_map(|line| line.strip_prefix("E:")?.strip_prefix(key)?.strip_prefix('='));
         if property("ID_FS_TYPE") != Some("zfs_member") {
             continue;
         }
-        let Some(pool) = property("ID_FS_LABEL").filter(|label| pools.iter().any(|pool| pool == label)) else { continue };
+        let Some(pool) = property("ID_FS_LABEL").filter(|label| pools.iter().any(|pool| pool == label)) else {
+            continue;
+        };
         let of_pool = |mount: &&Mount| mount.kind == "zfs" && mount.source.split('/').next() == Some(pool);
         let at = mounts.iter().filter(of_pool).map(|mount| mount.at.as_str()).min_by_key(|at| at.len());
         for bottom in stack.bottoms(&device) {
@@ -335,7 +339,10 @@ fn claimed(root: &Root, asked: &[Address], uses: &mut Uses) {
         let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::NONBLOCK;
         let opened = root.open_at(&format!("dev/{device}"), flags, Mode::empty());
         if !partition_in_use && opened.is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy) {
-            uses.insert(device.clone(), Use::Member { of: "something that the kernel holds it for".to_owned(), device });
+            uses.insert(
+                device.clone(),
+                Use::Member { of: "something that the kernel holds it for".to_owned(), device },
+            );
         }
     }
 }

@@ -142,7 +142,9 @@ fn file_systems_of_several_devices() {
     let tree = Tree::new();
     tree.block(NVME, "259:0", &[]).block(second, "259:1", &[]).block(SATA, "8:0", &[]);
     tree.block(&format!("{SATA}/sda1"), "8:1", &[]).block(&format!("{SATA}/sda2"), "8:2", &[]);
-    tree.directory("sys/fs/btrfs/features").link(&format!("{uuid}/nvme0n1"), NVME).link(&format!("{uuid}/nvme1n1"), second);
+    tree.directory("sys/fs/btrfs/features")
+        .link(&format!("{uuid}/nvme0n1"), NVME)
+        .link(&format!("{uuid}/nvme1n1"), second);
     tree.directory("proc/spl/kstat/zfs/tank");
     tree.write("run/udev/data/b8:1", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\n");
     tree.write("run/udev/data/b8:2", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=exported\n");
@@ -168,10 +170,7 @@ fn disks_behind_other_controllers() {
     let vmd = "sys/devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0/10000:e1:00.0/nvme/nvme0/nvme0n1";
     let tree = Tree::new();
     tree.block(usb, "8:16", &[]).block(&format!("{usb}/sdb1"), "8:17", &[]).block(vmd, "259:0", &[]);
-    mounts(
-        &tree,
-        &["29 1 8:17 / / rw - ext4 /dev/sdb1 rw", "30 29 259:0 / /home rw - ext4 /dev/nvme0n1 rw"],
-    );
+    mounts(&tree, &["29 1 8:17 / / rw - ext4 /dev/sdb1 rw", "30 29 259:0 / /home rw - ext4 /dev/nvme0n1 rw"]);
     assert_eq!(
         tree.said(),
         [
@@ -258,7 +257,11 @@ fn keyboards_and_mice() {
     tree.input(power, "event1", "Power Button", "10000000000000 0", "0");
     assert_eq!(
         tree.said(),
-        [" has the keyboard 'AT Keyboard'", "0000:00:14.0 has the keyboard 'A Keyboard'", "0000:00:14.0 has the mouse 'A Mouse'"]
+        [
+            " has the keyboard 'AT Keyboard'",
+            "0000:00:14.0 has the keyboard 'A Keyboard'",
+            "0000:00:14.0 has the mouse 'A Mouse'"
+        ]
     );
 }
 
