@@ -5,7 +5,8 @@
 # "setup-debian.sh bench": also what "make bench" compares us with.
 set -eu
 
-. /etc/os-release
+# shellcheck source=/dev/null
+. "${OS_RELEASE:-/etc/os-release}"
 # $ukify: what tests/boot_hosts.rs has unified kernel images built with; Debian 12's systemd knows no addons yet.
 case ${ID:-}:${VERSION_ID:-} in
 debian:12) suite=bookworm pkgconfig="systemd udev" ukify= ;;
@@ -33,19 +34,86 @@ rust=
 bench=
 [ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
 
-missing=
-for name in $build $package $lint $boot $lab $ukify $rust $bench; do
-    dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing="$missing $name"
-done
+wanted="$build $package $lint $boot $lab $ukify $rust $bench"
 
+# Sorts them into $present and $missing.
+look() {
+    present='' missing=''
+    for name in $wanted; do
+        if dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed; then
+            present="$present $name"
+        else
+            missing="$missing $name"
+        fi
+    done
+}
+
+sudo=
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+
+apt_get() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"; }
+install() { apt_get install -y --no-install-recommends "$@"; }
+
+# siblings NAME: what is installed of the same source, as the suite has it, but for what is held.
+siblings() {
+    source=$(apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Source: \([^ ]*\).*/\1/p')
+    # shellcheck disable=SC2016 # of dpkg-query
+    dpkg-query -W -f '${source:Package} ${Package} ${db:Status-Status}\n' |
+        awk -v source="${source:-$1}" -v held="$held" -v suite="$suite" \
+            '$1 == source && $3 == "installed" && !index(held, " " $2 " ") { print $2 "/" suite }'
+}
+
+# All at once, so that apt takes nothing of it away to make room for the rest. What is held is not named: apt gives up if
+# there is a newer version of it. Else what apt finds a way to, and then the others in other versions than it would choose:
+# a package from backports breaks older ones of the same source (qemu-utils and qemu-system-common).
+# shellcheck disable=SC2046,SC2086 # lists
+get() {
+    held=" $(apt-mark showhold | tr '\n' ' ') "
+    kept=
+    for name in $present; do
+        case $held in *" $name "*) ;; *) kept="$kept $name" ;; esac
+    done
+    install $kept $missing && return
+    free='' stuck=''
+    for name in $missing; do
+        if apt-get -s install --no-install-recommends --no-remove "$name" >/dev/null 2>&1; then
+            free="$free $name"
+        else
+            stuck="$stuck $name"
+        fi
+    done
+    [ -z "$free" ] || install $kept $free
+    for name in $stuck; do
+        if apt-cache policy | grep -q "n=$suite-backports,"; then
+            echo "setup-debian.sh: $name and what goes with it, from $suite-backports"
+            ! install --no-remove -t "$suite-backports" "$name" || continue
+        fi
+        older=$(siblings "$name")
+        [ -n "$older" ] || continue
+        echo "setup-debian.sh: $name, and what is installed of its source back to the versions of $suite"
+        install --no-remove --allow-downgrades "$name" $older
+    done
+}
+
+look
 if [ -n "$missing" ]; then
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    echo "setup-debian.sh: installing on $suite:$missing"
-    export DEBIAN_FRONTEND=noninteractive
-    $sudo apt-get -q update
-    # shellcheck disable=SC2086 # a list
-    $sudo apt-get -q install -y --no-install-recommends $missing
+    apt_get update || echo "setup-debian.sh: not every source of packages could be read" >&2
+    # apt may take one package away for another. What it took is missing again: another round. One that changes nothing is
+    # the last.
+    before=
+    for _ in 1 2 3; do
+        [ "$missing" != "$before" ] || break
+        before=$missing
+        echo "setup-debian.sh: installing on $suite:$missing"
+        get || true
+        look
+        [ -n "$missing" ] || break
+    done
+fi
+if [ -n "$missing" ]; then
+    echo "setup-debian.sh: apt cannot install:$missing; what it says of each is above (look for other versions that are" \
+        "installed or held, and for what is in no source of packages)" >&2
+    exit 1
 fi
 
 if ! command -v cargo >/dev/null; then
