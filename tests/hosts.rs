@@ -5,8 +5,11 @@
 
 mod common;
 
-use common::{hosts, text};
+use common::parts::{self, disk, Part, StackKind};
+use common::{hosts, text, Function, Machine};
 use std::collections::HashSet;
+use vfio_suite::act::kernel::Kernel;
+use vfio_suite::act::model::ModelKernel;
 
 /// `UPDATE_HOSTS=1 cargo test --test hosts` writes the texts anew.
 #[test]
@@ -78,4 +81,92 @@ fn a_tree_survives_text_and_disk() {
     let dir = tempfile::tempdir().unwrap();
     text::write(&nodes, dir.path());
     assert_eq!(text::read(dir.path(), &|_| false), nodes);
+}
+
+/// A machine with one of everything that can lie below a function.
+fn crowded() -> Machine {
+    let storage = |address: &str, class: u32, driver: &'static str| {
+        let ids = if driver == "igc" { (0x8086, 0x15f3) } else { (0x1022, 0x43eb) };
+        let function = Function::new(address, ids, class).driver(driver);
+        function.group(address.as_bytes()[6].into())
+    };
+    Machine::new()
+        .with([
+            storage("0000:01:00.0", 0x01_0802, "nvme").has(Part::Nvme(disk("nvme0n1", 3))),
+            storage("0000:02:00.0", 0x01_0802, "nvme").has(Part::NvmePaths(disk("nvme1n1", 1))),
+            storage("0000:03:00.0", 0x01_0601, "ahci").has(Part::Ata(disk("sda", 2))).has(Part::Ata(disk("sdb", 0))),
+            storage("0000:04:00.0", 0x0c_0330, "xhci_hcd")
+                .has(parts::stick("1", "sdc", 1))
+                .has(parts::keyboard("2.1"))
+                .has(parts::mouse("2.2")),
+            storage("0000:05:00.0", 0x02_0000, "igc").has(parts::ethernet("enp5s0")),
+            storage("0000:06:00.0", 0x02_0000, "virtio-pci").has(Part::Virtio(disk("vda", 1))),
+        ])
+        .stack("dm-0", StackKind::Mapper("luks-1", "CRYPT-LUKS2-1-luks-1"), &["nvme0n1p3"])
+        .stack("dm-1", StackKind::Mapper("vg-root", "LVM-1"), &["dm-0"])
+        .stack("md127", StackKind::Array("raid1"), &["sda1", "sda2"])
+        .stack("bcache0", StackKind::Cache, &["sdb", "nvme1n1p1"])
+        .mount("/", "dm-1", "ext4")
+        .mount("/boot/efi", "nvme0n1p1", "vfat")
+        .mount("/srv", "vda1", "btrfs")
+        .swap("nvme0n1p2")
+        .btrfs("srv", "5b1a0f2e-5d7c-4c39-8f6d-0f9d0c1e2a3b", &["vda1"])
+        .pool("tank", "ID_FS_LABEL=tank", &["sdc1"])
+        .bridge("br0", "bridge", &["enp5s0"])
+        .route("br0", true)
+        .ps2_keyboard()
+        .tpm()
+        .inhabited()
+}
+
+#[test]
+fn what_lies_below_functions_is_where_the_kernel_has_it() {
+    let tree = crowded().build();
+    let root = tree.root();
+    let pci = "sys/devices/pci0000:";
+    for (link, to) in [
+        ("sys/class/block/nvme0n1p1", "01/0000:01:00.0/nvme/nvme0/nvme0n1/nvme0n1p1"),
+        ("sys/class/block/sda2", "03/0000:03:00.0/ata1/host0/target0:0:0/0:0:0:0/block/sda/sda2"),
+        ("sys/class/block/sdc1", "04/0000:04:00.0/usb1/1-1/1-1:1.0/host2/target2:0:0/2:0:0:0/block/sdc/sdc1"),
+        ("sys/class/block/vda1", "06/0000:06:00.0/virtio0/block/vda/vda1"),
+        ("sys/dev/block/8:32", "04/0000:04:00.0/usb1/1-1/1-1:1.0/host2/target2:0:0/2:0:0:0/block/sdc"),
+        ("sys/class/net/enp5s0", "05/0000:05:00.0/net/enp5s0"),
+        ("sys/class/net/br0/lower_enp5s0", "05/0000:05:00.0/net/enp5s0"),
+        ("sys/class/input/event0", "04/0000:04:00.0/usb1/1-2/1-2.1/1-2.1:1.0/0003:046D:C31C.0001/input/input0/event0"),
+        ("sys/fs/btrfs/5b1a0f2e-5d7c-4c39-8f6d-0f9d0c1e2a3b/devices/vda1", "06/0000:06:00.0/virtio0/block/vda/vda1"),
+        ("sys/devices/virtual/block/dm-0/slaves/nvme0n1p3", "01/0000:01:00.0/nvme/nvme0/nvme0n1/nvme0n1p3"),
+    ] {
+        let found = std::fs::canonicalize(tree.join(link)).unwrap_or_else(|e| panic!("{link}: {e}"));
+        assert_eq!(found, tree.join(&format!("{pci}{to}")), "{link}");
+    }
+    assert!(tree.read("sys/class/block/sdc/removable") == "1\n");
+    assert!(root.exists("sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme1n1/nvme1n1p1/holders/bcache0"));
+    assert!(tree
+        .read("proc/1/mountinfo")
+        .starts_with("28 1 253:1 / / rw,relatime shared:1 - ext4 /dev/mapper/vg-root rw\n"));
+    assert!(tree.read("proc/swaps").contains("/dev/nvme0n1p2"));
+    assert!(tree
+        .read("run/udev/data/b8:33")
+        .contains("E:ID_FS_TYPE=zfs_member\nE:ID_FS_USAGE=filesystem\nE:ID_FS_LABEL=tank\n"));
+}
+
+/// Whatever lies below a function goes with its driver, every link to it too, and comes back.
+#[test]
+fn what_lies_below_functions_goes_with_the_driver_and_comes_back() {
+    let tree = crowded().build();
+    let before = tree.snapshot();
+    let root = tree.root();
+    let kernel = ModelKernel::new(&root);
+    for (address, driver) in [("0000:03:00.0", "ahci"), ("0000:04:00.0", "xhci_hcd"), ("0000:05:00.0", "igc")] {
+        let attribute = |name: &str| format!("sys/bus/pci/drivers/{driver}/{name}");
+        kernel.write(&attribute("unbind"), address).unwrap();
+        for link in ["sys/class/block/sda", "sys/class/input/event0", "sys/class/net/enp5s0"] {
+            assert_eq!(tree.join(link).symlink_metadata().is_ok(), root.exists(link), "{link}");
+        }
+        let nodes = tree.snapshot();
+        let below = |path: &String| path.starts_with("sys/") && path.contains(&format!("{address}/"));
+        assert!(!nodes.keys().any(|path| below(path) && path.ends_with("/dev")), "{driver}");
+        kernel.write(&attribute("bind"), address).unwrap();
+        tree.assert_same(&before, driver);
+    }
 }

@@ -1,186 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Describes a machine, function by function; `shown.rs` makes its tree.
 
+pub use super::drivers::{DEPENDS, DRIVERS};
+pub use super::function::{Bar, Function, MEMORY_32, MEMORY_64, PORTS, ROM};
+
+use super::parts::{InputKind, Mount, Part, Stack, StackKind};
 use super::shown::Shown;
-use super::text::Nodes;
+use super::text::{Node, Nodes};
 use super::tree::Tree;
-
-/// What can be loaded: driver, module, aliases. In the order in which they register, if they are.
-pub const DRIVERS: &[(&str, &str, &[&str])] = &[
-    ("pcieport", "-", &["pci:v*d*sv*sd*bc06sc04i00*", "pci:v*d*sv*sd*bc06sc04i01*"]),
-    ("ahci", "ahci", &["pci:v*d*sv*sd*bc01sc06i01*"]),
-    ("nvme", "nvme", &["pci:v*d*sv*sd*bc01sc08i02*"]),
-    ("xhci_hcd", "xhci_pci", &["pci:v*d*sv*sd*bc0Csc03i30*"]),
-    ("igc", "igc", &["pci:v00008086d000015F3sv*sd*bc*sc*i*"]),
-    ("r8169", "r8169", &["pci:v000010ECd00008168sv*sd*bc*sc*i*"]),
-    ("mlx5_core", "mlx5_core", &["pci:v000015B3d0000101Dsv*sd*bc*sc*i*", "pci:v000015B3d0000101Esv*sd*bc*sc*i*"]),
-    ("i801_smbus", "i2c_i801", &["pci:v00008086d00007AA3sv*sd*bc*sc*i*", "pci:v00008086d0000A0A3sv*sd*bc*sc*i*"]),
-    ("piix4_smbus", "i2c_piix4", &["pci:v00001022d0000790Bsv*sd*bc*sc*i*"]),
-    ("ccp", "ccp", &["pci:v00001022d00001486sv*sd*bc*sc*i*"]),
-    ("k10temp", "k10temp", &["pci:v00001022d00001443sv*sd*bc*sc*i*"]),
-    (
-        "snd_hda_intel",
-        "snd_hda_intel",
-        &[
-            "pci:v00001002d*sv*sd*bc04sc03i00*",
-            "pci:v00001022d*sv*sd*bc04sc03i00*",
-            "pci:v000010DEd*sv*sd*bc04sc03i00*",
-            "pci:v00008086d*sv*sd*bc04sc03i*",
-        ],
-    ),
-    ("i915", "i915", &["pci:v00008086d00004680sv*sd*bc*sc*i*", "pci:v00008086d00009A49sv*sd*bc*sc*i*"]),
-    ("amdgpu", "amdgpu", &["pci:v00001002d*sv*sd*bc03sc00i00*", "pci:v00001002d*sv*sd*bc03sc80i00*"]),
-    ("nvidia", "nvidia", &["pci:v000010DEd*sv*sd*bc03sc00i00*", "pci:v000010DEd*sv*sd*bc03sc02i00*"]),
-    ("nouveau", "nouveau", &["pci:v000010DEd*sv*sd*bc03sc*i*"]),
-    ("nvidia-gpu", "i2c_nvidia_gpu", &["pci:v000010DEd*sv*sd*bc0Csc80i00*"]),
-    ("ast", "ast", &["pci:v00001A03d00002000sv*sd*bc03sc*i*"]),
-    ("bochs-drm", "bochs", &["pci:v00001234d00001111sv*sd*bc*sc*i*"]),
-    ("pci-stub", "-", &[]),
-    ("vfio-pci", "vfio_pci", &["vfio_pci:v*d*sv*sd*bc*sc*i*"]),
-    ("mlx5_vfio_pci", "mlx5_vfio_pci", &["vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*"]),
-    ("-", "vendor_reset", &[]),
-    ("-", "nvidia_modeset", &[]),
-    ("-", "nvidia_drm", &[]),
-    ("-", "nvidia_uvm", &[]),
-];
-
-/// What a module is built on, of those above.
-pub const DEPENDS: &[(&str, &[&str])] =
-    &[("nvidia_modeset", &["nvidia"]), ("nvidia_drm", &["nvidia_modeset"]), ("nvidia_uvm", &["nvidia"])];
 
 /// The kernel that a machine says it runs.
 pub const RELEASE: &str = "6.12.57+deb13-amd64";
-
-/// Flags of a 64-bit prefetchable memory BAR, as `resource` shows them.
-pub const MEMORY_64: u64 = 0x14_220c;
-/// Flags of a 32-bit memory BAR.
-pub const MEMORY_32: u64 = 0x4_0200;
-/// Flags of an I/O BAR.
-pub const PORTS: u64 = 0x4_0101;
-/// Flags of an option ROM that is not enabled.
-pub const ROM: u64 = 0x4_6200;
-
-/// One base address register.
-#[derive(Debug, Clone, Copy)]
-pub struct Bar {
-    /// 0 to 5, 6 for the option ROM.
-    pub index: usize,
-    /// Bytes.
-    pub size: u64,
-    /// As `resource` shows them.
-    pub flags: u64,
-    /// The sizes its Resizable BAR capability offers, as `resourceN_resize` shows them; 0 without one.
-    pub sizes: u64,
-}
-
-/// One PCI function.
-#[derive(Debug, Clone)]
-pub struct Function {
-    /// Its address.
-    pub address: String,
-    /// The address of the bridge above it.
-    pub under: Option<String>,
-    /// Vendor and device.
-    pub ids: (u16, u16),
-    /// Of the subsystem.
-    pub subsystem: (u16, u16),
-    /// 24 bits.
-    pub class: u32,
-    /// Revision.
-    pub revision: u8,
-    /// Who has it.
-    pub driver: Option<&'static str>,
-    /// What only may have it.
-    pub driver_override: Option<&'static str>,
-    /// The IOMMU group, if the machine has an IOMMU.
-    pub group: Option<u32>,
-    /// Reset methods.
-    pub reset: &'static [&'static str],
-    /// Base address registers.
-    pub bars: Vec<Bar>,
-    /// The firmware showed its messages here.
-    pub boot_vga: bool,
-    /// Monitors' sockets and whether something is plugged in.
-    pub connectors: Vec<(&'static str, bool)>,
-    /// NUMA node; -1 where the firmware says nothing.
-    pub node: i32,
-}
-
-impl Function {
-    /// A function that nobody drives.
-    pub fn new(address: &str, ids: (u16, u16), class: u32) -> Function {
-        Function {
-            address: address.to_owned(),
-            under: None,
-            ids,
-            subsystem: (0, 0),
-            class,
-            revision: 0,
-            driver: None,
-            driver_override: None,
-            group: None,
-            reset: &[],
-            bars: Vec::new(),
-            boot_vga: false,
-            connectors: Vec::new(),
-            node: -1,
-        }
-    }
-
-    /// The bridge above it.
-    pub fn under(mut self, bridge: &str) -> Function {
-        self.under = Some(bridge.to_owned());
-        self
-    }
-
-    /// Who made the board.
-    pub fn subsystem(mut self, vendor: u16, device: u16) -> Function {
-        self.subsystem = (vendor, device);
-        self
-    }
-
-    /// Its IOMMU group.
-    pub fn group(mut self, group: u32) -> Function {
-        self.group = Some(group);
-        self
-    }
-
-    /// Who has it.
-    pub fn driver(mut self, driver: &'static str) -> Function {
-        self.driver = Some(driver);
-        self
-    }
-
-    /// How it can be reset.
-    pub fn reset(mut self, methods: &'static [&'static str]) -> Function {
-        self.reset = methods;
-        self
-    }
-
-    /// A base address register.
-    pub fn bar(mut self, index: usize, size: u64, flags: u64, sizes: u64) -> Function {
-        self.bars.push(Bar { index, size, flags, sizes });
-        self
-    }
-
-    /// Sockets.
-    pub fn connectors(mut self, connectors: &[(&'static str, bool)]) -> Function {
-        self.connectors = connectors.to_vec();
-        self
-    }
-
-    /// Whether it is a PCI-to-PCI bridge.
-    pub fn is_bridge(&self) -> bool {
-        self.class >> 8 == 0x0604
-    }
-
-    /// `pci:v...`.
-    pub fn modalias(&self) -> String {
-        let ((vendor, device), (sv, sd)) = (self.ids, self.subsystem);
-        let [_, base, sub, interface] = self.class.to_be_bytes();
-        format!("pci:v{vendor:08X}d{device:08X}sv{sv:08X}sd{sd:08X}bc{base:02X}sc{sub:02X}i{interface:02X}")
-    }
-}
 
 /// A machine.
 #[derive(Debug, Clone)]
@@ -197,6 +27,49 @@ pub struct Machine {
     pub windows: Vec<String>,
     /// Whether a rescan binds nothing while `drivers_autoprobe` is 0.
     pub honours_autoprobe: bool,
+    /// Block devices made of others, the lowest first.
+    pub stacks: Vec<Stack>,
+    /// What is mounted; the root first.
+    pub mounts: Vec<Mount>,
+    /// Where is swapped to: names of block devices, or paths of files.
+    pub swaps: Vec<&'static str>,
+    /// File systems of btrfs: label, uuid, members.
+    pub btrfs: Vec<(&'static str, &'static str, Vec<&'static str>)>,
+    /// Pools of ZFS that are imported.
+    pub pools: Vec<&'static str>,
+    /// Properties of block devices in udev's database.
+    pub udev: Vec<(&'static str, Vec<&'static str>)>,
+    /// Bridges and bonds: name, `bridge` or `bond`, members.
+    pub bridges: Vec<(&'static str, &'static str, Vec<&'static str>)>,
+    /// Interfaces with routes, and whether the default route is among them.
+    pub routes: Vec<(&'static str, bool)>,
+    /// Input devices of the keyboard controller: port, name, kind.
+    pub i8042: Vec<(u32, &'static str, InputKind)>,
+    /// Whether there is a TPM.
+    pub tpm: bool,
+    /// Whether somebody could be at work there: routing tables, sound cards in `/proc/asound`, a power button.
+    pub inhabited: bool,
+    /// Where the firmware's framebuffer is.
+    pub framebuffer: Option<Framebuffer>,
+    /// Lines of `reserved_regions` that groups have beside the usual one.
+    pub regions: Vec<(u32, &'static str)>,
+    /// Host bridges that are not at the top of `sys/devices`: domain and bus, and the directory there.
+    pub bridges_at: Vec<(&'static str, &'static str)>,
+    /// Other files and links.
+    pub more: Nodes,
+}
+
+/// The firmware's framebuffer.
+#[derive(Debug, Clone)]
+pub struct Framebuffer {
+    /// The function in whose memory it is.
+    pub on: String,
+    /// The BAR.
+    pub bar: usize,
+    /// Who has it in `/proc/iomem`: `BOOTFB` (nobody), `simpledrm`, `simplefb`, `efifb`.
+    pub claim: &'static str,
+    /// Whether its device is below the card's, as since 6.9.
+    pub below_card: bool,
 }
 
 impl Default for Machine {
@@ -217,6 +90,21 @@ impl Machine {
             ),
             windows: Vec::new(),
             honours_autoprobe: false,
+            stacks: Vec::new(),
+            mounts: Vec::new(),
+            swaps: Vec::new(),
+            btrfs: Vec::new(),
+            pools: Vec::new(),
+            udev: Vec::new(),
+            bridges: Vec::new(),
+            routes: Vec::new(),
+            i8042: Vec::new(),
+            tpm: false,
+            inhabited: false,
+            framebuffer: None,
+            regions: Vec::new(),
+            bridges_at: Vec::new(),
+            more: Nodes::new(),
         }
     }
 
@@ -260,6 +148,135 @@ impl Machine {
     pub fn rescan_honours_autoprobe(mut self) -> Machine {
         self.honours_autoprobe = true;
         self
+    }
+
+    /// The function at an address, to be changed.
+    pub fn at(&mut self, address: &str) -> &mut Function {
+        let found = self.functions.iter_mut().find(|function| function.address == address);
+        found.unwrap_or_else(|| panic!("no function {address}"))
+    }
+
+    /// Something that the driver of the function at an address has made of it.
+    pub fn on(mut self, address: &str, part: Part) -> Machine {
+        self.at(address).parts.push(part);
+        self
+    }
+
+    /// Somebody works there: sound cards in `/proc/asound`, a power button, routing tables.
+    pub fn inhabited(mut self) -> Machine {
+        self.inhabited = true;
+        self
+    }
+
+    /// A TPM.
+    pub fn tpm(mut self) -> Machine {
+        self.tpm = true;
+        self
+    }
+
+    /// The keyboard of a laptop: behind no PCI function.
+    pub fn ps2_keyboard(mut self) -> Machine {
+        self.i8042.push((0, "AT Translated Set 2 keyboard", InputKind::Keyboard));
+        self
+    }
+
+    /// A bridge or bond (`kind`) of network interfaces.
+    pub fn bridge(mut self, name: &'static str, kind: &'static str, members: &[&'static str]) -> Machine {
+        self.bridges.push((name, kind, members.to_vec()));
+        self
+    }
+
+    /// A file system of btrfs.
+    pub fn btrfs(mut self, label: &'static str, uuid: &'static str, members: &[&'static str]) -> Machine {
+        self.btrfs.push((label, uuid, members.to_vec()));
+        self
+    }
+
+    /// A pool of ZFS with these members.
+    pub fn pool(mut self, name: &'static str, label: &'static str, members: &[&'static str]) -> Machine {
+        self.pools.push(name);
+        let known = ["ID_FS_TYPE=zfs_member", "ID_FS_USAGE=filesystem", label];
+        self.udev.extend(members.iter().map(|member| (*member, known.to_vec())));
+        self
+    }
+
+    /// A block device made of others.
+    pub fn stack(mut self, name: &'static str, kind: StackKind, on: &[&'static str]) -> Machine {
+        self.stacks.push(Stack { name, kind, on: on.to_vec() });
+        self
+    }
+
+    /// A mounted file system.
+    pub fn mount(mut self, at: &'static str, source: &'static str, kind: &'static str) -> Machine {
+        self.mounts.push(Mount { at, source, kind });
+        self
+    }
+
+    /// Swap on a block device, or in a file.
+    pub fn swap(mut self, name: &'static str) -> Machine {
+        self.swaps.push(name);
+        self
+    }
+
+    /// What udev knows of a block device.
+    pub fn udev(mut self, name: &'static str, properties: &[&'static str]) -> Machine {
+        self.udev.push((name, properties.to_vec()));
+        self
+    }
+
+    /// An interface with an address, by which everything is reached or only its own network.
+    pub fn route(mut self, interface: &'static str, default: bool) -> Machine {
+        self.routes.push((interface, default));
+        self
+    }
+
+    /// A line of `reserved_regions` of a group.
+    pub fn region(mut self, group: u32, line: &'static str) -> Machine {
+        self.regions.push((group, line));
+        self
+    }
+
+    /// The firmware's framebuffer.
+    pub fn framebuffer(mut self, on: &str, bar: usize, claim: &'static str) -> Machine {
+        self.framebuffer = Some(Framebuffer { on: on.to_owned(), bar, claim, below_card: true });
+        self
+    }
+
+    /// Another file.
+    pub fn file(mut self, path: &str, content: &str) -> Machine {
+        self.more.insert(path.to_owned(), Node::File(0o444, content.as_bytes().to_vec()));
+        self
+    }
+
+    /// What the firmware says of the machine (`sys/class/dmi/id`).
+    pub fn dmi(self, vendor: &str, product: &str, chassis: u8) -> Machine {
+        let at = "sys/devices/virtual/dmi/id";
+        let mut machine = self
+            .file(&format!("{at}/sys_vendor"), &format!("{vendor}\n"))
+            .file(&format!("{at}/product_name"), &format!("{product}\n"))
+            .file(&format!("{at}/chassis_type"), &format!("{chassis}\n"));
+        let link = Node::Link("../../devices/virtual/dmi/id".to_owned());
+        machine.more.insert("sys/class/dmi/id".to_owned(), link);
+        machine
+    }
+
+    /// The processor: its architecture as `uname -m` prints it, and whether it says that it is a hypervisor's.
+    pub fn processor(self, architecture: &str, guest: bool) -> Machine {
+        let virtual_bit = if guest { " hypervisor" } else { "" };
+        let cpuinfo = match architecture {
+            "aarch64" => {
+                "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n".to_owned()
+            }
+            _ => {
+                format!("processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu vme sse2 svm{virtual_bit} lahf_lm\n")
+            }
+        };
+        self.file("proc/sys/kernel/arch", &format!("{architecture}\n")).file("proc/cpuinfo", &cpuinfo)
+    }
+
+    /// A table of the firmware's ACPI: `DMAR`, `IVRS`, `IORT`.
+    pub fn table(self, name: &str) -> Machine {
+        self.file(&format!("sys/firmware/acpi/tables/{name}"), name)
     }
 
     /// Makes it.

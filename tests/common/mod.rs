@@ -2,14 +2,20 @@
 //! What the tests share: machines as trees of files, and what to do with them.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod around;
+pub mod below;
 pub mod boot;
 pub mod boots;
 pub mod cards;
 pub mod desktop;
 pub mod domain;
+pub mod drivers;
+pub mod function;
 pub mod hosts;
 pub mod machine;
+pub mod made;
 pub mod pairs;
+pub mod parts;
 pub mod pe;
 pub mod shown;
 pub mod text;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the kernel shows of a machine: sysfs, procfs and /lib/modules, laid out as the kernel does.
 
-use super::machine::{Function, Machine, DEPENDS, DRIVERS, MEMORY_64, PORTS, RELEASE};
+use super::below::Numbers;
+use super::machine::{Framebuffer, Function, Machine, DEPENDS, DRIVERS, MEMORY_64, PORTS, RELEASE};
 use super::text::{Node, Nodes};
 use std::collections::BTreeMap;
 
@@ -15,25 +16,49 @@ pub struct Shown {
     memory_64: u64,
     memory_32: u64,
     ports: u64,
-    cards: u32,
-    sounds: u32,
-    vfios: u32,
+    pub(super) cards: u32,
+    pub(super) sounds: u32,
+    pub(super) vfios: u32,
+    /// Of each block device by its name: its path and number.
+    pub blocks: BTreeMap<String, (String, (u32, u32))>,
+    /// Of each network interface by its name.
+    pub interfaces: BTreeMap<String, String>,
+    pub(super) numbers: Numbers,
 }
 
 impl Shown {
-    fn file(&mut self, path: impl Into<String>, mode: u32, content: impl Into<Vec<u8>>) {
+    pub fn file(&mut self, path: impl Into<String>, mode: u32, content: impl Into<Vec<u8>>) {
         self.nodes.insert(path.into(), Node::File(mode, content.into()));
     }
 
-    fn directory(&mut self, path: impl Into<String>) {
+    /// A directory that may stay empty.
+    pub fn directory(&mut self, path: impl Into<String>) {
         self.nodes.insert(path.into(), Node::Directory);
     }
 
     /// A link as sysfs makes it: relative, by way of /sys.
-    fn link(&mut self, path: impl Into<String>, to: &str) {
+    pub fn link(&mut self, path: impl Into<String>, to: &str) {
         let path = path.into();
         let up = "../".repeat(path.matches('/').count() - 1);
         self.nodes.insert(path, Node::Link(format!("{up}{}", to.strip_prefix("sys/").unwrap())));
+    }
+
+    /// A device of a bus or class, `class/block`: its `uevent`, and the links between the two (`device_add()`).
+    pub fn device(&mut self, path: &str, subsystem: &str, uevent: &str) {
+        self.file(format!("{path}/uevent"), 0o644, uevent);
+        self.link(format!("{path}/subsystem"), &format!("sys/{subsystem}"));
+        let name = path.rsplit_once('/').unwrap().1;
+        let devices = if subsystem.starts_with("bus/") { "/devices" } else { "" };
+        self.link(format!("sys/{subsystem}{devices}/{name}"), path);
+    }
+
+    /// A device with a node below `/dev`: also `dev`, and the link by its number.
+    pub fn node(&mut self, path: &str, subsystem: &str, (major, minor): (u32, u32), name: &str, more: &str) {
+        let uevent = format!("MAJOR={major}\nMINOR={minor}\nDEVNAME={name}\n{more}");
+        self.device(path, subsystem, &uevent);
+        self.file(format!("{path}/dev"), 0o444, format!("{major}:{minor}\n"));
+        let kind = if subsystem == "class/block" { "block" } else { "char" };
+        self.link(format!("sys/dev/{kind}/{major}:{minor}"), path);
     }
 
     /// Shows all of a machine.
@@ -55,18 +80,34 @@ impl Shown {
             self.registered("pcieport");
         }
         if let Some(name) = machine.iommu {
-            self.directory(format!("sys/devices/virtual/iommu/{name}/devices"));
-            self.link(format!("sys/class/iommu/{name}"), &format!("sys/devices/virtual/iommu/{name}"));
+            // An SMMU is a platform device (`arm_smmu_device_probe()`, drivers/iommu/arm/arm-smmu-v3).
+            let above = if name.starts_with("smmu") { "platform/arm-smmu-v3.0.auto" } else { "virtual" };
+            self.directory(format!("sys/devices/{above}/iommu/{name}/devices"));
+            self.link(format!("sys/class/iommu/{name}"), &format!("sys/devices/{above}/iommu/{name}"));
         }
         let mut iomem = String::new();
         for function in &functions {
-            self.function(function, machine.iommu.is_some(), &mut iomem);
+            self.function(function, machine, &mut iomem);
+        }
+        for function in functions.iter().filter(|function| function.physfn.is_some()) {
+            self.virtual_function(function, &functions);
         }
         self.file("proc/iomem", 0o400, iomem);
         self.file("proc/cmdline", 0o444, format!("{}\n", machine.cmdline));
         self.file("proc/sys/kernel/osrelease", 0o444, format!("{RELEASE}\n"));
         self.file("proc/sys/kernel/random/boot_id", 0o444, "7d0f4f0e-6a3c-4d0c-8f5e-b7f0f6c3a9d1\n");
         self.modules(machine);
+        self.around(machine);
+        // A directory that is not empty is named by what is in it.
+        let empty = |path: &String| {
+            let below = format!("{path}/");
+            !self.nodes.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
+        };
+        let directories = self.nodes.iter().filter(|(_, node)| **node == Node::Directory).map(|(path, _)| path);
+        let filled: Vec<String> = directories.filter(|path| !empty(path)).cloned().collect();
+        for path in filled {
+            self.nodes.remove(&path);
+        }
     }
 
     /// The dummy console, and that of a framebuffer.
@@ -139,25 +180,40 @@ impl Shown {
         }
     }
 
-    fn function(&mut self, function: &Function, iommu: bool, iomem: &mut String) {
+    fn function(&mut self, function: &Function, machine: &Machine, iomem: &mut String) {
         let address = &function.address;
+        let bus = &address[..address.len() - 5];
         let above = match &function.under {
-            Some(bridge) => self.paths.get(bridge).unwrap_or_else(|| panic!("{address}: no bridge {bridge}")).clone(),
-            None => format!("sys/devices/pci{}", &address[..address.len() - 5]),
+            Some(bridge) => {
+                let path = self.paths.get(bridge).unwrap_or_else(|| panic!("{address}: no bridge {bridge}")).clone();
+                // Intel's VMD makes a host bridge of a domain of its own below itself (`vmd_enable_domain()`).
+                match bridge.split(':').next() == address.split(':').next() {
+                    true => path,
+                    false => format!("{path}/pci{bus}"),
+                }
+            }
+            None => match machine.bridges_at.iter().find(|(of, _)| of == &bus) {
+                Some((_, directory)) => format!("sys/devices/{directory}/pci{bus}"),
+                None => format!("sys/devices/pci{bus}"),
+            },
         };
         let path = format!("{above}/{address}");
         self.paths.insert(address.clone(), path.clone());
         self.link(format!("sys/bus/pci/devices/{address}"), &path);
-        self.attributes(function, &path, iomem);
+        let framebuffer = machine.framebuffer.as_ref().filter(|framebuffer| framebuffer.on == *address);
+        self.attributes(function, &path, framebuffer, iomem);
+        if let Some(framebuffer) = framebuffer {
+            self.framebuffer(framebuffer, &path);
+        }
         if let Some(driver) = function.driver {
             let directory = format!("sys/bus/pci/drivers/{driver}");
             self.link(format!("{path}/driver"), &directory);
             self.link(format!("{directory}/{address}"), &path);
-            self.made_by_driver(function, driver, &path);
+            self.made_by_driver(function, driver, &path, machine.inhabited);
         }
-        let Some(group) = function.group.filter(|_| iommu) else { return };
+        function.parts.iter().for_each(|part| self.part(&path, part));
+        let Some(group) = function.group.filter(|_| machine.iommu.is_some()) else { return };
         let directory = format!("sys/kernel/iommu_groups/{group}");
-        self.nodes.remove("sys/kernel/iommu_groups");
         self.link(format!("{path}/iommu_group"), &directory);
         self.link(format!("{directory}/devices/{address}"), &path);
         self.file(format!("{directory}/reserved_regions"), 0o444, "0x00000000fee00000 0x00000000feefffff msi\n");
@@ -168,7 +224,7 @@ impl Shown {
     }
 
     /// Plain attributes, as `pci_create_sysfs_dev_files` and `dev_uevent` show them.
-    fn attributes(&mut self, function: &Function, path: &str, iomem: &mut String) {
+    fn attributes(&mut self, function: &Function, path: &str, framebuffer: Option<&Framebuffer>, iomem: &mut String) {
         let ((vendor, device), (sv, sd)) = (function.ids, function.subsystem);
         let class = function.class;
         let mut show = |name: &str, mode: u32, content: String| self.file(format!("{path}/{name}"), mode, content);
@@ -208,6 +264,14 @@ impl Shown {
             show("reset", 0o200, String::new());
             show("reset_method", 0o644, format!("{}\n", function.reset.join(" ")));
         }
+        if let Some(total) = function.vfs {
+            show("sriov_totalvfs", 0o444, format!("{total}\n"));
+            show("sriov_numvfs", 0o644, "0\n".to_owned());
+            show("sriov_drivers_autoprobe", 0o644, "1\n".to_owned());
+        }
+        if let Some(removable) = function.removable {
+            show("removable", 0o444, format!("{removable}\n"));
+        }
         if class >> 8 == 0x0300 {
             show("boot_vga", 0o444, format!("{}\n", u8::from(function.boot_vga)));
         }
@@ -219,12 +283,12 @@ impl Shown {
         }
         let config = config_space(function);
         self.nodes.insert(format!("{path}/config"), Node::File(0o644, config));
-        let resource = self.resource(function, iomem);
+        let resource = self.resource(function, framebuffer, iomem);
         self.file(format!("{path}/resource"), 0o444, resource);
     }
 
     /// `resource`: the BARs get the next place that fits, the 64-bit ones of a function the largest first.
-    fn resource(&mut self, function: &Function, iomem: &mut String) -> String {
+    fn resource(&mut self, function: &Function, framebuffer: Option<&Framebuffer>, iomem: &mut String) -> String {
         let mut lines = vec![(0, 0, 0); if function.is_bridge() { 17 } else { 13 }];
         let mut bars = function.bars.clone();
         bars.sort_by_key(|bar| (std::cmp::Reverse(bar.size), bar.index));
@@ -244,7 +308,14 @@ impl Shown {
             lines[bar.index] = (start, end, bar.flags);
             if bar.flags != PORTS && bar.index != 6 {
                 *iomem += &format!("  {start:08x}-{end:08x} : {}\n", function.address);
-                if function.boot_vga && bar.index == 0 && function.driver.is_none() {
+                if let Some(framebuffer) = framebuffer.filter(|framebuffer| framebuffer.bar == bar.index) {
+                    // The platform device's resource, and in it that of the driver which has it.
+                    let range = format!("{start:08x}-{:08x}", start + 0x7e_8fff);
+                    match framebuffer.claim {
+                        name @ ("BOOTFB" | "efifb" | "vesafb") => *iomem += &format!("    {range} : {name}\n"),
+                        name => *iomem += &format!("    {range} : BOOTFB\n      {range} : {name}\n"),
+                    }
+                } else if function.boot_vga && bar.index == 0 && function.driver.is_none() {
                     *iomem += &format!("    {start:08x}-{:08x} : BOOTFB\n", start + 0x7e_8fff);
                 }
             }
@@ -252,52 +323,20 @@ impl Shown {
         lines.iter().map(|(start, end, flags)| format!("{start:#018x} {end:#018x} {flags:#018x}\n")).collect()
     }
 
-    /// Cards of DRM and ALSA, and vfio's device.
-    fn made_by_driver(&mut self, function: &Function, driver: &str, path: &str) {
-        let (sub, base) = (function.class >> 8 & 0xff, function.class >> 16);
-        if driver.contains("vfio") {
-            let device = format!("{path}/vfio-dev/vfio{}", self.vfios);
-            self.file(format!("{device}/uevent"), 0o644, format!("DEVNAME=vfio/devices/vfio{}\n", self.vfios));
-            self.nodes.remove("sys/class/vfio-dev");
-            self.link(format!("sys/class/vfio-dev/vfio{}", self.vfios), &device);
-            self.vfios += 1;
-        } else if base == 0x03 {
-            let number = self.cards;
-            self.cards += 1;
-            let (card, render) = (format!("card{number}"), format!("renderD{}", 128 + number));
-            self.character_device("drm", &format!("{path}/drm/{card}"), (226, number), &format!("dri/{card}"));
-            self.character_device(
-                "drm",
-                &format!("{path}/drm/{render}"),
-                (226, 128 + number),
-                &format!("dri/{render}"),
-            );
-            for (name, connected) in &function.connectors {
-                let connector = format!("{path}/drm/{card}/{card}-{name}");
-                let status = if *connected { "connected" } else { "disconnected" };
-                self.file(format!("{connector}/uevent"), 0o644, "");
-                self.file(format!("{connector}/status"), 0o644, format!("{status}\n"));
-                self.file(format!("{connector}/enabled"), 0o444, if *connected { "enabled\n" } else { "disabled\n" });
-                self.link(format!("sys/class/drm/{card}-{name}"), &connector);
-            }
-        } else if (base, sub) == (0x04, 0x03) {
-            let card = self.sounds;
-            self.sounds += 1;
-            let device = format!("{path}/sound/card{card}");
-            self.file(format!("{device}/id"), 0o644, format!("HDMI{card}\n"));
-            self.file(format!("{device}/uevent"), 0o644, "");
-            self.nodes.remove("sys/class/sound");
-            self.link(format!("sys/class/sound/card{card}"), &device);
-            let control = format!("controlC{card}");
-            self.character_device("sound", &format!("{device}/{control}"), (116, card * 32), &format!("snd/{control}"));
+    /// A virtual function and the physical one that it is of (`pci_iov_sysfs_link()`, drivers/pci/iov.c). Its own ids read
+    /// as ones in configuration space (SR-IOV specification 3.4.1.1 and 3.4.1.2); sysfs has those of the capability.
+    fn virtual_function(&mut self, function: &Function, all: &[&Function]) {
+        let physical = function.physfn.as_ref().unwrap();
+        let (own, other) = (self.paths[&function.address].clone(), self.paths[physical].clone());
+        let siblings = all.iter().filter(|of| of.physfn.as_ref() == Some(physical));
+        let at = siblings.clone().position(|of| of.address == function.address).unwrap();
+        self.link(format!("{own}/physfn"), &other);
+        self.link(format!("{other}/virtfn{at}"), &own);
+        self.file(format!("{other}/sriov_numvfs"), 0o644, format!("{}\n", siblings.count()));
+        self.file(format!("{other}/sriov_vf_device"), 0o444, format!("{:x}\n", function.ids.1));
+        if let Some(Node::File(_, config)) = self.nodes.get_mut(&format!("{own}/config")) {
+            config[..4].fill(0xff);
         }
-    }
-
-    fn character_device(&mut self, class: &str, path: &str, (major, minor): (u32, u32), node: &str) {
-        self.file(format!("{path}/dev"), 0o444, format!("{major}:{minor}\n"));
-        self.file(format!("{path}/uevent"), 0o644, format!("MAJOR={major}\nMINOR={minor}\nDEVNAME={node}\n"));
-        self.nodes.remove(&format!("sys/class/{class}"));
-        self.link(format!("sys/class/{class}/{}", path.rsplit_once('/').unwrap().1), path);
     }
 }
 

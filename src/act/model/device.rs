@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! One PCI function of the tree.
 
+use super::made;
 use super::tree::Tree;
 use crate::host::holders;
 use crate::pci::Address;
 use crate::root::{IOMMU_GROUPS, PCI_DEVICES};
 use rustix::io::Errno;
 use std::io;
-
-/// What a driver makes of a function: directories that exist only while it is bound. Those of DRM, framebuffers and
-/// sound cards are what people look for; the others are what else sits beside a GPU.
-const MADE_BY_DRIVERS: [&str; 7] = ["drm", "graphics", "sound", "backlight", "hwmon", "net", "nvme"];
 
 /// Drivers that let their functions sleep when they come and forbid it when they go; vfio-pci does, too.
 const SLEEPERS: [&str; 2] = ["amdgpu", "snd_hda_intel"];
@@ -123,7 +120,7 @@ impl Device {
         if vfio || SLEEPERS.contains(&driver) {
             self.let_sleep(tree, true)?;
         }
-        self.unpark(tree, driver)?;
+        made::unpark(tree, self, driver)?;
         if vfio {
             self.make_vfio_nodes(tree)?;
         }
@@ -135,7 +132,7 @@ impl Device {
         if vfio {
             self.remove_vfio_nodes(tree)?;
         }
-        self.park(tree, driver)?;
+        made::park(tree, self, driver)?;
         tree.unlink(&self.file("driver"))?;
         tree.unlink(&format!("sys/bus/pci/drivers/{driver}/{}", self.name))?;
         self.show_driver_in_uevent(tree, None)?;
@@ -171,67 +168,6 @@ impl Device {
         let mut new: String = driver.map(|driver| format!("DRIVER={driver}\n")).unwrap_or_default();
         new.extend(old.split_inclusive('\n').filter(|line| !line.starts_with("DRIVER=")));
         tree.put(&file, &new)
-    }
-
-    /// Names in the function's directory that its driver made.
-    fn made(&self, tree: &Tree<'_>) -> Vec<String> {
-        // usb1, i2c-4: a directory each, numbered
-        let numbered = |name: &str| {
-            let number = name.strip_prefix("usb").or_else(|| name.strip_prefix("i2c-"));
-            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-        };
-        let by_driver = |name: &String| MADE_BY_DRIVERS.contains(&name.as_str()) || numbered(name);
-        tree.list(&self.path).into_iter().filter(by_driver).collect()
-    }
-
-    fn park(&self, tree: &Tree<'_>, driver: &str) -> io::Result<()> {
-        let parked = format!(".kernel/parked/{}/{driver}", self.name);
-        for name in self.made(tree) {
-            self.each_class_link(tree, &name, &mut |link, _| tree.unlink(link))?;
-            tree.mkdir(&parked)?;
-            tree.rename(&self.file(&name), &format!("{parked}/{name}"))?;
-        }
-        Ok(())
-    }
-
-    fn unpark(&self, tree: &Tree<'_>, driver: &str) -> io::Result<()> {
-        let of_device = format!(".kernel/parked/{}", self.name);
-        let parked = format!("{of_device}/{driver}");
-        for name in tree.list(&parked) {
-            tree.rename(&format!("{parked}/{name}"), &self.file(&name))?;
-            self.each_class_link(tree, &name, &mut |link, target| tree.link(link, target))?;
-        }
-        for empty in [parked.as_str(), of_device.as_str(), ".kernel/parked"] {
-            tree.rmdir(empty)?;
-        }
-        Ok(())
-    }
-
-    /// Calls `each` with every link in `sys/class` that belongs to a directory `class` of the function, and with what
-    /// it leads to: `drm/card0` and, below it, `card0-DP-1`.
-    fn each_class_link(
-        &self,
-        tree: &Tree<'_>,
-        class: &str,
-        each: &mut dyn FnMut(&str, &str) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let links = format!("sys/class/{class}");
-        if !tree.root.exists(&links) {
-            return Ok(());
-        }
-        for name in tree.list(&self.file(class)) {
-            let device = format!("{}/{name}", self.file(class));
-            each(&format!("{links}/{name}"), &device)?;
-            for child in tree.list(&device) {
-                let path = format!("{device}/{child}");
-                let other = tree.root.link_name(&format!("{path}/subsystem")).is_ok_and(|of| of != class);
-                // Devices have a uevent; attributes, `power` and the like have none.
-                if tree.root.exists(&format!("{path}/uevent")) && !other && child != "device" {
-                    each(&format!("{links}/{child}"), &path)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// `vfio-dev/vfioN` of the function and `/dev/vfio/GROUP`.

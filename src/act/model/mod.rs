@@ -38,6 +38,7 @@ mod faults;
 mod hotplug;
 mod images;
 mod logins;
+mod made;
 mod modules;
 mod networks;
 mod openrc;
