@@ -263,7 +263,7 @@ fn machine(tree: &Tree) -> Nodes {
 /// Paths that may differ when these functions change hands.
 fn concerns(path: &str, functions: &[String]) -> bool {
     functions.iter().any(|function| path.contains(function.as_str()))
-        || ["sys/class/", "dev/vfio", ".kernel/parked"].iter().any(|shared| path.starts_with(shared))
+        || ["sys/class/", "sys/dev/", "dev/vfio", ".kernel/parked"].iter().any(|shared| path.starts_with(shared))
 }
 
 /// The functions that a command said it was about.
