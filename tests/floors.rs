@@ -248,8 +248,8 @@ fn the_scan_finds_planted_offences() {
 /// Whoever only looks changes nothing: no content, no time of any file, nothing in /run/vfio either.
 #[test]
 fn looking_leaves_no_trace() {
-    for (name, _) in hosts::all() {
-        let tree = hosts::unpack(name);
+    for (name, machine) in hosts::all_layouts() {
+        let tree = machine.build();
         tree.config("[gpu big]\ndevice = not-boot-display\n\n[gpu odd]\ndevice = 0000:99:00.0\nnonsense = 1\n");
         let (before, times) = (tree.snapshot(), tree.times());
         for verb in ["check", "groups", "plan", "status", "doctor", "report"] {

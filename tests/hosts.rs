@@ -6,7 +6,7 @@
 mod common;
 
 use common::parts::{self, disk, Part, StackKind};
-use common::{hosts, text, Function, Machine};
+use common::{hosts, text, Function, Machine, Tree};
 use std::collections::HashSet;
 use vfio_suite::act::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
@@ -29,7 +29,11 @@ fn the_texts_are_the_layouts() {
 /// Every link leads somewhere, and what sysfs says twice it says alike.
 #[test]
 fn the_machines_hold_together() {
-    for (name, machine) in hosts::all().into_iter().chain([("server", hosts::server(64))]) {
+    let machines = hosts::all_layouts();
+    assert!(machines.len() >= 40, "{} machines", machines.len());
+    let names: HashSet<&str> = machines.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names.len(), machines.len(), "two machines have one name");
+    for (name, machine) in machines.into_iter().chain([("server", hosts::server(64))]) {
         let tree = machine.build();
         let root = tree.root();
         for (path, node) in tree.snapshot() {
@@ -38,7 +42,7 @@ fn the_machines_hold_together() {
             }
         }
         let functions = tree.functions();
-        assert!(functions.len() > 8, "{name}");
+        assert_eq!(functions.len(), machine.functions.len(), "{name}: two functions have one address");
         for address in functions {
             let device = format!("sys/bus/pci/devices/{address}");
             let uevent = tree.attribute(&address, "uevent");
@@ -51,9 +55,54 @@ fn the_machines_hold_together() {
             if let Ok(group) = root.link_name(&format!("{device}/iommu_group")) {
                 assert!(root.exists(&format!("sys/kernel/iommu_groups/{group}/devices/{address}")), "{name}");
             } else {
-                assert_eq!(name, "no-iommu", "{address}");
+                assert!(machine.iommu.is_none(), "{name}: {address}");
             }
         }
+        the_functions_of_a_driver_are_its_own(name, &machine);
+        what_the_host_has_is_there(name, &machine, &tree);
+    }
+}
+
+/// Nobody has a function whose driver would not take it, nor two of which one is in the other's place.
+fn the_functions_of_a_driver_are_its_own(name: &str, machine: &Machine) {
+    let known = common::drivers::DRIVERS;
+    for function in &machine.functions {
+        let Some(driver) = function.driver else { continue };
+        let (.., globs) = known.iter().find(|(of, ..)| *of == driver).unwrap_or_else(|| panic!("{name}: {driver}"));
+        let modalias = function.modalias();
+        let takes = globs.iter().any(|glob| {
+            let mut rest = modalias.as_str();
+            glob.split('*').all(|part| rest.find(part).map(|at| rest = &rest[at + part.len()..]).is_some())
+        });
+        assert!(takes, "{name}: {driver} would not take {} ({modalias})", function.address);
+        // A port is on the way to what it is a bridge to, and a function lies below a bridge of a lower bus.
+        if let Some(bridge) = &function.under {
+            let bridge = machine.functions.iter().find(|other| other.address == *bridge).unwrap();
+            let bus = |function: &Function| function.address.rsplit_once(':').unwrap().0.to_owned();
+            assert_ne!(bus(bridge), bus(function), "{name}: {} is on the bus of the bridge above it", function.address);
+        }
+    }
+    // What is on one bus is below one bridge.
+    let buses = machine.functions.iter().map(|f| (f.address.rsplit_once(':').unwrap().0, f.under.as_deref()));
+    let mut above = std::collections::HashMap::new();
+    for (bus, under) in buses {
+        assert_eq!(above.entry(bus).or_insert(under), &under, "{name}: bus {bus} is below two bridges");
+    }
+}
+
+/// What is mounted, swapped to or routed is on something that is there.
+fn what_the_host_has_is_there(name: &str, machine: &Machine, tree: &Tree) {
+    for mount in &machine.mounts {
+        let there = tree.exists(&format!("sys/class/block/{}", mount.source));
+        assert!(there || ["zfs", "nfs4"].contains(&mount.kind), "{name}: {} is on nothing", mount.at);
+    }
+    for swap in machine.swaps.iter().filter(|swap| !swap.starts_with('/')) {
+        assert!(tree.exists(&format!("sys/class/block/{swap}")), "{name}: {swap}");
+    }
+    for (interface, _) in &machine.routes {
+        // That of a Raspberry Pi's own chip is below no PCI function.
+        let there = tree.exists(&format!("sys/class/net/{interface}"));
+        assert!(there || *interface == "eth0", "{name}: no interface {interface}");
     }
 }
 

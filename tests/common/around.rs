@@ -11,6 +11,9 @@ use std::fmt::Write as _;
 impl Shown {
     /// Shows what is around the functions: they are shown already.
     pub fn around(&mut self, machine: &Machine) {
+        for (directory, disk) in &machine.disks {
+            self.disk(directory, directory.trim_end_matches("/block"), disk);
+        }
         machine.stacks.iter().for_each(|stack| self.stack(stack));
         for (name, uuid, members) in &machine.btrfs {
             let path = format!("sys/fs/btrfs/{uuid}");

@@ -105,7 +105,7 @@ impl Shown {
     }
 
     /// A disk in the directory `in_directory`, with its partitions; `device` is what it is on.
-    fn disk(&mut self, in_directory: &str, device: &str, disk: &Disk) {
+    pub fn disk(&mut self, in_directory: &str, device: &str, disk: &Disk) {
         let path = format!("{in_directory}/{}", disk.name);
         let number = self.block_number(disk.name, 0);
         self.block(&path, disk.name, number, "disk");
@@ -140,6 +140,9 @@ impl Shown {
         }
         if let Some(name) = disk.strip_prefix("vd") {
             return (254, letter(name));
+        }
+        if disk.starts_with("mmcblk") {
+            return (179, partition);
         }
         self.numbers.extended += 1;
         (259, self.numbers.extended - 1)

@@ -21,7 +21,7 @@ pub fn all() -> Vec<(&'static str, Machine)> {
 
 /// Every machine, those too that are only in code.
 pub fn all_layouts() -> Vec<(&'static str, Machine)> {
-    all()
+    [all(), super::layouts::all()].concat()
 }
 
 /// Where a machine's text lies.

@@ -4,7 +4,7 @@
 pub use super::drivers::{DEPENDS, DRIVERS};
 pub use super::function::{Bar, Function, MEMORY_32, MEMORY_64, PORTS, ROM};
 
-use super::parts::{InputKind, Mount, Part, Stack, StackKind};
+use super::parts::{Disk, InputKind, Mount, Part, Stack, StackKind};
 use super::shown::Shown;
 use super::text::{Node, Nodes};
 use super::tree::Tree;
@@ -27,6 +27,8 @@ pub struct Machine {
     pub windows: Vec<String>,
     /// Whether a rescan binds nothing while `drivers_autoprobe` is 0.
     pub honours_autoprobe: bool,
+    /// Disks that are below no PCI function: the `block` directory they are in.
+    pub disks: Vec<(&'static str, Disk)>,
     /// Block devices made of others, the lowest first.
     pub stacks: Vec<Stack>,
     /// What is mounted; the root first.
@@ -90,6 +92,7 @@ impl Machine {
             ),
             windows: Vec::new(),
             honours_autoprobe: false,
+            disks: Vec::new(),
             stacks: Vec::new(),
             mounts: Vec::new(),
             swaps: Vec::new(),
@@ -200,6 +203,12 @@ impl Machine {
         self
     }
 
+    /// A disk that is below no PCI function, in this `block` directory.
+    pub fn disk_in(mut self, directory: &'static str, disk: Disk) -> Machine {
+        self.disks.push((directory, disk));
+        self
+    }
+
     /// A block device made of others.
     pub fn stack(mut self, name: &'static str, kind: StackKind, on: &[&'static str]) -> Machine {
         self.stacks.push(Stack { name, kind, on: on.to_vec() });
@@ -260,16 +269,16 @@ impl Machine {
         machine
     }
 
-    /// The processor: its architecture as `uname -m` prints it, and whether it says that it is a hypervisor's.
-    pub fn processor(self, architecture: &str, guest: bool) -> Machine {
-        let virtual_bit = if guest { " hypervisor" } else { "" };
+    /// The processor: its architecture as `uname -m` prints it, who made it (`AuthenticAMD`), and whether it says that a
+    /// hypervisor is below it.
+    pub fn processor(self, architecture: &str, vendor: &str, guest: bool) -> Machine {
+        let flag = if guest { " hypervisor" } else { "" };
+        let svm = if vendor == "AuthenticAMD" { "svm" } else { "vmx" };
         let cpuinfo = match architecture {
             "aarch64" => {
                 "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n".to_owned()
             }
-            _ => {
-                format!("processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu vme sse2 svm{virtual_bit} lahf_lm\n")
-            }
+            _ => format!("processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu vme sse2 {svm}{flag} lahf_lm\n"),
         };
         self.file("proc/sys/kernel/arch", &format!("{architecture}\n")).file("proc/cpuinfo", &cpuinfo)
     }

@@ -12,6 +12,7 @@ pub mod domain;
 pub mod drivers;
 pub mod function;
 pub mod hosts;
+pub mod layouts;
 pub mod machine;
 pub mod made;
 pub mod pairs;
