@@ -188,6 +188,8 @@ fn what_lies_below_functions_is_where_the_kernel_has_it() {
         let found = std::fs::canonicalize(tree.join(link)).unwrap_or_else(|e| panic!("{link}: {e}"));
         assert_eq!(found, tree.join(&format!("{pci}{to}")), "{link}");
     }
+    assert_eq!(tree.read("sys/class/input/event0/device/name"), "Logitech USB Keyboard\n");
+    assert!(tree.read("sys/class/net/enp5s0/device/uevent").starts_with("DRIVER=igc\n"));
     assert!(tree.read("sys/class/block/sdc/removable") == "1\n");
     assert!(root.exists("sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme1n1/nvme1n1p1/holders/bcache0"));
     assert!(tree

@@ -12,7 +12,7 @@ impl Shown {
     /// Shows what is around the functions: they are shown already.
     pub fn around(&mut self, machine: &Machine) {
         for (directory, disk) in &machine.disks {
-            self.disk(directory, directory.trim_end_matches("/block"), disk);
+            self.disk(directory, disk);
         }
         machine.stacks.iter().for_each(|stack| self.stack(stack));
         for (name, uuid, members) in &machine.btrfs {
@@ -197,8 +197,6 @@ impl Shown {
         self.device(acpi, "bus/acpi", "DRIVER=tpm_crb\nMODALIAS=acpi:MSFT0101:\n");
         self.node(&format!("{acpi}/tpm/tpm0"), "class/tpm", (10, 224), "tpm0", "");
         self.file(format!("{acpi}/tpm/tpm0/tpm_version_major"), 0o444, "2\n");
-        self.link(format!("{acpi}/tpm/tpm0/device"), acpi);
         self.node(&format!("{acpi}/tpmrm/tpmrm0"), "class/tpmrm", (253, 65536), "tpmrm0", "");
-        self.link(format!("{acpi}/tpmrm/tpmrm0/device"), &format!("{acpi}/tpm/tpm0"));
     }
 }

@@ -43,7 +43,7 @@ impl Shown {
             Part::Scsi(disk) => self.scsi(path, disk, 2),
             Part::Virtio(disk) => {
                 let device = self.virtio(path, "virtio_blk");
-                self.disk(&format!("{device}/block"), &device, disk);
+                self.disk(&format!("{device}/block"), disk);
             }
             Part::Usb(usb) => self.usb(path, usb),
             Part::Net(net) => self.interface(path, net),
@@ -70,15 +70,14 @@ impl Shown {
         self.node(&device, "class/nvme", (240, number), controller, "NVME_TRTYPE=pcie\n");
         self.file(format!("{device}/model"), 0o444, "Samsung SSD 980 PRO 1TB                 \n");
         self.file(format!("{device}/state"), 0o444, "live\n");
-        self.link(format!("{device}/device"), path);
         if !paths {
-            return self.disk(&device, &device, disk);
+            return self.disk(&device, disk);
         }
         let subsystem = format!("sys/devices/virtual/nvme-subsystem/nvme-subsys{}", self.numbers.subsystems);
         self.numbers.subsystems += 1;
         self.device(&subsystem, "class/nvme-subsystem", "");
         self.link(format!("{subsystem}/{controller}"), &device);
-        self.disk(&subsystem, &subsystem, disk);
+        self.disk(&subsystem, disk);
         // The path itself: a disk that nobody opens (`GENHD_FL_HIDDEN`), so it has no number.
         let hidden = format!("{device}/{controller}c{number}n{namespace}");
         self.device(&hidden, "class/block", "DEVTYPE=disk\n");
@@ -94,7 +93,7 @@ impl Shown {
         self.device(&target, "bus/scsi", "DEVTYPE=scsi_target\n");
         let unit = format!("{target}/{address}:0");
         self.device(&unit, "bus/scsi", "DEVTYPE=scsi_device\nDRIVER=sd\nMODALIAS=scsi:t-0x00\n");
-        self.disk(&format!("{unit}/block"), &unit, disk);
+        self.disk(&format!("{unit}/block"), disk);
     }
 
     fn virtio(&mut self, path: &str, driver: &str) -> String {
@@ -104,12 +103,11 @@ impl Shown {
         device
     }
 
-    /// A disk in the directory `in_directory`, with its partitions; `device` is what it is on.
-    pub fn disk(&mut self, in_directory: &str, device: &str, disk: &Disk) {
+    /// A disk in a directory, with its partitions.
+    pub fn disk(&mut self, in_directory: &str, disk: &Disk) {
         let path = format!("{in_directory}/{}", disk.name);
         let number = self.block_number(disk.name, 0);
         self.block(&path, disk.name, number, "disk");
-        self.link(format!("{path}/device"), device);
         self.file(format!("{path}/removable"), 0o444, if disk.removable { "1\n" } else { "0\n" });
         self.directory(format!("{path}/slaves"));
         for partition in 1..=disk.partitions {
@@ -275,7 +273,6 @@ impl Shown {
     fn interface(&mut self, path: &str, net: &Net) {
         let device = format!("{path}/net/{}", net.name);
         self.named_interface(&device, net.name, net.up, if net.wireless { "DEVTYPE=wlan\n" } else { "" });
-        self.link(format!("{device}/device"), path);
         if net.wireless {
             self.directory(format!("{device}/wireless"));
         }

@@ -43,9 +43,17 @@ impl Shown {
         self.nodes.insert(path, Node::Link(format!("{up}{}", to.strip_prefix("sys/").unwrap())));
     }
 
-    /// A device of a bus or class, `class/block`: its `uevent`, and the links between the two (`device_add()`).
+    /// A device of a bus or class, `class/block`: its `uevent`, the links between the two, and that of a class's device to
+    /// what it is on (`device_add_class_symlinks()`, drivers/base/core.c): all but partitions have it.
     pub fn device(&mut self, path: &str, subsystem: &str, uevent: &str) {
         self.file(format!("{path}/uevent"), 0o644, uevent);
+        let (above, _) = path.rsplit_once('/').unwrap();
+        let class = subsystem.strip_prefix("class/").unwrap_or("/");
+        let above = above.strip_suffix(class).and_then(|above| above.strip_suffix('/')).unwrap_or(above).to_owned();
+        if class != "/" && self.nodes.contains_key(&format!("{above}/uevent")) && !uevent.contains("DEVTYPE=partition")
+        {
+            self.link(format!("{path}/device"), &above);
+        }
         self.link(format!("{path}/subsystem"), &format!("sys/{subsystem}"));
         let name = path.rsplit_once('/').unwrap().1;
         let devices = if subsystem.starts_with("bus/") { "/devices" } else { "" };
