@@ -65,8 +65,8 @@ fn properties(root: &Root, function: Address) -> Option<String> {
         false => String::new(),
     };
     // What may carry a file system is not kept from the host's driver while there are some to be mounted.
-    let stage = if root.exists(&state::booted_path()) { Stage::Running } else { Stage::Initramfs };
-    let driver = match boot::may_reserve(choice, function, &host, stage) {
+    let stage = if root.exists(&state::booted_path()) { Stage::Running } else { Stage::Early };
+    let driver = match boot::may_reserve(function, &host, stage) {
         true => format!("VFIO_OVERRIDE={driver}\n"),
         false => String::new(),
     };

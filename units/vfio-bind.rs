@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The program behind the boot-time units.
 //!
-//! - `vfio-bind early [--initramfs]`: overrides for every card bound at boot, before anything loads a driver
-//!   (`vfio-early.service`, and with `--initramfs` the scripts of an initramfs without systemd).
+//! - `vfio-bind early`: overrides for every card bound at boot, before anything loads a driver (`vfio-early.service`, and
+//!   the initramfs).
 //! - `vfio-bind gpu NAME`: binds one card (`vfio-bind@NAME.service`).
 //! - `vfio-bind boot-ok [--now]`: this boot came up, in five minutes or now (`vfio-boot-ok.service`).
 
@@ -18,7 +18,6 @@ use vfio_suite::host::status::{Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::{Address, Slot};
-use vfio_suite::plan::boot::Stage;
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -44,10 +43,7 @@ fn main() -> ExitCode {
     let result = Root::from_option(None).map_err(about("the root cannot be opened")).and_then(|root| {
         logger::start("vfio-bind", Target::KernelWithoutSystemd, root.is_system());
         match arguments[..] {
-            // An initramfs with systemd has this file (its INITRD_INTERFACE); the scripts of others say so.
-            ["early"] if root.exists("etc/initrd-release") => early(&root, Stage::Initramfs),
-            ["early"] => early(&root, Stage::System),
-            ["early", "--initramfs"] => early(&root, Stage::Initramfs),
+            ["early"] => early(&root),
             ["gpu", name] => gpu(&root, name),
             ["boot-ok"] => {
                 std::thread::sleep(CAME_UP);
@@ -55,7 +51,7 @@ fn main() -> ExitCode {
             }
             ["boot-ok", "--now"] => came_up(&root),
             _ => {
-                log::error!("say one of: early [--initramfs], gpu NAME, boot-ok [--now]");
+                log::error!("say one of: early, gpu NAME, boot-ok [--now]");
                 Ok(ExitCode::from(64))
             }
         }
@@ -73,7 +69,7 @@ fn came_up(root: &Root) -> Result<ExitCode> {
 
 /// Writes the overrides. Runs twice a boot: in the initramfs, where nobody else would say what is wrong, and in the
 /// system, where the generator and `vfio-bind gpu` do.
-fn early(root: &Root, stage: Stage) -> Result<ExitCode> {
+fn early(root: &Root) -> Result<ExitCode> {
     let config = config::load_without_guests(root);
     let level = if logger::under_systemd() { log::Level::Debug } else { log::Level::Warn };
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
@@ -103,7 +99,7 @@ fn early(root: &Root, stage: Stage) -> Result<ExitCode> {
     let names: Vec<&str> = config.gpus.iter().filter(|g| g.bind == Bind::Boot).map(|g| g.name.as_str()).collect();
     state::set_active(root, &names).map_err(about("/run/vfio/active cannot be written"))?;
     let mut code = ExitCode::SUCCESS;
-    for plan in boot::early(&choices, &host, stage) {
+    for plan in boot::early(&choices, &host) {
         for refusal in &plan.refusals {
             log::log!(level, "{refusal}");
         }

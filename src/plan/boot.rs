@@ -62,43 +62,32 @@ fn lost(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Findi
 /// How far the boot has come when functions are reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// In the initramfs: whatever the machine may need to reach its root file system, or to ask for a passphrase, stays with
-    /// the host, whoever wrote it into the configuration.
-    Initramfs,
-    /// The root file system is there, others may not be mounted yet: of what may carry them only a card's own USB host is
-    /// reserved.
-    System,
+    /// In the initramfs, and in the system before its file systems are mounted: whatever the machine may need to reach them,
+    /// or to ask for a passphrase, stays with the host, whoever wrote it into the configuration.
+    Early,
     /// The early part of the boot is over: what carries nothing of the host can be reserved at once.
     Running,
 }
 
-/// Whether an override may keep the host's drivers from a function of a section at this stage. What it may not keep them
-/// from is taken by `vfio-bind gpu`, when file systems are mounted and nothing of the host is on it.
-pub fn may_reserve(choice: &Choice<'_>, function: Address, host: &Host, stage: Stage) -> bool {
-    let Ok(chosen) = &choice.chosen else { return false };
-    let known = host.function(function);
-    let is_card = |f: &Function| matches!(f.class >> 16, 0x03 | 0x12);
-    match stage {
-        _ if !known.is_some_and(Function::may_be_needed_for_root) => true,
-        Stage::Initramfs => false,
-        Stage::System => function.slot == chosen.slot && host.slot(chosen.slot).iter().any(is_card),
-        Stage::Running => true,
-    }
+/// Whether an override may keep the host's drivers from a function at this stage. What it may not keep them from is taken by
+/// `vfio-bind gpu`, when file systems are mounted and nothing of the host is on it.
+pub fn may_reserve(function: Address, host: &Host, stage: Stage) -> bool {
+    stage == Stage::Running || !host.function(function).is_some_and(Function::may_be_needed_for_root)
 }
 
 /// Whether a section has functions that are taken late, after local file systems are mounted.
 pub fn waits_for_file_systems(choice: &Choice<'_>, host: &Host) -> bool {
     let functions = choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
-    functions.iter().any(|function| !may_reserve(choice, *function, host, Stage::Initramfs))
+    functions.iter().any(|function| !may_reserve(*function, host, Stage::Early))
 }
 
 /// The early plans: overrides only, so that whatever loads in whatever order, no host driver can take the functions.
-pub fn early(choices: &[Choice<'_>], host: &Host, stage: Stage) -> Vec<Plan> {
+pub fn early(choices: &[Choice<'_>], host: &Host) -> Vec<Plan> {
     let plan = |choice: &Choice<'_>| match &choice.chosen {
         Err(finding) => Plan::refused(finding.clone()),
         Ok(_) => {
             let mut wanted = bind::wanted(choice, host);
-            wanted.retain(|(function, _)| may_reserve(choice, *function, host, stage));
+            wanted.retain(|(function, _)| may_reserve(*function, host, Stage::Early));
             Plan {
                 gpu: choice.gpu.name.clone(),
                 functions: wanted.iter().map(|(function, _)| *function).collect(),

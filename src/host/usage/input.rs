@@ -9,10 +9,10 @@ use crate::root::Root;
 pub(super) fn look(root: &Root) -> Vec<Usage> {
     const INPUT: &str = "sys/class/input";
     let mut found = Vec::new();
-    for event in root.list(INPUT).unwrap_or_default().iter().filter(|name| name.starts_with("event")) {
-        let device = format!("{INPUT}/{event}/device");
+    for input in root.list(INPUT).unwrap_or_default().iter().filter(|name| name.starts_with("input")) {
+        let device = format!("{INPUT}/{input}");
         let bits = |kind: &str| root.read_text(&format!("{device}/capabilities/{kind}")).unwrap_or_default();
-        let name = || root.read_text(&format!("{device}/name")).unwrap_or_else(|_| event.clone());
+        let name = || root.read_text(&format!("{device}/name")).unwrap_or_else(|_| input.clone());
         let (keys, axes) = (bits("key"), bits("rel"));
         // As udev tells them apart (src/udev/udev-builtin-input_id.c): a keyboard has all of ESC to D, a mouse two axes
         // and a left button (include/uapi/linux/input-event-codes.h).
@@ -23,7 +23,7 @@ pub(super) fn look(root: &Root) -> Vec<Usage> {
         } else {
             continue;
         };
-        found.push(Usage { functions: functions_above(root, &format!("{INPUT}/{event}")), what });
+        found.push(Usage { functions: functions_above(root, &device), what });
     }
     found
 }

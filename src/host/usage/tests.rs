@@ -55,12 +55,11 @@ impl Tree {
         self.directory(directory).link(&format!("sys/class/net/{name}"), directory)
     }
 
-    fn input(&self, directory: &str, event: &str, name: &str, keys: &str, axes: &str) -> &Tree {
+    fn input(&self, directory: &str, name: &str, keys: &str, axes: &str) -> &Tree {
         self.write(&format!("{directory}/name"), &format!("{name}\n"));
         self.write(&format!("{directory}/capabilities/key"), &format!("{keys}\n"));
         self.write(&format!("{directory}/capabilities/rel"), &format!("{axes}\n"));
-        self.directory(&format!("{directory}/{event}")).link(&format!("{directory}/{event}/device"), directory);
-        self.link(&format!("sys/class/input/{event}"), &format!("{directory}/{event}"))
+        self.link(&format!("sys/class/input/{}", directory.rsplit('/').next().unwrap()), directory)
     }
 
     fn look(&self) -> Vec<Usage> {
@@ -251,10 +250,10 @@ fn keyboards_and_mice() {
     let serio = "sys/devices/platform/i8042/serio0/input/input2";
     let power = "sys/devices/LNXSYSTM:00/LNXPWRBN:00/input/input0";
     let tree = Tree::new();
-    tree.input(usb, "event3", "A Keyboard", "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe", "0");
-    tree.input(mouse, "event4", "A Mouse", "70000 0 0 0 0", "903");
-    tree.input(serio, "event0", "AT Keyboard", "402000000 3803078f800d001 feffffdfffefffff fffffffffffffffe", "0");
-    tree.input(power, "event1", "Power Button", "10000000000000 0", "0");
+    tree.input(usb, "A Keyboard", "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe", "0");
+    tree.input(mouse, "A Mouse", "70000 0 0 0 0", "903");
+    tree.input(serio, "AT Keyboard", "402000000 3803078f800d001 feffffdfffefffff fffffffffffffffe", "0");
+    tree.input(power, "Power Button", "10000000000000 0", "0");
     assert_eq!(
         tree.said(),
         [
