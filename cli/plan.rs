@@ -7,6 +7,7 @@ use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
 use vfio_suite::host::boots::{self, Boots};
 use vfio_suite::host::{Depth, Function, Host};
+use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
 use vfio_suite::plan::{bind, boot, group, rebar, select, usage, Finding, Plan};
 use vfio_suite::root::Root;
@@ -21,6 +22,8 @@ struct Answer {
 #[derive(Serialize)]
 struct Card {
     bind: &'static str,
+    /// Functions that are taken only when file systems are mounted: they may carry some.
+    late: Vec<Address>,
     #[serde(flatten)]
     plan: Plan,
 }
@@ -60,7 +63,9 @@ fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
         }
         plan.warnings = warnings;
     }
-    Card { bind: if at_boot { "boot" } else { "guest" }, plan }
+    let waits = |function: &&Address| !boot::may_reserve(**function, host, boot::Stage::Early);
+    let late = if at_boot { plan.functions.iter().filter(waits).copied().collect() } else { Vec::new() };
+    Card { bind: if at_boot { "boot" } else { "guest" }, late, plan }
 }
 
 fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
@@ -112,12 +117,19 @@ fn text(answer: &Answer, out: &Output) -> String {
         let what = match (card.bind, plan.refusals.is_empty()) {
             (_, false) => out.bad("refused"),
             ("boot", true) if answer.forbidden.is_some() => "would be bound at boot".to_owned(),
+            ("boot", true) if !card.late.is_empty() && card.late.len() == plan.functions.len() => {
+                out.good("bound at boot, when file systems are mounted and none is on it")
+            }
             ("boot", true) => out.good("bound at boot, before any host driver"),
             _ => "left to the host until a guest starts".to_owned(),
         };
         text.push_str(&format!("{}: {what}\n", out.bold(&format!("[gpu {}]", plan.gpu))));
         if !functions.is_empty() {
             text.push_str(&format!("  functions: {}\n", functions.join(", ")));
+        }
+        if !card.late.is_empty() && card.late.len() < plan.functions.len() {
+            let late: Vec<String> = card.late.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("  when file systems are mounted: {}\n", late.join(", ")));
         }
         text.push_str(&numbered(&plan.steps));
         plan.refusals.iter().for_each(|r| text.push_str(&format!("  {r}\n")));

@@ -127,7 +127,8 @@ fn taken(plan: &Plan) -> BTreeSet<String> {
 
 /// Whether the section names a function with its own number or address.
 fn names_it(choice: &Choice<'_>, address: &str) -> bool {
-    let named = choice.gpu.also.iter().any(|also| also.value.to_string() == address);
+    let named = choice.gpu.device.value.to_string() == address
+        || choice.gpu.also.iter().any(|also| also.value.to_string() == address);
     let number = |n: u8| choice.chosen.as_ref().is_ok_and(|c| c.slot.function(n).to_string() == address);
     named || matches!(&choice.gpu.functions, Functions::Listed(listed) if listed.value.iter().any(|n| number(*n)))
 }

@@ -3,7 +3,7 @@
 
 use super::select::Choice;
 use super::Finding;
-use crate::config::{Functions, Location};
+use crate::config::{Functions, Location, Selector};
 use crate::host::usage::{Usage, Use};
 use crate::host::{Function, Host};
 use crate::pci::Address;
@@ -28,7 +28,7 @@ fn line<'c>(choice: &Choice<'c>, function: Address) -> (&'c Location, &'static s
     }
     match &gpu.functions {
         Functions::Listed(listed) => (&listed.at, "functions", true),
-        Functions::All => (&gpu.device.at, "device", false),
+        Functions::All => (&gpu.device.at, "device", gpu.device.value == Selector::Address(function)),
     }
 }
 
