@@ -40,13 +40,16 @@ impl Shown {
             self.device(&port, "bus/serio", "DRIVER=atkbd\n");
             self.input(&port, 0x11, &Input { name, kind: *kind });
         }
+        for input in &machine.bluetooth {
+            self.hid("sys/devices/virtual/misc/uhid", 5, (0x046d, 0xb369), input);
+        }
         if machine.inhabited {
             // A power button is an input device that nobody can type on.
             let button = "sys/devices/LNXSYSTM:00/LNXPWRBN:00";
             self.input(button, 0x19, &Input { name: "Power Button", kind: InputKind::Keys });
         }
-        if machine.tpm {
-            self.tpm();
+        if let Some(driver) = machine.tpm {
+            self.tpm(driver);
         }
         for (group, line) in &machine.regions {
             let path = format!("sys/kernel/iommu_groups/{group}/reserved_regions");
@@ -191,10 +194,12 @@ impl Shown {
     }
 
     /// A TPM that the firmware describes in ACPI; of a firmware's own (AMD's fTPM in the security processor) nothing says
-    /// which PCI function it needs (drivers/char/tpm/tpm_crb.c).
-    fn tpm(&mut self) {
+    /// which PCI function it needs (drivers/char/tpm/tpm_crb.c). A chip has another driver (tpm_tis.c).
+    fn tpm(&mut self, driver: &str) {
         let acpi = "sys/devices/LNXSYSTM:00/LNXSYBUS:00/MSFT0101:00";
-        self.device(acpi, "bus/acpi", "DRIVER=tpm_crb\nMODALIAS=acpi:MSFT0101:\n");
+        self.device(acpi, "bus/acpi", &format!("DRIVER={driver}\nMODALIAS=acpi:MSFT0101:\n"));
+        self.link(format!("{acpi}/driver"), &format!("sys/bus/acpi/drivers/{driver}"));
+        self.link(format!("sys/bus/acpi/drivers/{driver}/MSFT0101:00"), acpi);
         self.node(&format!("{acpi}/tpm/tpm0"), "class/tpm", (10, 224), "tpm0", "");
         self.file(format!("{acpi}/tpm/tpm0/tpm_version_major"), 0o444, "2\n");
         self.node(&format!("{acpi}/tpmrm/tpmrm0"), "class/tpmrm", (253, 65536), "tpmrm0", "");

@@ -26,6 +26,7 @@ pub struct Numbers {
     extended: u32,
     subsystems: u32,
     i2cs: u32,
+    adapters: u32,
 }
 
 impl Shown {
@@ -215,6 +216,11 @@ impl Shown {
                 Interface::Input(input) => self.hid(&path, 3, usb.ids, input),
                 Interface::Storage(disk) => self.scsi(&path, disk, 0),
                 Interface::Net(net) => self.interface(&path, net),
+                Interface::Other(0xe0, Some(_)) => {
+                    let name = format!("hci{}", self.numbers.adapters);
+                    self.numbers.adapters += 1;
+                    self.device(&format!("{path}/bluetooth/{name}"), "class/bluetooth", "DEVTYPE=host\n");
+                }
                 Interface::Other(..) => {}
             }
         }
@@ -227,7 +233,7 @@ impl Shown {
     }
 
     /// A device of the HID core with one input device: `0003:046D:C31C.0001/input/input3/event3`.
-    fn hid(&mut self, above: &str, bus: u16, (vendor, product): (u16, u16), input: &Input) {
+    pub fn hid(&mut self, above: &str, bus: u16, (vendor, product): (u16, u16), input: &Input) {
         self.numbers.hids += 1;
         let path = format!("{above}/{bus:04X}:{vendor:04X}:{product:04X}.{:04X}", self.numbers.hids);
         let uevent =

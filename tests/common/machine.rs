@@ -4,7 +4,7 @@
 pub use super::drivers::{DEPENDS, DRIVERS};
 pub use super::function::{Bar, Function, MEMORY_32, MEMORY_64, PORTS, ROM};
 
-use super::parts::{Disk, InputKind, Mount, Part, Stack, StackKind};
+use super::parts::{Disk, Input, InputKind, Mount, Part, Stack, StackKind};
 use super::shown::Shown;
 use super::text::{Node, Nodes};
 use super::tree::Tree;
@@ -47,8 +47,10 @@ pub struct Machine {
     pub routes: Vec<(&'static str, bool)>,
     /// Input devices of the keyboard controller: port, name, kind.
     pub i8042: Vec<(u32, &'static str, InputKind)>,
-    /// Whether there is a TPM.
-    pub tpm: bool,
+    /// Input devices that the Bluetooth daemon has made.
+    pub bluetooth: Vec<Input>,
+    /// The driver of the TPM, if there is one: `tpm_crb` of one that firmware makes, `tpm_tis` of a chip.
+    pub tpm: Option<&'static str>,
     /// Whether somebody could be at work there: routing tables, sound cards in `/proc/asound`, a power button.
     pub inhabited: bool,
     /// Where the firmware's framebuffer is.
@@ -102,7 +104,8 @@ impl Machine {
             bridges: Vec::new(),
             routes: Vec::new(),
             i8042: Vec::new(),
-            tpm: false,
+            bluetooth: Vec::new(),
+            tpm: None,
             inhabited: false,
             framebuffer: None,
             regions: Vec::new(),
@@ -171,9 +174,21 @@ impl Machine {
         self
     }
 
-    /// A TPM.
+    /// A keyboard by Bluetooth.
+    pub fn bluetooth_keyboard(mut self) -> Machine {
+        self.bluetooth.push(Input { name: "MX Keys Mini Keyboard", kind: InputKind::Keyboard });
+        self
+    }
+
+    /// A TPM that firmware makes.
     pub fn tpm(mut self) -> Machine {
-        self.tpm = true;
+        self.tpm = Some("tpm_crb");
+        self
+    }
+
+    /// A TPM that is a chip of its own.
+    pub fn tpm_chip(mut self) -> Machine {
+        self.tpm = Some("tpm_tis");
         self
     }
 

@@ -3,6 +3,7 @@
 
 use super::{functions_above, Usage, Use};
 use crate::host::Function;
+use crate::pci::Address;
 use crate::root::Root;
 
 /// Keyboards and mice, also those that hang on no function.
@@ -23,9 +24,30 @@ pub(super) fn look(root: &Root) -> Vec<Usage> {
         } else {
             continue;
         };
-        found.push(Usage { functions: functions_above(root, &device), what });
+        let mut functions = functions_above(root, &device);
+        if functions.is_empty() && is_by_bluetooth(root, &device) {
+            functions = adapters(root);
+        }
+        found.push(Usage { functions, what });
     }
     found
+}
+
+/// Whether an input device is one that the Bluetooth daemon has made: its HID device is of bus 0005 and below that of a
+/// program's devices (drivers/hid/uhid.c), not below the adapter by which it is reached.
+fn is_by_bluetooth(root: &Root, link: &str) -> bool {
+    root.read_link(link).is_ok_and(|target| target.to_string_lossy().contains("/uhid/0005:"))
+}
+
+/// The functions that Bluetooth adapters hang on. Which of several a keyboard is paired with does not show.
+fn adapters(root: &Root) -> Vec<Address> {
+    const BLUETOOTH: &str = "sys/class/bluetooth";
+    let names = root.list(BLUETOOTH).unwrap_or_default();
+    let adapters: Vec<&String> = names.iter().filter(|name| !name.contains(':')).collect();
+    match adapters[..] {
+        [only] => functions_above(root, &format!("{BLUETOOTH}/{only}")),
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a bit is set in a bitmap as the kernel prints it: hexadecimal words of a `long` each, the highest first, leading
@@ -37,13 +59,14 @@ fn bit(words: &str, number: usize) -> bool {
 }
 
 /// The TPM: where the device tree shows no function above it, AMD's security processor (class 1080, vendor 1022) is what
-/// a firmware TPM runs on.
+/// a firmware TPM runs on. That has a command buffer (drivers/char/tpm/tpm_crb.c); a chip has registers (tpm_tis_core.c).
 pub(super) fn tpm(root: &Root, functions: &[Function]) -> Vec<Usage> {
     const TPM: &str = "sys/class/tpm";
     let mut found = Vec::new();
     for chip in root.list(TPM).unwrap_or_default() {
         let mut above = functions_above(root, &format!("{TPM}/{chip}"));
-        if above.is_empty() {
+        let by_firmware = root.link_name(&format!("{TPM}/{chip}/device/driver")).map_or(true, |name| name == "tpm_crb");
+        if above.is_empty() && by_firmware {
             let processor = |f: &&Function| f.vendor == 0x1022 && f.class >> 8 == 0x1080;
             above = functions.iter().filter(processor).map(|f| f.address).collect();
         }

@@ -264,6 +264,44 @@ fn keyboards_and_mice() {
     );
 }
 
+/// A keyboard by Bluetooth goes with the adapter's function, as long as there is one adapter only.
+#[test]
+fn keyboards_by_bluetooth() {
+    let keys = "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe";
+    let tree = Tree::new();
+    tree.input("sys/devices/virtual/misc/uhid/0005:046D:B369.0003/input/input9", "Keys", keys, "0");
+    assert_eq!(tree.said(), [" has the keyboard 'Keys'"]);
+    let adapter = |number: u32, function: &str| {
+        let device = format!("sys/devices/pci0000:00/{function}/usb{number}/1-4/1-4:1.0/bluetooth/hci{number}");
+        tree.directory(&device).link(&format!("sys/class/bluetooth/hci{number}"), &device);
+    };
+    adapter(1, "0000:00:14.0");
+    assert_eq!(tree.said(), ["0000:00:14.0 has the keyboard 'Keys'"]);
+    adapter(3, "0000:00:0d.0");
+    assert_eq!(tree.said(), [" has the keyboard 'Keys'"]);
+}
+
+/// A chip is not in AMD's security processor.
+#[test]
+fn the_tpm_of_a_firmware_and_a_chip() {
+    for (driver, said) in [("tpm_crb", &["0000:0c:00.2"][..]), ("tpm_tis", &[])] {
+        let tree = Tree::new();
+        let device = "sys/devices/LNXSYSTM:00/LNXSYBUS:00/MSFT0101:00";
+        let chip = format!("{device}/tpm/tpm0");
+        tree.directory(&chip).link("sys/class/tpm/tpm0", &chip).link(&format!("{chip}/device"), device);
+        let by = format!("sys/bus/acpi/drivers/{driver}");
+        tree.directory(&by).link(&format!("{device}/driver"), &by);
+        let processor = "0000:0c:00.2";
+        let uevent = "PCI_CLASS=108000\nPCI_ID=1022:1486\nPCI_SUBSYS_ID=1022:1486\n";
+        tree.write(&format!("sys/bus/pci/devices/{processor}/uevent"), uevent);
+        let root = Root::open(tree.0.path()).unwrap();
+        let slot = processor.parse::<Address>().unwrap().slot;
+        let found = super::input::tpm(&root, &crate::host::Host::scan_slot(&root, slot));
+        let functions: Vec<String> = found.iter().flat_map(|usage| &usage.functions).map(Address::to_string).collect();
+        assert_eq!(functions, said, "{driver}");
+    }
+}
+
 #[test]
 fn sound_that_is_open_and_sound_that_is_not() {
     let tree = Tree::new();

@@ -16,6 +16,7 @@ const STRIX: [u16; 5] = [0x150e, 0x1640, 0x17e0, 0x151e, 0];
 pub fn all() -> Vec<(&'static str, Machine)> {
     vec![
         ("phoenix-minipc", phoenix()),
+        ("phoenix-bluetooth", phoenix_bluetooth()),
         ("phoenix-oculink", phoenix_oculink()),
         ("raphael-b650", raphael_b650()),
         ("b650-second-slot", b650_second_slot()),
@@ -52,7 +53,14 @@ fn phoenix() -> Machine {
         .dmi("Micro Computer (HK) Tech Limited", "Venus series", 35)
 }
 
-/// The same with an RX 7900 XTX on the OCuLink port: video and sound are in groups of their own.
+/// The same whose only keyboard is one by Bluetooth: the adapter hangs on the second USB host.
+fn phoenix_bluetooth() -> Machine {
+    let mut machine = phoenix();
+    machine.at("0000:c6:00.3").parts.clear();
+    machine.bluetooth_keyboard()
+}
+
+/// The first with an RX 7900 XTX on the OCuLink port: video and sound are in groups of their own.
 fn phoenix_oculink() -> Machine {
     let mut machine = phoenix().with(cards::amd_switch("0000:01:00.0", "0000:02:00.0", "0000:00:01.2", (13, 14)));
     let [mut video, mut sound] = cards::amd("0000:03:00", "0000:02:00.0", 15, (0x1002, 0x744c), (0x1eae, 0x7901));
@@ -80,7 +88,7 @@ fn raphael_b650() -> Machine {
         .on("0000:0f:00.3", receiver("1"))
         .on("0000:0d:00.0", Part::Ata(disk("sda", 1)))
         .mount("/srv/games", "sda1", "ext4")
-        .tpm()
+        .tpm_chip()
 }
 
 /// The same board with a second card in the chipset's slot, in a group of its own with the port above it: an RTX 4070,
