@@ -8,6 +8,8 @@
 //! last newline), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers ADDRESS...` (who has a function, and its
 //! override), `show PATH` (a file, or every file and link below, with contents), `boot ID` (the machine after a reboot: host drivers
 //! have everything, /run is empty, /etc and /var are as they were), `desktop VIDEO SOUND` (somebody is logged in there),
+//! `process PID COMMAND UID CGROUP NODE...` (has these device nodes open), `login ID SEAT USER UID PID NODE...` (a session with
+//! such a compositor), `seat ADDRESS SEAT` (a display has a seat of its own),
 //! `domain NAME ADDRESS...` (defines one of libvirt's with these host devices), `model WORDS...` (the model runs a program
 //! of the system, or a guest's end: `guest-ends`). `vfio-libvirt-hook` gets the domain's description, as from libvirt.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -71,6 +73,15 @@ fn command(tree: &Tree, line: &str) -> String {
         }
         ["cut", file] => tree.remove(file),
         ["desktop", video, sound] => desktop::desktop(tree, video, Some(sound)),
+        ["process", pid, command, uid, cgroup, ..] => {
+            let open: Vec<String> = words[5..].iter().map(|node| (*node).to_owned()).collect();
+            desktop::process(tree, pid.parse().unwrap(), command, uid.parse().unwrap(), cgroup, &open);
+        }
+        ["login", id, seat, user, uid, pid, ..] => {
+            let open: Vec<String> = words[6..].iter().map(|node| (*node).to_owned()).collect();
+            desktop::logged_in(tree, (id, seat), (user, uid.parse().unwrap()), pid.parse().unwrap(), &open);
+        }
+        ["seat", address, seat] => desktop::on_seat(tree, address, seat),
         ["domain", name, ..] => domain::domain(tree, name, &words[2..], &[]),
         ["model", ..] => return program_output(tree, "vfio", &[&["--vfio-model", "run"], &words[1..]].concat()),
         ["drivers", ..] => {

@@ -241,7 +241,7 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     let uri = r.or("uri", "qemu:///system".to_owned(), values::uri);
     let runner = r.get("runner", values::runner);
     let command = r.words("command", command);
-    let handover = r.or("handover", Handover::Steal, values::handover);
+    let handover = r.or("handover", Handover::Auto, values::handover);
     let display_manager = r.or("display-manager", DisplayManager::Auto, values::display_manager);
     let stop_units = r.or("stop-units", Vec::new(), values::units);
     let before = command_list(&mut r, "before");

@@ -450,7 +450,9 @@ pub enum Runner {
 /// `handover`: what becomes of the host's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handover {
-    /// The display manager is stopped and comes back.
+    /// Exactly those who hold the card make way; nobody, if nobody does.
+    Auto,
+    /// The display manager is stopped and comes back, whoever holds the card.
     Steal,
     /// Sessions stay.
     Hot,

@@ -199,7 +199,9 @@ pub(super) fn runner(text: &str) -> Parsed<Runner> {
 
 /// `handover`.
 pub(super) fn handover(text: &str) -> Parsed<Handover> {
-    one_of(text, &[("steal", Handover::Steal), ("hot", Handover::Hot), ("none", Handover::None)])
+    let words =
+        [("auto", Handover::Auto), ("steal", Handover::Steal), ("hot", Handover::Hot), ("none", Handover::None)];
+    one_of(text, &words)
 }
 
 /// `gpus`: names; whether they exist is seen when all sections are read.

@@ -45,7 +45,11 @@ fn words_of_a_set() {
         &["vfio", "amdgpu"],
     );
     table(runner, &[("libvirt", Runner::Libvirt), ("command", Runner::Command)], &["qemu"]);
-    table(handover, &[("steal", Handover::Steal), ("hot", Handover::Hot), ("none", Handover::None)], &["cold", "no"]);
+    table(
+        handover,
+        &[("auto", Handover::Auto), ("steal", Handover::Steal), ("hot", Handover::Hot), ("none", Handover::None)],
+        &["cold", "no"],
+    );
     table(
         reset,
         &[

@@ -39,6 +39,13 @@ pub fn cards(root: &Root, function: Address) -> Vec<String> {
     names.into_iter().filter(|name| name.starts_with("card")).map(|name| format!("{drm}/{name}")).collect()
 }
 
+/// The directories of a function's sound cards, below the root.
+pub fn sound(root: &Root, function: Address) -> Vec<String> {
+    let sound = attribute(function, "sound");
+    let names = root.list(&sound).unwrap_or_default();
+    names.into_iter().filter(|name| name.starts_with("card")).map(|name| format!("{sound}/{name}")).collect()
+}
+
 /// The displays among the functions.
 pub(super) fn scan(root: &Root, functions: &[Function]) -> Vec<Display> {
     let iomem = root.read("proc/iomem").unwrap_or_default();

@@ -5,6 +5,7 @@
 //! vfio-pci for the open group. So nothing is unbound while this finds somebody.
 
 use super::function;
+use super::home::{cgroup, Home};
 use crate::pci::Address;
 use crate::root::Root;
 use std::io::{self, BufRead, BufReader};
@@ -22,15 +23,74 @@ pub struct Holder {
     pub user: Option<String>,
     /// The systemd unit it runs in, where it can be told.
     pub unit: Option<String>,
+    /// The program it runs, where we may know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+    /// Its control group. A journal needs none.
+    #[serde(skip)]
+    pub cgroup: Option<String>,
 }
 
-/// Processes that hold devices on behalf of others and let go when those end; none of them is ever asked to end.
-const ON_BEHALF: [&str; 4] = ["systemd-logind", "elogind", "seatd", "systemd"];
+/// Services that hold devices on behalf of others and let go when those end, or look at a device for a moment when it comes
+/// (udev): none of them is ever asked to end.
+const ON_BEHALF: [&str; 4] = ["systemd-logind.service", "elogind.service", "seatd.service", "systemd-udevd.service"];
 
 impl Holder {
     /// The process, if it is one that may be asked to end.
     pub fn may_end(&self) -> Option<u32> {
-        self.pid.filter(|pid| *pid > 1 && !ON_BEHALF.contains(&self.command.as_str()))
+        self.pid.filter(|pid| *pid > 1 && !self.is_on_behalf())
+    }
+
+    /// Whether it holds the device for others. A name alone is anybody's to take.
+    fn is_on_behalf(&self) -> bool {
+        if self.unit.as_deref().is_some_and(|unit| ON_BEHALF.contains(&unit)) {
+            return true;
+        }
+        let program = self.executable.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or(&self.command);
+        match program {
+            // A user's manager keeps what its services have given it to keep.
+            "systemd" => self.unit.as_deref() == Some("init.scope"),
+            // Without systemd's units, or as a part of the session that it serves.
+            "elogind" | "elogind-daemon" | "seatd" => {
+                let service = self.unit.as_deref().is_some_and(|unit| unit.ends_with(".service"));
+                self.is_by_root() && !service
+            }
+            _ => false,
+        }
+    }
+
+    fn is_by_root(&self) -> bool {
+        self.user.as_deref().is_none_or(|user| matches!(user, "0" | "root"))
+    }
+
+    /// Where it belongs.
+    pub fn home(&self) -> Home {
+        Home::of(self.cgroup.as_deref())
+    }
+
+    /// Whether it has to be asked to end because it does not end with a session: all that a user's manager runs outside
+    /// its `session.slice` (systemd.special(7)), where compositors are, and of that slice those that have sound open. The
+    /// manager itself ends some time after the last session.
+    pub fn outlives_sessions(&self) -> bool {
+        let Home::Manager { below, .. } = self.home() else { return false };
+        let in_session = below.starts_with("session.slice/") && !self.node.starts_with(SOUND);
+        !below.is_empty() && !in_session && self.may_end().is_some()
+    }
+
+    /// Whether what it has open is for sound.
+    pub fn has_sound(&self) -> bool {
+        self.node.starts_with(SOUND)
+    }
+
+    /// Whether what it has open is for showing something: the node by which a display is set (DRM's primary node, a
+    /// framebuffer, NVIDIA's of the same purpose). Those who only draw or compute have others.
+    pub fn shows(&self) -> bool {
+        ["/dev/dri/card", "/dev/fb", "/dev/nvidia-modeset"].iter().any(|node| self.node.starts_with(node))
+    }
+
+    /// A disk that is mounted, or in use in another way, at a place.
+    pub fn mount(node: String, place: String) -> Holder {
+        Holder { node, pid: None, command: place, user: None, unit: None, executable: None, cgroup: None }
     }
 
     /// Who it is, without what it holds: `aplay (pid 712, user ada, music.service)`.
@@ -50,6 +110,9 @@ impl std::fmt::Display for Holder {
         }
     }
 }
+
+/// Where the nodes of sound are.
+const SOUND: &str = "/dev/snd/";
 
 /// A device node of a function: its path below the root, and its number as `major:minor`.
 #[derive(Debug)]
@@ -137,12 +200,20 @@ pub fn find(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
         let Some(pid) = pid.parse().ok().filter(|pid| *pid != ourselves) else { continue };
         for path in open_nodes(root, pid) {
             for (address, _) in nodes.iter().filter(|(_, nodes)| nodes.iter().any(|n| n.path == path)) {
-                let (command, user, unit) = (command(root, pid), user(root, pid), unit(root, pid));
-                holders.push((*address, Holder { node: path.clone(), pid: Some(pid), command, user, unit }));
+                holders.push((*address, holder(root, pid, path.clone())));
             }
         }
     }
     holders
+}
+
+/// A process with what it holds.
+fn holder(root: &Root, pid: u32, node: String) -> Holder {
+    let cgroup = cgroup(root, pid);
+    let executable = root.read_link(&format!("proc/{pid}/exe")).ok();
+    let executable = executable.map(|path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned());
+    let unit = cgroup.as_deref().and_then(unit);
+    Holder { node, pid: Some(pid), command: command(root, pid), user: user(root, pid), unit, executable, cgroup }
 }
 
 /// Whether somebody who was found still holds what was found. A mount is not looked at again.
@@ -163,8 +234,7 @@ fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)>
             let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
             let stacked = node.stacked.first().cloned().or_else(|| claimed(root, node));
             if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
-                let holder = Holder { node: node.path.clone(), pid: None, command: place, user: None, unit: None };
-                holders.push((*address, holder));
+                holders.push((*address, Holder::mount(node.path.clone(), place)));
             }
         }
     }
@@ -263,24 +333,8 @@ pub fn name_users(root: &Root, holders: &mut [(Address, Holder)]) {
     }
 }
 
-/// Whether a process has to be asked to end because it does not end with a session: all that a user's manager runs outside
-/// its `session.slice` (systemd.special(7)), where compositors are, and of that slice those that have sound open. The
-/// manager itself ends some time after the last session.
-pub fn outlives_sessions(root: &Root, holder: &Holder) -> bool {
-    let cgroup = holder.may_end().and_then(|pid| cgroup(root, pid)).unwrap_or_default();
-    let below = cgroup.split_once("/user@").and_then(|(_, manager)| manager.split_once('/'));
-    below.is_some_and(|(_, path)| !path.starts_with("session.slice/") || holder.node.starts_with("/dev/snd/"))
-}
-
-/// Its path in the hierarchy of control groups (cgroups(7)).
-pub fn cgroup(root: &Root, pid: u32) -> Option<String> {
-    let text = root.read_text(&format!("proc/{pid}/cgroup")).ok()?;
-    text.lines().find_map(|line| Some(line.strip_prefix("0::")?.to_owned()))
-}
-
 /// The unit from the cgroup path: its last part that names a service or scope.
-fn unit(root: &Root, pid: u32) -> Option<String> {
-    let path = cgroup(root, pid)?;
+fn unit(path: &str) -> Option<String> {
     let unit = path.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"))?;
     Some(unit.to_owned())
 }

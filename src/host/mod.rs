@@ -9,6 +9,7 @@ pub mod display;
 pub mod domain;
 pub mod function;
 pub mod holders;
+pub mod home;
 pub mod initramfs;
 pub mod iommu;
 pub mod modules;

@@ -41,6 +41,11 @@ pub fn keeps_one(choices: &[Choice<'_>], host: &Host) -> bool {
     outputs(host).any(|f| !f.is_given_away() && !taken(choices, f) && shows(host, f))
 }
 
+/// Whether these cards have the host's displays, and it keeps none that it can show something on.
+pub fn goes_dark(choices: &[Choice<'_>], host: &Host) -> bool {
+    choices.iter().any(|choice| takes_outputs(choice, host)) && !keeps_one(choices, host)
+}
+
 /// Whether a display can show something now: its DRM driver has connectors for it, or the firmware's framebuffer is on
 /// it. As long as no DRM driver has anything, its class decides alone.
 fn shows(host: &Host, function: &Function) -> bool {

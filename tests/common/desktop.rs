@@ -80,6 +80,36 @@ pub fn session(tree: &Tree, id: &str, facts: &[&str]) {
     tree.write(&format!(".kernel/sessions/{id}"), &lines(facts));
 }
 
+/// A greeter that the display manager [`DISPLAY_MANAGER`] shows on a seat as soon as nobody is left there: session `id`, with
+/// a compositor `pid` that opens these nodes.
+pub fn greeter(tree: &Tree, id: &str, seat: &str, pid: u32, open: &[String]) {
+    let scope = format!("session-{id}.scope");
+    process(tree, pid, "gnome-shell", 120, &format!("/user.slice/user-120.slice/{scope}"), open);
+    let facts = [&format!("seat {seat}"), "name gdm", "user 120", "type wayland", "class greeter"];
+    tree.write(&format!(".kernel/parked-sessions/{id}"), &lines(&[&facts[..], &[&format!("process {pid}")]].concat()));
+    fs::create_dir_all(tree.join(".kernel/parked-processes")).unwrap();
+    fs::rename(tree.join(&format!("proc/{pid}")), tree.join(&format!(".kernel/parked-processes/{pid}"))).unwrap();
+    let manager = format!(".kernel/units/{DISPLAY_MANAGER}");
+    tree.write(&manager, &format!("{}greets {id}\n", tree.read(&manager)));
+}
+
+/// Somebody who is logged in on a seat, in session `id`, with a compositor `pid` that has these nodes open.
+pub fn logged_in(tree: &Tree, (id, seat): (&str, &str), (name, uid): (&str, u32), pid: u32, open: &[String]) {
+    let scope = format!("session-{id}.scope");
+    process(tree, pid, "gnome-shell", uid, &format!("/user.slice/user-{uid}.slice/{scope}"), open);
+    let facts = [format!("seat {seat}"), format!("name {name}"), format!("user {uid}"), format!("process {pid}")];
+    let facts: Vec<&str> = facts.iter().map(String::as_str).chain(["type wayland", "class user"]).collect();
+    session(tree, id, &facts);
+}
+
+/// Gives a display a seat of its own, as udev knows it.
+pub fn on_seat(tree: &Tree, video: &str, seat: &str) {
+    let drm = format!("sys/bus/pci/devices/{video}/drm");
+    let card = tree.root().list(&drm).unwrap().into_iter().find(|name| name.starts_with("card")).unwrap();
+    let number = tree.read(&format!("{drm}/{card}/dev"));
+    tree.write(&format!("run/udev/data/c{}", number.trim()), &format!("E:ID_SEAT={seat}\n"));
+}
+
 /// A desktop on a card, as GDM and PipeWire make it: the active display manager [`DISPLAY_MANAGER`], known as [`ALIAS`]
 /// too; session [`SESSION`] of [`USER`] on seat0, with a compositor that has all of the video function's nodes open; and
 /// the user's manager `user@1000.service`, with a sound server that has the sound function's nodes open. Stopping the
@@ -106,6 +136,7 @@ pub fn desktop(tree: &Tree, video: &str, sound: Option<&str>) {
         &[
             "seat seat0",
             &format!("name {name}"),
+            &format!("user {uid}"),
             "type wayland",
             "class user",
             &format!("scope session-{SESSION}.scope"),

@@ -9,6 +9,7 @@ mod common;
 mod crashes;
 mod failures;
 mod hook;
+mod making_way;
 mod nvidia;
 mod refusals;
 mod resets;

@@ -2,7 +2,7 @@
 //! What is refused, before anything is touched or after the desktop was stopped and came back.
 
 use super::*;
-use vfio_suite::host::holders::{outlives_sessions, Holder};
+use vfio_suite::host::holders;
 
 /// A start that is refused: nothing was touched, and the sentence has these words.
 #[track_caller]
@@ -61,21 +61,27 @@ fn a_section_that_is_not_there_or_disabled() {
     refused(&tree, "demo", &["'enable' in [host]"]);
 }
 
+/// Who comes when the plan is made already: until then it is a refusal (making_way.rs).
 #[test]
 fn promise_2_who_holds_the_card_and_does_not_end_is_named_and_the_desktop_is_back() {
     let tree = machine();
     let open = desktop::nodes(&tree, VIDEO);
-    desktop::process(&tree, 4000, "miner", 1000, "/system.slice/miner.service", &open);
     desktop::stubborn(&tree, &[4000]);
     let before = tree.snapshot();
-    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    tree.faults("run:/usr/bin/begin* slow\n");
+    let running = Running::start(&tree, "demo");
+    until("the plan", || tree.exists("run/vfio/guests/demo/journal"));
+    desktop::process(&tree, 4000, "miner", 1000, "/system.slice/miner.service", &open);
+    let ran = running.end();
     assert_eq!(ran.status, Some(1));
     for words in ["miner", "4000", "miner.service", "/dev/dri/card"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
     assert!(!ran.stderr.contains("keep other drivers"), "no driver was touched: {}", ran.stderr);
+    tree.no_faults();
     let back = give_back(&tree, "demo");
     assert_eq!(back.status, Some(0), "{}", back.stderr);
+    std::fs::remove_dir_all(tree.join("proc/4000")).unwrap();
     tree.assert_same(&before, "after a stubborn holder");
     assert_nothing_left(&tree, "after a stubborn holder");
 }
@@ -101,25 +107,25 @@ fn who_does_not_end_is_killed_if_the_configuration_says_so() {
 fn who_outlives_a_session_is_known_by_its_control_group() {
     let tree = machine();
     let manager = "/user.slice/user-1000.slice/user@1000.service";
-    let outlives = |pid, command: &str, node: &str| {
-        let holder =
-            Holder { node: node.to_owned(), pid: Some(pid), command: command.to_owned(), user: None, unit: None };
-        outlives_sessions(&tree.root(), &holder)
+    let functions = [VIDEO, SOUND].map(|address| address.parse().unwrap());
+    let outlives = |pid: u32| {
+        let found = holders::find(&tree.root(), &functions);
+        found.iter().any(|(_, holder)| holder.pid == Some(pid) && holder.outlives_sessions())
     };
+    let (card, sound) = (&desktop::nodes(&tree, VIDEO)[0], &desktop::nodes(&tree, SOUND)[0]);
     for (pid, cgroup, node, expected) in [
-        (4000, format!("{manager}/app.slice/music.service"), "/dev/snd/pcmC0D3p", true),
-        (4001, format!("{manager}/background.slice/index.service"), "/dev/dri/renderD128", true),
-        (4002, format!("{manager}/session.slice/org.gnome.Shell@wayland.service"), "/dev/dri/card0", false),
-        (4003, format!("{manager}/session.slice/pipewire.service"), "/dev/snd/controlC0", true),
-        (4004, "/user.slice/user-1000.slice/session-2.scope".to_owned(), "/dev/snd/controlC0", false),
-        (4005, "/system.slice/colord.service".to_owned(), "/dev/dri/card0", false),
+        (4000, format!("{manager}/app.slice/music.service"), sound, true),
+        (4001, format!("{manager}/background.slice/index.service"), card, true),
+        (4002, format!("{manager}/session.slice/org.gnome.Shell@wayland.service"), card, false),
+        (4003, format!("{manager}/session.slice/pipewire.service"), sound, true),
+        (4004, "/user.slice/user-1000.slice/session-2.scope".to_owned(), sound, false),
+        (4005, "/system.slice/colord.service".to_owned(), card, false),
     ] {
-        desktop::process(&tree, pid, "holder", 1000, &cgroup, &[]);
-        assert_eq!(outlives(pid, "holder", node), expected, "{cgroup}");
+        desktop::process(&tree, pid, "holder", 1000, &cgroup, std::slice::from_ref(node));
+        assert_eq!(outlives(pid), expected, "{cgroup}");
     }
-    desktop::process(&tree, 4006, "systemd", 1000, &format!("{manager}/init.scope"), &[]);
-    assert!(!outlives(4006, "systemd", "/dev/dri/card0"), "it holds what its services hold");
-    assert!(!outlives(4999, "holder", "/dev/snd/controlC0"), "it has ended");
+    desktop::process(&tree, 4006, "systemd", 1000, &format!("{manager}/init.scope"), std::slice::from_ref(card));
+    assert!(!outlives(4006), "it holds what its services hold");
 }
 
 /// A machine on whose card a service of the user's plays, process 4000.

@@ -163,8 +163,8 @@ impl Undo<'_> {
             GuestStep::Awake { .. } => {
                 power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default())
             }
-            GuestStep::Announce { functions } => announce(root, tools, functions, "add"),
-            GuestStep::StopUnit { unit } => {
+            GuestStep::Announce { functions } => announce(root, tools, functions, false),
+            GuestStep::StopUnit { unit, .. } => {
                 let came_back = std::mem::take(&mut self.came_back);
                 if !came_back.is_empty() {
                     services::settle(root, tools, &came_back, self.begin);
@@ -187,6 +187,7 @@ impl Undo<'_> {
             GuestStep::Before { .. }
             | GuestStep::EndSession { .. }
             | GuestStep::AskToEnd { .. }
+            | GuestStep::Gone { .. }
             | GuestStep::LetGo { .. } => Ok(()),
         }
     }

@@ -57,6 +57,8 @@ pub struct Work<'a> {
 pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&GuestStep)) -> Result<(), String> {
     // When the last of the sessions was ended. Units have no processes left when they have been stopped.
     let mut ended: Option<Instant> = None;
+    // Who was told that the card is going is given a moment, too, and has no session's end to go with.
+    let told = plan.steps.iter().any(|step| matches!(step, GuestStep::Announce { .. }));
     // Who was asked to end with them.
     let mut asked: Vec<u32> = Vec::new();
     for step in &plan.steps {
@@ -73,8 +75,8 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         };
         let record = GuestRecord { step: step.clone(), before };
         note(work.root, &work.guest.name, &record).map_err(sentence)?;
-        let mut made = make(work, step, ended, &mut asked);
-        if matches!(step, GuestStep::EndSession { .. }) {
+        let mut made = make(work, step, (ended, told), &mut asked);
+        if matches!(step, GuestStep::EndSession { .. } | GuestStep::Announce { .. }) {
             ended = Some(Instant::now());
         }
         if matches!(step, GuestStep::Bind { .. } | GuestStep::Resize { .. }) {
@@ -86,8 +88,8 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
                 progress(wait);
                 // Who has let go and opened it again is asked again.
                 asked.clear();
-                make(work, wait, None, &mut asked).map_err(sentence)?;
-                made = make(work, step, None, &mut asked);
+                make(work, wait, (None, false), &mut asked).map_err(sentence)?;
+                made = make(work, step, (None, false), &mut asked);
             }
         }
         made.map_err(sentence)?;
@@ -100,19 +102,26 @@ pub(super) fn console_path(console: &str) -> String {
     format!("sys/class/vtconsole/{console}/bind")
 }
 
-fn make(work: &Work<'_>, step: &GuestStep, ended: Option<Instant>, asked: &mut Vec<u32>) -> io::Result<()> {
+fn make(
+    work: &Work<'_>,
+    step: &GuestStep,
+    (ended, told): (Option<Instant>, bool),
+    asked: &mut Vec<u32>,
+) -> io::Result<()> {
     let Work { root, tools, .. } = *work;
     let left = work.until.saturating_duration_since(Instant::now());
     match step {
         GuestStep::Claim { gpu } => claim(root, gpu, &work.guest.name),
         GuestStep::After { .. } | GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. } => Ok(()),
         GuestStep::Before { command } => run_command(tools, command, left),
-        GuestStep::StopUnit { unit } => services::stop(tools, unit, left),
+        GuestStep::Gone { holder } if holders::still_holds(root, holder) => Err(io::Error::other(holder.to_string())),
+        GuestStep::Gone { .. } => Ok(()),
+        GuestStep::StopUnit { unit, .. } => services::stop(tools, unit, left),
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
         GuestStep::AskToEnd { holder } => ask_to_end(root, tools, holder, asked),
-        GuestStep::Announce { functions } => announce(root, tools, functions, "remove"),
+        GuestStep::Announce { functions } => announce(root, tools, functions, true),
         GuestStep::LetGo { functions, end, kill } => {
-            let_go(work, functions, ended.unwrap_or_else(Instant::now), asked, (*end, *kill))
+            let_go(work, functions, (ended.unwrap_or_else(Instant::now), told), asked, (*end, *kill))
         }
         GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
@@ -142,11 +151,17 @@ fn claim(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
     }
 }
 
-/// Has udev say that the displays of these functions are going or have come back, though they stay: compositors that
-/// follow udev close a card that is said to be gone.
-pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], action: &str) -> io::Result<()> {
-    for card in functions.iter().flat_map(|function| display::cards(root, *function)) {
-        tools.run(&["udevadm", "trigger", &format!("--action={action}"), &format!("/{card}")], ANNOUNCE)?;
+/// Has udev say that the displays and sound cards of these functions are going, or have come back, though they stay:
+/// compositors and sound servers that follow udev close a card that is said to be gone. A sound card has come when it has
+/// changed (udev's 78-sound-card.rules).
+pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], going: bool) -> io::Result<()> {
+    for function in functions {
+        for (cards, comes) in [(display::cards(root, *function), "add"), (display::sound(root, *function), "change")] {
+            let action = format!("--action={}", if going { "remove" } else { comes });
+            for card in cards {
+                tools.run(&["udevadm", "trigger", &action, &format!("/{card}")], ANNOUNCE)?;
+            }
+        }
     }
     Ok(())
 }
@@ -159,11 +174,12 @@ fn ask_to_end(root: &Root, tools: &dyn Tools, holder: &Holder, asked: &mut Vec<u
 }
 
 /// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on and then asked to
-/// end, those that do not end with it at once, unless they were `asked` before, and all are killed if the user wants it so.
+/// end, those that do not end with it at once, unless they were `told` that the card is going or `asked` before, and all are
+/// killed if the user wants it so.
 fn let_go(
     work: &Work<'_>,
     functions: &[Address],
-    ended: Instant,
+    (ended, told): (Instant, bool),
     asked: &mut Vec<u32>,
     (end, kill): (bool, bool),
 ) -> io::Result<()> {
@@ -189,7 +205,7 @@ fn let_go(
         }
         for (_, holder) in &holders {
             let Some(pid) = holder.may_end().filter(|_| end) else { continue };
-            let alone = start.elapsed() < left_alone && !holders::outlives_sessions(work.root, holder);
+            let alone = start.elapsed() < left_alone && (told || !holder.outlives_sessions());
             if !alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
                 work.tools.signal(pid, Signal::Term)?;

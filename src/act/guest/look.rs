@@ -8,12 +8,15 @@ use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::holders::{self, Holder};
-use crate::host::{modules, Host};
+use crate::host::{home, modules, Host};
 use crate::pci::Address;
+use crate::plan::boot;
+use crate::plan::display::goes_dark;
 use crate::plan::guest::{
-    is_up, with_host, Console, DomainState, FileProblem, Memory, Surroundings, NVIDIA_MODULES, NVIDIA_UNITS,
+    is_up, with_host, Console, DomainState, FileProblem, Memory, Session, Surroundings, Unit, NVIDIA_MODULES,
+    NVIDIA_UNITS,
 };
+use crate::plan::select::Choice;
 use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
 
@@ -26,16 +29,16 @@ pub enum Source<'t> {
     Hook(&'t str),
 }
 
-/// Looks at all that a plan for this guest needs. `functions` are those of its cards, `roms` their option ROM files.
+/// Looks at all that a plan for this guest needs. `choices` are its cards.
 pub fn look(
     root: &Root,
     tools: &dyn Tools,
     guest: &Guest,
+    choices: &[Choice<'_>],
     host: &Host,
-    functions: &[Address],
-    roms: &[String],
     source: Source<'_>,
 ) -> Surroundings {
+    let functions = boot::functions(choices);
     let loaded = |m: &&&str| root.exists(&format!("sys/module/{m}"));
     let loaded: Vec<String> = NVIDIA_MODULES.iter().filter(loaded).map(|m| (*m).to_owned()).collect();
     let mut around = Surroundings {
@@ -50,13 +53,21 @@ pub fn look(
     let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
     let has_domain = guest.runner == Runner::Libvirt;
     let domain = || has_domain.then(|| domain_state(root, libvirt, source));
-    if with_host(functions, host).is_empty() {
+    if with_host(&functions, host).is_empty() {
         around.domain = domain();
     } else {
-        around.outliving = outliving(root, &host.holders);
-        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, functions, &mut around));
+        // Where nobody holds anything, `auto` ends nobody but who is about to show something on the only display.
+        let held = host.holders.iter().any(|(_, holder)| holder.pid.is_some());
+        let end = match guest.handover {
+            Handover::Steal => true,
+            Handover::Auto => held || goes_dark(choices, host),
+            Handover::Hot | Handover::None => false,
+        };
+        around.seats = seats(root, &functions);
+        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, end, &mut around));
     }
-    let mut files: Vec<(String, &'static str)> = roms.iter().map(|rom| (rom.clone(), "option ROM")).collect();
+    let roms = choices.iter().filter_map(|choice| Some(choice.gpu.rom.as_ref()?.value.clone()));
+    let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &around.domain {
         files.extend(needed(root, domain));
         around.memory.free_huge = free_huge(root, domain.huge_pages);
@@ -73,8 +84,8 @@ fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnO
     }
 }
 
-/// Services and sessions that use the host's display.
-fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address], around: &mut Surroundings) {
+/// Services and sessions that use the host's display, or, where no session can end, only services.
+fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, around: &mut Surroundings) {
     const ALIAS: &str = "display-manager.service";
     let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).collect();
     // Of units that are not there systemd would look for files.
@@ -87,8 +98,7 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
         DisplayManager::None => None,
     };
     names.extend(wanted);
-    let steal = guest.handover == Handover::Steal;
-    let sessions = || if steal { services::sessions(tools, &seat(root, functions)) } else { Vec::new() };
+    let sessions = || if end { services::sessions(tools) } else { Ok(Vec::new()) };
     let (sessions, units) = both(root, sessions, || services::units(tools, &names));
     let units = match units {
         Ok(units) => units,
@@ -97,37 +107,48 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, functions: &[Address],
             return;
         }
     };
-    around.display_manager = units
-        .iter()
-        .find(|(name, unit)| Some(name.as_str()) == wanted && is_up(&unit.state))
-        .map(|(_, u)| u.id.clone());
-    around.units = units.into_iter().map(|(name, unit)| (name, unit.state)).collect();
-    around.sessions = sessions;
-    if steal && around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
-        let graphical = around.sessions.iter().filter(|s| s.is_graphical());
-        around.display_manager = graphical.filter_map(|s| s.leader).find_map(|leader| manager(root, leader));
+    let manages = units.iter().find(|(name, unit)| Some(name.as_str()) == wanted && is_up(&unit.state));
+    around.display_manager = manages.map(|(_, unit)| unit.id.clone());
+    around.units = units.into_iter().map(|(name, unit)| Unit { name, id: unit.id, state: unit.state }).collect();
+    around.sessions = sessions.unwrap_or_else(|error| {
+        around.no_logind = Some(error.to_string());
+        Vec::new()
+    });
+    let opened: Vec<Option<String>> = around.sessions.iter().map(|s| manager(root, s.leader?)).collect();
+    if end && around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
+        let shown = |s: &Session| s.is_graphical() && around.seats.contains(&s.seat);
+        let mut opened = around.sessions.iter().zip(&opened);
+        around.display_manager = opened.find_map(|(session, unit)| unit.clone().filter(|_| shown(session)));
+    }
+    for (session, opened) in around.sessions.iter_mut().zip(opened) {
+        session.managed = match opened {
+            Some(unit) => around.display_manager == Some(unit),
+            None => !session.leader.is_some_and(|leader| is_login(root, leader)),
+        };
     }
 }
 
-/// Those who hold the card and outlive sessions, each process once.
-fn outliving(root: &Root, held: &[(Address, Holder)]) -> Vec<Holder> {
-    let outlives = |(_, holder): &&(Address, Holder)| holders::outlives_sessions(root, holder);
-    let mut found: Vec<(Address, Holder)> = held.iter().filter(outlives).cloned().collect();
-    // What one process holds stands together.
-    found.dedup_by_key(|(_, holder)| holder.pid);
-    holders::name_users(root, &mut found);
-    found.into_iter().map(|(_, holder)| holder).collect()
+/// Whether a session was opened by hand, on a text console or from elsewhere: no display manager has it.
+fn is_login(root: &Root, leader: u32) -> bool {
+    let command = root.read_text(&format!("proc/{leader}/comm")).unwrap_or_default();
+    matches!(command.as_str(), "login" | "sshd" | "sshd-session" | "su")
 }
 
-/// The seat of a card: udev's property `ID_SEAT` of its DRM node, else the first seat (sd-login(3)).
-fn seat(root: &Root, functions: &[Address]) -> String {
+/// The seats of cards: udev's property `ID_SEAT` of their DRM nodes, else the first seat (sd-login(3)).
+fn seats(root: &Root, functions: &[Address]) -> Vec<String> {
     let cards = functions.iter().flat_map(|function| display::cards(root, *function));
     let nodes = cards.filter_map(|card| root.read_text(&format!("{card}/dev")).ok());
-    let property = |number: String| {
-        let data = root.read_text(&format!("run/udev/data/c{number}")).ok()?;
-        data.lines().find_map(|line| line.strip_prefix("E:ID_SEAT=")).map(str::to_owned)
+    let seat = |number: String| {
+        let data = root.read_text(&format!("run/udev/data/c{number}")).unwrap_or_default();
+        data.lines().find_map(|line| line.strip_prefix("E:ID_SEAT=")).unwrap_or("seat0").to_owned()
     };
-    nodes.filter_map(property).next().unwrap_or_else(|| "seat0".to_owned())
+    let mut seats: Vec<String> = nodes.map(seat).collect();
+    if seats.is_empty() {
+        seats.push("seat0".to_owned());
+    }
+    seats.sort_unstable();
+    seats.dedup();
+    seats
 }
 
 /// The system service from which a session was opened: the first above its leader, by parents.
@@ -135,7 +156,7 @@ fn manager(root: &Root, leader: u32) -> Option<String> {
     let mut pid = leader;
     // Deep enough for any chain of wrappers, and an end if parents ever form a circle.
     for _ in 0..16 {
-        let path = holders::cgroup(root, pid)?;
+        let path = home::cgroup(root, pid)?;
         let service = path.strip_prefix("/system.slice/").and_then(|rest| rest.rsplit('/').next());
         if let Some(service) = service.filter(|s| s.ends_with(".service")) {
             return Some(service.to_owned());

@@ -108,33 +108,37 @@ pub fn going_down(tools: &dyn Tools) -> bool {
     state.is_ok_and(|state| state.trim() == "SystemState=stopping")
 }
 
-/// The sessions of a seat. Without logind there are none.
-pub fn sessions(tools: &dyn Tools, seat: &str) -> Vec<Session> {
-    let text = match tools.run(&["loginctl", "show-seat", "--property=Sessions", seat], ASK) {
-        Ok(text) => text,
-        Err(error) => {
-            log::debug!("no sessions: {error}");
-            return Vec::new();
-        }
-    };
-    let ids: Vec<&str> = text.trim().strip_prefix("Sessions=").unwrap_or_default().split_whitespace().collect();
-    let shown = |id: &&str| {
-        let properties = ["Id", "Name", "Type", "Leader"].map(|p| format!("--property={p}"));
+/// The sessions of all seats, and of none.
+pub fn sessions(tools: &dyn Tools) -> io::Result<Vec<Session>> {
+    let text = tools.run(&["loginctl", "list-sessions", "--no-legend"], ASK)?;
+    // The id is the first column, whatever else this version of loginctl shows.
+    let ids: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = |ids: &[&str]| {
+        let properties = ["Id", "User", "Name", "Seat", "Leader", "Type"].map(|p| format!("--property={p}"));
         let mut words = vec!["loginctl", "show-session"];
         words.extend(properties.iter().map(String::as_str));
-        words.push(id);
-        // A session that has ended meanwhile is none.
+        words.extend(ids);
         let text = tools.run(&words, ASK).ok()?;
-        let block: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once('=')).collect();
-        let text = |key| value(&block, key).to_owned();
-        Some(Session {
-            id: text("Id"),
-            user: text("Name"),
-            kind: text("Type"),
-            leader: value(&block, "Leader").parse().ok(),
-        })
+        Some(blocks(&text).map(|block| session(&block)).collect::<Vec<Session>>())
     };
-    ids.iter().filter_map(shown).collect()
+    // One that has ended meanwhile is none, and keeps loginctl from telling of the others.
+    Ok(shown(&ids).unwrap_or_else(|| ids.iter().filter_map(|id| shown(&[id])).flatten().collect()))
+}
+
+fn session(block: &[(&str, &str)]) -> Session {
+    let text = |key| value(block, key).to_owned();
+    Session {
+        id: text("Id"),
+        user: text("Name"),
+        uid: text("User"),
+        kind: text("Type"),
+        seat: text("Seat"),
+        leader: value(block, "Leader").parse().ok(),
+        managed: false,
+    }
 }
 
 /// Ends a session. One that has ended already is no error.

@@ -4,6 +4,7 @@
 use super::look::{look, Source};
 use crate::act::tools::Tools;
 use crate::config::{Config, Guest};
+use crate::host::holders;
 use crate::plan::boot;
 use crate::plan::guest::{self, GuestPlan};
 use crate::root::Root;
@@ -29,7 +30,7 @@ pub fn plan(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, sour
     let (choices, mut host) = survey::of_guest(root, config, guest);
     let functions = boot::functions(&choices);
     host.find_holders_of_bound(root, &functions);
-    let roms: Vec<String> = choices.iter().filter_map(|c| Some(c.gpu.rom.as_ref()?.value.clone())).collect();
-    let around = look(root, tools, guest, &host, &functions, &roms, source);
+    holders::name_users(root, &mut host.holders);
+    let around = look(root, tools, guest, &choices, &host, source);
     guest::plan(config, guest, &choices, &host, &around)
 }

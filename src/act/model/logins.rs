@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Login sessions. `.kernel/sessions/ID` has a line each, all optional: `seat SEAT`, `name USER`, `type TYPE`,
-//! `class CLASS`, `scope UNIT`, `leader PID`, `process PID` (any number), and `manager UNIT`: the user's manager
+//! Login sessions. `.kernel/sessions/ID` has a line each, all optional: `seat SEAT`, `name USER`, `user UID`,
+//! `type TYPE`, `class CLASS`, `scope UNIT`, `leader PID`, `process PID` (any number), and `manager UNIT`: the user's manager
 //! (`user@1000.service`), a unit that ends with the last of its sessions and starts with the first.
 //!
 //! A session that has ended is kept in `.kernel/parked-sessions`: who logs in again gets the same.
@@ -15,8 +15,15 @@ const SESSIONS: &str = ".kernel/sessions";
 const PARKED: &str = ".kernel/parked-sessions";
 
 /// What `loginctl show-session` prints, in its own order, and where it stands.
-const PROPERTIES: [(&str, &str); 5] =
-    [("Name", "name"), ("Scope", "scope"), ("Leader", "leader"), ("Type", "type"), ("Class", "class")];
+const PROPERTIES: [(&str, &str); 7] = [
+    ("User", "user"),
+    ("Name", "name"),
+    ("Seat", "seat"),
+    ("Scope", "scope"),
+    ("Leader", "leader"),
+    ("Type", "type"),
+    ("Class", "class"),
+];
 
 fn exists(tree: &Tree<'_>, id: &str) -> bool {
     !id.contains('/') && tree.root.exists(&format!("{SESSIONS}/{id}"))
@@ -25,6 +32,22 @@ fn exists(tree: &Tree<'_>, id: &str) -> bool {
 /// A fact of a session that is there.
 fn fact(tree: &Tree<'_>, id: &str, key: &str) -> io::Result<Option<String>> {
     Ok(tree.fact(&format!("sessions/{id}"), key)?.and_then(|words| words.into_iter().next()))
+}
+
+/// The seat of a session, which has ended or not.
+pub(super) fn seat_of(tree: &Tree<'_>, id: &str) -> io::Result<Option<String>> {
+    let ended = tree.fact(&format!("parked-sessions/{id}"), "seat")?;
+    Ok(fact(tree, id, "seat")?.or_else(|| ended.and_then(|words| words.into_iter().next())))
+}
+
+/// Whether somebody is on a seat.
+pub(super) fn is_used(tree: &Tree<'_>, seat: &str) -> io::Result<bool> {
+    for id in tree.list(SESSIONS) {
+        if fact(tree, &id, "seat")?.as_deref() == Some(seat) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The processes of a session, which has ended or not.
@@ -105,8 +128,27 @@ pub(super) fn loginctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String
             }
             Ok(format!("Sessions={}\n", sessions.join(" ")))
         }
-        ["show-session", ref options @ .., id] if !options.is_empty() => show_session(tree, arguments, options, id),
-        ["terminate-session", id] if exists(tree, id) => end(tree, id).map(|()| String::new()),
+        ["list-sessions", "--no-legend"] => {
+            let line = |id: &String| {
+                let value = |key| Ok::<_, io::Error>(fact(tree, id, key)?.unwrap_or_else(|| "-".to_owned()));
+                Ok(format!("{id:>5} {:>4} {} {}\n", value("user")?, value("name")?, value("seat")?))
+            };
+            tree.list(SESSIONS).iter().map(line).collect()
+        }
+        ["show-session", ref rest @ ..] => {
+            let (options, ids): (Vec<&str>, Vec<&str>) = rest.iter().partition(|word| word.starts_with("--"));
+            if options.is_empty() || ids.is_empty() {
+                return Err(unknown("loginctl", arguments));
+            }
+            let blocks = ids.iter().map(|id| show_session(tree, arguments, &options, id));
+            Ok(blocks.collect::<io::Result<Vec<String>>>()?.join("\n"))
+        }
+        ["terminate-session", id] if exists(tree, id) => {
+            let seat = seat_of(tree, id)?;
+            end(tree, id)?;
+            seat.map_or(Ok(()), |seat| units::greet(tree, &seat, true))?;
+            Ok(String::new())
+        }
         ["terminate-session", id] => {
             Err(failed("loginctl", &format!("Could not terminate session: No session '{id}' known")))
         }

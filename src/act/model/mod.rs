@@ -47,6 +47,7 @@ mod reset;
 mod resize;
 mod services;
 mod tree;
+mod udev;
 mod units;
 
 use super::kernel::Kernel;

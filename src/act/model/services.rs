@@ -3,7 +3,7 @@
 //! modprobe, udevadm, OpenRC's programs and gpasswd, word by word, and the commands of the user. What is not known here is an error, never a success.
 
 use super::tree::Tree;
-use super::{accounts, domains, faults, images, logins, modules, openrc, processes, units};
+use super::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units};
 use crate::act::tools::{failed, Signal};
 use std::io;
 
@@ -23,8 +23,7 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "rc-service" => openrc::rc_service(tree, arguments)?,
             "gpasswd" => accounts::gpasswd(tree, arguments)?,
             "modprobe" => modprobe(tree, arguments)?,
-            // The kernel says all again; nobody in the model listens.
-            "udevadm" if matches!(arguments.first(), Some(&("trigger" | "settle"))) => String::new(),
+            "udevadm" => udev::udevadm(tree, arguments)?,
             "update-initramfs" | "mkinitcpio" | "dracut" => images::build(tree, program, arguments)?,
             // What they make from boot files is theirs; a model of it would prove nothing.
             "update-grub" | "grub-mkconfig" | "grub2-mkconfig" | "grub-script-check" => String::new(),

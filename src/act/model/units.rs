@@ -8,6 +8,7 @@
 //! | `alias OTHER` | another name of the unit OTHER; no other line counts |
 //! | `process PID` | a process that ends and starts with it |
 //! | `session ID` | a login session that ends and starts with it |
+//! | `greets ID` | a login session, its greeter's, that starts when nobody is left on its seat, and ends with the unit |
 //! | `enabled` | it starts at every boot |
 //! | `also OTHER` | whoever enables or disables it does so with OTHER |
 //! | `brings OTHER` | OTHER is started before it, and does not stop with it |
@@ -17,7 +18,7 @@
 
 use super::services::unknown;
 use super::tree::Tree;
-use super::{logins, networks, processes};
+use super::{logins, networks, processes, udev};
 use crate::act::tools::failed;
 use std::io;
 
@@ -122,7 +123,7 @@ impl Unit {
         if !self.is_active() {
             return Ok(());
         }
-        self.values("session").try_for_each(|id| logins::end(tree, id))?;
+        self.values("session").chain(self.values("greets")).try_for_each(|id| logins::end(tree, id))?;
         // systemd kills in the end who does not listen.
         self.values("process").try_for_each(|pid| processes::park(tree, pid))?;
         self.set_state(tree, if self.has("restart-needs-reset") { "inactive spent" } else { "inactive" })
@@ -209,6 +210,24 @@ pub(super) fn switch(tree: &Tree<'_>, name: &str, on: bool) -> io::Result<()> {
         Some(unit) => unit.stop(tree),
         None => Ok(()),
     }
+}
+
+/// Display managers greet somebody on a seat on which nobody is left and which is there, or do so no longer.
+pub(super) fn greet(tree: &Tree<'_>, seat: &str, on: bool) -> io::Result<()> {
+    for name in tree.list(".kernel/units") {
+        let Some(unit) = Unit::find(tree, &name)?.filter(|unit| unit.name == name && unit.is_active()) else {
+            continue;
+        };
+        for id in unit.values("greets") {
+            match logins::seat_of(tree, id)? {
+                Some(its) if its != seat => {}
+                _ if !on => logins::end(tree, id)?,
+                _ if logins::is_used(tree, seat)? || udev::is_gone(tree, seat)? => {}
+                _ => logins::revive(tree, id)?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `systemctl ARGUMENTS`.

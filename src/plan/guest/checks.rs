@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What must be so before a guest may start: claims, IOMMU, groups, drivers, memory, files.
 
+use super::hand_over::with_host;
+use super::leaving::leaving;
 use super::{DomainState, Remark, Surroundings};
 use crate::config::{Bind, Gpu, Guest, Handover, Runner};
 use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 use crate::plan::select::{Choice, Chosen};
-use crate::plan::{bind, display, group, release, reset, usage, Finding};
+use crate::plan::{bind, boot, display, group, release, reset, usage, Finding};
 
 /// Why the guest cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
 /// the guest's own sections; the host is one seen in full, with holders of all their functions.
@@ -17,7 +19,9 @@ pub(super) fn check(
     host: &Host,
     around: &Surroundings,
 ) -> (Vec<Remark>, Vec<Remark>) {
-    let all = All { guest, choices, host, around };
+    let functions = boot::functions(choices);
+    let ends = !leaving(guest, choices, &with_host(&functions, host), host, around).sessions.is_empty();
+    let all = All { guest, choices, host, around, ends };
     let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
     for choice in choices {
         match &choice.chosen {
@@ -50,6 +54,8 @@ struct All<'a> {
     choices: &'a [Choice<'a>],
     host: &'a Host,
     around: &'a Surroundings,
+    /// Whether sessions end for it.
+    ends: bool,
 }
 
 impl All<'_> {
@@ -119,7 +125,7 @@ impl All<'_> {
             let has = moving.iter().map(has).collect::<Vec<_>>().join(", ");
             let way = match gpu.bind {
                 Bind::Boot => format!("'vfio bind {}' first, or reboot", gpu.name),
-                Bind::Guest => "set 'bind = boot' and reboot, or use 'handover = steal'".to_owned(),
+                Bind::Guest => "set 'bind = boot' and reboot, or use 'handover = auto'".to_owned(),
             };
             let text = format!("is not on vfio ({has}), and 'handover = none' takes nothing from the host; {way}");
             return vec![Finding::new(gpu, &gpu.device.at, text)];
@@ -167,7 +173,7 @@ impl All<'_> {
             return None;
         }
         let text =
-            "is the host's last display, and with 'handover = hot' the host's sessions stay; use 'handover = steal'";
+            "is the host's last display, and with 'handover = hot' the host's sessions stay; use 'handover = auto'";
         Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
     }
 
@@ -255,9 +261,9 @@ impl All<'_> {
         }
         let size = match domain.huge_pages {
             HugePages::No if memory.available > 0 && needs > memory.available => {
-                let way = match guest.handover {
-                    Handover::Steal => "it starts only if the end of the desktop frees the rest",
-                    Handover::Hot | Handover::None => "end something, or it may not start",
+                let way = match self.ends || guest.handover == Handover::Steal {
+                    true => "it starts only if the end of the desktop frees the rest",
+                    false => "end something, or it may not start",
                 };
                 let text = format!("{name} of memory and {} are available; {way}", amount(memory.available));
                 warnings.push(Remark::new(guest, text));

@@ -30,12 +30,16 @@ fn warned(case: &Case, expected: &[&str]) {
 }
 
 fn holder(node: &str, pid: Option<u32>) -> Holder {
-    Holder { node: node.to_owned(), pid, command: pid.map_or("/mnt", |_| "qemu").to_owned(), user: None, unit: None }
+    let mount = Holder::mount(node.to_owned(), "/mnt".to_owned());
+    match pid {
+        Some(_) => Holder { pid, command: "qemu".to_owned(), ..mount },
+        None => mount,
+    }
 }
 
 #[test]
 fn a_card_that_can_be_had_is_had() {
-    for handover in ["steal", "hot"] {
+    for handover in ["auto", "steal", "hot"] {
         let mut case = with("", &format!("handover = {handover}\n"));
         case.host.holders = vec![(audio().address, holder("/dev/snd/pcmC0D3p", Some(7)))];
         refused(&case, &[]);
@@ -167,7 +171,7 @@ fn no_hand_over_takes_nothing() {
         &with("", "handover = none\n"),
         &[&format!(
             "/etc/vfio.conf:2: [guest win10] [gpu big] is not on vfio {has}, and 'handover = none' takes nothing from the \
-             host; set 'bind = boot' and reboot, or use 'handover = steal'"
+             host; set 'bind = boot' and reboot, or use 'handover = auto'"
         )],
     );
     let boot = "[gpu big]\ndevice = 0000:09:00.0\nbind = boot\n[guest win10]\ngpus = big\nhandover = none\n";
@@ -272,13 +276,14 @@ fn vfio_must_be_there() {
 fn the_last_display() {
     let sentence =
         "/etc/vfio.conf:2: [guest win10] [gpu big] is the host's last display, and with 'handover = hot' the \
-                    host's sessions stay; use 'handover = steal'";
+                    host's sessions stay; use 'handover = auto'";
     let only = |card: &str, handover: &str| {
         let mut case = with(card, &format!("handover = {handover}\n"));
         case.host.functions.retain(|f| f.address.to_string() != "0000:00:02.0");
         case
     };
     refused(&only("", "steal"), &[]);
+    refused(&only("", "auto"), &[]);
     refused(&only("", "hot"), &[sentence]);
     refused(&only("only-display = yes\n", "hot"), &[]);
     refused(&with("", "handover = hot\n"), &[]);

@@ -204,7 +204,7 @@ fn a_function_of_the_card_that_the_section_leaves_out() {
 fn a_disk_that_the_host_has_mounted() {
     let mut case = base();
     let disk = function("0000:01:00.0", 0x01_0802, 9, Some("nvme"));
-    let holder = Holder { node: "/dev/nvme0n1p2".into(), pid: None, command: "/".into(), user: None, unit: None };
+    let holder = Holder::mount("/dev/nvme0n1p2".into(), "/".into());
     case.host.holders = vec![(disk.address, holder)];
     case.host.functions.push(disk);
     also(&mut case, &[("0000:01:00.0", true)]);

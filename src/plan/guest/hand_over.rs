@@ -5,7 +5,8 @@
 //! touched. What sleeps is woken before, and what it was allowed is recorded while its driver is still there: drivers change
 //! it when they go. Overrides stand before a driver goes, so that no other can come.
 
-use super::{checks, domain_checks, is_up, GuestPlan, GuestStep, Remark, Surroundings};
+use super::leaving::{self, Leaving};
+use super::{checks, domain_checks, is_up, GuestPlan, GuestStep, Remark, Session, Surroundings};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::host::{function, Host};
 use crate::pci::Address;
@@ -36,7 +37,7 @@ pub fn with_host(functions: &[Address], host: &Host) -> Vec<Address> {
 }
 
 /// Whether NVIDIA's own driver has one of the functions and nothing else: then its modules can go.
-fn all_of_nvidia(functions: &[Address], host: &Host) -> bool {
+pub(super) fn all_of_nvidia(functions: &[Address], host: &Host) -> bool {
     let mut on_nvidia = host.functions.iter().filter(|f| f.driver.as_deref() == Some("nvidia")).peekable();
     on_nvidia.peek().is_some() && on_nvidia.all(|f| functions.contains(&f.address))
 }
@@ -52,6 +53,10 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
     let (refusals, warnings) = checks::check(guest, choices, host, around);
     plan.refusals.extend(refusals);
     plan.warnings.extend(warnings);
+    let taken = with_host(&functions, host);
+    let leaving = leaving::leaving(guest, choices, &taken, host, around);
+    let (refusals, farewells) = leaving::remarks(guest, choices, &leaving, host);
+    plan.refusals.extend(refusals);
     let mut resized = Vec::new();
     for choice in choices.iter().filter(|c| c.chosen.is_ok()) {
         let functions = boot::functions(std::slice::from_ref(choice));
@@ -73,7 +78,9 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
         plan.refusals.push(Remark::new(guest, text));
     }
     if plan.refusals.is_empty() {
-        plan.steps = steps(guest, choices, &resized, &functions, host, around);
+        // Nobody goes for a guest that is not started.
+        plan.warnings.extend(farewells);
+        plan.steps = steps(guest, choices, &resized, (&functions, &taken), &leaving, host, around);
     }
     plan
 }
@@ -97,7 +104,8 @@ fn steps(
     guest: &Guest,
     choices: &[Choice<'_>],
     resized: &[&str],
-    functions: &[Address],
+    (functions, taken): (&[Address], &[Address]),
+    leaving: &Leaving<'_>,
     host: &Host,
     around: &Surroundings,
 ) -> Vec<GuestStep> {
@@ -106,9 +114,9 @@ fn steps(
     // The journal is read backwards: the first command is remembered last.
     steps.extend(guest.after.iter().rev().map(|command| GuestStep::After { command: command.clone() }));
     steps.extend(guest.before.iter().map(|command| GuestStep::Before { command: command.clone() }));
-    let taken = with_host(functions, host);
+    steps.extend(leaving.staying.iter().map(|holder| GuestStep::Gone { holder: (*holder).clone() }));
     if !taken.is_empty() {
-        steps.extend(desktop(guest, &taken, host, around));
+        steps.extend(desktop(guest, taken, leaving, host, around));
     }
     let off_vfio = |c: &&Choice<'_>| {
         let functions = c.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
@@ -121,7 +129,7 @@ fn steps(
     let awake = || GuestStep::Awake { functions: functions.to_vec() };
     steps.push(awake());
     steps.extend(moved.iter().map(|gpu| GuestStep::Reserve { gpu: gpu.clone() }));
-    if all_of_nvidia(&taken, host) {
+    if all_of_nvidia(taken, host) {
         // The framebuffer of nvidia_drm counts as a user of its module.
         let consoles = around.consoles.iter().filter(|c| c.framebuffer && c.bound);
         steps.extend(consoles.map(|c| GuestStep::Console { console: c.name.clone() }));
@@ -143,29 +151,40 @@ fn steps(
 }
 
 /// What ends the host's use of these functions.
-fn desktop(guest: &Guest, taken: &[Address], host: &Host, around: &Surroundings) -> Vec<GuestStep> {
-    let mut steps = Vec::new();
-    let steal = guest.handover == Handover::Steal;
-    if steal {
-        // Before the display manager: once that has stopped, logind calls its sessions closing, and ends no more of them.
-        let graphical = around.sessions.iter().filter(|s| s.is_graphical());
-        steps.extend(graphical.map(|s| GuestStep::EndSession { session: s.id.clone(), user: s.user.clone() }));
-        // After the sessions, whose programs would have them started again; before units that take time to stop.
-        steps.extend(around.outliving.iter().map(|holder| GuestStep::AskToEnd { holder: holder.clone() }));
+fn desktop(
+    guest: &Guest,
+    taken: &[Address],
+    leaving: &Leaving<'_>,
+    host: &Host,
+    around: &Surroundings,
+) -> Vec<GuestStep> {
+    let end = |session: &Session| GuestStep::EndSession {
+        session: session.id.clone(),
+        user: session.user.clone(),
+        seat: session.seat.clone(),
+    };
+    // Before the display manager: once that has stopped, logind calls its sessions closing, and ends no more of them.
+    let mut steps: Vec<GuestStep> = leaving.sessions.iter().map(|(session, _)| end(session)).collect();
+    // After the sessions, whose programs would have them started again; before units that take time to stop.
+    steps.extend(leaving.asked.iter().map(|holder| GuestStep::AskToEnd { holder: (*holder).clone() }));
+    let hot = guest.handover == Handover::Hot;
+    let announce = || leaving.announced.then(|| GuestStep::Announce { functions: taken.to_vec() });
+    if !hot {
+        steps.extend(announce());
     }
-    let active = |unit: &&str| around.units.iter().any(|(name, state)| name == *unit && is_up(state));
-    let mut stop = |unit: &str| steps.push(GuestStep::StopUnit { unit: unit.to_owned() });
-    if steal {
-        around.display_manager.iter().for_each(|unit| stop(unit));
+    let mut stop = |unit: &str, ends: Vec<String>| steps.push(GuestStep::StopUnit { unit: unit.to_owned(), ends });
+    if let Some(unit) = leaving.display_manager {
+        stop(unit, leaving.with_it.iter().map(ToString::to_string).collect());
     }
-    guest.stop_units.iter().map(String::as_str).filter(active).for_each(&mut stop);
+    let active = |name: &&str| around.units.iter().any(|unit| unit.name == *name && is_up(&unit.state));
+    guest.stop_units.iter().map(String::as_str).filter(active).for_each(|unit| stop(unit, Vec::new()));
     if all_of_nvidia(taken, host) {
-        NVIDIA_UNITS.into_iter().filter(active).for_each(&mut stop);
+        NVIDIA_UNITS.into_iter().filter(active).for_each(|unit| stop(unit, Vec::new()));
     }
-    if !steal {
-        steps.push(GuestStep::Announce { functions: taken.to_vec() });
+    if hot {
+        steps.extend(announce());
     }
-    steps.push(GuestStep::LetGo { functions: taken.to_vec(), end: steal, kill: guest.kill_holders });
+    steps.push(GuestStep::LetGo { functions: taken.to_vec(), end: !hot, kill: guest.kill_holders });
     steps
 }
 

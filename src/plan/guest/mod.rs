@@ -7,6 +7,7 @@
 mod checks;
 mod domain_checks;
 mod hand_over;
+mod leaving;
 #[cfg(test)]
 mod tests;
 
@@ -39,24 +40,36 @@ pub enum GuestStep {
         /// The program and its arguments.
         command: Vec<String>,
     },
+    /// See that a process that no step ends has let go of the card since the plan was made: a command of the user's was to
+    /// end it.
+    Gone {
+        /// Who, and what it held.
+        holder: Holder,
+    },
     /// Stop a unit of the system that is active; it is started again when all has been given back.
     StopUnit {
         /// Its name.
         unit: String,
+        /// Login sessions that end with it though they have nothing to do with the card, as they are shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ends: Vec<String>,
     },
-    /// End a login session on the card's seat.
+    /// End a login session.
     EndSession {
         /// Its id, as `loginctl` knows it.
         session: String,
         /// Whose it is.
         user: String,
+        /// The seat that it is on.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        seat: String,
     },
     /// Ask a process that holds the card and does not end with a session to end.
     AskToEnd {
         /// Who, and what it holds.
         holder: Holder,
     },
-    /// Tell programs that watch for devices that the card's display is going, so that they let go of it (`hot`).
+    /// Tell programs that watch for devices that the card's display and sound are going, so that they let go of them.
     Announce {
         /// The card's functions.
         functions: Vec<Address>,
@@ -136,8 +149,12 @@ impl fmt::Display for GuestStep {
             GuestStep::Claim { gpu } => write!(f, "reserve [gpu {gpu}] for this guest"),
             GuestStep::After { command } => write!(f, "remember to run '{}' afterwards", command.join(" ")),
             GuestStep::Before { command } => write!(f, "run '{}'", command.join(" ")),
-            GuestStep::StopUnit { unit } => write!(f, "stop {unit}"),
-            GuestStep::EndSession { session, user } => write!(f, "end session {session} of {user}"),
+            GuestStep::Gone { holder } => write!(f, "see that {} has let go", holder.who()),
+            GuestStep::StopUnit { unit, ends } if ends.is_empty() => write!(f, "stop {unit}"),
+            GuestStep::StopUnit { unit, ends } => write!(f, "stop {unit}, which ends {}", ends.join(", ")),
+            GuestStep::EndSession { session, user, seat } => {
+                write!(f, "end {}", show_session(session, user, seat))
+            }
             GuestStep::AskToEnd { holder } => write!(f, "ask {} to end", holder.who()),
             GuestStep::Announce { functions } => write!(f, "announce that {} is going", list(functions)),
             GuestStep::LetGo { functions, .. } => write!(f, "wait until nobody holds {}", list(functions)),
@@ -152,6 +169,14 @@ impl fmt::Display for GuestStep {
                 write!(f, "start {}", command.first().map_or("nothing", String::as_str))
             }
         }
+    }
+}
+
+/// A session in a sentence.
+fn show_session(id: &str, user: &str, seat: &str) -> String {
+    match seat {
+        "" => format!("session {id} of {user}"),
+        seat => format!("session {id} of {user} on {seat}"),
     }
 }
 
@@ -213,14 +238,16 @@ pub struct GuestPlan {
 pub struct Surroundings {
     /// Why systemd could not be asked about units, if so.
     pub no_systemd: Option<String>,
-    /// Units asked about, with their state (`active`, `inactive`, `failed`, ...); those that do not exist are left out.
-    pub units: Vec<(String, String)>,
+    /// Why logind could not be asked about sessions, if so.
+    pub no_logind: Option<String>,
+    /// Units asked about; those that do not exist are left out.
+    pub units: Vec<Unit>,
     /// The display manager's own unit, if one is there and active.
     pub display_manager: Option<String>,
-    /// Sessions on the card's seat.
+    /// The seats that the cards' displays belong to.
+    pub seats: Vec<String>,
+    /// Login sessions of all seats, and of none; only asked for if they may matter.
     pub sessions: Vec<Session>,
-    /// Processes that hold the card and outlive sessions, each once.
-    pub outliving: Vec<Holder>,
     /// What libvirt says of the domain; `None` for a guest that is a command.
     pub domain: Option<DomainState>,
     /// Cards that belong to a guest already: card, guest.
@@ -244,23 +271,46 @@ pub fn is_up(state: &str) -> bool {
     matches!(state, "active" | "activating" | "reloading" | "refreshing")
 }
 
-/// A login session.
+/// A unit of the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// The name by which it was asked for.
+    pub name: String,
+    /// Its own name, an alias resolved.
+    pub id: String,
+    /// `active`, `inactive`, `failed`, ...
+    pub state: String,
+}
+
+/// A login session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
     /// Its id.
     pub id: String,
     /// Whose it is.
     pub user: String,
+    /// The user's number.
+    pub uid: String,
     /// `wayland`, `x11`, `tty`, ...
     pub kind: String,
+    /// Its seat; empty for one from elsewhere.
+    pub seat: String,
     /// The process that opened it.
     pub leader: Option<u32>,
+    /// Whether the display manager has opened it, and ends it when it is stopped.
+    pub managed: bool,
 }
 
 impl Session {
     /// Whether it shows something on its seat's display.
     pub fn is_graphical(&self) -> bool {
         matches!(self.kind.as_str(), "wayland" | "x11" | "mir")
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&show_session(&self.id, &self.user, &self.seat))
     }
 }
 

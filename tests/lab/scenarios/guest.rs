@@ -155,7 +155,7 @@ const FAILURES: [(&str, &[&str]); 7] = [
     ("command", &["[guest wrong]", "has ended at once", "exit status: 1"]),
     ("killed", &["[guest plain]", "has ended at once", "signal: 9"]),
     ("manager", &["[guest plain]", "stop display-manager.service"]),
-    ("holder", &["[guest plain]", "stubborn.service", "user desk"]),
+    ("holder", &["[guest plain]", "user desk", "write 'stop-units = stubborn.service'"]),
 ];
 
 pub fn refusals() -> Result<()> {

@@ -18,7 +18,7 @@ failed module plain $?
 clean module plain failed
 rm /etc/modprobe.d/lab.conf
 
-# A process has the card open and does not end when it is asked to.
+# A service of the system has the card open: known before anything is touched.
 set -- "/sys/bus/pci/devices/$card.0"/drm/card*
 # shellcheck disable=SC2016 # for the shell in the unit
 systemd-run --quiet --uid=desk --unit=stubborn sh -c \
@@ -30,7 +30,7 @@ systemctl start vfio-guest@plain
 failed holder plain $?
 dmesg -r >/lab/dmesg.holder
 fact holder.still "$(property stubborn.service ActiveState)"
-clean holder plain failed
+clean holder plain failed untouched
 systemctl kill --signal=KILL stubborn.service
 until_true 30 sh -c '! systemctl is-active --quiet stubborn.service'
 systemctl reset-failed stubborn.service
