@@ -57,6 +57,7 @@ fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
         // What shares the group is named with the driver that has it now.
         let mut warnings: Vec<Finding> = choice.chosen.iter().flat_map(|c| c.warnings.clone()).collect();
         warnings.extend(group::left_out(choice, host));
+        warnings.extend(group::one_to_one_later(choice, host));
         warnings.extend(usage::losses(choice, host));
         if at_boot && rebar::asks(&choice.gpu.bars) {
             warnings.extend(rebar::plan(choice.gpu, &plan.functions, &choice.gpu.bars, fresh).1);
@@ -74,6 +75,7 @@ fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
     choices.sort_by_key(|c| config.gpus.iter().position(|g| g.name == c.gpu.name));
     host.find_variants(root, &bind::asks_for_variants(&choices));
     host.find_usage(root, &boot::functions(&choices));
+    host.find_direct(root, &boot::functions(&choices));
     boot::admit(&mut choices, host);
     host.look_at_bars(root, &boot::functions(&choices));
     let fresh = before_boot(host);

@@ -160,7 +160,9 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let config = config::load(root);
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
-    host.find_usage(root, &boot::functions(&select::all(&config, &host)));
+    let functions = boot::functions(&select::all(&config, &host));
+    host.find_usage(root, &functions);
+    host.find_direct(root, &functions);
     let host = host;
     let failed_boots = Boots::read(root).failed_before(&boots::current(root));
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());

@@ -31,6 +31,19 @@ impl Iommu {
     }
 }
 
+/// The first part of memory that the firmware wants mapped 1:1 for a group, whatever else is mapped there: a line of its
+/// `reserved_regions` that ends in `direct` (`drivers/iommu/iommu.c`, `iommu_group_resv_type_string`). What ends in
+/// `direct-relaxable`, as the kernel has it for graphics and USB, keeps nobody from a guest.
+pub fn direct(root: &Root, group: u32) -> Option<String> {
+    let text = root.read_text(&format!("{IOMMU_GROUPS}/{group}/reserved_regions")).ok()?;
+    text.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (start, end, kind) = (words.next()?, words.next()?, words.next()?);
+        let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+        (kind == "direct").then_some(format!("{:#x} to {:#x}", number(start)?, number(end)?))
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -48,6 +61,27 @@ mod tests {
             there.iter().for_each(|directory| std::fs::create_dir_all(tree.path().join(directory)).unwrap());
             let iommu = Iommu::scan(&Root::open(tree.path()).unwrap());
             assert_eq!(iommu.active, active, "{there:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_cannot_be_relaxed_is_kept_from_guests() {
+        for (regions, expected) in [
+            ("0x00000000fee00000 0x00000000feefffff msi\n", None),
+            (
+                "0x0000000000000000 0x0000000000ffffff direct-relaxable\n0x00000000fee00000 0x00000000feefffff msi\n",
+                None,
+            ),
+            ("0x000000007b800000 0x000000007fffffff direct\n", Some("0x7b800000 to 0x7fffffff")),
+            ("0x000000fd00000000 0x000000ffffffffff reserved\ndirect\n\n", None),
+        ] {
+            let tree = tempfile::tempdir().unwrap();
+            let directory = tree.path().join("sys/kernel/iommu_groups/7");
+            std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("reserved_regions"), regions).unwrap();
+            let root = Root::open(tree.path()).unwrap();
+            assert_eq!(direct(&root, 7).as_deref(), expected, "{regions}");
+            assert_eq!(direct(&root, 8), None);
         }
     }
 }

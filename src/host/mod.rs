@@ -70,8 +70,10 @@ pub struct Host {
     pub rooms: Vec<(Address, Room)>,
     /// Whether the kernel lets nobody write configuration space; filled by [`Host::look_at_bars`].
     pub locked_down: bool,
-    /// The kernel's release; filled by [`Host::look_at_bars`].
+    /// The kernel's release; filled by [`Host::look_at_bars`], and by [`Host::find_direct`] if that has found something.
     pub kernel: String,
+    /// IOMMU groups with memory that the firmware wants mapped 1:1, and where; filled by [`Host::find_direct`].
+    pub direct: Vec<(u32, String)>,
     /// Functions that have lost the place of a BAR, by its number; filled by [`Host::look_closer`].
     pub lost: Vec<(Address, u8)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
@@ -120,7 +122,8 @@ impl Host {
 
     /// Reads what a plan for these functions needs beyond `Depth::Boot`: group, override, and the registered drivers.
     pub fn look_closer(&mut self, root: &Root, functions: impl IntoIterator<Item = Address>) {
-        for address in functions {
+        let functions: Vec<Address> = functions.into_iter().collect();
+        for address in functions.iter().copied() {
             if let Ok(at) = self.functions.binary_search_by_key(&address, |f| f.address) {
                 let function = &mut self.functions[at];
                 function.group = function::group(root, address);
@@ -128,8 +131,20 @@ impl Host {
             }
             self.lost.extend(bars::lost(root, address).map(|bar| (address, bar)));
         }
+        self.find_direct(root, &functions);
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
         self.nvidia_drm = root.exists("sys/module/nvidia_drm");
+    }
+
+    /// Looks for memory that the firmware wants mapped 1:1 for the groups of functions: one small file each.
+    pub fn find_direct(&mut self, root: &Root, functions: &[Address]) {
+        let mut groups: Vec<u32> = functions.iter().filter_map(|f| self.function(*f)?.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        self.direct = groups.into_iter().filter_map(|group| Some((group, iommu::direct(root, group)?))).collect();
+        if !self.direct.is_empty() {
+            self.kernel = modules::release(root).unwrap_or_default();
+        }
     }
 
     /// Looks for cards that do not answer, now or since an earlier act.

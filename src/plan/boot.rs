@@ -43,6 +43,7 @@ pub fn admit(choices: &mut [Choice<'_>], host: &Host) {
         let Ok(chosen) = &choice.chosen else { continue };
         let finding = usage::forbids(choice, host)
             .or_else(|| group::without_iommu(choice, &chosen.functions, host))
+            .or_else(|| group::one_to_one(choice, host))
             .or_else(|| group::foreign_also(choice, host))
             .or_else(|| lost(choice, &chosen.functions, host));
         if let Some(finding) = finding {

@@ -68,6 +68,39 @@ pub fn without_iommu(choice: &Choice<'_>, functions: &[Address], host: &Host) ->
     Some(Finding::new(gpu, &gpu.device.at, text))
 }
 
+/// Why no guest can have these functions although the IOMMU translates for them: the firmware wants memory of their group
+/// mapped 1:1. Kernels from 6.6 on refuse such a group to vfio (`drivers/iommu/iommu.c`, `__iommu_device_set_domain`), those
+/// before with Intel's driver (`device_is_rmrr_locked`).
+pub fn one_to_one(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
+    let intel = host.iommu.firmware == Some("DMAR");
+    mapped(choice, host).filter(|_| intel || !is_before(&host.kernel, (6, 6)))
+}
+
+/// The same where the kernel does not refuse it yet.
+pub fn one_to_one_later(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
+    let mut finding = mapped(choice, host)?;
+    finding.text.push_str("; this kernel does not look, later ones do");
+    Some(finding).filter(|_| one_to_one(choice, host).is_none())
+}
+
+fn mapped(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
+    let chosen = choice.chosen.as_ref().ok()?;
+    let groups: Vec<u32> = chosen.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
+    let (group, place) = host.direct.iter().find(|(group, _)| groups.contains(group))?;
+    let text = format!(
+        "IOMMU group {group} is not for guests: the firmware wants memory of it mapped 1:1 ({place}); a firmware update, \
+         another slot, or the switch for pre-boot DMA protection in the firmware's setup may help"
+    );
+    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
+}
+
+/// Whether a kernel's release is older than this one; what cannot be read is not.
+fn is_before(release: &str, version: (u32, u32)) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    let release = (numbers.next().flatten(), numbers.next().flatten());
+    matches!(release, (Some(major), Some(minor)) if (major, minor) < version)
+}
+
 /// An `also` that is not in the card's group is refused: nothing asks for it, and it may be the host's disk.
 pub fn foreign_also(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
     let chosen = choice.chosen.as_ref().ok()?;

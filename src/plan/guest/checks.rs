@@ -29,7 +29,8 @@ pub(super) fn check(
             Ok(chosen) => {
                 let (_, resets) = reset::steps(choice, host, false);
                 let losses = usage::losses(choice, host);
-                let known = chosen.warnings.iter().chain(&resets).chain(&losses);
+                let mapped = group::one_to_one_later(choice, host);
+                let known = chosen.warnings.iter().chain(&resets).chain(&losses).chain(&mapped);
                 warnings.extend(known.map(|warning| Remark::of(guest, warning)));
                 refusals.extend(all.card(choice, chosen));
             }
@@ -89,6 +90,7 @@ impl All<'_> {
             return vec![remark];
         }
         let forbidden = group::without_iommu(choice, &chosen.functions, self.host)
+            .or_else(|| group::one_to_one(choice, self.host))
             .or_else(|| group::foreign_also(choice, self.host))
             .or_else(|| reset::dead(gpu, &chosen.functions, self.host));
         if let Some(finding) = forbidden {

@@ -103,6 +103,33 @@ fn no_iommu() {
     );
 }
 
+/// The desktop would have ended first.
+#[test]
+fn memory_that_is_mapped_one_to_one() {
+    let sentence = "/etc/vfio.conf:2: [guest win10] [gpu big] IOMMU group 15 is not for guests: the firmware wants memory of it \
+                    mapped 1:1 (0x7b800000 to 0x7fffffff); a firmware update, another slot, or the switch for pre-boot DMA \
+                    protection in the firmware's setup may help";
+    let mut case = base();
+    case.host.direct = vec![(15, "0x7b800000 to 0x7fffffff".to_owned())];
+    for (firmware, kernel, is_refused) in [
+        ("IVRS", "6.6.0", true),
+        ("IVRS", "6.12.57+deb13-amd64", true),
+        ("IVRS", "10.0", true),
+        ("IVRS", "6.5.13", false),
+        ("IVRS", "5.15.0-91-generic", false),
+        ("DMAR", "6.1.0-44-amd64", true),
+        ("IVRS", "", true),
+    ] {
+        (case.host.iommu.firmware, case.host.kernel) = (Some(firmware), kernel.to_owned());
+        match is_refused {
+            true => refused(&case, &[sentence]),
+            false => warned(&case, &[&format!("{sentence}; this kernel does not look, later ones do")]),
+        }
+    }
+    case.host.direct = vec![(14, "0x0 to 0x1".to_owned())];
+    refused(&case, &[]);
+}
+
 #[test]
 fn an_also_from_another_group() {
     let case = with("also = 0000:05:00.0\n", "");
