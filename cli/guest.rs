@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio guest`: what guests there are, how each is, what a start would do; start, stop, give back.
 
-use crate::output::{table, Output};
+use crate::output::{self, table, Output};
 use crate::{check, GuestVerb, DONE, ERRORS, NO};
 use anyhow::{bail, Context};
 use serde::Serialize;
@@ -179,6 +179,7 @@ fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
     check::report(&config);
     let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
     let plan = start::plan(root, tools, &config, section, Source::Libvirt);
+    output::warn_of_unseen(root);
     if out.is_json() {
         out.json("vfio.guest-plan/1", &plan)?;
     } else {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio holders`: who has a card's device nodes open or mapped, or a disk of its mounted.
 
-use crate::output::{table, Output};
+use crate::output::{self, table, Output};
 use crate::{check, DONE, NO};
 use anyhow::bail;
 use serde::Serialize;
@@ -54,9 +54,7 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let uses: Vec<Used<'_>> = chosen.functions.iter().copied().flat_map(of).collect();
     let mut found = holders::find(root, &chosen.functions);
     holders::name_users(root, &mut found);
-    if root.is_system() && !rustix::process::geteuid().is_root() {
-        eprintln!("vfio: warning: other users' processes cannot be looked at; run this as root");
-    }
+    output::warn_of_unseen(root);
     if out.is_json() {
         let rows = found.iter().map(|(function, holder)| Row { function: *function, holder }).collect();
         out.json("vfio.holders/1", &Answer { gpu: name, functions: &chosen.functions, holders: rows, uses })?;

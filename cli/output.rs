@@ -4,6 +4,14 @@
 use serde::Serialize;
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
+use vfio_suite::root::Root;
+
+/// Says that only root sees who holds a card, if that is so.
+pub fn warn_of_unseen(root: &Root) {
+    if root.is_system() && !rustix::process::geteuid().is_root() {
+        eprintln!("vfio: warning: other users' processes cannot be looked at; run this as root");
+    }
+}
 
 /// Where and how answers go.
 pub struct Output {

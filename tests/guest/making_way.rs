@@ -226,6 +226,17 @@ fn a_compositor_from_a_text_login_is_asked_to_end() {
     }
 }
 
+/// logind ends none that is closing already.
+#[test]
+fn what_is_left_of_a_session_is_asked_to_end() {
+    let tree = beside();
+    let open = desktop::nodes(&tree, VIDEO);
+    desktop::process(&tree, 4101, "sway", 1001, "/user.slice/user-1001.slice/session-5.scope", &open);
+    let facts = ["seat seat0", "name bob", "user 1001", "type wayland", "state closing", "process 4101"];
+    desktop::session(&tree, "5", &facts);
+    has(&plan(&tree), &["ask sway (pid 4101"], &["end session", "stop gdm"]);
+}
+
 /// Nothing was touched, and the sentence has these words.
 #[track_caller]
 fn refused(tree: &Tree, words: &[&str]) {

@@ -117,12 +117,14 @@ pub fn sessions(tools: &dyn Tools) -> io::Result<Vec<Session>> {
         return Ok(Vec::new());
     }
     let shown = |ids: &[&str]| {
-        let properties = ["Id", "User", "Name", "Seat", "Leader", "Type"].map(|p| format!("--property={p}"));
+        let properties = ["Id", "User", "Name", "Seat", "Leader", "Type", "State"].map(|p| format!("--property={p}"));
         let mut words = vec!["loginctl", "show-session"];
         words.extend(properties.iter().map(String::as_str));
         words.extend(ids);
         let text = tools.run(&words, ASK).ok()?;
-        Some(blocks(&text).map(|block| session(&block)).collect::<Vec<Session>>())
+        // logind ends no session that is closing; what is left of it is asked to end like everybody else.
+        let open = blocks(&text).filter(|block| value(block, "State") != "closing");
+        Some(open.map(|block| session(&block)).collect::<Vec<Session>>())
     };
     // One that has ended meanwhile is none, and keeps loginctl from telling of the others.
     Ok(shown(&ids).unwrap_or_else(|| ids.iter().filter_map(|id| shown(&[id])).flatten().collect()))

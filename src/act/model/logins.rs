@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Login sessions. `.kernel/sessions/ID` has a line each, all optional: `seat SEAT`, `name USER`, `user UID`,
-//! `type TYPE`, `class CLASS`, `scope UNIT`, `leader PID`, `process PID` (any number), and `manager UNIT`: the user's manager
+//! `type TYPE`, `class CLASS`, `state STATE`, `scope UNIT`, `leader PID`, `process PID` (any number), and `manager UNIT`: the user's manager
 //! (`user@1000.service`), a unit that ends with the last of its sessions and starts with the first.
 //!
 //! A session that has ended is kept in `.kernel/parked-sessions`: who logs in again gets the same.
@@ -15,7 +15,7 @@ const SESSIONS: &str = ".kernel/sessions";
 const PARKED: &str = ".kernel/parked-sessions";
 
 /// What `loginctl show-session` prints, in its own order, and where it stands.
-const PROPERTIES: [(&str, &str); 7] = [
+const PROPERTIES: [(&str, &str); 8] = [
     ("User", "user"),
     ("Name", "name"),
     ("Seat", "seat"),
@@ -23,6 +23,7 @@ const PROPERTIES: [(&str, &str); 7] = [
     ("Leader", "leader"),
     ("Type", "type"),
     ("Class", "class"),
+    ("State", "state"),
 ];
 
 fn exists(tree: &Tree<'_>, id: &str) -> bool {
