@@ -96,6 +96,7 @@ fn look_at_groups(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
 fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     look_at_groups(root, choices, host);
     host.find_dead(root, &boot::functions(choices));
+    host.find_sleepers(root, &boot::functions(choices));
     host.reset_before = choices.iter().flat_map(|choice| journal::reset_before(root, &choice.gpu.name)).collect();
     host.find_vendor_reset(root, choices.iter().any(|choice| reset::asks_for_module(choice, host)));
 }

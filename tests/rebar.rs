@@ -48,7 +48,8 @@ fn bars_are_resized_before_vfio_has_the_card_and_back_before_the_host_has_it() {
         // The kernel resizes nothing that a driver has, so it was done while none had it.
         let journal = tree.read("run/vfio/journal/big");
         let steps: Vec<&str> = journal.lines().filter_map(|l| l.split("\"do\":\"").nth(1)?.split('"').next()).collect();
-        assert_eq!(steps[steps.len() - 4..], ["resize", "resize", "probe", "probe"], "{journal}");
+        let last = ["resize", "resize", "probe", "probe", "awake", "awake"];
+        assert_eq!(steps[steps.len() - 6..], last, "{journal}");
         assert!(journal.contains(r#""do":"resize","function":"0000:03:00.0","bar":2,"size":8388608"#), "{journal}");
         // Again: nothing to do, and nothing done.
         tree.no_faults();
@@ -288,7 +289,14 @@ fn sizes_set_by_hand_are_undone_by_hand() {
     let bound = tree.snapshot();
     let ran = tree.run(VFIO, &["rebar", "set", "big", "bar2=8M", "0=8G", "--dry-run"]);
     let step = |n: u32, text: &str| format!("  {n}. 0000:03:00.0: {text}\n");
-    let steps = ["take it from vfio-pci", "resize BAR 2 to 8M", "resize BAR 0 to 8G", "bind to vfio-pci"];
+    let steps = [
+        "keep it awake",
+        "take it from vfio-pci",
+        "resize BAR 2 to 8M",
+        "resize BAR 0 to 8G",
+        "bind to vfio-pci",
+        "keep it awake",
+    ];
     let steps: String = (1..).zip(steps).map(|(n, text)| step(n, text)).collect();
     assert_eq!((ran.status, ran.stdout), (Some(0), steps));
     tree.assert_same(&bound, "only said");

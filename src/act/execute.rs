@@ -3,7 +3,7 @@
 
 use super::journal::{Journal, Record};
 use super::kernel::Kernel;
-use super::resize;
+use super::{power, resize};
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::pci::Address;
@@ -111,6 +111,7 @@ pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
                 _ => Ok(()),
             }
         }
+        Step::Awake { function } => power::keep_awake(root, kernel, &[*function]).map_err(kernel_error),
         Step::Resize { function, bar, size, below } => {
             resize::make(root, kernel, step, (*function, *bar, *size), *below)
         }

@@ -4,7 +4,7 @@
 //! One file a card, `/run/vfio/journal/NAME`, one JSON record a line, synced one by one. It is gone after a reboot, as
 //! everything that it could undo is.
 
-use super::{files, resize};
+use super::{files, power, resize};
 use crate::host::function;
 use crate::host::reset::RESET_METHOD;
 use crate::pci::Address;
@@ -53,6 +53,7 @@ fn function_of(step: &Step) -> Option<Address> {
         | Step::Probe { function, .. }
         | Step::Set { function, .. }
         | Step::Free { function }
+        | Step::Awake { function }
         | Step::Resize { function, .. }
         | Step::Remove { function } => Some(*function),
         Step::Load { .. } | Step::Autoprobe { .. } | Step::Rescan { .. } => None,
@@ -90,6 +91,7 @@ impl Record {
             Step::Set { function, attribute, .. } => {
                 before = root.read_text(&function::attribute(*function, attribute)).ok();
             }
+            Step::Awake { function } => before = Some(power::allowed(root, &[*function])),
             Step::Autoprobe { .. } => before = root.read_text(&format!("{PCI_BUS}/drivers_autoprobe")).ok(),
             Step::Resize { function, bar, .. } => {
                 before = resize::size(root, *function, *bar).map(|size| size.to_string());

@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod live;
 pub mod lock;
 pub mod model;
+mod power;
 pub mod rehearsal;
 mod rehearsal_tools;
 pub mod reset;

@@ -6,7 +6,7 @@ use super::anew;
 use super::execute::{comes_back, probe, probe_newcomers, rescan, set_override, unbind, wait_until};
 use super::journal::{self, Record};
 use super::kernel::Kernel;
-use super::resize;
+use super::{power, resize};
 use crate::host::bars;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
@@ -149,6 +149,9 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homi
                 None => {}
             }
             resize::undo(root, kernel, *function, *bar, record.before.as_deref())
+        }
+        Step::Awake { function } if there(function) => {
+            power::let_sleep(root, kernel, record.before.as_deref().unwrap_or_default())
         }
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
         Step::Remove { function } => put_back(root, kernel, *function, record),

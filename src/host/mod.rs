@@ -15,6 +15,7 @@ pub mod iommu;
 pub mod modules;
 pub mod names;
 pub mod networks;
+pub mod power;
 pub mod reset;
 pub mod room;
 pub mod status;
@@ -74,6 +75,8 @@ pub struct Host {
     pub kernel: String,
     /// IOMMU groups with memory that the firmware wants mapped 1:1, and where; filled by [`Host::find_direct`].
     pub direct: Vec<(u32, String)>,
+    /// Functions that may sleep; filled by [`Host::find_sleepers`].
+    pub sleepers: Vec<Address>,
     /// Functions that have lost the place of a BAR, by its number; filled by [`Host::look_closer`].
     pub lost: Vec<(Address, u8)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
@@ -152,6 +155,11 @@ impl Host {
         self.silent = functions.iter().copied().filter(|function| reset::is_silent(root, *function)).collect();
         let dead = root.list(&format!("{}/dead", root::RUN)).unwrap_or_default();
         self.dead = dead.into_iter().filter_map(|gpu| reset::dead(root, &gpu).map(|why| (gpu, why))).collect();
+    }
+
+    /// Looks which functions may sleep.
+    pub fn find_sleepers(&mut self, root: &Root, functions: &[Address]) {
+        self.sleepers = functions.iter().copied().filter(|function| power::may_sleep(root, *function)).collect();
     }
 
     /// Looks for the module vendor-reset, if it is asked for.

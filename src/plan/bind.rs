@@ -47,6 +47,13 @@ pub fn loads(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
     modules.into_iter().map(|module| Step::Load { module }).collect()
 }
 
+/// What a driver has is woken before it goes, and what it was allowed recorded while it is there: drivers change this when
+/// they come and go.
+pub fn awake_before<'a>(functions: &'a [Address], host: &'a Host) -> impl Iterator<Item = Step> + 'a {
+    let driven = |a: &&Address| host.function(**a).is_some_and(|f| f.driver.is_some());
+    functions.iter().filter(driven).map(|function| Step::Awake { function: *function })
+}
+
 /// The plan for a choice that nothing forbids, with these sizes of BARs, which must have been looked at if there are any.
 /// Holders must have been looked for if a driver has a function.
 pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
@@ -82,6 +89,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     plan.refusals = release::forbids(choice.gpu, &moving, host);
     plan.refusals.extend(reset::dead(choice.gpu, &plan.functions, host));
     if plan.refusals.is_empty() {
+        plan.steps.extend(awake_before(&moving, host));
         plan.steps.extend(overrides(&wanted, host));
         // No driver may have a function whose BAR is resized, vfio's neither.
         let apart = |(address, driver): &(Address, String)| {
@@ -102,6 +110,9 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
             moving.contains(function).then(|| Step::Probe { function: *function, driver: driver.clone() })
         };
         plan.steps.extend(wanted.iter().filter_map(probe));
+        // vfio-pci lets what it gets sleep, whatever was written there before.
+        let sleeps = |a: &&Address| moving.contains(a) || host.sleepers.contains(a);
+        plan.steps.extend(functions.iter().filter(sleeps).map(|function| Step::Awake { function: *function }));
     }
     plan
 }

@@ -78,6 +78,13 @@ pub enum Step {
         /// What it is to show.
         value: String,
     },
+    /// Keep the function from sleeping: what sleeps deeply may not wake up, or with a reset not be there. The ports above what
+    /// is awake are, too (`drivers/base/power/runtime.c`), and may serve other cards. Where it cannot be, the plan goes on with
+    /// a warning.
+    Awake {
+        /// The function.
+        function: Address,
+    },
     /// Ask the kernel to bind the function, and see that this driver got it.
     Probe {
         /// The function.
@@ -146,6 +153,7 @@ mod flat {
                     attribute: flat.attribute.ok_or("no attribute")?,
                     value: flat.value.unwrap_or_default(),
                 },
+                "awake" => super::Step::Awake { function: function? },
                 "probe" => super::Step::Probe { function: function?, driver: driver? },
                 "autoprobe" => super::Step::Autoprobe { on: flat.on.ok_or("no state")? },
                 "remove" => super::Step::Remove { function: function? },
@@ -180,6 +188,7 @@ impl fmt::Display for Step {
             Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
             Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
             Step::Set { function, attribute, value } => write!(f, "{function}: set {attribute} to '{value}'"),
+            Step::Awake { function } => write!(f, "{function}: keep it awake"),
             Step::Probe { function, driver } => write!(f, "{function}: bind to {driver}"),
             Step::Autoprobe { on: true } => write!(f, "let the kernel bind new devices by itself again"),
             Step::Autoprobe { on: false } => write!(f, "keep the kernel from binding new devices by itself"),
@@ -285,6 +294,7 @@ mod tests {
             Step::Probe { function, driver },
             Step::Set { function, attribute: "reset_method".to_owned(), value: "flr bus".to_owned() },
             Step::Set { function, attribute: "reset_method".to_owned(), value: String::new() },
+            Step::Awake { function },
             Step::Autoprobe { on: false },
             Step::Remove { function },
             Step::Rescan { below: Some(function), expect: vec![function] },

@@ -250,9 +250,12 @@ pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>)
     if plan.refusals.is_empty() {
         let unbind =
             |(function, driver): &(Address, String)| Step::Unbind { function: *function, driver: driver.clone() };
+        let awake: Vec<Step> = moved.iter().map(|(function, _)| Step::Awake { function: *function }).collect();
+        plan.steps.extend(awake.iter().cloned());
         plan.steps.extend(moved.iter().map(unbind));
         plan.steps.extend(steps(resizes, &plan.functions));
         plan.steps.extend(moved.into_iter().map(|(function, driver)| Step::Probe { function, driver }));
+        plan.steps.extend(awake);
     }
     plan
 }

@@ -24,10 +24,11 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     if !plan.refusals.is_empty() {
         return plan;
     }
+    plan.steps.extend(bind::awake_before(&functions, host));
     plan.steps.extend(bind::loads(&wanted, host));
     plan.steps.push(Step::Autoprobe { on: false });
     plan.steps.extend(functions.iter().rev().map(|function| Step::Remove { function: *function }));
-    plan.steps.push(Step::Rescan { below: bridge, expect: functions });
+    plan.steps.push(Step::Rescan { below: bridge, expect: functions.clone() });
     for (function, driver) in &wanted {
         plan.steps.push(Step::Override { function: *function, driver: Some(driver.clone()) });
     }
@@ -37,6 +38,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     for (function, driver) in wanted {
         plan.steps.push(Step::Probe { function, driver });
     }
+    plan.steps.extend(functions.into_iter().map(|function| Step::Awake { function }));
     plan.steps.push(Step::Autoprobe { on: true });
     plan
 }

@@ -4,12 +4,12 @@
 
 use super::hand_over::{announce, console_path, run_command};
 use super::status::{self, GuestOutcome};
-use super::{forget, journal_path, power, records, runner, services, sizes_path, GuestRecord};
+use super::{forget, journal_path, records, runner, services, sizes_path, GuestRecord};
 use crate::act::kernel::{kernel_for, Kernel};
 use crate::act::lock::Lock;
 use crate::act::state::{claim_path, CLAIMS};
 use crate::act::tools::Tools;
-use crate::act::{card, execute, files};
+use crate::act::{card, execute, files, power};
 use crate::host::function::{self, attribute};
 use crate::host::status::Outcome;
 use crate::pci::Address;
@@ -70,6 +70,9 @@ pub fn give_back(
                 left.extend(records.iter().rev().skip(done + 1));
                 break;
             }
+        } else if matches!(record.step, GuestStep::Awake { .. }) && !left.is_empty() {
+            // A card that comes back later is then as this guest has found it, and let sleep once more.
+            left.push(record);
         }
     }
     settle(root, guest, &left)?;

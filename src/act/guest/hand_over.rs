@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a hand-over: each step is journalled, then made.
 
-use super::{note, power, services, sizes_path, GuestRecord};
+use super::{note, services, sizes_path, GuestRecord};
 use crate::act::card::{self, OnFailure};
 use crate::act::kernel::kernel_for;
 use crate::act::lock::Lock;
 use crate::act::state::claim_path;
 use crate::act::tools::{Signal, Tools};
-use crate::act::{child, files};
+use crate::act::{child, files, power};
 use crate::config::{Config, Guest};
 use crate::host::display;
 use crate::host::holders::{self, Holder};
+use crate::host::power::with_ports;
 use crate::host::status::Outcome;
 use crate::pci::Address;
 use crate::plan::guest::{GuestPlan, GuestStep};
@@ -70,7 +71,7 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         progress(step);
         let before = match step {
             GuestStep::Console { console } => work.root.read_text(&console_path(console)).ok(),
-            GuestStep::Awake { functions } => Some(power::allowed(work.root, functions)),
+            GuestStep::Awake { functions } => Some(power::allowed(work.root, &with_ports(work.root, functions))),
             _ => None,
         };
         let record = GuestRecord { step: step.clone(), before };
@@ -126,7 +127,9 @@ fn make(
         GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
         GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
-        GuestStep::Awake { functions } => power::keep_awake(root, kernel_for(root).as_ref(), functions),
+        GuestStep::Awake { functions } => {
+            power::keep_awake(root, kernel_for(root).as_ref(), &with_ports(root, functions))
+        }
         GuestStep::Bind { gpu } | GuestStep::Resize { gpu } => {
             let journal = matches!(step, GuestStep::Resize { .. }).then(|| sizes_path(&work.guest.name, gpu));
             bind_card(work, gpu, false, journal)

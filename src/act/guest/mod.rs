@@ -9,7 +9,6 @@ pub mod give_back;
 pub mod hand_over;
 pub mod look;
 mod monitor;
-mod power;
 pub mod program;
 pub mod runner;
 pub mod services;

@@ -126,8 +126,8 @@ fn steps(
     let stays = |c: &&Choice<'_>| !off_vfio(c) && resized.contains(&c.gpu.name.as_str());
     let resized: Vec<String> = choices.iter().filter(stays).map(|c| c.gpu.name.clone()).collect();
     let moved: Vec<String> = choices.iter().filter(off_vfio).map(|c| c.gpu.name.clone()).collect();
-    let awake = || GuestStep::Awake { functions: functions.to_vec() };
-    steps.push(awake());
+    // Once more by whoever binds: vfio-pci lets what it gets sleep, whatever was written there before.
+    steps.push(GuestStep::Awake { functions: functions.to_vec() });
     steps.extend(moved.iter().map(|gpu| GuestStep::Reserve { gpu: gpu.clone() }));
     if all_of_nvidia(taken, host) {
         // The framebuffer of nvidia_drm counts as a user of its module.
@@ -139,8 +139,6 @@ fn steps(
     if !moved.is_empty() || !resized.is_empty() {
         steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
         steps.extend(resized.into_iter().map(|gpu| GuestStep::Resize { gpu }));
-        // vfio-pci lets what it gets sleep, whatever was written there before.
-        steps.push(awake());
     }
     let patience = guest.stop_timeout.as_secs();
     steps.push(match guest.runner {

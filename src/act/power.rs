@@ -1,40 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Keeping cards awake for as long as they change hands and guests have them.
+//! Keeping cards awake for as long as they are with vfio or change hands.
 
-use crate::act::kernel::Kernel;
-use crate::host::function::{self, attribute};
+use super::kernel::Kernel;
+use crate::host::function::attribute;
+use crate::host::power::{self, AWAKE};
 use crate::pci::Address;
 use crate::root::Root;
 use std::io;
 
-/// What keeps a function awake: no power state from which only the platform wakes it, no sleep while nobody uses it.
-const AWAKE: [(&str, &str); 2] = [("d3cold_allowed", "0"), ("power/control", "on")];
-
-/// The functions with the ports above them, from the root down: nobody wakes behind a port that sleeps.
-fn with_ports(root: &Root, functions: &[Address]) -> Vec<Address> {
-    let mut all: Vec<Address> = Vec::new();
-    for function in functions {
-        let ports = function::parents(root, *function).into_iter().rev();
-        for address in ports.chain([*function]) {
-            if !all.contains(&address) {
-                all.push(address);
-            }
-        }
-    }
-    all
-}
-
-/// What they are allowed now, a line each: address, attribute, value. What has no such attribute is left out.
-pub(super) fn allowed(root: &Root, functions: &[Address]) -> String {
-    let mut lines = String::new();
-    for function in with_ports(root, functions) {
-        for (name, _) in AWAKE {
-            if let Ok(value) = root.read_text(&attribute(function, name)) {
-                lines.push_str(&format!("{function} {name} {value}\n"));
-            }
-        }
-    }
-    lines
+/// What functions or ports are allowed now, for a journal: a line each.
+pub(super) fn allowed(root: &Root, all: &[Address]) -> String {
+    let allowed = power::allowed(root, all).into_iter();
+    allowed.map(|(function, name, value)| format!("{function} {name} {value}\n")).collect()
 }
 
 /// Writes an attribute that is there and has another value.
@@ -46,9 +23,9 @@ fn put(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, value: &
     }
 }
 
-/// Keeps functions and ports awake. One that cannot be is no reason not to have a guest.
+/// Keeps functions or ports awake. One that cannot be is no reason not to have a guest.
 pub(super) fn keep_awake(root: &Root, kernel: &dyn Kernel, functions: &[Address]) -> io::Result<()> {
-    for function in with_ports(root, functions) {
+    for function in functions.iter().copied() {
         for (name, value) in AWAKE {
             match put(root, kernel, function, name, value) {
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
