@@ -47,7 +47,7 @@ pub(crate) fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow:
 /// The plan that `make` makes, unless something forbids it first.
 pub(crate) fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
     let forbidden = idle(config, host)
-        .map(|text| Finding { gpu: choice.gpu.name.clone(), at: None, text })
+        .map(|text| Finding::nowhere(&choice.gpu.name, text))
         .or_else(|| choice.chosen.as_ref().err().cloned())
         .or_else(|| display::keep_one_now(choice, host));
     forbidden.map_or_else(make, Plan::refused)
@@ -82,9 +82,10 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let (choice, host) = choose(root, &config, name)?;
     let plan = plan_or_refusal(&config, &choice, &host, || {
         let functions = boot::functions(std::slice::from_ref(&choice));
-        let above = |f: &Address| function::parents(root, *f).first().copied();
-        // One bridge above all of them, or the whole bus.
-        let bridge = functions.first().and_then(above).filter(|b| functions.iter().all(|f| above(f) == Some(*b)));
+        let above = |f: &Address| function::parents(root, *f);
+        // The nearest bridge above all of them, or the whole bus.
+        let common = |bridge: &Address| functions.iter().all(|f| above(f).contains(bridge));
+        let bridge = functions.first().and_then(|first| above(first).into_iter().find(common));
         rescan::plan(&choice, &host, bridge)
     });
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
@@ -104,11 +105,7 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     let known = config.gpu(name).is_some() || config.disabled_section("gpu", name).is_some();
     if !known {
-        let finding = section(&config, name).err().unwrap_or(Finding {
-            gpu: name.to_owned(),
-            at: None,
-            text: "is unknown".to_owned(),
-        });
+        let finding = section(&config, name).err().unwrap_or(Finding::nowhere(name, "is unknown"));
         bail!("{finding}");
     }
     let status = Status { gpu: name.to_owned(), outcome: Outcome::Restored, why: Vec::new(), functions: Vec::new() };

@@ -6,9 +6,11 @@ use crate::{DoctorPart, DONE, ERRORS, NO};
 use serde::Serialize;
 use vfio_suite::act::sync::Look;
 use vfio_suite::config;
+use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::sync;
 use vfio_suite::plan::cmdline::{self, status::status, Options};
 use vfio_suite::plan::doctor::{self, BootFacts, Check, Level};
+use vfio_suite::plan::iommu::why_off;
 use vfio_suite::plan::reset_now;
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -33,6 +35,7 @@ fn boot(root: &Root) -> Vec<Check> {
     let record = look.record.clone().unwrap_or_default();
     let words: Vec<String> = look.words.iter().map(|word| word.word.clone()).collect();
     let plan = cmdline::plan(&look.system, &words, &record, &Options::default());
+    let iommu = Iommu::scan(root);
     let status = status(&look.system, look.words.clone(), &record);
     doctor::boot(&BootFacts {
         config: &look.config,
@@ -43,6 +46,7 @@ fn boot(root: &Root) -> Vec<Check> {
         initramfs: &look.initramfs,
         report: sync::read(root).as_ref(),
         watched: is_watched(root),
+        no_iommu: (!iommu.active || !Iommu::covers_pci(root)).then(|| why_off(&iommu, &look.system.words)).as_deref(),
     })
 }
 

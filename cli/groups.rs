@@ -36,6 +36,8 @@ struct Member<'a> {
     name: Option<&'a str>,
     driver: Option<&'a str>,
     boot_display: bool,
+    /// The physical function of a virtual one.
+    physfn: Option<Address>,
     /// In the order in which the kernel tries them; null if it knows none.
     reset_methods: Option<&'a [String]>,
     /// What the host has on it.
@@ -77,6 +79,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
             name: names.of(f),
             driver: f.driver.as_deref(),
             boot_display: f.boot_vga,
+            physfn: f.physfn,
             reset_methods: f.reset_methods.as_deref(),
             uses: uses.get(&f.address).cloned().unwrap_or_default(),
         }
@@ -159,6 +162,15 @@ impl Json {
         self.string_or_null(member.driver)?;
         self.raw(",\"boot_display\":");
         self.yes_or_no(member.boot_display);
+        self.raw(",\"physfn\":");
+        match member.physfn {
+            Some(physical) => {
+                self.raw("\"");
+                physical.push_to(&mut self.text);
+                self.raw("\"");
+            }
+            None => self.raw("null"),
+        }
         self.raw(",\"reset_methods\":");
         match member.reset_methods {
             Some(methods) => self.list(methods, |json, method| json.string(method))?,
@@ -258,10 +270,11 @@ fn members(members: &[Member<'_>]) -> String {
             Some(methods) => format!("reset {}", methods.join(" ")),
         };
         let boot = if m.boot_display { ", boot display" } else { "" };
+        let of = m.physfn.map(|physical| format!(", virtual function of {physical}")).unwrap_or_default();
         let what = m.name.map_or_else(|| m.kind.to_owned(), |name| format!("{}: {name}", m.kind));
         let ids = Identity { subsystem: None, ..m.ids };
         let uses: String = m.uses.iter().map(|what| format!("; {what}")).collect();
-        let what = format!("{what}{boot}{uses}");
+        let what = format!("{what}{boot}{of}{uses}");
         vec![m.address.to_string(), ids.to_string(), m.driver.unwrap_or("-").to_owned(), reset, what]
     };
     table(&members.iter().map(row).collect::<Vec<_>>())
@@ -272,13 +285,15 @@ fn members(members: &[Member<'_>]) -> String {
 mod tests {
     use super::*;
     use serde_json::{json, Value};
+    use vfio_suite::host::platform::Platform;
 
     #[test]
     fn what_is_written_by_hand_is_json() {
         let address = Address::from_sysfs(b"10000:e1:00.1").unwrap();
+        let physical = Address::from_sysfs(b"10000:e1:00.0").unwrap();
         let methods = ["flr".to_owned(), "bus".to_owned()];
         let tpm = Use::Tpm;
-        let member = |name, driver, reset_methods| Member {
+        let member = |name, driver, physfn, reset_methods| Member {
             address,
             ids: Identity { vendor: 0x1002, device: 0x73bf, subsystem: Some((0x1da2, 0xe445)) },
             class: Class(0x03_0000),
@@ -286,32 +301,38 @@ mod tests {
             name,
             driver,
             boot_display: true,
+            physfn,
             reset_methods,
             uses: vec![&tpm],
         };
-        let shown = |name: Value, driver: Value, methods: Value| {
+        let shown = |name: Value, driver: Value, physfn: Value, methods: Value| {
             json!({"address": "10000:e1:00.1", "ids": "1002:73bf:1da2:e445", "class": "030000", "kind": "VGA display",
-                "name": name, "driver": driver, "boot_display": true, "reset_methods": methods,
+                "name": name, "driver": driver, "boot_display": true, "physfn": physfn, "reset_methods": methods,
                 "uses": [{"use": "tpm"}]})
         };
-        let iommu = Iommu { active: true, units: vec!["ivhd0".to_owned()], firmware: Some("IVRS") };
+        let iommu = Iommu {
+            active: true,
+            units: vec!["ivhd0".to_owned()],
+            firmware: Some("IVRS"),
+            platform: Platform::default(),
+        };
         let group = |group| Group {
             group,
             viable: false,
             blockers: vec![Blocker { function: address, driver: "amd\"gpu".to_owned() }],
             functions: vec![
-                member(Some("a \"b\" \\ \u{1}\n é"), None, Some(&methods[..])),
-                member(None, Some("x"), None),
+                member(Some("a \"b\" \\ \u{1}\n é"), None, Some(physical), Some(&methods[..])),
+                member(None, Some("x"), None, None),
             ],
         };
         let numbers = [0, 7, 10, 199, u32::MAX];
         let groups = numbers.map(group).into();
-        let answer = Answer { iommu: &iommu, groups, ungrouped: vec![member(None, None, Some(&[]))] };
+        let answer = Answer { iommu: &iommu, groups, ungrouped: vec![member(None, None, None, Some(&[]))] };
         let text = answer.json().unwrap();
         assert!(text.ends_with("}\n") && !text.contains(": "), "{text}");
         let functions = json!([
-            shown(json!("a \"b\" \\ \u{1}\n é"), Value::Null, json!(["flr", "bus"])),
-            shown(Value::Null, json!("x"), Value::Null),
+            shown(json!("a \"b\" \\ \u{1}\n é"), Value::Null, json!("10000:e1:00.0"), json!(["flr", "bus"])),
+            shown(Value::Null, json!("x"), Value::Null, Value::Null),
         ]);
         let groups = numbers.map(|group| {
             json!({"group": group, "viable": false, "functions": functions,
@@ -319,7 +340,7 @@ mod tests {
         });
         let expected = json!({"schema": "vfio.groups/1", "groups": groups,
             "iommu": {"active": true, "units": ["ivhd0"], "firmware": "IVRS"},
-            "ungrouped": [shown(Value::Null, Value::Null, json!([]))]});
+            "ungrouped": [shown(Value::Null, Value::Null, Value::Null, json!([]))]});
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
     }
 }

@@ -41,7 +41,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check the configuration: 0 clean, 1 warnings, 2 errors
+    /// Check the configuration, and each card on this machine: 0 clean, 1 warnings, 2 errors or a card that is refused
     Check,
     /// List IOMMU groups: functions, drivers, reset methods, and what keeps a group from guests
     Groups,

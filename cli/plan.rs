@@ -9,8 +9,9 @@ use vfio_suite::host::boots::{self, Boots};
 use vfio_suite::host::{Depth, Function, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
-use vfio_suite::plan::{bind, boot, group, rebar, select, usage, Finding, Plan};
+use vfio_suite::plan::{bind, boot, group, rebar, reset, usage, Finding, Plan};
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 
 #[derive(Serialize)]
 struct Answer {
@@ -22,6 +23,8 @@ struct Answer {
 #[derive(Serialize)]
 struct Card {
     bind: &'static str,
+    /// Whether it is not there now.
+    absent: bool,
     /// Functions that are taken only when file systems are mounted: they may carry some.
     late: Vec<Address>,
     #[serde(flatten)]
@@ -41,9 +44,15 @@ fn before_boot(host: &Host) -> Host {
     Host { functions, drivers: Vec::new(), off: None, rooms, ..host.clone() }
 }
 
-fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
+fn card(choice: &Choice<'_>, fresh: &Host) -> Card {
     let at_boot = choice.gpu.bind == Bind::Boot;
     let mut plan = match &choice.chosen {
+        // Nobody has to do anything about a card that is elsewhere.
+        Err(finding) if finding.absent => Plan {
+            gpu: choice.gpu.name.clone(),
+            notes: Some(finding.clone()).filter(|_| !choice.gpu.optional).into_iter().collect(),
+            ..Plan::default()
+        },
         Err(finding) => Plan::refused(finding.clone()),
         Ok(_) if at_boot => bind::plan(choice, fresh, &choice.gpu.bars),
         Ok(chosen) => Plan {
@@ -54,32 +63,27 @@ fn card(choice: &Choice<'_>, host: &Host, fresh: &Host) -> Card {
         },
     };
     if choice.chosen.is_ok() {
-        // What shares the group is named with the driver that has it now.
         let mut warnings: Vec<Finding> = choice.chosen.iter().flat_map(|c| c.warnings.clone()).collect();
-        warnings.extend(group::left_out(choice, host));
-        warnings.extend(group::one_to_one_later(choice, host));
-        warnings.extend(usage::losses(choice, host));
+        warnings.extend(group::one_to_one_later(choice, fresh));
+        warnings.extend(usage::losses(choice, fresh));
         if at_boot && rebar::asks(&choice.gpu.bars) {
             warnings.extend(rebar::plan(choice.gpu, &plan.functions, &choice.gpu.bars, fresh).1);
         }
         plan.warnings = warnings;
+        plan.notes = choice.chosen.iter().flat_map(|c| c.notes.clone()).collect();
+        plan.notes.extend(reset::notes(choice, fresh));
     }
-    let waits = |function: &&Address| !boot::may_reserve(**function, host, boot::Stage::Early);
+    let waits = |function: &&Address| !boot::may_reserve(**function, fresh, boot::Stage::Early);
     let late = if at_boot { plan.functions.iter().filter(waits).copied().collect() } else { Vec::new() };
-    Card { bind: if at_boot { "boot" } else { "guest" }, late, plan }
+    let absent = choice.chosen.as_ref().is_err_and(|finding| finding.absent);
+    Card { bind: if at_boot { "boot" } else { "guest" }, absent, late, plan }
 }
 
 fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
-    let mut choices = boot::choices(config, host);
-    choices.extend(select::all(config, host).into_iter().filter(|c| c.gpu.bind == Bind::Guest));
-    choices.sort_by_key(|c| config.gpus.iter().position(|g| g.name == c.gpu.name));
-    host.find_variants(root, &bind::asks_for_variants(&choices));
-    host.find_usage(root, &boot::functions(&choices));
-    host.find_direct(root, &boot::functions(&choices));
-    boot::admit(&mut choices, host);
+    let choices = survey::judged(root, config, host);
     host.look_at_bars(root, &boot::functions(&choices));
     let fresh = before_boot(host);
-    choices.iter().map(|choice| card(choice, host, &fresh)).collect()
+    choices.iter().map(|choice| card(choice, &fresh)).collect()
 }
 
 /// Says what the next boot will do.
@@ -117,6 +121,7 @@ fn text(answer: &Answer, out: &Output) -> String {
         let plan = &card.plan;
         let functions: Vec<String> = plan.functions.iter().map(ToString::to_string).collect();
         let what = match (card.bind, plan.refusals.is_empty()) {
+            _ if card.absent => "not there now".to_owned(),
             (_, false) => out.bad("refused"),
             ("boot", true) if answer.forbidden.is_some() => "would be bound at boot".to_owned(),
             ("boot", true) if !card.late.is_empty() && card.late.len() == plan.functions.len() => {
@@ -136,6 +141,7 @@ fn text(answer: &Answer, out: &Output) -> String {
         text.push_str(&numbered(&plan.steps));
         plan.refusals.iter().for_each(|r| text.push_str(&format!("  {r}\n")));
         plan.warnings.iter().for_each(|w| text.push_str(&format!("  warning: {w}\n")));
+        plan.notes.iter().for_each(|n| text.push_str(&format!("  note: {n}\n")));
     }
     text
 }

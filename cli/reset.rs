@@ -72,7 +72,7 @@ pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
                 driver: function.driver.clone(),
                 methods: methods.map(|methods| methods.iter().map(method).collect()),
                 now: function.reset_methods.clone(),
-                known: known(function),
+                known: known(function, &host),
                 wanted: wish.methods,
                 problem: wish.problem,
             })

@@ -57,7 +57,9 @@ enum State {
     Host,
     /// Some are.
     Mixed,
-    /// It is not there, or not to be told apart.
+    /// It is not there now.
+    Absent,
+    /// It is not to be told apart.
     Unknown,
 }
 
@@ -98,6 +100,7 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
     let last = |name: &str| statuses.iter().find(|s| s.gpu == name);
     let mut boot = boot::choices(config, host);
     boot::admit(&mut boot, host);
+    boot::admit_groups(&mut boot, host);
     let mut cards = Vec::new();
     for choice in select::all(config, host) {
         let gpu = choice.gpu;
@@ -113,13 +116,15 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
             _ => Vec::new(),
         };
         // What forbids it now counts more than what forbade it when it was last tried.
+        let absent = admitted.chosen.as_ref().is_err_and(|finding| finding.absent);
         let mut why = match &admitted.chosen {
+            Err(_) if absent && gpu.optional => Vec::new(),
             Err(finding) => vec![finding.to_string()],
             Ok(_) => last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default(),
         };
         // Written down when it was found out; nothing that was said before counts any more.
         why = reset::dead(root, &gpu.name).map_or(why, |dead| vec![format!("[gpu {}] {dead}", gpu.name)]);
-        if at_boot && !off && why.is_empty() && state != State::Vfio {
+        if at_boot && !off && !absent && why.is_empty() && state != State::Vfio {
             why.push(format!(
                 "[gpu {}] ({}) is to be bound at boot but is not: reboot, or 'vfio bind {}'",
                 gpu.name, gpu.at, gpu.name
@@ -127,7 +132,8 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
         }
         let ok = blockers.is_empty()
             && reset::dead(root, &gpu.name).is_none()
-            && if at_boot { state == State::Vfio } else { choice.chosen.is_ok() && why.is_empty() };
+            && (absent || if at_boot { state == State::Vfio } else { choice.chosen.is_ok() && why.is_empty() });
+        let state = if absent { State::Absent } else { state };
         let bind = Some(if at_boot { "boot" } else { "guest" });
         cards.push(Card {
             gpu: gpu.name.clone(),
@@ -199,6 +205,7 @@ fn text(answer: &Answer, out: &Output) -> String {
             State::Vfio => "on vfio",
             State::Host => "with the host",
             State::Mixed => "partly on vfio",
+            State::Absent => "not there now",
             State::Unknown => "not found",
         };
         let state = if card.ok { out.good(state) } else { out.bad(state) };

@@ -67,6 +67,8 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
                 let late = boot::waits_for_file_systems(choice, &host);
                 names.push(output::Card { name: &choice.gpu.name, source: &choice.gpu.at.path, module, late });
             }
+            Err(finding) if finding.absent && choice.gpu.optional => {}
+            Err(finding) if finding.absent => log::info!("{finding}"),
             Err(finding) => log::warn!("{finding}"),
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::act::journal;
 use crate::act::state::{self, claim_path};
-use crate::config::{Config, Gpu, Guest};
+use crate::config::{Bind, Config, Gpu, Guest};
 use crate::host::boot::BootSystem;
 use crate::host::{status, Depth, Host};
 use crate::pci::{Address, Slot};
@@ -24,7 +24,8 @@ pub fn choices<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
             return (choices, host);
         }
     }
-    let host = Host::scan(root, Depth::Boot);
+    let mut host = Host::scan(root, Depth::Boot);
+    host.find_virtual(root, &select::slots(config, &host));
     (boot::choices(config, &host), host)
 }
 
@@ -73,12 +74,26 @@ pub fn all_now<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
     (choices, host)
 }
 
+/// All sections as the next boot and the guests' starts will find them: those bound at boot as the boot judges them, the others
+/// by what they mean. In the order of the file.
+pub fn judged<'c>(root: &Root, config: &'c Config, host: &mut Host) -> Vec<Choice<'c>> {
+    let mut choices = boot::choices(config, host);
+    choices.extend(select::all(config, host).into_iter().filter(|c| c.gpu.bind == Bind::Guest));
+    choices.sort_by_key(|c| config.gpus.iter().position(|g| g.name == c.gpu.name));
+    host.find_variants(root, &bind::asks_for_variants(&choices));
+    host.find_usage(root, &boot::functions(&choices));
+    host.find_direct(root, &boot::functions(&choices));
+    boot::admit(&mut choices, host);
+    boot::admit_groups(&mut choices, host);
+    choices
+}
+
 /// The sections of a guest's cards on the running machine. Who holds them is for the caller to look for, if it matters.
 pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choice<'c>>, Host) {
     let mut host = Host::scan(root, Depth::Full);
     let mut choices = cards(config, guest, &host);
     host.find_usage(root, &boot::functions(&choices));
-    look_closer(root, &mut choices, &mut host);
+    look_at_card(root, &mut choices, &mut host);
     if choices.iter().any(|c| rebar::asks(&rebar::wanted(c.gpu, Some(guest)))) {
         host.look_at_bars(root, &boot::functions(&choices));
     }
@@ -87,14 +102,25 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Choi
 
 /// The closer look at what was chosen that overrides need, and what is refused by it.
 fn look_at_groups(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
+    look_at_each(root, choices, host);
+    boot::admit_groups(choices, host);
+}
+
+fn look_at_each(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
     host.look_closer(root, boot::functions(choices));
     host.find_variants(root, &bind::asks_for_variants(choices));
     boot::admit(choices, host);
 }
 
-/// The same, and what binding needs: whether the cards answer, and how they can be reset.
+/// The same, and what binding needs.
 fn look_closer(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
-    look_at_groups(root, choices, host);
+    look_at_card(root, choices, host);
+    boot::admit_groups(choices, host);
+}
+
+/// The closer look without the groups: whether the cards answer as well, and how they can be reset.
+fn look_at_card(root: &Root, choices: &mut [Choice<'_>], host: &mut Host) {
+    look_at_each(root, choices, host);
     host.find_dead(root, &boot::functions(choices));
     host.find_sleepers(root, &boot::functions(choices));
     host.reset_before = choices.iter().flat_map(|choice| journal::reset_before(root, &choice.gpu.name)).collect();

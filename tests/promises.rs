@@ -186,7 +186,11 @@ fn promise_5_it_owns_only_its_own_words() {
 fn promise_6_it_says_why() {
     // Every refusal of every kind: one sentence with file and line, the section, and what to do.
     let cases = [
-        ("igpu-amd", "device = 0000:0b:00.0", ":2: [gpu big] nothing is at 0000:0b:00.0; displays are at: "),
+        (
+            "igpu-amd",
+            "device = 0000:0b:00.0",
+            ":2: [gpu big] is not there now: nothing is at 0000:0b:00.0; displays are at: ",
+        ),
         ("igpu-amd", "device = 0000:02:00.0", ":2: [gpu big] 0000:02:00 is a bridge; "),
         (
             "igpu-amd",
@@ -194,7 +198,7 @@ fn promise_6_it_says_why() {
             ":3: [gpu big] 0000:03:00 has no function 7 to give away; it has ",
         ),
         ("igpu-amd", "device = 0000:03:00.0\nalso = 0000:04:00.0", ":3: [gpu big] 0000:04:00.0 in 'also' (NVMe disk) "),
-        ("igpu-amd", "device = 10de:ffff", ":2: [gpu big] no device 10de:ffff is in this machine"),
+        ("igpu-amd", "device = 10de:ffff", ":2: [gpu big] is not there now: no device 10de:ffff is in this machine"),
         ("twin-nvidia", "device = 10de:1e87", ":2: [gpu big] 10de:1e87 is there more than once; choose by address: "),
         ("single-amd", "device = not-boot-display", ":2: [gpu big] there is no display besides the boot display"),
         ("no-iommu", "device = 0000:03:00.0", ":2: [gpu big] the firmware shows no IOMMU; switch on "),

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use vfio_suite::act::state;
 use vfio_suite::config;
-use vfio_suite::host::{Depth, Host};
+use vfio_suite::host::{function, Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::boot::Stage;
@@ -44,7 +44,8 @@ fn main() -> ExitCode {
 /// The properties of a function that a section bound at boot means, if it may be bound in this boot.
 fn properties(root: &Root, function: Address) -> Option<String> {
     let config = config::load_without_guests(root);
-    if !boot::concerns(&config, function, || Host::scan_slot(root, function.slot)) {
+    let look = || Host::scan_slot(root, function.slot);
+    if !boot::concerns(&config, function, look, |below| function::parents(root, below)) {
         return None;
     }
     let (mut choices, host) = survey::admitted(root, &config, Depth::Boot);

@@ -100,8 +100,9 @@ fn early(root: &Root) -> Result<ExitCode> {
     state::set_active(root, &names).map_err(about("/run/vfio/active cannot be written"))?;
     let mut code = ExitCode::SUCCESS;
     for plan in boot::early(&choices, &host) {
-        for refusal in &plan.refusals {
-            log::log!(level, "{refusal}");
+        let optional = config.gpu(&plan.gpu).is_some_and(|gpu| gpu.optional);
+        for refusal in plan.refusals.iter().filter(|refusal| !(refusal.absent && optional)) {
+            log::log!(if refusal.absent { log::Level::Info.max(level) } else { level }, "{refusal}");
         }
         if plan.steps.is_empty() {
             continue;

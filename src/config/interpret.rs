@@ -156,6 +156,7 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     let device = r.get("device", values::selector);
     let identity = r.get("identity", values::identity);
     let functions = r.get("functions", values::functions);
+    let optional = r.or("optional", false, values::boolean);
     let also = r.get("also", values::addresses);
     let bind = r.or("bind", Bind::Boot, values::bind);
     let driver = r.or("driver", Driver::VfioPci, values::driver);
@@ -181,13 +182,21 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
         None => devices.push((at, name.clone(), device.value)),
         Some((first, owner, selector)) => {
             let place = r.report.seen_from(at, *first);
-            let message = format!("{selector} is the device of [gpu {owner}] already ({place}); remove one of the two");
+            let way = match selector {
+                Selector::Identity(_) => {
+                    "if there are two such cards, name each by its address ('vfio groups' lists them)"
+                }
+                _ => "each card has one section",
+            };
+            let message = format!("{selector} is the device of [gpu {owner}] already ({place}); {way}");
             r.section.fail(r.report, at, &message);
         }
     }
     Some(Gpu {
         identity: useful_identity(&mut r, device.value, identity),
-        also: useful_also(&mut r, device.value, also),
+        also: also.map_or_else(Vec::new, |also| {
+            also.value.into_iter().map(|value| At { value, at: also.at.clone() }).collect()
+        }),
         name,
         at: r.report.location(begin),
         device,
@@ -195,6 +204,7 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
             Some(At { value: Some(value), at }) => Functions::Listed(At { value, at }),
             _ => Functions::All,
         },
+        optional,
         bind,
         driver,
         bars,
@@ -211,25 +221,6 @@ fn useful_identity<T>(r: &mut Reader<'_, '_>, device: Selector, identity: Option
     let Some(spot) = spot else { return identity };
     r.report.warning(spot, &format_args!("'identity' is ignored: it goes with an address, but 'device' is {device}"));
     None
-}
-
-/// `also` names what is outside the card's own slot.
-fn useful_also(
-    r: &mut Reader<'_, '_>,
-    device: Selector,
-    also: Option<At<Vec<crate::pci::Address>>>,
-) -> Vec<At<crate::pci::Address>> {
-    let (Some(also), Some(spot)) = (also, r.spot("also")) else { return Vec::new() };
-    let mut list = Vec::new();
-    for address in also.value {
-        if matches!(device, Selector::Address(own) if own.slot == address.slot) {
-            let message = format!("'also' names {address}, which is in the card's own slot; 'functions' is for these");
-            r.report.warning(spot, &message);
-        } else {
-            list.push(At { value: address, at: also.at.clone() });
-        }
-    }
-    list
 }
 
 fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {

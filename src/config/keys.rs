@@ -33,6 +33,7 @@ impl Kind {
                 "device",
                 "identity",
                 "functions",
+                "optional",
                 "also",
                 "bind",
                 "driver",

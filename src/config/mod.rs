@@ -261,6 +261,8 @@ pub struct Gpu {
     pub identity: Option<At<Identity>>,
     /// `functions` of the slot.
     pub functions: Functions,
+    /// `optional`: a card that is not there is nothing to speak of.
+    pub optional: bool,
     /// `also`: further endpoints of the group that the host may lose.
     pub also: Vec<At<Address>>,
     /// `bind`: when it is bound to vfio.

@@ -20,6 +20,10 @@ pub struct Function {
     pub class: u32,
     /// The driver that has it.
     pub driver: Option<String>,
+    /// The physical function of a virtual one (SR-IOV), from the link `physfn` (`drivers/pci/iov.c`); `None` for every other
+    /// function, or if it was not asked for: of displays it always is, of others with `Depth::Full`, of those of the
+    /// slots that [`super::Host::scan_near`] is given, or by [`super::Host::find_virtual`].
+    pub physfn: Option<Address>,
     /// `boot_vga`: the firmware showed its messages here. Only read for displays.
     pub boot_vga: bool,
     /// The IOMMU group; `None` without one, or if it was not asked for (`Depth`).
@@ -37,9 +41,15 @@ impl Function {
         self.class >> 16 == 0x03
     }
 
-    /// A display that a monitor can hang on. A 3D controller (0302) has no outputs: a muxless laptop's second GPU.
+    /// A display that a monitor can hang on. A 3D controller (0302) has no outputs: a muxless laptop's second GPU. Nor has
+    /// a virtual function, whatever its class.
     pub fn has_outputs(&self) -> bool {
-        self.is_display() && self.class >> 8 != 0x0302
+        self.is_display() && self.class >> 8 != 0x0302 && !self.is_virtual()
+    }
+
+    /// Whether it is a virtual function (SR-IOV): a device of its own, wherever its address lies.
+    pub fn is_virtual(&self) -> bool {
+        self.physfn.is_some()
     }
 
     /// Whether a vfio driver has it, or alone may take it: then the host shows nothing on it.
@@ -81,6 +91,8 @@ impl Function {
             (0x06, 0x00) => "host bridge",
             (0x06, 0x04 | 0x09) => "PCI bridge",
             (0x06, _) => "bridge",
+            (0x0d, _) => "wireless",
+            (0x10, _) => "security processor",
             (0x12, _) => "accelerator",
             _ => "device",
         }
@@ -160,7 +172,7 @@ pub(super) fn scan_until(root: &Root, slots: &[Slot], enough: impl Fn(&Function)
     keys.sort_unstable();
     keys.dedup();
     let named = keys.into_iter().map(Address::from_key);
-    let mut functions: Vec<Function> = named.filter_map(|address| reader.read(root, address)).collect();
+    let mut functions: Vec<Function> = named.filter_map(|address| reader.read_named(root, address)).collect();
     let mut other = |address: Address| {
         let function = if slots.contains(&address.slot) { None } else { reader.read(root, address) };
         function.filter(&enough)
@@ -176,6 +188,11 @@ pub(super) fn scan_until(root: &Root, slots: &[Slot], enough: impl Fn(&Function)
 pub(super) fn scan_slot(root: &Root, slot: Slot) -> Vec<Function> {
     let mut reader = Reader::default();
     (0..8).filter_map(|n| reader.read(root, slot.function(n))).collect()
+}
+
+/// One function as `Depth::Boot` shows it.
+pub(super) fn read(root: &Root, address: Address) -> Option<Function> {
+    Reader::default().read(root, address)
 }
 
 /// Reads functions one after another, with one buffer for all.
@@ -202,6 +219,16 @@ impl Reader {
             function.boot_vga = root.read_into(&self.path, &mut self.buffer).is_ok_and(yes);
             // Whether a display is the host's is asked of all of them.
             function.driver_override = driver_override(root, address);
+            function.physfn = physfn(root, address);
+        }
+        Some(function)
+    }
+
+    /// The same, and whether it is a virtual function.
+    fn read_named(&mut self, root: &Root, address: Address) -> Option<Function> {
+        let mut function = self.read(root, address)?;
+        if !function.is_display() {
+            function.physfn = physfn(root, address);
         }
         Some(function)
     }
@@ -219,6 +246,7 @@ impl Reader {
             function.driver_override = driver_override(root, address);
         }
         function.group = attributes.link_name("iommu_group", buffer).ok().and_then(number);
+        function.physfn = attributes.link_name("physfn", buffer).ok().and_then(Address::from_sysfs);
         let methods = attributes.read_into("reset_method", buffer).ok();
         let methods = methods.and_then(|text| std::str::from_utf8(text).ok());
         function.reset_methods = methods.map(|text| text.split_ascii_whitespace().map(str::to_owned).collect());
@@ -284,6 +312,7 @@ fn from_uevent(address: Address, uevent: &[u8]) -> Option<Function> {
         subsystem,
         class: class?,
         driver,
+        physfn: None,
         boot_vga: false,
         group: None,
         reset_methods: None,
@@ -305,6 +334,7 @@ fn from_attributes(root: &Root, address: Address) -> Option<Function> {
         subsystem: short("subsystem_vendor").zip(short("subsystem_device")).filter(|s| *s != (0, 0)),
         class: number("class")?,
         driver: driver(root, address),
+        physfn: None,
         boot_vga: false,
         group: None,
         reset_methods: None,
@@ -320,6 +350,17 @@ pub fn driver(root: &Root, address: Address) -> Option<String> {
 /// The IOMMU group of a function.
 pub fn group(root: &Root, address: Address) -> Option<u32> {
     root.link_name(&attribute(address, "iommu_group")).ok()?.parse().ok()
+}
+
+/// The physical function of a virtual one.
+pub fn physfn(root: &Root, address: Address) -> Option<Address> {
+    Address::from_sysfs(root.link_name(&attribute(address, "physfn")).ok()?.as_bytes())
+}
+
+/// How many virtual functions a physical one has made (`sriov_numvfs`); 0 also for what cannot make any.
+pub fn virtual_functions(root: &Root, address: Address) -> u16 {
+    let text = root.read_text(&attribute(address, "sriov_numvfs")).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// `driver_override`; the kernel prints `(null)` where it is unset.
@@ -430,6 +471,22 @@ mod tests {
         }
         assert!(near(&[("0000:00:02.0", "30000")]).contains(&"0000:00:02.0".to_owned()), "without the card");
         assert_eq!(near(&[]), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_virtual_function_is_no_display_of_the_host() {
+        let (tree, root) = tree(&[("0000:03:00.0", "20000"), ("0000:00:02.1", "30000"), ("0000:03:00.1", "20000")]);
+        let virtual_of = |address: &str, physical: &str| {
+            let link = tree.path().join(PCI_DEVICES).join(address).join("physfn");
+            std::os::unix::fs::symlink(format!("../{physical}"), link).unwrap();
+        };
+        virtual_of("0000:00:02.1", "0000:00:02.0");
+        virtual_of("0000:03:00.1", "0000:03:00.0");
+        let card: Address = "0000:03:00.0".parse().unwrap();
+        let found = scan_until(&root, &[card.slot], Function::has_outputs);
+        let physical: Vec<_> = found.iter().map(|f| f.physfn).collect();
+        assert_eq!(physical, [None, Some(card)], "{found:?}");
+        assert_eq!(scan(&root, Depth::Full).iter().filter(|f| f.is_virtual()).count(), 2);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! `/sys/class/iommu` gets its entries only after translation was enabled (`drivers/iommu/intel/iommu.c`,
 //! `drivers/iommu/amd/init.c`); the log line "IOMMU enabled" is printed by the option parser and proves nothing.
 
-use crate::root::{Root, IOMMU_GROUPS};
+use super::function;
+use super::platform::Platform;
+use crate::pci::Address;
+use crate::root::{Root, IOMMU_GROUPS, PCI_DEVICES};
 
 /// The state of the IOMMU.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -13,8 +16,12 @@ pub struct Iommu {
     pub active: bool,
     /// The units that translate: `dmar0` (Intel), `ivhd0` (AMD).
     pub units: Vec<String>,
-    /// The firmware's table, `DMAR` or `IVRS`, which must be there for it to work; `None` if neither is.
+    /// The firmware's table: `DMAR` or `IVRS`, which must be there for those to work, or `IORT`, in which an SMMU may be;
+    /// `None` if none of them is there.
     pub firmware: Option<&'static str>,
+    /// What the machine is built on; looked at only where no firmware's table says whose IOMMU it has.
+    #[serde(skip_serializing_if = "Platform::is_unknown")]
+    pub platform: Platform,
 }
 
 impl Iommu {
@@ -22,12 +29,22 @@ impl Iommu {
     pub fn scan(root: &Root) -> Iommu {
         let table = |name: &&'static str| root.exists(&format!("sys/firmware/acpi/tables/{name}"));
         let units = root.list("sys/class/iommu").unwrap_or_default();
-        Iommu {
-            // A missing directory means a kernel without IOMMU support: not active.
-            active: !units.is_empty() || root.holds_anything(IOMMU_GROUPS),
-            units,
-            firmware: ["DMAR", "IVRS"].into_iter().find(table),
-        }
+        // A missing directory means a kernel without IOMMU support: not active.
+        let active = !units.is_empty() || root.holds_anything(IOMMU_GROUPS);
+        let firmware = ["DMAR", "IVRS", "IORT"].into_iter().find(table);
+        let known = matches!(firmware, Some("DMAR" | "IVRS"));
+        let platform = if known { Platform::default() } else { Platform::scan(root) };
+        Iommu { active, units, firmware, platform }
+    }
+
+    /// Whether it translates for any PCI function: a Raspberry Pi has IOMMUs, but none between PCIe and memory.
+    pub fn covers_pci(root: &Root) -> bool {
+        let mut any = false;
+        // No PCI bus: nothing is covered.
+        let _ = root.for_each_name(PCI_DEVICES, |name| {
+            any = any || Address::from_sysfs(name).is_some_and(|address| function::group(root, address).is_some());
+        });
+        any
     }
 }
 

@@ -15,10 +15,12 @@ pub mod iommu;
 pub mod modules;
 pub mod names;
 pub mod networks;
+pub mod platform;
 pub mod power;
 pub mod reset;
 pub mod room;
 pub mod status;
+mod switch;
 pub mod sync;
 pub mod usage;
 pub mod words;
@@ -34,7 +36,8 @@ use room::Room;
 pub enum Depth {
     /// Ids, class and driver of every function, the boot display, the kernel's words. For the boot path.
     Boot,
-    /// As `Boot`, and every function's IOMMU group and reset methods, and the displays with their connectors.
+    /// As `Boot`, and every function's IOMMU group, reset methods and physical function, and the displays with their
+    /// connectors.
     Full,
 }
 
@@ -43,6 +46,13 @@ pub enum Depth {
 pub struct Host {
     /// All PCI functions, sorted by address.
     pub functions: Vec<Function>,
+    /// Whether every function was looked at, with its IOMMU group: then the groups are complete.
+    pub whole: bool,
+    /// Functions in other slots that belong to the card with this display, behind the card's own switch.
+    pub behind: Vec<(Address, Vec<Address>)>,
+    /// Physical functions that have made virtual ones, and how many, where not all functions were looked at; filled by
+    /// [`Host::look_closer`].
+    pub with_virtual: Vec<(Address, u16)>,
     /// The state of the IOMMU.
     pub iommu: iommu::Iommu,
     /// The kernel's command line.
@@ -91,23 +101,40 @@ impl Host {
             Depth::Boot => Vec::new(),
             Depth::Full => display::scan(root, &functions),
         };
-        Host::with(root, functions, displays)
+        Host { whole: depth == Depth::Full, ..Host::with(root, functions, displays) }
     }
 
     /// As `Depth::Full` without the displays, read by two threads: what takes the time is the kernel, several system
     /// calls a function, and it takes them side by side.
     pub fn scan_by_two(root: &Root) -> Host {
-        Host::with(root, function::scan_by_two(root), Vec::new())
+        Host { whole: true, ..Host::with(root, function::scan_by_two(root), Vec::new()) }
     }
 
     fn with(root: &Root, functions: Vec<Function>, displays: Vec<display::Display>) -> Host {
-        Host {
+        let mut host = Host {
             functions,
             iommu: iommu::Iommu::scan(root),
             words: words::KernelWords::read(root),
             displays,
             off: root.read_text(&format!("{}/off", root::RUN)).ok(),
             ..Host::default()
+        };
+        let alone = |f: &&Function| f.is_display() && switch::may_have(f, host.slot(f.address.slot));
+        let displays: Vec<Function> = host.functions.iter().filter(alone).cloned().collect();
+        for display in displays {
+            let behind = switch::behind(root, &display);
+            if !behind.is_empty() {
+                host.behind.push((display.address, behind.iter().map(|f| f.address).collect()));
+                behind.into_iter().for_each(|function| host.insert(function));
+            }
+        }
+        host
+    }
+
+    /// A function that was not looked at before.
+    fn insert(&mut self, function: Function) {
+        if let Err(at) = self.functions.binary_search_by_key(&function.address, |f| f.address) {
+            self.functions.insert(at, function);
         }
     }
 
@@ -123,18 +150,36 @@ impl Host {
         function::scan_slot(root, slot)
     }
 
-    /// Reads what a plan for these functions needs beyond `Depth::Boot`: group, override, and the registered drivers.
+    /// Finds the virtual functions of some slots, where they were not asked for.
+    pub fn find_virtual(&mut self, root: &Root, slots: &[Slot]) {
+        for function in self.functions.iter_mut().filter(|f| slots.contains(&f.address.slot)) {
+            function.physfn = function::physfn(root, function.address);
+        }
+    }
+
+    /// Reads what a plan for these functions needs beyond `Depth::Boot`: group with all its members, override, the
+    /// virtual functions that they have made, and the registered drivers.
     pub fn look_closer(&mut self, root: &Root, functions: impl IntoIterator<Item = Address>) {
         let functions: Vec<Address> = functions.into_iter().collect();
+        let mut groups: Vec<u32> = Vec::new();
         for address in functions.iter().copied() {
             if let Ok(at) = self.functions.binary_search_by_key(&address, |f| f.address) {
                 let function = &mut self.functions[at];
                 function.group = function::group(root, address);
                 function.driver_override = function::driver_override(root, address);
+                groups.extend(function.group.filter(|group| !groups.contains(group)));
+                // Only a driver makes them (`drivers/pci/iov.c`, `sriov_numvfs_store`).
+                if !self.whole && function.driver.is_some() {
+                    let made = function::virtual_functions(root, address);
+                    self.with_virtual.extend((made > 0).then_some((address, made)));
+                }
             }
             self.lost.extend(bars::lost(root, address).map(|bar| (address, bar)));
         }
         self.find_direct(root, &functions);
+        if !self.whole {
+            groups.iter().for_each(|group| self.complete_group(root, *group));
+        }
         self.drivers = root.list(root::PCI_DRIVERS).unwrap_or_default();
         self.nvidia_drm = root.exists("sys/module/nvidia_drm");
     }
@@ -148,6 +193,30 @@ impl Host {
         if !self.direct.is_empty() {
             self.kernel = modules::release(root).unwrap_or_default();
         }
+    }
+
+    /// Reads the members of a group that are not known yet.
+    fn complete_group(&mut self, root: &Root, group: u32) {
+        let mut members = Vec::new();
+        let path = format!("{}/{group}/devices", root::IOMMU_GROUPS);
+        // A group without this directory has gone meanwhile.
+        let _ = root.for_each_name(&path, |name| members.extend(Address::from_sysfs(name)));
+        for address in members {
+            match self.functions.binary_search_by_key(&address, |f| f.address) {
+                Ok(at) => self.functions[at].group = Some(group),
+                Err(_) => {
+                    let read = function::read(root, address).map(|f| Function { group: Some(group), ..f });
+                    read.into_iter().for_each(|function| self.insert(function));
+                }
+            }
+        }
+    }
+
+    /// How many virtual functions a physical one has.
+    pub fn virtual_functions(&self, physical: Address) -> usize {
+        let made = self.with_virtual.iter().find(|(address, _)| *address == physical).map_or(0, |(_, made)| *made);
+        let seen = self.functions.iter().filter(|f| f.physfn == Some(physical)).count();
+        seen.max(usize::from(made))
     }
 
     /// Looks for cards that do not answer, now or since an earlier act.
@@ -249,7 +318,7 @@ impl Host {
         &self.functions[from..to]
     }
 
-    /// The members of an IOMMU group. Complete only after `Depth::Full`.
+    /// The members of an IOMMU group. Complete after `Depth::Full`, and for groups of what was looked at closer.
     pub fn group(&self, group: u32) -> impl Iterator<Item = &Function> {
         self.functions.iter().filter(move |f| f.group == Some(group))
     }

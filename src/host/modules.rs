@@ -90,8 +90,31 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::function::is_vfio;
     use super::*;
+
+    /// The drivers in the kernel's tree (drivers/vfio/pci), module and name: each is found, and known for what it is.
+    #[test]
+    fn all_variant_drivers_are_known() {
+        let tree = tempfile::tempdir().unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        for (module, driver) in [
+            ("xe_vfio_pci", "xe-vfio-pci"),
+            ("mlx5_vfio_pci", "mlx5_vfio_pci"),
+            ("hisi_acc_vfio_pci", "hisi_acc_vfio_pci"),
+            ("nvgrace_gpu_vfio_pci", "nvgrace_gpu_vfio_pci"),
+            ("virtio_vfio_pci", "virtio_vfio_pci"),
+            ("qat_vfio_pci", "qat_vfio_pci"),
+            ("pds_vfio_pci", "pds_vfio_pci"),
+            ("ism_vfio_pci", "ism_vfio_pci"),
+        ] {
+            assert_eq!(driver_name(&root, module), driver);
+            assert!(is_vfio(driver), "{driver}");
+        }
+        assert!(is_vfio("vfio-pci") && is_vfio("pds-vfio-pci") && !is_vfio("nvidia-vgpu-vfio") && !is_vfio("vfio"));
+    }
 
     #[test]
     fn patterns_of_modules_alias() {

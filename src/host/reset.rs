@@ -76,8 +76,13 @@ fn is_signed(root: &Root, path: &str) -> Option<bool> {
 }
 
 /// Whether a function does not answer: all that is read from it is ones. One that is not there, or whose configuration
-/// space is not shown, counts as answering.
+/// space is not shown, counts as answering. The ids of a virtual function always read as ones (SR-IOV specification 3.4.1):
+/// it answers as long as its physical function does.
 pub fn is_silent(root: &Root, address: Address) -> bool {
+    ids_are_ones(root, address) && function::physfn(root, address).is_none_or(|physical| ids_are_ones(root, physical))
+}
+
+fn ids_are_ones(root: &Root, address: Address) -> bool {
     let mut config = [0; 4];
     let read = root.read_into(&function::attribute(address, "config"), &mut config);
     read.is_ok_and(|ids| ids == [0xff; 4])
@@ -91,4 +96,33 @@ pub fn dead_path(gpu: &str) -> String {
 /// Why a card must be left alone until the next boot, if so.
 pub fn dead(root: &Root, gpu: &str) -> Option<String> {
     root.read_text(&dead_path(gpu)).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::root::PCI_DEVICES;
+
+    /// Regression: the ids of a virtual function read as ones, and it was taken for dead.
+    #[test]
+    fn a_virtual_function_answers_as_long_as_its_physical_one_does() {
+        let tree = tempfile::tempdir().unwrap();
+        let [physical, virtual_one] = ["0000:03:00.0", "0000:03:00.1"].map(|a| a.parse::<Address>().unwrap());
+        let devices = tree.path().join(PCI_DEVICES);
+        let ids = |address: Address, ids: [u8; 4]| {
+            let directory = devices.join(address.to_string());
+            std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("config"), ids).unwrap();
+        };
+        ids(physical, [0x86, 0x80, 0x11, 0xe2]);
+        ids(virtual_one, [0xff; 4]);
+        let root = Root::open(tree.path()).unwrap();
+        assert!(is_silent(&root, virtual_one), "nothing says that it is virtual");
+        let link = devices.join("0000:03:00.1/physfn");
+        std::os::unix::fs::symlink("../0000:03:00.0", link).unwrap();
+        assert!(!is_silent(&root, virtual_one) && !is_silent(&root, physical));
+        ids(physical, [0xff; 4]);
+        assert!(is_silent(&root, virtual_one) && is_silent(&root, physical));
+    }
 }

@@ -48,6 +48,20 @@ impl KernelWords {
         })
     }
 
+    /// Whether a word of the user gives devices of these ids to vfio-pci or pci-stub (`vfio_pci.ids=10de:1e87,...`): no host
+    /// driver has them then.
+    pub fn gives_away(&self, vendor: u16, device: u16) -> bool {
+        let lists = self.iter().filter_map(|word| {
+            let (module, list) = word.split_once(".ids=")?;
+            ["vfio-pci", "vfio_pci", "pci-stub", "pci_stub"].contains(&module).then_some(list)
+        });
+        let number = |text: Option<&str>| text.and_then(|text| u16::from_str_radix(text, 16).ok());
+        lists.flat_map(|list| list.split(',')).any(|ids| {
+            let mut parts = ids.split(':');
+            number(parts.next()) == Some(vendor) && number(parts.next()) == Some(device)
+        })
+    }
+
     /// The word that keeps the IOMMU off, if there is one.
     pub fn iommu_off(&self) -> Option<&str> {
         self.iter().find(|w| matches!(*w, "intel_iommu=off" | "amd_iommu=off" | "iommu=off"))
@@ -77,6 +91,15 @@ mod tests {
         ] {
             assert_eq!(KernelWords::parse(line).switched_off(), off, "{line}");
         }
+    }
+
+    #[test]
+    fn ids_that_are_given_away() {
+        let words =
+            KernelWords::parse("quiet vfio_pci.ids=10de:1e87,10DE:10f8:ffff pci_stub.ids=1022:149c ids=8086:15f3");
+        let given = [(0x10de, 0x1e87), (0x10de, 0x10f8), (0x1022, 0x149c)];
+        assert!(given.iter().all(|(vendor, device)| words.gives_away(*vendor, *device)));
+        assert!(!words.gives_away(0x8086, 0x15f3) && !words.gives_away(0x10de, 0x149c));
     }
 
     #[test]

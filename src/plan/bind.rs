@@ -60,7 +60,6 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     let wanted = wanted(choice, host);
     let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
     let mut warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
-    warnings.extend(group::left_out(choice, host));
     warnings.extend(group::one_to_one_later(choice, host));
     warnings.extend(usage::losses(choice, host));
     let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };

@@ -2,7 +2,7 @@
 //! What happens at boot: which cards are bound, and what forbids the others.
 
 use super::select::{self, Choice};
-use super::{bind, display, group, idle, usage, Finding, Plan};
+use super::{bind, card, display, group, idle, iommu, usage, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
@@ -37,17 +37,36 @@ pub fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
     choices.iter().filter_map(|c| c.chosen.as_ref().ok()).flat_map(|c| c.functions.iter().copied()).collect()
 }
 
-/// Refuses choices that would take data of the host, that the IOMMU forbids, and `also` from outside the group.
+/// Refuses choices that would take data of the host, that the IOMMU forbids, `also` from outside the group, and physical
+/// functions with virtual ones.
 pub fn admit(choices: &mut [Choice<'_>], host: &Host) {
-    for choice in choices {
+    for choice in choices.iter_mut() {
         let Ok(chosen) = &choice.chosen else { continue };
         let finding = usage::forbids(choice, host)
-            .or_else(|| group::without_iommu(choice, &chosen.functions, host))
+            .or_else(|| iommu::without(choice, &chosen.functions, host))
             .or_else(|| group::one_to_one(choice, host))
             .or_else(|| group::foreign_also(choice, host))
+            .or_else(|| card::with_virtual(choice, host))
             .or_else(|| lost(choice, &chosen.functions, host));
         if let Some(finding) = finding {
             choice.chosen = Err(finding);
+        }
+    }
+}
+
+/// Refuses choices whose groups the host does not leave. Not asked of a guest's start, which knows more: what libvirt takes
+/// from the host for this guest.
+pub fn admit_groups(choices: &mut [Choice<'_>], host: &Host) {
+    // What one section does not take after all may keep its group from another.
+    loop {
+        let refused: Vec<String> = choices.iter().filter(|c| c.chosen.is_err()).map(|c| c.gpu.name.clone()).collect();
+        for choice in choices.iter_mut() {
+            if let Some(finding) = group::not_viable(choice, &refused, host) {
+                choice.chosen = Err(finding);
+            }
+        }
+        if choices.iter().filter(|c| c.chosen.is_err()).count() == refused.len() {
+            return;
         }
     }
 }
@@ -113,11 +132,16 @@ pub fn forbidden(config: &Config, host: &Host, failed_before: u32) -> Option<Str
     })
 }
 
-/// Whether a section could mean this function, judged from the function's own slot alone: what a udev helper that runs
-/// once per function can afford. `look` gives the functions of its slot; it is asked only if a section does not choose by
+/// Whether a section could mean this function, judged from the function's own slot and what is above it: what a udev helper
+/// that runs once per function can afford. `above` gives the bridges above a function, the nearest first. `look` gives the functions of its slot; it is asked only if a section does not choose by
 /// address.
-pub fn concerns(config: &Config, function: Address, look: impl Fn() -> Vec<Function>) -> bool {
-    config.gpus.iter().filter(|g| g.bind == Bind::Boot).any(|gpu| {
+pub fn concerns(
+    config: &Config,
+    function: Address,
+    look: impl Fn() -> Vec<Function>,
+    above: impl Fn(Address) -> Vec<Address>,
+) -> bool {
+    let named = config.gpus.iter().filter(|g| g.bind == Bind::Boot).any(|gpu| {
         let named = gpu.also.iter().any(|a| a.value == function);
         let listed = match &gpu.functions {
             Functions::All => true,
@@ -129,5 +153,26 @@ pub fn concerns(config: &Config, function: Address, look: impl Fn() -> Vec<Funct
             Selector::BootDisplay | Selector::NotBootDisplay => look().iter().any(Function::is_display),
         };
         named || (listed && chosen)
+    });
+    named || may_be_behind(config, function, look, above)
+}
+
+/// Whether a function could be behind the switch of a card that a section means: below the same upstream port as the card's
+/// display. Where the card is not chosen by address, any sound or USB behind a switch could be.
+fn may_be_behind(
+    config: &Config,
+    function: Address,
+    look: impl Fn() -> Vec<Function>,
+    above: impl Fn(Address) -> Vec<Address>,
+) -> bool {
+    let mut gpus = config.gpus.iter().filter(|g| g.bind == Bind::Boot && g.functions == Functions::All).peekable();
+    if gpus.peek().is_none() {
+        return false;
+    }
+    // A downstream port, an upstream port, and the port of the slot.
+    let [_, upstream, _, ..] = above(function)[..] else { return false };
+    gpus.any(|gpu| match gpu.device.value {
+        Selector::Address(address) => above(address).get(1) == Some(&upstream),
+        _ => look().iter().any(|f| f.address == function && card::goes_with_main(f)),
     })
 }

@@ -58,6 +58,8 @@ pub struct BootFacts<'f> {
     pub report: Option<&'f Report>,
     /// Whether edits are noticed.
     pub watched: bool,
+    /// Why no IOMMU works; `None` if one does.
+    pub no_iommu: Option<&'f str>,
 }
 
 const SYNC: &str = "run 'vfio sync'";
@@ -74,6 +76,11 @@ impl Findings {
 /// Everything about how the machine boots.
 pub fn boot(facts: &BootFacts<'_>) -> Vec<Check> {
     let mut found = Findings(Vec::new());
+    if let Some(why) = facts.no_iommu {
+        // Nothing else matters as long as this is so.
+        let level = if facts.config.gpus.is_empty() { Level::Note } else { Level::Error };
+        found.add("iommu", level, format!("no IOMMU: {why}"), None);
+    }
     configuration(facts, &mut found);
     if facts.config.worst() == Some(Severity::Error) {
         // What counts when it is corrected is not known: nothing can be compared with it.

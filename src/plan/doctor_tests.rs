@@ -72,6 +72,7 @@ impl Machine {
             initramfs: &self.initramfs,
             report: self.report.as_ref(),
             watched: true,
+            no_iommu: None,
         })
     }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! IOMMU groups: whether a guest could get them, and what the host would lose.
 
-use super::select::Choice;
-use super::Finding;
+use super::card::Device;
+use super::select::{Choice, Chosen};
+use super::usage::listed;
+use super::{card, usage, Finding};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 use serde::Serialize;
@@ -33,39 +35,6 @@ pub fn blockers<'h>(members: impl Iterator<Item = &'h Function>) -> Vec<Blocker>
         Some(Blocker { function: f.address, driver })
     };
     members.filter_map(blocker).collect()
-}
-
-/// Why these functions cannot be given to a guest at all: the IOMMU is off, or leaves one of them out.
-pub fn without_iommu(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Finding> {
-    let outside = functions.iter().filter_map(|a| host.function(*a)).find(|f| f.group.is_none())?;
-    let gpu = choice.gpu;
-    let on = host.words.intel_iommu_on();
-    let text = if host.iommu.active {
-        let address = outside.address;
-        let hint = match (host.iommu.firmware, on) {
-            (Some("DMAR"), Some(word)) => {
-                format!(" although the kernel command line says '{word}': the firmware leaves it out")
-            }
-            (Some("DMAR"), None) => " (boot with 'intel_iommu=on')".to_owned(),
-            _ => String::new(),
-        };
-        format!("{address} is in no IOMMU group: the IOMMU does not translate for it{hint}")
-    } else if let Some(word) = host.words.iommu_off() {
-        format!("the IOMMU is off because the kernel command line says '{word}'; remove that word and reboot")
-    } else {
-        match (host.iommu.firmware, on) {
-            (Some("DMAR"), Some(word)) => format!(
-                "the IOMMU is off although the kernel command line says '{word}'; switch on VT-d in the firmware's setup, or \
-                 use a kernel with INTEL_IOMMU"
-            ),
-            (Some("DMAR"), None) => "the IOMMU is off in the kernel; boot with 'intel_iommu=on'".to_owned(),
-            (Some(_), _) => {
-                "the IOMMU is off in the kernel; remove 'amd_iommu=off' or use a kernel with AMD_IOMMU".to_owned()
-            }
-            (None, _) => "the firmware shows no IOMMU; switch on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in its setup".to_owned(),
-        }
-    };
-    Some(Finding::new(gpu, &gpu.device.at, text))
 }
 
 /// Why no guest can have these functions although the IOMMU translates for them: the firmware wants memory of their group
@@ -101,102 +70,104 @@ fn is_before(release: &str, version: (u32, u32)) -> bool {
     matches!(release, (Some(major), Some(minor)) if (major, minor) < version)
 }
 
-/// An `also` that is not in the card's group is refused: nothing asks for it, and it may be the host's disk.
+/// An `also` that is not in the card's group is refused: nothing asks for it, and it may be the host's disk. What is in the
+/// card's slot may be named there as well as in `functions`.
 pub fn foreign_also(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
     let chosen = choice.chosen.as_ref().ok()?;
-    let groups: Vec<u32> =
-        chosen.functions.iter().filter(|a| a.slot == chosen.slot).filter_map(|a| host.function(*a)?.group).collect();
+    let groups: Vec<u32> = chosen.card.iter().filter_map(|a| host.function(*a)?.group).collect();
     let gpu = choice.gpu;
     let also = gpu
         .also
         .iter()
+        .filter(|also| also.value.slot != chosen.slot)
         .find(|also| host.function(also.value).is_some_and(|f| !f.group.is_some_and(|g| groups.contains(&g))))?;
     let kind = host.function(also.value).map_or("device", Function::kind);
     let text = format!("{} in 'also' ({kind}) is not in the card's IOMMU group; remove it from this line", also.value);
     Some(Finding::new(gpu, &also.at, text))
 }
 
-/// Endpoints of the card's groups that the section does not name: a guest cannot start while a host driver has one.
-pub fn left_out(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
-    let Ok(chosen) = &choice.chosen else { return Vec::new() };
-    let mut groups: Vec<u32> = Vec::new();
-    for group in chosen.functions.iter().filter_map(|a| host.function(*a)?.group) {
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
+/// Whether a host driver takes such a function in practice, by its class: what has no driver before the boot's first modules
+/// are loaded is judged as it will be. Nobody drives host bridges, memory controllers, interrupt controllers and the like.
+fn is_driven(function: &Function) -> bool {
+    match (function.class >> 16, function.class >> 8 & 0xff) {
+        (0x01..=0x04 | 0x07 | 0x09 | 0x0c..=0x10 | 0x12, _) => true,
+        // SD hosts, of all "generic system peripherals".
+        (0x08, sub) => sub == 0x05,
+        _ => false,
     }
-    let members = groups.iter().flat_map(|g| host.group(*g).map(move |f| (g, f)));
-    members
-        .filter(|(_, f)| !(chosen.functions.contains(&f.address) || f.is_bridge() && shares(f)))
-        .map(|(group, f)| {
-            let (address, kind) = (f.address, f.kind());
-            let text = match &f.driver {
-                _ if address.slot == chosen.slot && !f.is_bridge() => format!(
-                    "{address} ({kind}) is a function of the same card in IOMMU group {group}: a guest needs all of them; \
-                     use 'functions = all'"
-                ),
-                Some(driver) if f.is_bridge() => format!(
-                    "{address} ({kind}, {driver}) shares IOMMU group {group} and its driver keeps the group from guests; \
-                     keep that driver from loading"
-                ),
-                Some(driver) => format!(
-                    "{address} ({kind}, {driver}) shares IOMMU group {group}: a guest can start only if the host loses it \
-                     too; if it may, add it to 'also'"
-                ),
-                None => format!("{address} ({kind}, no driver) shares IOMMU group {group}: no host driver may take it while a guest runs"),
-            };
-            Finding::new(choice.gpu, &choice.gpu.device.at, text)
-        })
-        .collect()
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::host::iommu::Iommu;
-    use crate::host::words::KernelWords;
-    use crate::plan::select;
-
-    /// What is said of a card in no group.
-    fn said(active: bool, firmware: Option<&'static str>, cmdline: &str) -> String {
-        let config = crate::config::parse_files(&[("/etc/vfio.conf", b"[gpu big]\ndevice = 0000:03:00.0\n")]);
-        let address = Address::from_sysfs(b"0000:03:00.0").unwrap();
-        let function = Function {
-            address,
-            vendor: 0x1002,
-            device: 0x73bf,
-            subsystem: None,
-            class: 0x03_0000,
-            driver: None,
-            boot_vga: false,
-            group: None,
-            reset_methods: None,
-            driver_override: None,
-        };
-        let host = Host {
-            functions: vec![function],
-            iommu: Iommu { active, units: Vec::new(), firmware },
-            words: KernelWords::parse(cmdline),
-            ..Host::default()
-        };
-        let choices = select::all(&config, &host);
-        without_iommu(&choices[0], &[address], &host).unwrap().text
+/// Why no guest could get the card: a member of one of its groups stays with the host, whose driver does not share the group
+/// (`drivers/iommu/iommu.c`, `iommu_group_claim_dma_owner`). The same at boot, where no driver has anything yet, and later.
+/// `refused` names sections that take nothing after all.
+pub fn not_viable(choice: &Choice<'_>, refused: &[String], host: &Host) -> Option<Finding> {
+    let chosen = choice.chosen.as_ref().ok()?;
+    let mut groups: Vec<u32> = chosen.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let others = chosen.beside.iter().filter(|(name, _)| !refused.contains(name));
+    let taken: Vec<Address> = others.flat_map(|(_, functions)| functions).chain(&chosen.functions).copied().collect();
+    let keeps = |f: &&Function| match f.driver {
+        Some(_) => !shares(f),
+        None => is_driven(f) && !host.words.gives_away(f.vendor, f.device),
+    };
+    let members = groups.iter().flat_map(|group| host.group(*group));
+    let kept: Vec<&Function> = members.filter(|f| !taken.contains(&f.address)).filter(keeps).collect();
+    if kept.is_empty() {
+        return None;
     }
+    let shown = |f: &&Function| match &f.driver {
+        Some(driver) => format!("{} ({}, {driver})", f.address, f.kind()),
+        None => format!("{} ({})", f.address, f.kind()),
+    };
+    let group = match groups[..] {
+        [group] => format!("IOMMU group {group}"),
+        _ => "its IOMMU groups".to_owned(),
+    };
+    let text = format!(
+        "no guest can have it: {group} also has {}, and the host's {} the whole group from guests; {}",
+        listed(&kept.iter().map(shown).collect::<Vec<_>>()),
+        if kept.len() == 1 { "driver for that keeps" } else { "drivers for these keep" },
+        way_out(chosen, &kept, host)
+    );
+    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
+}
 
-    #[test]
-    fn a_word_that_is_there_is_not_asked_for() {
-        for active in [false, true] {
-            let without = said(active, Some("DMAR"), "quiet");
-            assert!(without.contains("boot with 'intel_iommu=on'"), "{without}");
-            for word in ["intel_iommu=on", "intel_iommu=on,sm_on"] {
-                let with = said(active, Some("DMAR"), word);
-                assert!(!with.contains("boot with") && with.contains(&format!("says '{word}'")), "{with}");
-            }
-            let amd = said(active, Some("IVRS"), "quiet");
-            assert!(!amd.contains("intel"), "{amd}");
+/// What can be done about members of the card's groups that the host keeps.
+fn way_out(chosen: &Chosen, kept: &[&Function], host: &Host) -> String {
+    const ACS: &str =
+        "a kernel with the ACS override patch may split the group ('pcie_acs_override=downstream,multifunction'; \
+                       other kernels do not know the word)";
+    let (it, them) = if kept.len() == 1 { ("it", "that") } else { ("them", "all of these") };
+    if let Some(bridge) = kept.iter().find(|f| f.is_bridge()) {
+        let driver = bridge.driver.as_deref().unwrap_or_default();
+        return format!("keep {driver} from taking {}, a bridge, or use another slot", bridge.address);
+    }
+    let slot_of_own = "another slot may have a group of its own, and ";
+    // What the host lives on is never advised to be given up.
+    if let Some((needed, data)) = kept.iter().find_map(|f| Some((f.address, usage::data(host, f.address)?))) {
+        return format!("{needed} {data}, so it stays; {slot_of_own}{ACS}");
+    }
+    let disk = kept.iter().any(|f| f.class >> 16 == 0x01);
+    if disk && !host.whole {
+        // What is on it is not looked for in the boot path.
+        return "'vfio plan' says what can be done".to_owned();
+    }
+    let within = kept.iter().all(|f| f.address.slot == chosen.slot);
+    let ask = if within {
+        let members = host.slot(chosen.slot).iter().filter(|f| !f.is_bridge() && !f.is_virtual());
+        let wanted = members.filter(|f| chosen.is_card(f.address) || kept.iter().any(|k| k.address == f.address));
+        let numbers: Vec<String> = wanted.map(|f| f.address.function.to_string()).collect();
+        let own = card::own(&Device::of(kept[0]).members(host), |_| true);
+        if kept.iter().all(|f| own.contains(&f.address)) {
+            return "leave 'functions' out of this section, for these are of the same card".to_owned();
         }
-        let off = said(false, Some("DMAR"), "intel_iommu=on intel_iommu=off");
-        assert!(off.contains("says 'intel_iommu=off'"), "{off}");
-    }
+        format!("list {it} too ('functions = {}')", numbers.join(","))
+    } else {
+        let addresses: Vec<String> = kept.iter().map(|f| f.address.to_string()).collect();
+        format!("add {it} to 'also' ({})", addresses.join(", "))
+    };
+    let disks = if disk { " (not with a disk among them that the host uses)" } else { "" };
+    let slot = if within { "" } else { slot_of_own };
+    format!("if the host can do without {them}, {ask}{disks}; else {slot}{ACS}")
 }

@@ -3,11 +3,13 @@
 
 pub mod bind;
 pub mod boot;
+pub mod card;
 pub mod cmdline;
 pub mod display;
 pub mod doctor;
 pub mod group;
 pub mod guest;
+pub mod iommu;
 pub mod rebar;
 pub mod release;
 pub mod rescan;
@@ -208,6 +210,9 @@ pub struct Finding {
     pub at: Option<Location>,
     /// One sentence: what is so and what to do.
     pub text: String,
+    /// Whether it only says that the card is not there now: nothing to be mended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
 }
 
 impl fmt::Display for Finding {
@@ -222,7 +227,17 @@ impl fmt::Display for Finding {
 impl Finding {
     /// A finding about a section.
     pub fn new(gpu: &Gpu, at: &Location, text: impl Into<String>) -> Finding {
-        Finding { gpu: gpu.name.clone(), at: Some(at.clone()), text: text.into() }
+        Finding { gpu: gpu.name.clone(), at: Some(at.clone()), text: text.into(), absent: false }
+    }
+
+    /// The finding that a section's card is not there now.
+    pub fn absent(gpu: &Gpu, text: impl std::fmt::Display) -> Finding {
+        Finding { absent: true, ..Finding::new(gpu, &gpu.device.at, format!("is not there now: {text}")) }
+    }
+
+    /// A finding about a name, for which the configuration has no line.
+    pub fn nowhere(gpu: &str, text: impl Into<String>) -> Finding {
+        Finding { gpu: gpu.to_owned(), at: None, text: text.into(), absent: false }
     }
 }
 
@@ -239,6 +254,8 @@ pub struct Plan {
     pub refusals: Vec<Finding>,
     /// What the user should know although it is done.
     pub warnings: Vec<Finding>,
+    /// What is worth a word where somebody asks, and needs nothing done.
+    pub notes: Vec<Finding>,
 }
 
 impl Plan {
@@ -261,7 +278,7 @@ pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Gpu, Finding> {
     if let Some(gpu) = config.gpu(name) {
         return Ok(gpu);
     }
-    let finding = |at: Option<Location>, text| Finding { gpu: name.to_owned(), at, text };
+    let finding = |at: Option<Location>, text: String| Finding { at, ..Finding::nowhere(name, text) };
     Err(match config.disabled_section("gpu", name) {
         Some(disabled) => finding(Some(disabled.why.at.clone()), disabled.why.message.clone()),
         None if config.gpus.is_empty() => {

@@ -2,7 +2,7 @@
 //! Taking a card off the bus and finding it again, without the host's driver getting it in between.
 
 use super::select::Choice;
-use super::{bind, release, reset, Plan, Step};
+use super::{bind, release, reset, Finding, Plan, Step};
 use crate::host::Host;
 use crate::pci::Address;
 
@@ -21,6 +21,11 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
     plan.refusals = release::forbids(choice.gpu, &functions, host);
     plan.refusals.extend(reset::dead(choice.gpu, &functions, host));
+    // Its ids read as ones: only its physical function's driver finds it (`pci_iov_add_virtfn`).
+    if let Some(function) = functions.iter().filter_map(|a| host.function(*a)).find(|f| f.is_virtual()) {
+        let text = format!("{} is a virtual function, which no rescan finds again", function.address);
+        plan.refusals.push(Finding::new(choice.gpu, &choice.gpu.device.at, text));
+    }
     if !plan.refusals.is_empty() {
         return plan;
     }

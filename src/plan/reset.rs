@@ -47,6 +47,40 @@ pub fn wants_flr(function: &Function) -> bool {
     function.vendor == 0x10de && matches!(function.device, 0x2b80..=0x2dff | 0x2f00..=0x2fff) && function.is_display()
 }
 
+/// What is known of chips that do not always come back to the host, or to the next guest, however they are reset; docs/RESET.md
+/// has the sources.
+pub fn trouble(function: &Function, host: &Host) -> Option<&'static str> {
+    if super::card::is_apu(function, host) {
+        return Some(
+            "the graphics of AMD's processors often do not come back after a guest has had them, by no method that is known; a \
+             reboot brings them back",
+        );
+    }
+    // Navi 3x and 4x (drivers/gpu/drm/amd/amdgpu/amdgpu_drv.c knows them by their classes, pci.ids by these numbers).
+    let later = function.vendor == 0x1002 && matches!(function.device, 0x7440..=0x749f | 0x7550..=0x759f);
+    (later && function.is_display()).then_some(
+        "some cards of the RX 7000 and 9000 series do not come back after a guest has had them, but for a suspend of the \
+         machine; whether this one does shows at the second start of a guest",
+    )
+}
+
+/// What is known of a card's chips, a sentence each.
+pub fn notes(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
+    let known = |f: &Function| trouble(f, host).map(|text| format!("{}: {text}", f.address));
+    let sentences = own(choice, host).into_iter().filter_map(known);
+    sentences.map(|text| Finding::new(choice.gpu, &choice.gpu.device.at, text)).collect()
+}
+
+/// Whether a card's functions are all that is on their bus: then vfio resets the bus for a guest that has them all
+/// (`vfio_pci_dev_set_hot_reset`), and it does not matter what each offers. Not on a bus of the host bridge's own.
+pub fn whole_bus(choice: &Choice<'_>, host: &Host) -> bool {
+    let Ok(chosen) = &choice.chosen else { return false };
+    let bus = |slot: crate::pci::Slot| (slot.domain, slot.bus);
+    let mut there = host.functions.iter().filter(|f| bus(f.address.slot) == bus(chosen.slot));
+    let own = |f: &Function| !f.is_bridge() && !f.is_virtual() && chosen.functions.contains(&f.address);
+    chosen.slot.bus != 0 && chosen.card.iter().all(|f| bus(f.slot) == bus(chosen.slot)) && there.all(own)
+}
+
 /// Whether a function has another beside it on its bus: then a reset of the bus is none of the function alone. The kernel
 /// lists `bus` for function 0 all the same, for it looks when that is found, and the others come later.
 pub fn shares_bus(function: &Function, host: &Host) -> bool {
@@ -59,7 +93,8 @@ pub fn shares_bus(function: &Function, host: &Host) -> bool {
 pub fn offered(function: &Function, host: &Host) -> Option<Vec<String>> {
     let before = host.reset_before.iter().find(|(address, _)| *address == function.address).map(|(_, methods)| methods);
     let methods = before.or(function.reset_methods.as_ref())?;
-    let alone = !shares_bus(function, host);
+    // The bus of a virtual function is its physical function's, or one that the kernel made up (`virtfn_add_bus`).
+    let alone = !function.is_virtual() && !shares_bus(function, host);
     Some(methods.iter().filter(|method| alone || *method != "bus").cloned().collect())
 }
 
@@ -74,11 +109,10 @@ pub struct Wish {
     pub problem: Option<String>,
 }
 
-/// The functions of a card's own slot; what is in `also` is reset as the kernel likes.
+/// The functions that are the card; what is in `also` is reset as the kernel likes.
 fn own<'h>(choice: &Choice<'_>, host: &'h Host) -> Vec<&'h Function> {
     let Ok(chosen) = &choice.chosen else { return Vec::new() };
-    let own = chosen.functions.iter().filter(|f| f.slot == chosen.slot);
-    own.filter_map(|address| host.function(*address)).collect()
+    chosen.card.iter().filter_map(|address| host.function(*address)).collect()
 }
 
 /// Whether vendor-reset is wanted for one of a card's functions, by what they are alone.
@@ -147,7 +181,7 @@ fn by_module(function: &Function, host: &Host) -> Result<String, String> {
     let Some(chip) = supported(function) else {
         return Err(format!(
             "{address} ({ids}) is not supported by vendor-reset, only Polaris, Vega 10 and 20, MI100 and Navi 10, 12 and 14 \
-             are; later cards have no need of it; the kernel's own order stays"
+             are; nothing is known that resets others better than the kernel's own order, which stays"
         ));
     };
     let needs = format!("{address} ({chip}) often does not come back from the kernel's own resets");

@@ -2,7 +2,9 @@
 //! `vfio reset` and its part of `vfio doctor`: a card that is reset now, or why not; and what is to be said of its resets.
 
 use super::doctor::{Check, Level};
-use super::reset::{asks_for_module, by_module_now, chip, dead, offered, shares_bus, wants_flr, wishes};
+use super::reset::{
+    asks_for_module, by_module_now, chip, dead, offered, shares_bus, trouble, wants_flr, whole_bus, wishes,
+};
 use super::select::Choice;
 use super::Finding;
 use crate::config::Reset;
@@ -102,9 +104,10 @@ pub fn effect(method: &str, function: &Function, host: &Host) -> &'static str {
 }
 
 /// What the table of known cards says of a function.
-pub fn known(function: &Function) -> Option<String> {
+pub fn known(function: &Function, host: &Host) -> Option<String> {
     let by_module = chip(function.vendor, function.device).map(|chip| format!("{chip}: vendor-reset"));
-    by_module.or_else(|| wants_flr(function).then(|| "Blackwell: flr before all others".to_owned()))
+    let flr = || wants_flr(function).then(|| "Blackwell: flr before all others".to_owned());
+    by_module.or_else(flr).or_else(|| trouble(function, host).map(str::to_owned))
 }
 
 /// What is to be said of the resets of a card.
@@ -123,8 +126,13 @@ pub fn checks(choice: &Choice<'_>, host: &Host) -> Vec<Check> {
         checks.push(check("answer", Level::Error, finding.text));
         return checks;
     }
+    let whole = whole_bus(choice, host) && choice.gpu.reset != Reset::None;
+    let mut by_bus = 0;
     for wish in wishes(choice, host) {
         let Some(function) = host.function(wish.function) else { continue };
+        if let Some(known) = trouble(function, host) {
+            checks.push(check("known", Level::Note, format!("{}: {known}", function.address)));
+        }
         let (address, now) = (function.address, function.reset_methods.as_ref().map(|methods| methods.join(" ")));
         if let Some(text) = wish.problem {
             checks.push(check("method", Level::Warning, text));
@@ -141,10 +149,22 @@ pub fn checks(choice: &Choice<'_>, host: &Host) -> Vec<Check> {
                 (Level::Warning, format!("is not reset by '{methods}' yet: 'vfio bind {}'", gpu.name))
             }
             (Some(methods), _) => (Level::Ok, format!("is reset by '{methods}' as soon as it is bound")),
-            (None, _) if offered.is_empty() => (Level::Note, "has no reset of its own".to_owned()),
+            (None, _) if offered.is_empty() && whole => {
+                by_bus += 1;
+                continue;
+            }
+            (None, _) if offered.is_empty() && !function.is_display() => continue,
+            (None, _) if offered.is_empty() => {
+                let text = "cannot be reset: the next guest, and the host, find it as the last guest has left it";
+                (Level::Note, text.to_owned())
+            }
             (None, _) => (Level::Ok, format!("is reset in the kernel's own order: {offered}")),
         };
         checks.push(check("method", level, format!("{address} {text}")));
+    }
+    if by_bus > 0 {
+        let text = "is reset as a whole, by its bus, for a guest that has all of it".to_owned();
+        checks.push(check("method", Level::Ok, text));
     }
     if asks_for_module(choice, host) && host.vendor_reset == VendorReset::Unclear {
         let text = "this kernel takes only signed modules, and whether vendor-reset is signed cannot be told: it is compressed";

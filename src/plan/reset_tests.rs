@@ -13,6 +13,7 @@ fn function(address: &str, ids: (u16, u16), class: u32, methods: &[&str]) -> Fun
         subsystem: None,
         class,
         driver: None,
+        physfn: None,
         boot_vga: false,
         group: None,
         reset_methods: Some(methods.iter().map(|method| (*method).to_owned()).collect()),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Which functions a `[gpu]` section means: selector, identity, functions, `also`.
 
+use super::card::{self, Device};
 use super::Finding;
-use crate::config::{Config, Functions, Gpu, Selector};
+use crate::config::{At, Bind, Config, Functions, Gpu, Selector};
 use crate::host::{Function, Host};
 use crate::pci::{Address, Identity, Slot};
 
@@ -11,10 +12,23 @@ use crate::pci::{Address, Identity, Slot};
 pub struct Chosen {
     /// The card's slot.
     pub slot: Slot,
-    /// The functions of the slot, then those of `also`, none twice.
+    /// The functions that are the card: what a guest is to get.
+    pub card: Vec<Address>,
+    /// These, then those of `also`, which the host loses too; none twice.
     pub functions: Vec<Address>,
+    /// What other sections take at the same time, by their names: what is bound at boot, and a guest's other cards.
+    pub beside: Vec<(String, Vec<Address>)>,
     /// What the user should know.
     pub warnings: Vec<Finding>,
+    /// What is worth a word where somebody asks, and needs nothing done.
+    pub notes: Vec<Finding>,
+}
+
+impl Chosen {
+    /// Whether a function is one of the card's.
+    pub fn is_card(&self, function: Address) -> bool {
+        self.card.contains(&function)
+    }
 }
 
 /// A section and what it means on this machine.
@@ -35,7 +49,7 @@ pub fn all<'c>(config: &'c Config, host: &Host) -> Vec<Choice<'c>> {
                 gpu,
                 &gpu.device.at,
                 format!(
-                    "claims {function}, which already belongs to [gpu {}] ({}); remove one of the two",
+                    "claims {function}, which [gpu {}] ({}) has already; name another card here, or remove this section",
                     owner.name, owner.at
                 ),
             )),
@@ -43,7 +57,38 @@ pub fn all<'c>(config: &'c Config, host: &Host) -> Vec<Choice<'c>> {
         });
         choices.push(Choice { gpu, chosen });
     }
+    let taken: Vec<(&Gpu, Vec<Address>)> =
+        choices.iter().filter_map(|c| Some((c.gpu, c.chosen.as_ref().ok()?.functions.clone()))).collect();
+    for choice in &mut choices {
+        let with = |other: &Gpu| {
+            let both = |gpus: &[String]| gpus.contains(&choice.gpu.name) && gpus.contains(&other.name);
+            let guest = || config.guests.iter().any(|guest| both(&guest.gpus.value));
+            other.name != choice.gpu.name && (other.bind == Bind::Boot || choice.gpu.bind == Bind::Guest && guest())
+        };
+        if let Ok(chosen) = &mut choice.chosen {
+            if choice.gpu.functions == Functions::All {
+                let theirs = |f: Address| taken.iter().any(|(_, functions)| functions.contains(&f));
+                chosen.notes.extend(card::rest(choice.gpu, &chosen.card, theirs, host));
+            }
+            let beside = taken.iter().filter(|(other, _)| with(other));
+            chosen.beside = beside.map(|(other, functions)| (other.name.clone(), functions.clone())).collect();
+        }
+    }
     choices
+}
+
+/// The slots that the configuration could mean: where it matters which functions are virtual.
+pub fn slots(config: &Config, host: &Host) -> Vec<Slot> {
+    let could = |f: &&Function| {
+        config.gpus.iter().any(|gpu| match gpu.device.value {
+            Selector::Address(address) => address.slot == f.address.slot,
+            Selector::Identity(identity) => identity.matches(f.vendor, f.device, f.subsystem),
+            Selector::BootDisplay | Selector::NotBootDisplay => f.is_display(),
+        })
+    };
+    let mut slots: Vec<Slot> = host.functions.iter().filter(could).map(|f| f.address.slot).collect();
+    slots.dedup();
+    slots
 }
 
 /// The first function that an earlier section has, and that section.
@@ -58,24 +103,23 @@ fn claimed<'c>(earlier: &[Choice<'c>], chosen: &Chosen) -> Option<(Address, &'c 
 /// What one section means, other sections left aside.
 pub fn one(gpu: &Gpu, host: &Host) -> Result<Chosen, Finding> {
     let refuse = |text: String| Finding::new(gpu, &gpu.device.at, text);
-    let slot = match gpu.device.value {
+    let device = match gpu.device.value {
         Selector::Address(address) => at_address(gpu, address, host)?,
         Selector::Identity(identity) => {
             let is = |f: &&Function| identity.matches(f.vendor, f.device, f.subsystem);
-            only_slot(host.functions.iter().filter(is)).map_err(|slots| {
-                refuse(match slots.is_empty() {
-                    true => format!("no device {identity} is in this machine"),
-                    false => {
-                        format!("{identity} is there more than once; choose by address: {}", candidates(host, &slots))
-                    }
-                })
+            only_device(host.functions.iter().filter(is)).map_err(|devices| match devices.is_empty() {
+                true => Finding::absent(gpu, format_args!("no device {identity} is in this machine")),
+                false => refuse(format!(
+                    "{identity} is there more than once; choose by address: {}",
+                    candidates(host, &devices)
+                )),
             })?
         }
-        Selector::BootDisplay => only_slot(host.functions.iter().filter(|f| f.boot_vga)).map_err(|slots| {
-            refuse(match slots.is_empty() {
+        Selector::BootDisplay => only_device(host.functions.iter().filter(|f| f.boot_vga)).map_err(|devices| {
+            refuse(match devices.is_empty() {
                 true => "this machine has no boot display (no function has boot_vga); choose by address".to_owned(),
                 false => {
-                    format!("there is more than one boot display; choose by address: {}", candidates(host, &slots))
+                    format!("there is more than one boot display; choose by address: {}", candidates(host, &devices))
                 }
             })
         })?,
@@ -87,24 +131,25 @@ pub fn one(gpu: &Gpu, host: &Host) -> Result<Chosen, Finding> {
                 ));
             }
             let boot: Vec<Slot> = host.functions.iter().filter(|f| f.boot_vga).map(|f| f.address.slot).collect();
-            only_slot(host.functions.iter().filter(|f| f.is_display() && !boot.contains(&f.address.slot))).map_err(
-                |slots| {
-                    refuse(match slots.is_empty() {
-                        true => "there is no display besides the boot display".to_owned(),
-                        false => format!(
-                            "there is more than one display besides the boot display; choose by address: {}",
-                            candidates(host, &slots)
-                        ),
-                    })
-                },
-            )?
+            only_device(
+                host.functions.iter().filter(|f| f.is_display() && !f.is_virtual() && !boot.contains(&f.address.slot)),
+            )
+            .map_err(|devices| {
+                refuse(match devices.is_empty() {
+                    true => "there is no display besides the boot display".to_owned(),
+                    false => format!(
+                        "there is more than one display besides the boot display; choose by address: {}",
+                        candidates(host, &devices)
+                    ),
+                })
+            })?
         }
     };
-    functions(gpu, slot, host)
+    functions(gpu, device, host)
 }
 
-/// The slot of an address, if what sits there is what should.
-fn at_address(gpu: &Gpu, address: Address, host: &Host) -> Result<Slot, Finding> {
+/// The device at an address, if what sits there is what should.
+fn at_address(gpu: &Gpu, address: Address, host: &Host) -> Result<Device, Finding> {
     let refuse = |text: String| Err(Finding::new(gpu, &gpu.device.at, text));
     let expected = gpu.identity.as_ref().map(|i| i.value);
     let moved = || expected.and_then(|e| moved(e, address, host));
@@ -122,41 +167,64 @@ fn at_address(gpu: &Gpu, address: Address, host: &Host) -> Result<Slot, Finding>
                 ),
             })
         }
-        (Some(_), _) => Ok(address.slot),
+        (Some(f), _) => Ok(Device::of(f)),
         (None, _) => refuse(match (moved(), expected) {
             (Some(new), Some(identity)) => format!(
                 "nothing is at {address}, but one {identity} is elsewhere; if it has moved, change this line to 'device = {new}'"
             ),
-            _ => format!("nothing is at {address}; displays are at: {}", displays(host)),
+            _ => return Err(absent(gpu, address, host)),
         }),
     }
+}
+
+/// Nothing is at an address.
+fn absent(gpu: &Gpu, address: Address, host: &Host) -> Finding {
+    Finding::absent(gpu, format_args!("nothing is at {address}; displays are at: {}", displays(host)))
 }
 
 /// Where the expected device is, if it is in exactly one other slot.
 fn moved(expected: Identity, from: Address, host: &Host) -> Option<Address> {
     let found =
         host.functions.iter().filter(|f| f.address != from && expected.matches(f.vendor, f.device, f.subsystem));
-    let slot = only_slot(found.clone()).ok()?;
-    found.map(|f| f.address).find(|a| a.slot == slot)
+    let device = only_device(found.clone()).ok()?;
+    found.filter(|f| Device::of(f) == device).map(|f| f.address).next()
 }
 
-/// The one slot that all these functions are in, or all their slots.
-fn only_slot<'h>(functions: impl Iterator<Item = &'h Function>) -> Result<Slot, Vec<Slot>> {
-    let mut slots: Vec<Slot> = functions.map(|f| f.address.slot).collect();
-    slots.dedup();
-    match slots[..] {
-        [slot] => Ok(slot),
-        _ => Err(slots),
+/// The one device that all these functions are, or all their devices.
+fn only_device<'h>(functions: impl Iterator<Item = &'h Function>) -> Result<Device, Vec<Device>> {
+    let mut devices: Vec<Device> = Vec::new();
+    for device in functions.map(Device::of) {
+        if !devices.contains(&device) {
+            devices.push(device);
+        }
+    }
+    match devices[..] {
+        [device] => Ok(device),
+        _ => Err(devices),
     }
 }
 
-/// Slots as a user would write them.
-fn candidates(host: &Host, slots: &[Slot]) -> String {
-    let show = |slot: &Slot| {
-        let function = host.slot(*slot).first();
-        function.map_or(slot.to_string(), |f| format!("'device = {}' ({})", f.address, f.ids()))
+/// Devices as a user would write them.
+fn candidates(host: &Host, devices: &[Device]) -> String {
+    let show = |device: &Device| {
+        let function = device.members(host).first().copied().or_else(|| host.slot(device.slot).first());
+        let monitors = monitors(host, device).map(|monitors| format!(", {monitors}")).unwrap_or_default();
+        function.map_or(device.slot.to_string(), |f| format!("'device = {}' ({}{monitors})", f.address, f.ids()))
     };
-    slots.iter().map(show).collect::<Vec<_>>().join(" or ")
+    devices.iter().map(show).collect::<Vec<_>>().join(" or ")
+}
+
+/// Which monitors a device has; `None` if it has no connectors that anybody knows of.
+fn monitors(host: &Host, device: &Device) -> Option<String> {
+    let members = device.members(host);
+    let displays = host.displays.iter().filter(|d| members.iter().any(|f| f.address == d.function));
+    let connectors: Vec<_> = displays.flat_map(|d| &d.connectors).collect();
+    let connected: Vec<&str> = connectors.iter().filter(|c| c.connected).map(|c| c.name.as_str()).collect();
+    match (connectors.is_empty(), connected.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some("no monitor connected".to_owned()),
+        (false, false) => Some(format!("monitor at {}", connected.join(", "))),
+    }
 }
 
 fn displays(host: &Host) -> String {
@@ -168,35 +236,31 @@ fn displays(host: &Host) -> String {
     displays.join(", ")
 }
 
-/// The functions of a slot that the section asks for, and `also`.
-fn functions(gpu: &Gpu, slot: Slot, host: &Host) -> Result<Chosen, Finding> {
-    let mut warnings = Vec::new();
-    let all = host.slot(slot);
-    let mut functions: Vec<Address> = match &gpu.functions {
-        Functions::All => all.iter().filter(|f| !f.is_bridge()).map(|f| f.address).collect(),
-        Functions::Listed(listed) => {
-            let there = |n: &u8| host.function(slot.function(*n)).is_some_and(|f| !f.is_bridge());
-            if let Some(missing) = listed.value.iter().find(|n| !there(n)) {
-                let has: Vec<String> =
-                    all.iter().filter(|f| !f.is_bridge()).map(|f| f.address.function.to_string()).collect();
-                let text = format!("{slot} has no function {missing} to give away; it has {}", has.join(", "));
-                let finding = Finding::new(gpu, &listed.at, text);
-                // A card that is being plugged in shows its functions one after the other.
-                if !listed.value.iter().any(&there) {
-                    return Err(finding);
-                }
-                warnings.push(finding);
-            }
-            listed.value.iter().filter(|n| there(n)).map(|n| slot.function(*n)).collect()
+/// The functions of a device that the section asks for, and `also`.
+fn functions(gpu: &Gpu, device: Device, host: &Host) -> Result<Chosen, Finding> {
+    let slot = device.slot;
+    let (mut warnings, mut notes) = (Vec::new(), Vec::new());
+    let card = match &gpu.functions {
+        Functions::All => {
+            let mut card = card::own(&device.members(host), |f| match gpu.device.value {
+                Selector::Address(address) => f.address == address,
+                Selector::Identity(identity) => identity.matches(f.vendor, f.device, f.subsystem),
+                Selector::BootDisplay | Selector::NotBootDisplay => f.is_display(),
+            });
+            let behind = host.behind.iter().find(|(display, _)| card.contains(display));
+            card.extend(behind.into_iter().flat_map(|(_, functions)| functions.iter().copied()));
+            card
         }
+        Functions::Listed(listed) => listed_functions(gpu, device, listed, host, &mut warnings)?,
     };
-    if functions.is_empty() {
+    if card.is_empty() {
         return Err(Finding::new(
             gpu,
             &gpu.device.at,
             format!("{slot} is a bridge; a bridge is never given to a guest"),
         ));
     }
+    let mut functions = card.clone();
     for also in &gpu.also {
         let address = also.value;
         match host.function(address) {
@@ -209,9 +273,48 @@ fn functions(gpu: &Gpu, slot: Slot, host: &Host) -> Result<Chosen, Finding> {
             Some(_) => functions.push(address),
         }
     }
+    if let Some((only, physical)) = device.only.and_then(|only| Some((only, host.function(only)?.physfn?))) {
+        let text = format!("{only} is a virtual function: it is there when the driver of {physical} has made it");
+        notes.push(Finding::new(gpu, &gpu.device.at, text));
+    }
     if !functions.iter().filter_map(|a| host.function(*a)).any(|f| matches!(f.class >> 16, 0x03 | 0x12)) {
         let kind = host.function(functions[0]).map_or("device", Function::kind);
-        warnings.push(Finding::new(gpu, &gpu.device.at, format!("{slot} is no graphics card ({kind})")));
+        warnings.push(Finding::new(gpu, &gpu.device.at, format!("{} is no graphics card ({kind})", functions[0])));
     }
-    Ok(Chosen { slot, functions, warnings })
+    Ok(Chosen { slot, card, functions, beside: Vec::new(), warnings, notes })
+}
+
+/// The functions that `functions` lists, if one of them is there.
+fn listed_functions(
+    gpu: &Gpu,
+    device: Device,
+    listed: &At<Vec<u8>>,
+    host: &Host,
+    warnings: &mut Vec<Finding>,
+) -> Result<Vec<Address>, Finding> {
+    let slot = device.slot;
+    let members = device.members(host);
+    let there = |n: &u8| members.iter().any(|f| f.address == slot.function(*n));
+    if let Some(missing) = listed.value.iter().find(|n| !there(n)) {
+        let has: Vec<String> = members.iter().map(|f| f.address.function.to_string()).collect();
+        let missing_is = host.function(slot.function(*missing)).filter(|f| f.is_virtual());
+        let text = match (device.only, missing_is) {
+            (Some(only), _) => format!(
+                "{only} is a virtual function, a device of its own: 'functions' can list no other beside it; give each \
+                 a [gpu] section"
+            ),
+            (None, Some(f)) => format!(
+                "{} is a virtual function, a device of its own; give it a [gpu] section with 'device = {}'",
+                f.address, f.address
+            ),
+            (None, None) => format!("{slot} has no function {missing} to give away; it has {}", has.join(", ")),
+        };
+        let finding = Finding::new(gpu, &listed.at, text);
+        // A card that is being plugged in shows its functions one after the other.
+        if !listed.value.iter().any(&there) || device.only.is_some() || missing_is.is_some() {
+            return Err(finding);
+        }
+        warnings.push(finding);
+    }
+    Ok(listed.value.iter().filter(|n| there(n)).map(|n| slot.function(*n)).collect())
 }

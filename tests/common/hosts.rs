@@ -173,7 +173,7 @@ pub fn apu_dgpu() -> Machine {
 
 /// The machine of [`igpu_amd`] with VT-d switched off in the firmware.
 pub fn no_iommu() -> Machine {
-    igpu_amd().iommu(None)
+    igpu_amd().iommu(None).file("proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\n")
 }
 
 /// A server with so many functions: root ports, below each a network card of eight functions; two GPUs among them.

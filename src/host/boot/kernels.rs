@@ -4,6 +4,7 @@
 use super::{IntelDefault, KernelBuild, Vendor};
 use crate::host::iommu::Iommu;
 use crate::host::modules;
+use crate::host::platform::{Architecture, Platform};
 use crate::root::Root;
 use std::io::Read;
 
@@ -82,27 +83,11 @@ pub(super) fn vendor(root: &Root) -> Vendor {
     match Iommu::scan(root).firmware {
         Some("DMAR") => Vendor::Intel,
         Some("IVRS") => Vendor::Amd,
-        _ => of_processor(root),
-    }
-}
-
-fn of_processor(root: &Root) -> Vendor {
-    // Of the first processor: a machine with hundreds has megabytes of this.
-    let mut bytes = Vec::new();
-    let Ok(file) = root.open_file("proc/cpuinfo") else { return Vendor::Other };
-    if file.take(16 << 10).read_to_end(&mut bytes).is_err() {
-        return Vendor::Other;
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let id = text.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == "vendor_id").then(|| value.trim())
-    });
-    match id {
-        Some("GenuineIntel") => Vendor::Intel,
-        // Hygon's are AMD's Zen, with AMD's IOMMU.
-        Some("AuthenticAMD" | "HygonGenuine") => Vendor::Amd,
-        _ => Vendor::Other,
+        _ => match Platform::scan(root).architecture {
+            Architecture::Intel => Vendor::Intel,
+            Architecture::Amd => Vendor::Amd,
+            Architecture::Arm | Architecture::Other => Vendor::Other,
+        },
     }
 }
 

@@ -18,6 +18,7 @@ mod scan;
 mod systemd_boot;
 mod uki;
 
+use super::platform::Platform;
 use super::words::KernelWords;
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +218,10 @@ pub struct BootSystem {
     pub secure_boot: bool,
     /// Whose IOMMU it has.
     pub vendor: Vendor,
+    /// What the machine is built on.
+    pub platform: Platform,
+    /// Whether an IOMMU works, or the firmware shows one.
+    pub has_iommu: bool,
     /// The kernels.
     pub kernels: Vec<KernelBuild>,
     /// Directories of boot files, below the root, that whoever asks may not read: an EFI system partition that is mounted

@@ -5,6 +5,8 @@ use super::efi::Variables;
 use super::esp::Partitions;
 use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
 use super::{BootSystem, Grammar, Loader, LoaderKind};
+use crate::host::iommu::Iommu;
+use crate::host::platform::Platform;
 use crate::host::words::KernelWords;
 use crate::root::Root;
 use std::io::ErrorKind;
@@ -17,10 +19,13 @@ impl BootSystem {
         let mut loaders = loaders(root, &partitions, &variables);
         // Without these variables the order is that of the search.
         loaders.sort_by_key(|loader| rank(loader.kind, &variables));
+        let iommu = Iommu::scan(root);
         BootSystem {
             loaders,
             closed: closed(root, &partitions),
             vendor: kernels::vendor(root),
+            platform: Platform::scan(root),
+            has_iommu: iommu.firmware.is_some() || iommu.active && Iommu::covers_pci(root),
             kernels: kernels::scan(root),
             words: KernelWords::read(root),
             booted: variables.loader,

@@ -3,6 +3,7 @@
 
 use crate::config::{Config, Iommu};
 use crate::host::boot::{BootSystem, IntelDefault, Vendor};
+use crate::host::platform::Architecture;
 use serde::Serialize;
 
 /// A wanted word.
@@ -14,6 +15,9 @@ pub struct Word {
     pub why: String,
 }
 
+/// `iommu=pt` where that is none of the kernel's words: it is x86's own (arch/x86/kernel/pci-dma.c), this one everybody's.
+const PASSTHROUGH: &str = "iommu.passthrough=1";
+
 /// Whether a word is there, in this form or one that means the same.
 pub fn is_there(word: &str, there: &[String]) -> bool {
     there.iter().any(|other| {
@@ -22,7 +26,9 @@ pub fn is_there(word: &str, there: &[String]) -> bool {
                 "intel_iommu=on" => {
                     other.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|part| part == "on"))
                 }
-                "iommu=pt" => matches!(other.as_str(), "iommu.passthrough=1" | "iommu.passthrough=y"),
+                "iommu=pt" | PASSTHROUGH => {
+                    matches!(other.as_str(), "iommu=pt" | "iommu.passthrough=1" | "iommu.passthrough=y")
+                }
                 _ => false,
             }
     })
@@ -31,11 +37,12 @@ pub fn is_there(word: &str, there: &[String]) -> bool {
 /// A word of the user that is against what is wanted.
 pub fn against<'t>(wanted: &[String], there: &'t [String]) -> Option<&'t str> {
     let wants = |word: &str| wanted.iter().any(|w| w == word);
+    let wants_passthrough = wants("iommu=pt") || wants(PASSTHROUGH);
     let off = ["iommu=off", "intel_iommu=off", "amd_iommu=off"];
     let slow = ["iommu=nopt", "iommu.passthrough=0"];
     let is = |list: &[&str], word: &&String| list.contains(&word.as_str());
     let found = there.iter().find(|word| {
-        (wants("intel_iommu=on") || wants("iommu=pt")) && is(&off, word) || wants("iommu=pt") && is(&slow, word)
+        (wants("intel_iommu=on") || wants_passthrough) && is(&off, word) || wants_passthrough && is(&slow, word)
     });
     found.map(String::as_str)
 }
@@ -59,7 +66,7 @@ pub fn words(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Word
     let cards = !config.gpus.is_empty() || config.disabled.iter().any(|d| d.kind == "gpu");
     let iommu = match host.iommu {
         Iommu::On => true,
-        Iommu::Auto => cards,
+        Iommu::Auto => cards && !never(system),
         Iommu::Off => false,
     };
     if iommu {
@@ -69,16 +76,21 @@ pub fn words(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Word
             }
         }
         if host.iommu_passthrough {
-            want(
-                "iommu=pt",
-                "iommu-passthrough = yes: devices of the host are not slowed down by the IOMMU".to_owned(),
-            );
+            let word = if system.platform.architecture == Architecture::Arm { PASSTHROUGH } else { "iommu=pt" };
+            want(word, "iommu-passthrough = yes: devices of the host are not slowed down by the IOMMU".to_owned());
         }
     }
     for word in &host.kernel_parameters {
         want(word, "kernel-parameters in [host]".to_owned());
     }
     words
+}
+
+/// Whether no word brings an IOMMU about: a virtual machine to which none was given, or ARM without an SMMU. On other
+/// machines it may only be switched off in the firmware's setup.
+fn never(system: &BootSystem) -> bool {
+    let platform = &system.platform;
+    !system.has_iommu && (platform.hypervisor.is_some() || platform.architecture == Architecture::Arm)
 }
 
 /// Why Intel's IOMMU needs a word; `None` if all installed kernels switch it on by themselves.
@@ -147,6 +159,29 @@ mod tests {
         assert_eq!(wanted(CARD, &amd, true), "iommu=pt");
         assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &amd, true), "iommu=pt");
         assert_eq!(wanted(CARD, &machine(Vendor::Other, &[IntelDefault::Off]), true), "iommu=pt");
+    }
+
+    #[test]
+    fn no_word_where_none_helps() {
+        use crate::host::platform::Platform;
+        let machine = |vendor, architecture, hypervisor, has_iommu| BootSystem {
+            vendor,
+            platform: Platform { architecture, hypervisor },
+            has_iommu,
+            ..BootSystem::default()
+        };
+        for (system, with) in [
+            (machine(Vendor::Other, Architecture::Arm, None, false), ""),
+            (machine(Vendor::Other, Architecture::Arm, None, true), "iommu.passthrough=1"),
+            (machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), false), ""),
+            (machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), true), "intel_iommu=on iommu=pt"),
+            (machine(Vendor::Intel, Architecture::Intel, None, false), "intel_iommu=on iommu=pt"),
+            (machine(Vendor::Amd, Architecture::Amd, Some("QEMU"), false), ""),
+        ] {
+            assert_eq!(wanted(CARD, &system, false), with, "{:?}", system.platform);
+        }
+        let guest = machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), false);
+        assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &guest, false), "intel_iommu=on iommu=pt");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 use crate::plan::select::{Choice, Chosen};
-use crate::plan::{bind, boot, display, group, release, reset, usage, Finding};
+use crate::plan::{bind, boot, display, group, iommu, release, reset, usage, Finding};
 
 /// Why the guest cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
 /// the guest's own sections; the host is one seen in full, with holders of all their functions.
@@ -89,7 +89,7 @@ impl All<'_> {
         if let Some(remark) = self.claimed(gpu).or_else(|| self.in_a_guest(gpu, chosen)) {
             return vec![remark];
         }
-        let forbidden = group::without_iommu(choice, &chosen.functions, self.host)
+        let forbidden = iommu::without(choice, &chosen.functions, self.host)
             .or_else(|| group::one_to_one(choice, self.host))
             .or_else(|| group::foreign_also(choice, self.host))
             .or_else(|| reset::dead(gpu, &chosen.functions, self.host));

@@ -54,7 +54,7 @@ fn a_card_that_can_be_had_is_had() {
 fn a_section_that_means_no_card() {
     let mut case = base();
     case.host.functions.retain(|f| f.address.slot != video().address.slot);
-    refused(&case, &["/etc/vfio.conf:2: [guest win10] [gpu big] nothing is at 0000:09:00.0; displays are at: 0000:00:02.0 (8086:4680)"]);
+    refused(&case, &["/etc/vfio.conf:2: [guest win10] [gpu big] is not there now: nothing is at 0000:09:00.0; displays are at: 0000:00:02.0 (8086:4680)"]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn two_cards_in_one_group() {
     let config = format!("{BIG}\n[gpu odd]\ndevice = 0000:05:00.0\nbind = guest\n\n[guest win10]\ngpus = big, odd\n");
     let mut case = Case::new(&config, machine());
     case.at("0000:05:00.0").group = Some(15);
-    let odd = "/etc/vfio.conf:6: [guest win10] [gpu odd] 0000:05:00 is no graphics card (network)";
+    let odd = "/etc/vfio.conf:6: [guest win10] [gpu odd] 0000:05:00.0 is no graphics card (network)";
     warned(&case, &[odd]);
     case.host.functions.push(function("0000:0a:00.0", 0x01_0601, 15, Some("ahci")));
     let (refusals, _) = checked(&case);

@@ -83,7 +83,7 @@ enum Missing {
 
 /// A card that the domain does not get, or not whole. What 'also' names is lost to the host, whoever uses it.
 fn not_in(guest: &Guest, name: &str, chosen: &Chosen, domain: &Domain, host: &Host) -> Option<Missing> {
-    let of_card: Vec<Address> = chosen.functions.iter().copied().filter(|a| a.slot == chosen.slot).collect();
+    let of_card = &chosen.card;
     let gets = |address: &&Address| domain.hostdevs.iter().any(|device| device.address == **address);
     let missing: Vec<&Address> = of_card.iter().filter(|address| !gets(address)).collect();
     let shown = |a: &&Address| host.function(**a).map_or_else(|| a.to_string(), |f| format!("{a} ({})", f.kind()));

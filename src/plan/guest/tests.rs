@@ -18,6 +18,7 @@ pub fn function(address: &str, class: u32, group: u32, driver: Option<&str>) -> 
         subsystem: None,
         class,
         driver: driver.map(str::to_owned),
+        physfn: None,
         boot_vga: false,
         group: Some(group),
         reset_methods: None,
