@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::boot::{applied, cases, grammars};
+use common::boot::{after, applied, cases, grammars, planned};
+use common::hand;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -14,6 +15,7 @@ use std::process::{Command, Stdio};
 use vfio_suite::host::boot::Grammar;
 use vfio_suite::plan::cmdline::grammar::{lines, Line};
 use vfio_suite::plan::cmdline::line;
+use vfio_suite::plan::cmdline::record::Record;
 
 const VARIABLE: &str = "GRUB_CMDLINE_LINUX_DEFAULT";
 
@@ -118,6 +120,81 @@ fn shell_soup() -> impl Strategy<Value = String> {
         ": $#",
         "eval \"GRUB_CMDLINE_LINUX_DEFAULT=s\"",
         "f() { GRUB_CMDLINE_LINUX_DEFAULT=t; }; f",
+        "f() { return; }; f",
+        "f()\nGRUB_CMDLINE_LINUX_DEFAULT=v",
+        "f ( ) GRUB_CMDLINE_LINUX_DEFAULT=v",
+        "return",
+        "return 0",
+        "ret\\\nurn",
+        "X=return; $X",
+        "break",
+        "eval return",
+        "set -n",
+        "set -e; false",
+        "alias true=return; true",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a || B=x &",
+        "GRUB_CMDLINE_LINUX_DEFAULT=w && : | : &",
+        "true &&\nGRUB_CMDLINE_LINUX_DEFAULT=w",
+        "X=$(: <<E\n)\nE\n)",
+        "X=$(case a in a) echo b;; esac)",
+        "X=$(: ;# )\n)",
+        "X=$((1<<2))",
+        "X=\"${Y:-'}\"",
+        "X=\"${Y:-\"}\"}\"",
+        ": $((GRUB_CMDLINE_LINUX_DEFAULT++))",
+        ": $(( --GRUB_CMDLINE_LINUX_DEFAULT ))",
+        ": $[GRUB_CMDLINE_LINUX_DEFAULT=5]",
+        "((GRUB_CMDLINE_LINUX_DEFAULT=5))",
+        "(( 1 << E ))",
+        ": <<E\n$(\nE\n)\nE",
+        ": <<E\nx\\\nE\nE",
+        ": <<\\E\nx\\\nE",
+        ": <<E\n${GRUB_CMDLINE_LINUX_DEFAULT:=x}\nE",
+        "readonly GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "readonly GRUB_CMDLINE_LINUX_DEFAULT",
+        "declare -n X=GRUB_CMDLINE_LINUX_DEFAULT",
+        "X=GRUB_CMDLINE_LINUX_DEFAULT; declare -n Y=$X; Y=z",
+        "declare -r GRUB_CMDLINE_LINUX_DEFAULT",
+        "typeset -i GRUB_CMDLINE_LINUX_DEFAULT=4+4",
+        "declare -u GRUB_CMDLINE_LINUX_DEFAULT",
+        "local GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "export -n GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "export GRUB_CMDLINE_LINUX_DEFAULT={a,b}",
+        "export GRUB_CMDLINE_LINUX_DEFAULT=/*",
+        "command export GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "\\export GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "GRUB_CMDLINE_LINUX\\\n_DEFAULT=x",
+        "GRUB_CMDLINE_LINUX_DEFAULT[0]=x",
+        "GRUB_CMDLINE_LINUX_DEFAULT[1 - 1]=x",
+        "GRUB_CMDLINE_LINUX_DEFAULT=(x y)",
+        "printf -v GRUB_CMDLINE_LINUX_DEFAULT x",
+        "X=GRUB_CMDLINE_LINUX_DEFAULT; printf -v $X x",
+        "X=GRUB_CMDLINE_LINUX_DEFAULT; : ${!X:=x}",
+        "read GRUB_CMDLINE_LINUX_DEFAULT <<E\nx\nE",
+        "X=GRUB_CMDLINE_LINUX_DEFAULT; read $X <<E\nx\nE",
+        "exec {GRUB_CMDLINE_LINUX_DEFAULT}</dev/null",
+        ": {GRUB_CMDLINE_LINUX_DEFAULT}</dev/null",
+        "RANDOM=1; GRUB_CMDLINE_LINUX_DEFAULT=$RANDOM",
+        "_=1; GRUB_CMDLINE_LINUX_DEFAULT=$_",
+        "GRUB_CMDLINE_LINUX_DEFAULT=$'a\\'b'",
+        "GRUB_CMDLINE_LINUX_DEFAULT=$\"a\"",
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"a\"b$",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a$",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a$\\\nX",
+        "GRUB_CMDLINE_LINUX_DEFAULT=<(:)",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a:~:b",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a >/dev/null",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a &>/dev/null",
+        ">/dev/null GRUB_CMDLINE_LINUX_DEFAULT=a",
+        "GRUB_CMDLINE_LINUX_DEFAULT=x :",
+        "GRUB_CMDLINE_LINUX_DEFAULT=x export Y=1",
+        "time GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "coproc GRUB_CMDLINE_LINUX_DEFAULT=x",
+        "unset X; unset -v GRUB_CMDLINE_LINUX_DEFAULT",
+        "i\\\nf false; then GRUB_CMDLINE_LINUX_DEFAULT=x; fi",
+        ": <\\\n<E\nGRUB_CMDLINE_LINUX_DEFAULT=x\nE",
+        "for GRUB_CMDLINE_LINUX_DEFAULT in a b; do :; done",
+        "X=1 Y=\"$X\" GRUB_CMDLINE_LINUX_DEFAULT=\"$Y\"",
     ];
     let around = [
         "_",
@@ -189,22 +266,34 @@ fn check_change(grammar: Grammar, old: &str, new: &str, words: &[String]) {
     }
 }
 
-/// What a shell makes of a file: the variable's value, if it reads to the end. It finds no programs.
-fn sourced(text: &str) -> Option<String> {
+/// What each shell makes of a file: the variable's value, of those that read it to the end. They find no programs. What only
+/// bash has is for bash.
+fn sourced_by_all(text: &str) -> Vec<(&'static str, String)> {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), text).unwrap();
-    let shell = if text.contains("+=") { "/bin/bash" } else { "/bin/sh" };
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(shell);
-        command.args(arguments).current_dir(directory.path()).env_clear().env("PATH", "/nonexistent");
+    let run = |shell: &[&str], arguments: &[&str]| {
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).args(arguments);
+        command.current_dir(directory.path()).env_clear().env("PATH", "/nonexistent");
         command.stdin(Stdio::null()).stderr(Stdio::null()).output().unwrap()
     };
-    if !run(&["-n", "./file"]).status.success() {
-        return None;
-    }
-    let output = run(&["-c", "{ . ./file; } >/dev/null\nprintf '<%s>' \"$GRUB_CMDLINE_LINUX_DEFAULT\""]);
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.strip_prefix('<')?.strip_suffix('>')?.to_owned())
+    let value = |shell: &[&str]| {
+        if !run(shell, &["-n", "./file"]).status.success() {
+            return None;
+        }
+        let output = run(shell, &["-c", "{ . ./file; } >/dev/null\nprintf '<%s>' \"$GRUB_CMDLINE_LINUX_DEFAULT\""]);
+        let text = String::from_utf8(output.stdout).ok()?;
+        Some(text.strip_prefix('<')?.strip_suffix('>')?.to_owned())
+    };
+    let shells: [(&str, &[&str]); 3] =
+        [("sh", &["/bin/sh"]), ("bash", &["/bin/bash"]), ("bash --posix", &["/bin/bash", "--posix"])];
+    let shells = shells.into_iter().filter(|(name, _)| *name != "sh" || !text.contains("+="));
+    shells.filter_map(|(name, shell)| Some((name, value(shell)?))).collect()
+}
+
+/// The same of the one that is asked first.
+fn sourced(text: &str) -> Option<String> {
+    sourced_by_all(text).into_iter().next().map(|(_, value)| value)
 }
 
 fn words_of(value: &str) -> Vec<String> {
@@ -231,6 +320,25 @@ fn assignment() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    /// All white space, between and around words of ours, and whatever else a person may write there.
+    #[test]
+    fn a_person_may_edit_what_we_wrote(
+        text in prop_oneof![2 => soup(), 1 => select(golden())],
+        words in wanted(),
+        edits in vec((any::<u16>(), any::<u8>()), 1..6),
+    ) {
+        for grammar in grammars().into_values() {
+            hand::check(grammar, &text, &words, &edits);
+        }
+    }
+}
+
+/// The golden files, whatever grammar they are for.
+fn golden() -> Vec<String> {
+    cases().into_iter().map(|(_, _, path)| fs::read_to_string(path.join("in")).unwrap()).collect()
+}
+
+proptest! {
     // 256 cases each; the variable PROPTEST_CASES asks for more.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -251,10 +359,15 @@ proptest! {
     /// What we say that a shell's variable is, it is.
     #[test]
     fn what_is_known_is_what_a_shell_makes_of_it(text in prop_oneof![1 => soup(), 4 => shell_soup()]) {
-        if let Ok(lines) = lines(Grammar::GrubDefault, &text) {
-            if let Some(value) = sourced(&text) {
-                prop_assert_eq!(&lines[0].words, &words_of(&value), "{}", text);
-            }
+        let Ok(lines) = lines(Grammar::GrubDefault, &text) else { return Ok(()) };
+        for (shell, value) in sourced_by_all(&text) {
+            prop_assert_eq!(&lines[0].words, &words_of(&value), "{}: {}", shell, text);
+        }
+        let words = words_of("iommu=pt a=\"b c\"");
+        let Ok(new) = applied(Grammar::GrubDefault, &text, &words) else { return Ok(()) };
+        for (shell, value) in sourced_by_all(&new) {
+            let value = words_of(&value);
+            prop_assert!(words.iter().all(|word| value.contains(word)), "{}: {}", shell, new);
         }
     }
 
@@ -328,4 +441,47 @@ fn grub_takes_what_is_made_from_them() {
         checked += 1;
     }
     assert!(checked >= 20, "{checked}");
+}
+
+/// Regression: a TAB in the place of the blank before the first of two words of ours made five verbs abort.
+#[test]
+fn white_space_of_a_person_between_words_of_ours() {
+    let words = ["iommu=pt", "video=efifb:off"].map(str::to_owned);
+    for (grammar, file) in [
+        (Grammar::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet@\"\n"),
+        (Grammar::Bls, "linux /l\noptions quiet@\n"),
+        (Grammar::Plain, "quiet@\n"),
+        (Grammar::RefindLinux, "\"Boot\" \"quiet@\"\n"),
+        (Grammar::Limine, "/Arch\n  protocol: linux\n  cmdline: quiet@\n"),
+        (Grammar::LimineDefault, "KERNEL_CMDLINE[default]=\"quiet@\"\n"),
+        (Grammar::SdbootManage, "LINUX_OPTIONS=\"quiet@\"\n"),
+    ] {
+        let first = planned(grammar, &file.replace('@', ""), &words, &Record::default(), false);
+        for (ours, back) in [
+            ("\tiommu=pt video=efifb:off", "\t"),
+            (" iommu=pt\tvideo=efifb:off", "\t"),
+            ("\tiommu=pt\tvideo=efifb:off", "\t\t"),
+            (" iommu=pt\u{b}video=efifb:off", "\u{b}"),
+            ("\u{c}iommu=pt video=efifb:off x", "\u{c}x"),
+            ("  iommu=pt  video=efifb:off  x", "    x"),
+        ] {
+            let edited = file.replace('@', ours);
+            let reverted = planned(grammar, &edited, &[], &first.record, false);
+            assert_eq!(after(&reverted, &edited), Ok(file.replace('@', back)), "{grammar:?}: {ours:?}");
+        }
+    }
+}
+
+/// Regression: each run took one of several equal words.
+#[test]
+fn repeated_words_are_adopted_at_once() {
+    let words = ["iommu=pt".to_owned()];
+    let text = "GRUB_CMDLINE_LINUX_DEFAULT=\"iommu=pt amd_iommu=on a iommu=pt amd_iommu=on b iommu=pt\"\n";
+    let plan = planned(Grammar::GrubDefault, text, &words, &Record::default(), true);
+    let new = after(&plan, text).unwrap();
+    assert_eq!(new, "GRUB_CMDLINE_LINUX_DEFAULT=\"a b iommu=pt\"\n");
+    let again = planned(Grammar::GrubDefault, &new, &words, &plan.record, true);
+    assert_eq!(after(&again, &new).as_ref(), Ok(&new));
+    let back = planned(Grammar::GrubDefault, &new, &[], &plan.record, false);
+    assert_eq!(after(&back, &new).unwrap(), "GRUB_CMDLINE_LINUX_DEFAULT=\"a b\"\n");
 }

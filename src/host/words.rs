@@ -3,6 +3,11 @@
 
 use crate::root::Root;
 
+/// Whether the kernel takes a byte for white space (`lib/ctype.c`, `_S`): what C does, and 0xa0, Latin-1's no-break space.
+pub fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r' | 0xa0)
+}
+
 /// The words of `/proc/cmdline`, quotes kept as the kernel got them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KernelWords {
@@ -12,26 +17,23 @@ pub struct KernelWords {
 impl KernelWords {
     /// Reads them; none if there is no `/proc`.
     pub fn read(root: &Root) -> KernelWords {
-        KernelWords::parse(&String::from_utf8_lossy(&root.read("proc/cmdline").unwrap_or_default()))
+        KernelWords::of_bytes(&root.read("proc/cmdline").unwrap_or_default())
     }
 
-    /// Splits a command line as the kernel does: at blanks, except inside double quotes (`lib/cmdline.c`, `next_arg`).
+    /// Splits a command line as the kernel does.
     pub fn parse(line: &str) -> KernelWords {
-        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
-        for c in line.chars() {
-            if c.is_ascii_whitespace() && !quoted {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                continue;
-            }
-            quoted ^= c == '"';
-            word.push(c);
-        }
-        if !word.is_empty() {
-            words.push(word);
-        }
-        KernelWords { words }
+        KernelWords::of_bytes(line.as_bytes())
+    }
+
+    /// At white space, except inside double quotes (`lib/cmdline.c`, `next_arg`).
+    fn of_bytes(line: &[u8]) -> KernelWords {
+        let mut quoted = false;
+        let words = line.split(|byte| {
+            quoted ^= *byte == b'"';
+            is_space(*byte) && !quoted
+        });
+        let words = words.filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into_owned());
+        KernelWords { words: words.collect() }
     }
 
     /// All words.
@@ -88,6 +90,9 @@ mod tests {
             ("vfio=on vfio=no", Some("vfio=no")),
             ("xvfio=off vfio.off vfio", None),
             ("a=\"b vfio=off c\"", None),
+            ("a\u{b}vfio=off\u{c}b", Some("vfio=off")),
+            ("a\u{a0}vfio=off", Some("vfio=off")),
+            ("a\u{2003}vfio=off", None),
         ] {
             assert_eq!(KernelWords::parse(line).switched_off(), off, "{line}");
         }

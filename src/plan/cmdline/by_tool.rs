@@ -20,7 +20,9 @@ pub(super) fn change(
     let shares = shares(&words, wanted, ours.first(), options);
     let owned = Owned { key: String::new(), words: shares.add.clone(), before: None };
     let owned = if owned.words.is_empty() { Vec::new() } else { vec![owned] };
-    let (adds, removes) = (shares.adds(), shares.removes());
+    let (adds, mut removes) = (shares.adds(), shares.removes());
+    // Which of two equal words a tool takes out is its own affair, and whether it leaves the other.
+    removes.retain(|word| !shares.add.contains(word));
     if adds.is_empty() && removes.is_empty() {
         return Ok((Vec::new(), owned));
     }

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! A command line as text: its words, and how one is taken out or put in while every other byte stays.
 
+use crate::host::words::is_space;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Where the words of a command line are. Blanks part words, except inside double quotes (`lib/cmdline.c`, `next_arg`).
+/// Whether the last byte of the character is 0xa0. The kernel takes that byte for a blank, so what comes next is a new word;
+/// the bytes before it stay with the word before.
+fn ends_with_a0(c: char) -> bool {
+    c.encode_utf8(&mut [0; 4]).as_bytes().last() == Some(&0xa0)
+}
+
+/// Where the words of a command line are. White space parts words, except inside double quotes (`lib/cmdline.c`, `next_arg`).
 pub fn words(line: &str) -> Vec<Range<usize>> {
     let (mut found, mut start, mut quoted) = (Vec::new(), None, false);
     for (at, c) in line.char_indices() {
-        if c.is_ascii_whitespace() && !quoted {
+        if ends_with_a0(c) && !quoted {
+            found.push(start.take().unwrap_or(at)..at + c.len_utf8());
+            continue;
+        }
+        if c.is_ascii() && is_space(c as u8) && !quoted {
             found.extend(start.take().map(|start| start..at));
             continue;
         }
@@ -28,11 +40,10 @@ pub struct Change<'w> {
 }
 
 /// What one change of a text is, as pieces: what to cut out, and where to put something in. [`edit`] applies it to plain text;
-/// a file that
-/// quotes its command line applies it to its own quoted form.
+/// a file that quotes its command line applies it to its own quoted form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cuts {
-    /// Ranges to cut out, in order.
+    /// Ranges to cut out, in order; none overlaps another.
     pub cut: Vec<Range<usize>>,
     /// Where to put words in.
     pub insert_at: usize,
@@ -40,35 +51,41 @@ pub struct Cuts {
     pub insert: String,
 }
 
-/// Finds what to cut and what to put in. With each word goes the one blank before it, or, if it is the first, the one after
-/// it: what [`Change::add`] put in is taken out whole.
+/// Finds what to cut and what to put in. With each word goes the one blank before it, or, if it is the first or something
+/// else is before it, the one after it: what [`Change::add`] put in is taken out whole, and white space that somebody else
+/// wrote stays.
 pub fn cuts(line: &str, change: &Change<'_>) -> Cuts {
     let all = words(line);
-    let mut gone: Vec<usize> = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for word in change.remove {
-        let last = (0..all.len()).rev().find(|at| !gone.contains(at) && line[all[*at].clone()] == **word);
-        gone.extend(last);
+        *counts.entry(word).or_default() += 1;
     }
-    gone.sort_unstable();
-    let mut cut = Vec::new();
+    let mut gone = vec![false; all.len()];
+    for (range, gone) in all.iter().zip(&mut gone).rev() {
+        if let Some(count) = counts.get_mut(&line[range.clone()]).filter(|count| **count > 0) {
+            (*count, *gone) = (*count - 1, true);
+        }
+    }
+    // Only a blank: a line end belongs to the file.
+    let blank = |at: usize| line.as_bytes().get(at) == Some(&b' ');
+    let mut cut: Vec<Range<usize>> = Vec::new();
     // Whether a word that stays is before the one that is looked at.
     let mut first = true;
     for (at, range) in all.iter().enumerate() {
-        if !gone.contains(&at) {
+        if !gone[at] {
             first = false;
             continue;
         }
-        // Only a blank: a line end belongs to the file.
-        let blank = |at: usize| line.as_bytes().get(at) == Some(&b' ');
-        cut.push(if !first && range.start > 0 && blank(range.start - 1) {
-            range.start - 1..range.end
-        } else if at + 1 < all.len() && blank(range.end) {
-            range.start..range.end + 1
-        } else {
-            range.clone()
+        // The blank before it may have gone with the word before that.
+        let free = cut.last().map_or(0, |before| before.end);
+        let before = range.start.checked_sub(1).filter(|before| *before >= free && blank(*before));
+        cut.push(match before {
+            Some(before) if !first => before..range.end,
+            _ if at + 1 < all.len() && blank(range.end) => range.start..range.end + 1,
+            _ => range.clone(),
         });
     }
-    let last = (0..all.len()).rev().find(|at| !gone.contains(at)).map(|at| all[at].end);
+    let last = all.iter().zip(&gone).rfind(|(_, gone)| !**gone).map(|(range, _)| range.end);
     let words = change.add.join(" ");
     let (insert_at, insert) = match last {
         _ if words.is_empty() => (line.len(), words),
@@ -78,27 +95,35 @@ pub fn cuts(line: &str, change: &Change<'_>) -> Cuts {
     Cuts { cut, insert_at, insert }
 }
 
+/// Makes changes in a text, each a range and what comes in its place. Of two at one place the one that only puts something
+/// in comes first. `None` where two overlap, or where one is outside of the text or within a character: nothing is
+/// guessed then.
+pub fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Option<String> {
+    edits.sort_by_key(|(range, insert)| (range.start, insert.is_empty()));
+    let (mut new, mut from) = (String::with_capacity(text.len()), 0);
+    for (range, insert) in edits {
+        new.push_str(text.get(from..range.start)?);
+        text.get(range.clone())?;
+        new.push_str(&insert);
+        from = range.end;
+    }
+    new.push_str(text.get(from..)?);
+    Some(new)
+}
+
 impl Cuts {
-    /// Makes the change in a text of which the command line was found at the same offsets.
-    pub fn apply(&self, text: &str) -> String {
-        let mut changed = String::with_capacity(text.len() + self.insert.len());
-        let mut inserted = self.insert.is_empty();
-        let mut from = 0;
-        for range in self.cut.iter().chain([&(text.len()..text.len())]) {
-            if !inserted && self.insert_at <= range.start {
-                changed.push_str(&text[from..self.insert_at]);
-                changed.push_str(&self.insert);
-                (from, inserted) = (self.insert_at, true);
-            }
-            changed.push_str(&text[from..range.start]);
-            from = range.end;
+    /// Makes the change in a text of which the command line was found at the same offsets; `None` as [`apply`].
+    pub fn apply(self, text: &str) -> Option<String> {
+        let mut edits: Vec<(Range<usize>, String)> = self.cut.into_iter().map(|range| (range, String::new())).collect();
+        if !self.insert.is_empty() {
+            edits.push((self.insert_at..self.insert_at, self.insert));
         }
-        changed
+        apply(text, edits)
     }
 }
 
-/// Changes a command line that is plain text.
-pub fn edit(line: &str, change: &Change<'_>) -> String {
+/// Changes a command line that is plain text; `None` as [`apply`].
+pub fn edit(line: &str, change: &Change<'_>) -> Option<String> {
     cuts(line, change).apply(line)
 }
 
@@ -108,7 +133,7 @@ mod tests {
 
     fn changed(line: &str, remove: &[&str], add: &[&str]) -> String {
         let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        edit(line, &Change { remove: &own(remove), add: &own(add) })
+        edit(line, &Change { remove: &own(remove), add: &own(add) }).unwrap_or_default()
     }
 
     #[test]
@@ -134,7 +159,34 @@ mod tests {
         assert_eq!(changed("iommu=pt x=y b", &["iommu=pt", "x=y"], &[]), "b");
         assert_eq!(changed("a iommu=pt b iommu=pt", &["iommu=pt"], &["c"]), "a iommu=pt b c");
         assert_eq!(changed("a iommu=pt", &["iommu=pt"], &["iommu=nopt"]), "a iommu=nopt");
+        // One blank is not cut out twice, and white space of somebody else's stays.
+        assert_eq!(changed("quiet\tiommu=pt x=y", &["iommu=pt", "x=y"], &[]), "quiet\t");
+        assert_eq!(changed("quiet\tiommu=pt x=y b", &["iommu=pt", "x=y"], &[]), "quiet\tb");
+        assert_eq!(changed("quiet iommu=pt\u{b}x=y\u{c}b", &["iommu=pt", "x=y"], &[]), "quiet\u{b}\u{c}b");
         // No part of a word is a word.
         assert_eq!(changed("xiommu=pt iommu=pty \"iommu=pt\"", &["iommu=pt"], &[]), "xiommu=pt iommu=pty \"iommu=pt\"");
+    }
+
+    /// What the kernel takes for white space parts words, and nothing else does.
+    #[test]
+    fn words_are_the_kernels() {
+        let words = |line: &str| words(line).into_iter().map(|range| line[range].to_owned()).collect::<Vec<_>>();
+        assert_eq!(words("a\u{b}b\u{c}c\td\re\nf"), ["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(words("iommu=pt\u{a0}b"), ["iommu=pt\u{a0}", "b"]);
+        assert_eq!(
+            words("\u{a0}iommu=pt voil\u{e0}iommu=pt \"a\u{a0}b\""),
+            ["\u{a0}", "iommu=pt", "voil\u{e0}", "iommu=pt", "\"a\u{a0}b\""]
+        );
+        assert_eq!(words("a\u{85}b\u{2003}c\u{1c}d"), ["a\u{85}b\u{2003}c\u{1c}d"]);
+    }
+
+    #[test]
+    fn changes_that_overlap_are_none() {
+        let cut =
+            |ranges: &[Range<usize>]| apply("\u{e4}bcd", ranges.iter().map(|r| (r.clone(), String::new())).collect());
+        assert_eq!(cut(&[0..2, 3..5]).as_deref(), Some("b"));
+        assert_eq!(cut(&[2..4, 3..5]), None);
+        assert_eq!(cut(&[0..1, 2..3]), None);
+        assert_eq!(cut(&[2..3, 4..9]), None);
     }
 }

@@ -18,6 +18,7 @@ use crate::host::boot::{BootSystem, Content, Grammar, Loader, LoaderKind, Place,
 use grammar::Problem;
 use record::{Owned, Record};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What was asked for beside the words.
 #[derive(Debug, Clone, Default)]
@@ -284,11 +285,14 @@ fn shared(
     }
     let text = text_of(place)?;
     let lines = grammar::lines(place.grammar, text)?;
-    let (mut new, mut from) = (String::with_capacity(text.len() + 64), 0);
+    let ours: BTreeMap<&str, &Owned> = ours.iter().rev().map(|owned| (owned.key.as_str(), owned)).collect();
+    let mut edits = Vec::with_capacity(lines.len());
     let (mut owned, mut adds, mut removes) = (Vec::new(), Vec::new(), Vec::new());
+    // The words that each command line has then.
+    let mut then: Vec<Vec<String>> = Vec::with_capacity(lines.len());
     for line in &lines {
         let raw = &text[line.span.clone()];
-        let mine = ours.iter().find(|owned| owned.key == line.key);
+        let mine = ours.get(line.key.as_str()).copied();
         let edited = of_line::change(place.grammar, raw, &line.words, wanted, mine, options)
             .map_err(|problem| Problem { line: line.number + problem.line.saturating_sub(1), ..problem })?;
         if let Some(word) = wanted::against(wanted, &line.words) {
@@ -297,16 +301,18 @@ fn shared(
                 at(place, line.number)
             ));
         }
-        new.push_str(&text[from..line.span.start]);
-        new.push_str(&edited.raw);
-        from = line.span.end;
+        edits.push((line.span.clone(), edited.raw));
+        then.push(of_line::after(&line.words, &edited.removes, &edited.adds));
         adds.extend(edited.adds);
         removes.extend(edited.removes);
         if !edited.owned.is_empty() {
             owned.push(Owned { key: line.key.clone(), words: edited.owned, before: Some(edited.before) });
         }
     }
-    new.push_str(&text[from..]);
+    let new = line::apply(text, edits).ok_or_else(grammar::by_hand)?;
+    if new != text && !reads_as(place.grammar, &new, then) {
+        return Err(grammar::by_hand());
+    }
     let change = (new != text).then(|| FileChange {
         loader: loader.kind,
         path: place.path.clone(),
@@ -318,6 +324,15 @@ fn shared(
         builder: Vec::new(),
     });
     Ok((change, owned))
+}
+
+/// Whether a changed file is read back with exactly these words on its command lines, in whatever order: the last look before
+/// anything is written.
+fn reads_as(grammar: Grammar, text: &str, mut expected: Vec<Vec<String>>) -> bool {
+    let Ok(lines) = grammar::lines(grammar, text) else { return false };
+    let mut found: Vec<Vec<String>> = lines.into_iter().map(|line| line.words).collect();
+    found.iter_mut().chain(&mut expected).for_each(|words| words.sort_unstable());
+    found == expected
 }
 
 fn unique(mut words: Vec<String>) -> Vec<String> {

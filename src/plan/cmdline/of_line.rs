@@ -6,6 +6,7 @@ use super::line::Change;
 use super::record::Owned;
 use super::{missing, Options, WITHOUT_EFFECT};
 use crate::host::boot::Grammar;
+use std::collections::BTreeMap;
 
 /// A command line after its change.
 pub(super) struct Edited {
@@ -44,10 +45,30 @@ impl Shares {
         self.add.iter().filter(|word| !self.ours.contains(word)).cloned().collect()
     }
 
-    /// Words that go.
+    /// Words that go; one that was there more than once and stays once, so many times less one.
     pub fn removes(&self) -> Vec<String> {
-        self.ours.iter().filter(|word| !self.add.contains(word)).chain(&self.dropped).cloned().collect()
+        without(&self.ours, &self.add).chain(&self.dropped).cloned().collect()
     }
+}
+
+/// The words of a command line once some have gone and others have come.
+pub(super) fn after(words: &[String], removes: &[String], adds: &[String]) -> Vec<String> {
+    without(words, removes).chain(adds).cloned().collect()
+}
+
+/// The words without others, each as often as it is among those.
+fn without<'w>(words: &'w [String], gone: &'w [String]) -> impl Iterator<Item = &'w String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for word in gone {
+        *counts.entry(word).or_default() += 1;
+    }
+    words.iter().filter(move |word| match counts.get_mut(word) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    })
 }
 
 /// Finds out whose the words are.
@@ -57,22 +78,13 @@ pub(super) fn shares(words: &[String], wanted: &[String], mine: Option<&Owned>, 
         mine.map(|m| m.words.as_slice()).unwrap_or_default().iter().filter(|w| words.contains(w)).cloned().collect();
     let mut dropped: Vec<String> = Vec::new();
     if options.adopt {
-        let more = wanted.iter().filter(|word| words.contains(word) && !ours.contains(word)).cloned();
-        ours.extend(more.collect::<Vec<_>>());
-        dropped
-            .extend(WITHOUT_EFFECT.iter().filter(|w| words.iter().any(|there| there == *w)).map(|w| (*w).to_owned()));
+        // However often they are there: one that stays behind would have an effect, or be there for the next time.
+        let rest: Vec<String> = without(words, &ours).cloned().collect();
+        ours.extend(rest.into_iter().filter(|word| wanted.contains(word)));
+        dropped.extend(words.iter().filter(|word| WITHOUT_EFFECT.contains(&word.as_str())).cloned());
     }
-    let theirs: Vec<String> = {
-        let mut gone: Vec<&String> = ours.iter().chain(&dropped).collect();
-        let keep = |word: &&String| match gone.iter().position(|g| g == word) {
-            Some(at) => {
-                gone.remove(at);
-                false
-            }
-            None => true,
-        };
-        words.iter().filter(keep).cloned().collect()
-    };
+    let gone = [ours.clone(), dropped.clone()].concat();
+    let theirs: Vec<String> = without(words, &gone).cloned().collect();
     let add = missing(wanted, &theirs);
     Shares { ours, dropped, add }
 }
@@ -89,7 +101,11 @@ pub(super) fn change(
     let shares = shares(words, wanted, mine, options);
     let before = match mine.and_then(|m| Some((m, m.before.as_ref()?))) {
         // Exactly as we left it.
-        Some((mine, before)) if !options.adopt && put_in(grammar, before, &mine.words)? == raw => before.clone(),
+        Some((mine, before))
+            if !options.adopt && put_in(grammar, before, &mine.words).is_ok_and(|ours| ours == raw) =>
+        {
+            before.clone()
+        }
         _ => {
             let gone = [shares.ours.clone(), shares.dropped.clone()].concat();
             grammar::edit(grammar, raw, &Change { remove: &gone, add: &[] })?

@@ -16,6 +16,7 @@ struct Entry<'t> {
     /// Behind its line end.
     end: usize,
     key: &'t str,
+    key_end: usize,
     value: Range<usize>,
 }
 
@@ -35,6 +36,7 @@ fn entries(text: &str) -> Vec<Entry<'_>> {
         start,
         end,
         key: &text[start + key.start..start + key.end],
+        key_end: start + key.end,
         value,
     };
     text.split_inclusive('\n').map(entry).map(of).collect()
@@ -44,7 +46,7 @@ fn entries(text: &str) -> Vec<Entry<'_>> {
 fn options_alone(text: &str, options: &[&Entry<'_>]) -> String {
     let mut alone = String::with_capacity(text.len());
     for entry in options {
-        alone.extend(std::iter::repeat_n('\n', entry.value.start - alone.len()));
+        alone.extend(std::iter::repeat_n('\n', entry.value.start.saturating_sub(alone.len())));
         alone.push_str(&text[entry.value.clone()]);
     }
     alone
@@ -69,6 +71,13 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
     }
     if let Some(entry) = options.iter().find(|entry| in_quotes(&text[entry.value.clone()])) {
         return Err(quoted(own_line::number(text, entry.start)));
+    }
+    // systemd-boot joins the lines, so that the quote ends in another one; GRUB takes the first alone, where it does not.
+    if let Some(entry) = options.iter().find(|entry| text[entry.value.clone()].matches('"').count() % 2 == 1) {
+        return Err(Problem {
+            line: own_line::number(text, entry.start),
+            message: "a quote (\") of the kernel's command line does not end in this line; close it here".to_owned(),
+        });
     }
     let (first, last) = match (options.first(), options.last()) {
         (Some(first), Some(last)) => (first.start, own_line::end(text, last.value.end)),
@@ -114,7 +123,7 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
         match last {
             Some(last) if !words.is_empty() => edits.push((last.end..last.end, format!(" {words}"))),
             None if !words.is_empty() => {
-                let blank = if entry.value.start == entry.start + "options".len() { " " } else { "" };
+                let blank = if entry.value.start == entry.key_end { " " } else { "" };
                 edits.push((entry.value.start..entry.value.start, format!("{blank}{words}")));
             }
             // A key without a value ends what GRUB reads.
@@ -125,14 +134,7 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
             _ => {}
         }
     }
-    edits.sort_by_key(|(range, insert)| (range.start, insert.is_empty()));
-    let (mut new, mut from) = (before.to_owned(), 0);
-    for (range, insert) in edits {
-        new.push_str(&body[from..range.start]);
-        new.push_str(&insert);
-        from = range.end;
-    }
-    new.push_str(&body[from..]);
+    let new = format!("{before}{}", line::apply(body, edits).ok_or_else(super::by_hand)?);
     let entries = self::entries(&new);
     match entries.iter().find(|entry| entry.key == "options" && in_quotes(&new[entry.value.clone()])) {
         Some(_) => Err(quoted(1)),
@@ -163,6 +165,7 @@ mod tests {
             ("linux /l\n  options a $tuned_params\n", "linux /l\n  options a $tuned_params iommu=pt\n"),
             ("linux /l\noptions\n", "linux /l\noptions iommu=pt\n"),
             ("linux /l\noptions \n", "linux /l\noptions iommu=pt\n"),
+            ("linux /l\n  options\n", "linux /l\n  options iommu=pt\n"),
             // None yet: where GRUB still reads.
             ("linux /l\ninitrd /i\n", "linux /l\ninitrd /i\noptions iommu=pt\n"),
             ("linux /l\r\n", "linux /l\r\noptions iommu=pt\r\n"),
@@ -196,6 +199,15 @@ mod tests {
         assert_eq!(lines("title Shell\nefi /shellx64.efi\noptions -nostartup\n").unwrap(), []);
         assert_eq!(lines("").unwrap(), []);
         assert_eq!(lines("efi /vmlinuz.efi\noptions root=/dev/vda ro\n").unwrap()[0].words, ["root=/dev/vda", "ro"]);
+    }
+
+    /// Regression: words went between the two halves of a quote, where systemd-boot takes them for a part of it.
+    #[test]
+    fn a_quote_over_two_options_lines_is_refused() {
+        let problem = lines("linux /l\noptions ro a=\"b\noptions c\" d\n").unwrap_err();
+        assert_eq!((problem.line, problem.message.contains("does not end in this line")), (2, true));
+        assert_eq!(lines("linux /l\noptions ro\noptions a=\"b\noptions c\"\n").unwrap_err().line, 3);
+        assert!(lines("linux /l\noptions a=\"b c\"\noptions d=\"e\"\n").is_ok());
     }
 
     #[test]

@@ -75,8 +75,8 @@ fn of_entry(text: &str, entry: Entry) -> Vec<Line> {
 }
 
 /// Changes it. The raw text is the value and the sign before it.
-pub fn edit(raw: &str, change: &Change<'_>) -> String {
-    let Some(sign) = raw.chars().next() else { return String::new() };
+pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
+    let Some(sign) = raw.chars().next() else { return Some(String::new()) };
     let value = &raw[sign.len_utf8()..];
     let mut cuts = line::cuts(value, change);
     if cuts.insert_at == 0 && !cuts.insert.is_empty() {
@@ -84,7 +84,7 @@ pub fn edit(raw: &str, change: &Change<'_>) -> String {
         let blank = if blanks == 0 && sign == ':' { " " } else { "" };
         cuts = Cuts { insert_at: blanks, insert: format!("{blank}{}", cuts.insert), ..cuts };
     }
-    format!("{sign}{}", cuts.apply(value))
+    Some(format!("{sign}{}", cuts.apply(value)?))
 }
 
 #[cfg(test)]
@@ -124,8 +124,8 @@ mod tests {
             ("=", "=iommu=pt"),
             ("=ro", "=ro iommu=pt"),
         ] {
-            assert_eq!(edit(raw, &Change { remove: &[], add: &add }), with);
+            assert_eq!(edit(raw, &Change { remove: &[], add: &add }).as_deref(), Some(with));
         }
-        assert_eq!(edit(": iommu=pt", &Change { remove: &add, add: &["a".to_owned()] }), ": a");
+        assert_eq!(edit(": iommu=pt", &Change { remove: &add, add: &["a".to_owned()] }).as_deref(), Some(": a"));
     }
 }

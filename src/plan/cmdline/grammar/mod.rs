@@ -74,13 +74,21 @@ pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, 
             shell::edit(grammar, raw, change)
         }
         Grammar::Bls => bls::edit(raw, change),
-        Grammar::RefindLinux | Grammar::Refind => Ok(refind::edit(raw, change)),
-        Grammar::Limine => Ok(limine::edit(raw, change)),
+        Grammar::RefindLinux | Grammar::Refind => refind::edit(raw, change).ok_or_else(by_hand),
+        Grammar::Limine => limine::edit(raw, change).ok_or_else(by_hand),
         Grammar::RpmOstree => by_tool("rpm-ostree"),
         Grammar::GrubCfg => by_tool("grub-mkconfig"),
         Grammar::Kernelstub => by_tool("kernelstub"),
-        Grammar::Plain | Grammar::GrubDropIn | Grammar::DropIn | Grammar::Addon => Ok(plain::edit(raw, change)),
+        Grammar::Plain | Grammar::GrubDropIn | Grammar::DropIn | Grammar::Addon => {
+            plain::edit(raw, change).ok_or_else(by_hand)
+        }
     }
+}
+
+/// Words that cannot be put in or taken out without changing something else.
+pub fn by_hand() -> Problem {
+    let message = "cannot be changed without changing more than our words in it; put them in or take them out by hand";
+    Problem { line: 0, message: message.to_owned() }
 }
 
 /// The text of a file that is ours alone ([`Grammar::is_ours_alone`]). Of an addon it is its command line.

@@ -23,7 +23,7 @@ pub fn lines(text: &str) -> Vec<Line> {
 }
 
 /// Changes it.
-pub fn edit(raw: &str, change: &Change<'_>) -> String {
+pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
     let bare = without_comments(raw);
     let mut cuts = line::cuts(&bare, change);
     if cuts.insert_at == 0 && !cuts.insert.is_empty() {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn added(raw: &str) -> String {
-        edit(raw, &Change { remove: &[], add: &["iommu=pt".to_owned()] })
+        edit(raw, &Change { remove: &[], add: &["iommu=pt".to_owned()] }).unwrap_or_default()
     }
 
     #[test]
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_word_of_ours_is_found_in_any_line() {
         let ours = ["iommu=pt".to_owned()];
-        let gone = |raw: &str| edit(raw, &Change { remove: &ours, add: &[] });
+        let gone = |raw: &str| edit(raw, &Change { remove: &ours, add: &[] }).unwrap_or_default();
         assert_eq!(gone("ro iommu=pt\nquiet\n"), "ro\nquiet\n");
         assert_eq!(gone("# x\niommu=pt\nquiet\n"), "# x\n\nquiet\n");
     }

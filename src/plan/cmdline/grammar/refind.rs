@@ -6,6 +6,7 @@
 
 use super::super::line::{self, Change};
 use super::{own_line, Line, Problem};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A part of a line.
@@ -89,19 +90,23 @@ fn line_of(text: &str, key: String, token: &Token) -> Result<Line, Problem> {
     Ok(Line { key, number, span: token.raw.clone(), words })
 }
 
-/// Tells keys apart that are the same.
+/// Tells keys apart that are the same: `Arch`, `Arch #2`, `Arch #3`. Each number is tried once, so many equal titles cost no
+/// more than as many different ones.
 pub(super) fn unlike(lines: &mut [Line]) {
-    for at in 1..lines.len() {
-        let same = lines[..at].iter().filter(|line| line.key == lines[at].key).count();
-        if same > 0 {
-            let mut number = same + 1;
-            let mut key = format!("{} #{number}", lines[at].key);
-            while lines[..at].iter().any(|line| line.key == key) {
-                number += 1;
-                key = format!("{} #{number}", lines[at].key);
-            }
-            lines[at].key = key;
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines {
+        let Some(mut number) = seen.get(&line.key).copied() else {
+            seen.insert(line.key.clone(), 1);
+            continue;
+        };
+        let title = line.key.clone();
+        // Somebody may have written such a number into a title.
+        while seen.contains_key(&line.key) {
+            number += 1;
+            line.key = format!("{title} #{number}");
         }
+        seen.insert(title, number);
+        seen.insert(line.key.clone(), 1);
     }
 }
 
@@ -183,7 +188,7 @@ fn of_stanza(text: &str, stanza: Stanza) -> Result<Vec<Line>, Problem> {
 }
 
 /// Changes it.
-pub fn edit(raw: &str, change: &Change<'_>) -> String {
+pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
     let inside = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let body = inside.unwrap_or(raw);
     // The text, and where in the file each byte of it is.
@@ -197,15 +202,15 @@ pub fn edit(raw: &str, change: &Change<'_>) -> String {
     places.push(body.len());
     let mut cuts = line::cuts(&text, change);
     for range in &mut cuts.cut {
-        *range = places[range.start]..places[range.end];
+        *range = *places.get(range.start)?..*places.get(range.end)?;
     }
-    cuts.insert_at = places[cuts.insert_at];
+    cuts.insert_at = *places.get(cuts.insert_at)?;
     cuts.insert = cuts.insert.replace('"', "\"\"");
-    let new = cuts.apply(body);
-    match inside {
+    let new = cuts.apply(body)?;
+    Some(match inside {
         None if !new.is_empty() && !new.contains(is_separator) => new,
         _ => format!("\"{new}\""),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -245,13 +250,14 @@ mod tests {
             ("ro", "\"ro iommu=pt\""),
             ("\"a=\"\"b c\"\"\"", "\"a=\"\"b c\"\" iommu=pt\""),
         ] {
-            assert_eq!(edit(raw, &Change { remove: &[], add: &own(&["iommu=pt"]) }), with);
+            assert_eq!(edit(raw, &Change { remove: &[], add: &own(&["iommu=pt"]) }).as_deref(), Some(with));
         }
-        assert_eq!(edit("\"a\"", &Change { remove: &[], add: &own(&["b=\"c d\""]) }), "\"a b=\"\"c d\"\"\"");
-        let without = |raw: &str| edit(raw, &Change { remove: &own(&["b=\"c d\""]), add: &[] });
+        let with = edit("\"a\"", &Change { remove: &[], add: &own(&["b=\"c d\""]) }).unwrap();
+        assert_eq!(with, "\"a b=\"\"c d\"\"\"");
+        let without = |raw: &str| edit(raw, &Change { remove: &own(&["b=\"c d\""]), add: &[] }).unwrap();
         assert_eq!(without("\"a b=\"\"c d\"\" e\""), "\"a e\"");
         assert_eq!(without("\"b=\"\"c d\"\"\""), "\"\"");
-        assert_eq!(edit("ro", &Change { remove: &own(&["ro"]), add: &[] }), "\"\"");
+        assert_eq!(edit("ro", &Change { remove: &own(&["ro"]), add: &[] }).unwrap(), "\"\"");
     }
 
     #[test]

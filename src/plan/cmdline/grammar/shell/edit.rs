@@ -2,7 +2,7 @@
 //! Words taken out of and put into a value in the quotes that it has.
 
 use super::super::super::line::{self, Change};
-use super::super::{own_line, Problem};
+use super::super::{by_hand, own_line, Problem};
 use super::lex::Mode;
 use super::value::{Known, ELSEWHERE};
 use super::{value_of, variable};
@@ -30,7 +30,7 @@ pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, 
         edits.extend(insertion(raw, &known, cell(cuts.insert_at), &cuts.insert));
     }
     for range in &cuts.cut {
-        for cell in &known.cells[cell(range.start)..cell(range.end)] {
+        for cell in known.cells.get(cell(range.start)..cell(range.end)).ok_or_else(by_hand)? {
             if !cell.own {
                 return Err(not_here(raw, &known, &text[range.clone()]));
             }
@@ -40,19 +40,21 @@ pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, 
     if let Some(word) = change.remove.iter().find(|word| text.contains(ELSEWHERE) && !has(&text, word)) {
         return Err(not_here(raw, &known, word));
     }
-    edits.sort_by_key(|(range, insert)| (range.start, insert.is_empty()));
-    let (mut new, mut from) = (before.to_owned(), 0);
-    for (range, insert) in edits {
-        new.push_str(&raw[from..range.start]);
-        new.push_str(&insert);
-        from = range.end;
+    let new = line::apply(raw, edits).ok_or_else(by_hand)?;
+    // What is quoted may read otherwise beside something else: `a$` before a quote.
+    let expected = cuts.apply(&text).ok_or_else(by_hand)?;
+    match value_of(grammar, &new) {
+        Ok(known) if words(&known.text()) == words(&expected) => Ok(format!("{before}{new}")),
+        _ => Err(by_hand()),
     }
-    new.push_str(&raw[from..]);
-    Ok(new)
+}
+
+fn words(text: &str) -> Vec<&str> {
+    line::words(text).into_iter().map(|range| &text[range]).collect()
 }
 
 fn has(text: &str, word: &str) -> bool {
-    line::words(text).into_iter().any(|range| text[range] == *word)
+    words(text).contains(&word)
 }
 
 fn not_here(raw: &str, known: &Known, word: &str) -> Problem {

@@ -57,6 +57,10 @@ pub struct Command {
     pub words: Vec<Word>,
     /// Whether it runs only in some cases, or where it changes nothing outside.
     pub depends: bool,
+    /// Whether it is in a function, which runs when it is called.
+    pub in_function: bool,
+    /// Whether it is in a loop of this script.
+    pub in_loop: bool,
     /// Where its words may set variables while they are expanded: `${NAME:=value}`, `$((NAME = 1))`.
     pub sets: Vec<Range<usize>>,
 }
@@ -68,20 +72,33 @@ enum Block {
     Case,
     Loop,
     Brace,
+    Function,
     Paren,
+}
+
+/// A here-document: what ends it, whether tabs before that go, whether it is taken as it stands, where it begins.
+struct Heredoc {
+    delimiter: String,
+    strip: bool,
+    quoted: bool,
+    begin: usize,
 }
 
 struct Lexer<'t> {
     text: &'t str,
     at: usize,
     blocks: Vec<(Block, usize)>,
-    /// Here-documents whose text begins on the next line: delimiter, whether tabs before it go, where.
-    heredocs: Vec<(String, bool, usize)>,
+    /// Here-documents whose text begins on the next line.
+    heredocs: Vec<Heredoc>,
     words: Vec<Word>,
     sets: Vec<Range<usize>>,
     commands: Vec<Command>,
     /// Where an operator is that makes the next command depend on the last one.
     chained: Option<usize>,
+    /// The first command of the list that is being read: `&` at its end puts all of it in the background.
+    list: usize,
+    /// Whether what comes next is the body of a function.
+    body: bool,
 }
 
 /// The commands of a script, in order. A script that is not complete is a problem.
@@ -95,7 +112,12 @@ pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
         sets: Vec::new(),
         commands: Vec::new(),
         chained: None,
+        list: 0,
+        body: false,
     };
+    if let Some(at) = text.find('\0') {
+        return Err(problem(text, at, "a zero byte is here, which no two shells read alike: remove it"));
+    }
     lexer.run()?;
     Ok(lexer.commands)
 }
@@ -114,19 +136,19 @@ impl<'t> Lexer<'t> {
         while let Some(c) = self.rest().chars().next() {
             match c {
                 ' ' | '\t' => self.at += 1,
-                '\\' if self.rest().starts_with("\\\n") => self.at += 2,
+                '\\' if self.rest().starts_with("\\\n") => self.continued()?,
                 '#' => self.at += self.rest().find('\n').unwrap_or(self.rest().len()),
                 '\n' => {
-                    self.end_command(false);
+                    self.end_list();
                     self.at += 1;
                     self.skip_heredocs()?;
                 }
                 ';' => {
-                    self.end_command(false);
+                    self.end_list();
                     self.at += 1;
                 }
                 '&' | '|' => self.list_operator(),
-                '(' => self.open_paren(),
+                '(' => self.open_paren()?,
                 ')' => {
                     self.end_command(false);
                     self.close(Block::Paren);
@@ -140,8 +162,8 @@ impl<'t> Lexer<'t> {
             }
         }
         self.end_command(false);
-        if let Some((_, _, at)) = self.heredocs.first() {
-            return Err(problem(self.text, *at, "the here-document that begins here does not end: end it"));
+        if let Some(Heredoc { begin, .. }) = self.heredocs.first() {
+            return Err(problem(self.text, *begin, "the here-document that begins here does not end: end it"));
         }
         if let Some((_, at)) = self.blocks.first() {
             return Err(problem(self.text, *at, "what begins here does not end (if, case, a loop, braces): end it"));
@@ -150,6 +172,31 @@ impl<'t> Lexer<'t> {
             return Err(problem(self.text, at, "a command is missing after this line: complete it"));
         }
         Ok(())
+    }
+
+    /// A backslash at the end of a line, between words: neither is there for a shell, and what is before and after it may be
+    /// one operator.
+    fn continued(&mut self) -> Result<(), Problem> {
+        let is_operator = |byte: Option<&u8>| byte.is_some_and(|byte| b"&|;<>()".contains(byte));
+        let bytes = self.text.as_bytes();
+        if is_operator(self.at.checked_sub(1).and_then(|before| bytes.get(before)))
+            && is_operator(bytes.get(self.at + 2))
+        {
+            return Err(problem(
+                self.text,
+                self.at,
+                "an operator is broken by a backslash at the end of a line: join it",
+            ));
+        }
+        self.at += 2;
+        Ok(())
+    }
+
+    fn end_list(&mut self) {
+        self.end_command(false);
+        if self.blocks.is_empty() && self.chained.is_none() {
+            self.list = self.commands.len();
+        }
     }
 
     fn list_operator(&mut self) {
@@ -162,8 +209,10 @@ impl<'t> Lexer<'t> {
             }
             [b'&', b'>', ..] => self.at += 2,
             [b'&', ..] => {
-                // In the background: in a process of its own.
+                // In the background: in a process of its own, with all that is chained before it.
                 self.end_command(true);
+                self.commands[self.list..].iter_mut().for_each(|command| command.depends = true);
+                self.end_list();
                 self.at += 1;
             }
             _ => {
@@ -174,22 +223,47 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    fn open_paren(&mut self) {
+    fn open_paren(&mut self) -> Result<(), Problem> {
         let at = self.at;
+        if self.text[at..].starts_with("((") {
+            return Err(problem(
+                self.text,
+                at,
+                "arithmetic that not every shell has is here (((...))): write it as $((...))",
+            ));
+        }
         let word_end = self.words.last().map(|word| word.raw.end);
+        let is_list = word_end == Some(at) && self.text[..at].ends_with('=');
+        // A name before a bracket: a function, whose body comes next.
+        self.body |= word_end.is_some() && !is_list;
         if word_end == Some(at) {
             if let Some(word) = self.words.last_mut() {
                 // name=(...), or a function's name.
                 word.pieces.push((at, Piece::Unknown("a list in brackets")));
             }
         }
+        let body = self.body;
         self.end_command(false);
+        self.body = body;
         self.blocks.push((Block::Paren, at));
         self.at += 1;
+        Ok(())
     }
 
     fn redirection(&mut self) -> Result<(), Problem> {
         let rest = self.rest();
+        let before = self.words.last().filter(|word| word.raw.end == self.at).map(|word| &self.text[word.raw.clone()]);
+        if before.is_some_and(|word| word.starts_with('{') && word.ends_with('}')) {
+            let message = "a redirection that sets a variable, which not every shell has, is here: write a number";
+            return Err(problem(self.text, self.at, message));
+        }
+        if rest[1..].starts_with('(') {
+            return Err(problem(
+                self.text,
+                self.at,
+                "a command in place of a file, which not every shell has, is here: remove it",
+            ));
+        }
         if rest.starts_with("<<<") {
             self.at += 3;
             return Ok(());
@@ -208,14 +282,17 @@ impl<'t> Lexer<'t> {
         self.at += self.rest().len() - self.rest().trim_start_matches([' ', '\t']).len();
         let word = self.word()?;
         match word.literal() {
-            Some(delimiter) if !word.raw.is_empty() => self.heredocs.push((delimiter, strip, begin)),
+            Some(delimiter) if !word.raw.is_empty() => {
+                let quoted = self.text[word.raw.clone()] != delimiter;
+                self.heredocs.push(Heredoc { delimiter, strip, quoted, begin });
+            }
             _ => return Err(problem(self.text, begin, "what ends this here-document cannot be told: name it plainly")),
         }
         Ok(())
     }
 
     fn skip_heredocs(&mut self) -> Result<(), Problem> {
-        for (delimiter, strip, begin) in std::mem::take(&mut self.heredocs) {
+        for Heredoc { delimiter, strip, quoted, begin } in std::mem::take(&mut self.heredocs) {
             loop {
                 if self.at >= self.text.len() {
                     let message = "the here-document that begins here does not end: end it";
@@ -223,9 +300,15 @@ impl<'t> Lexer<'t> {
                 }
                 let rest = self.rest();
                 let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
+                let at = self.at;
                 self.at += (line.len() + 1).min(rest.len());
                 if delimiter == if strip { line.trim_start_matches('\t') } else { line } {
                     break;
+                }
+                // A line may go on in the next one, and what is expanded may reach over several.
+                if !quoted && line.contains(['$', '`', '\\']) {
+                    let message = "this here-document is not taken as it stands; quote the word that ends it";
+                    return Err(problem(self.text, at, message));
                 }
             }
         }
@@ -244,6 +327,7 @@ impl<'t> Lexer<'t> {
         if words.is_empty() {
             return;
         }
+        let mut body = std::mem::take(&mut self.body);
         let mut kept = 0;
         while let Some(word) = words.get(kept) {
             let at = word.raw.start;
@@ -251,11 +335,14 @@ impl<'t> Lexer<'t> {
             match self.text[word.raw.clone()].trim_end_matches('\r') {
                 "if" => self.blocks.push((Block::If, at)),
                 "while" | "until" => self.blocks.push((Block::Loop, at)),
-                "{" => self.blocks.push((Block::Brace, at)),
-                "then" | "else" | "elif" | "do" | "!" | "time" => {}
+                "{" => self.blocks.push((if body { Block::Function } else { Block::Brace }, at)),
+                "then" | "else" | "elif" | "do" | "!" => {}
                 "fi" => self.close(Block::If),
                 "done" => self.close(Block::Loop),
                 "esac" => self.close(Block::Case),
+                "}" if self.blocks.last().is_some_and(|(open, _)| *open == Block::Function) => {
+                    self.close(Block::Function);
+                }
                 "}" => self.close(Block::Brace),
                 "case" => {
                     self.blocks.push((Block::Case, at));
@@ -265,16 +352,21 @@ impl<'t> Lexer<'t> {
                     self.blocks.push((Block::Loop, at));
                     break;
                 }
-                "function" => kept += 1,
+                "function" => {
+                    body = true;
+                    kept += 1;
+                }
                 _ => break,
             }
             kept += 1;
         }
-        let depends = apart || self.chained.take().is_some() || !self.blocks.is_empty();
+        let depends = self.chained.take().is_some() || apart || !self.blocks.is_empty() || body;
+        let within = |block: Block| self.blocks.iter().any(|(open, _)| *open == block);
+        let (in_function, in_loop) = (body || within(Block::Function), within(Block::Loop));
         words.drain(..kept.min(words.len()));
         let sets = std::mem::take(&mut self.sets);
         if !words.is_empty() || !sets.is_empty() {
-            self.commands.push(Command { words, depends, sets });
+            self.commands.push(Command { words, depends, in_function, in_loop, sets });
         }
     }
 
@@ -285,6 +377,14 @@ impl<'t> Lexer<'t> {
             let at = self.at;
             match c {
                 ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')' => break,
+                // It is not there for a shell: what is before and after it may be one name, or one reserved word.
+                '\\' if self.rest().starts_with("\\\n") && !self.text[begin..at].contains('=') => {
+                    return Err(problem(
+                        self.text,
+                        at,
+                        "a word is broken by a backslash at the end of a line: join it",
+                    ));
+                }
                 '\\' => self.backslash(&mut pieces),
                 '\'' => {
                     let Some(end) = self.text[at + 1..].find('\'') else {
@@ -386,8 +486,25 @@ impl<'t> Lexer<'t> {
                     false => (end, Piece::Name(after[..name].to_owned(), at..end, mode)),
                 }
             }
-            Some('\'' | '"') if mode == Mode::Bare => {
-                (at + 1, Piece::Unknown("a quote that not every shell has ($'...')"))
+            // It ends elsewhere than other quotes do.
+            Some('\'') if mode == Mode::Bare => {
+                let message = "a quote that not every shell has ($'...') is here; write it in other quotes";
+                return Err(problem(self.text, at, message));
+            }
+            Some('"') if mode == Mode::Bare => (at + 1, Piece::Unknown("a quote that not every shell has ($\"...\")")),
+            Some('[') => {
+                return Err(problem(
+                    self.text,
+                    at,
+                    "arithmetic that not every shell has ($[...]) is here; write $((...))",
+                ));
+            }
+            Some('\\') if after.starts_with("\\\n") => {
+                return Err(problem(
+                    self.text,
+                    at,
+                    "a variable is broken by a backslash at the end of a line: join it",
+                ));
             }
             Some('0'..='9' | '@' | '*' | '#' | '?' | '$' | '!' | '-') => {
                 (at + 2, Piece::Unknown("a variable that is different in every run"))
@@ -395,7 +512,7 @@ impl<'t> Lexer<'t> {
             _ => (at + 1, Piece::Char('$', at..at + 1, mode)),
         };
         let inside = &self.text[at..end];
-        if inside.contains('=') && (inside.starts_with("${") || inside.starts_with("$((")) {
+        if inside.contains('=') && inside.starts_with("${") || inside.starts_with("$((") {
             self.sets.push(at..end);
         }
         self.at = end;

@@ -40,12 +40,26 @@ fn element(grammar: Grammar, name: &str) -> Option<&str> {
 /// The command lines: one, or one an element of the list.
 pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
     let mut found: Vec<(String, Known)> = Vec::new();
-    for (name, value) in value::variables(text, false)? {
+    let variables = value::variables(text, false)?;
+    for (name, value) in variables.known {
+        // An element of a list is the variable itself to some shells.
+        if grammar != Grammar::LimineDefault
+            && name.strip_prefix(variable(grammar).0).is_some_and(|rest| rest.starts_with('['))
+        {
+            let line = value.map_or_else(|problem| problem.line, |known| own_line::number(text, known.span.start));
+            return Err(Problem {
+                line,
+                message: format!("{name} is an element of a list; set {} itself", variable(grammar).0),
+            });
+        }
         let Some(element) = element(grammar, &name) else { continue };
         let known = value.map_err(|problem| Problem { message: format!("{name} {}", problem.message), ..problem })?;
         found.push((element.to_owned(), known));
     }
     if found.is_empty() {
+        if let Some(problem) = variables.others {
+            return Err(Problem { message: format!("{} {}", variable(grammar).0, problem.message), ..problem });
+        }
         return Ok(vec![missing(grammar, text)?]);
     }
     found.sort_by_key(|(_, known)| known.span.start);
@@ -105,7 +119,7 @@ fn missing(grammar: Grammar, text: &str) -> Result<Line, Problem> {
 /// The value that a raw text gives the variable.
 fn value_of(grammar: Grammar, raw: &str) -> Result<Known, Problem> {
     let of = |(name, value): (String, Value)| element(grammar, &name).map(|_| value);
-    let mut values = value::variables(raw, true)?.into_iter().filter_map(of);
+    let mut values = value::variables(raw, true)?.known.into_iter().filter_map(of);
     values.next().unwrap_or_else(|| {
         Err(Problem {
             line: 1,

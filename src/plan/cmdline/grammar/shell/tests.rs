@@ -145,7 +145,31 @@ fn what_cannot_be_told_is_refused_with_its_line() {
         ("GRUB_CMDLINE_LINUX_DEFAULT=quiet splash\n", 1, "put the value in quotes"),
         ("GRUB_CMDLINE_LINUX_DEFAULT= \"quiet\"\n", 1, "remove the blank"),
         ("GRUB_CMDLINE_LINUX_DEFAULT=a\nunset GRUB_CMDLINE_LINUX_DEFAULT\n", 2, "changed by a command"),
-        ("GRUB_CMDLINE_LINUX_DEFAULT=a\neval \"GRUB_CMDLINE_LINUX_DEFAULT=b\"\n", 2, "changed by a command"),
+        ("GRUB_CMDLINE_LINUX_DEFAULT=a\neval \"GRUB_CMDLINE_LINUX_DEFAULT=b\"\n", 2, "'eval' is here"),
+        ("GRUB_CMDLINE_LINUX_DEFAULT=a\nreturn\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", 2, "'return' is here"),
+        ("x || return 1\n", 1, "'return' is here"),
+        ("X=return\n$X\n", 2, "computed"),
+        ("set -e\n", 1, "'set' is here"),
+        ("break\n", 1, "'break' is here"),
+        ("GRUB_CMDLINE_LINUX_DEFAULT=a || b &\n", 1, "only in some cases"),
+        ("f()\nGRUB_CMDLINE_LINUX_DEFAULT=a\n", 2, "only in some cases"),
+        ("A=$(cat <<E\n)\nE\n)\n", 1, "a here-document"),
+        ("A=$(case a in a) b;; esac)\n", 1, "a 'case'"),
+        ("A=\"${B:-'}\"\n", 1, "a quote (')"),
+        ("cat <<E\n$(x)\nE\n", 2, "quote the word that ends it"),
+        ("readonly GRUB_CMDLINE_LINUX_DEFAULT=a\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", 1, "is declared by a command"),
+        ("declare -n X=GRUB_CMDLINE_LINUX_DEFAULT\nX=b\nGRUB_CMDLINE_LINUX_DEFAULT=b\n", 1, "is declared by a command"),
+        ("X=GRUB_CMDLINE_LINUX_DEFAULT\ndeclare -n Y=$X\n", 2, "stands for another one"),
+        (". /etc/x\n", 1, "another file that is read here"),
+        ("read GRUB_CMDLINE_LINUX_DEFAULT\n", 1, "changed by a command"),
+        ("GRUB_CMDLINE_LINUX\\\n_DEFAULT=a\n", 1, "a word is broken"),
+        ("cat <\\\n<E\nGRUB_CMDLINE_LINUX_DEFAULT=a\nE\n", 1, "an operator is broken"),
+        ("GRUB_CMDLINE_LINUX_DEFAULT[0]=a\n", 1, "an element of a list"),
+        ("export GRUB_CMDLINE_LINUX_DEFAULT={a,b}\n", 1, "a pattern"),
+        ("((GRUB_CMDLINE_LINUX_DEFAULT=1))\n", 1, "arithmetic"),
+        ("A=$((GRUB_CMDLINE_LINUX_DEFAULT++))\n", 1, "changed by a command"),
+        ("GRUB_CMDLINE_LINUX_DEFAULT=$RANDOM\n", 1, "refers to $RANDOM"),
+        ("A=1\0\n", 1, "a zero byte"),
         ("X='a b'\nexport GRUB_CMDLINE_LINUX_DEFAULT=$X\n", 2, "put the value in quotes"),
         (": ${GRUB_CMDLINE_LINUX_DEFAULT:=quiet}\n", 1, "changed by a command"),
         ("case ${GRUB_CMDLINE_LINUX_DEFAULT:=quiet} in a) ;; esac\n", 1, "changed by a command"),
@@ -198,6 +222,20 @@ fn each_kernel_of_limine_has_its_command_line() {
     let mixed = "KERNEL_CMDLINE[a]=\"x\"\nKERNEL_CMDLINE[b]=\"y\"\nKERNEL_CMDLINE[a]+=\" z\"\n";
     assert_eq!(lines(Grammar::LimineDefault, mixed).unwrap_err().line, 2);
     assert_eq!(lines(Grammar::LimineDefault, "KERNEL_CMDLINE=\"x\"\n").unwrap()[0].key, "");
+}
+
+/// Regression: a quote that is put behind a `$` without quotes makes `$"..."` of it, which bash takes for another kind of
+/// quote.
+#[test]
+fn a_quote_that_only_looks_closed_is_left_alone() {
+    let text = "GRUB_CMDLINE_LINUX_DEFAULT=\"a\"b$\n";
+    assert_eq!(read(text), "ab$");
+    let line = lines(DEFAULT, text).unwrap().remove(0);
+    let change = Change { remove: &[], add: &own(&["iommu=pt"]) };
+    let problem = edit(DEFAULT, &text[line.span], &change).unwrap_err();
+    assert!(problem.message.contains("by hand"), "{problem:?}");
+    // Within quotes of its own it is no quote of another kind.
+    assert_eq!(changed("GRUB_CMDLINE_LINUX_DEFAULT=b$\n", &[], &["x"]), "GRUB_CMDLINE_LINUX_DEFAULT=\"b$ x\"\n");
 }
 
 /// What refers to itself again and again does not grow without end.

@@ -2,7 +2,7 @@
 //! What the variables of a shell script are set to when it has run, and where each character comes from.
 
 use super::super::Problem;
-use super::lex::{commands, name_length, problem, Command, Mode, Piece, Word};
+use super::lex::{commands, name_length, Command, Mode, Piece, Word};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -47,20 +47,81 @@ impl Known {
 /// A value, or why it is not known.
 pub type Value = Result<Known, Problem>;
 
+/// So many characters all values of a script may have together, each counted with every assignment that takes it over.
+const MOST: usize = 1 << 22;
+
 /// What stands for a variable of which a part of a script does not say what it is.
 pub const ELSEWHERE: char = '\u{fffc}';
 
 /// The variables of a script. A part of one (`part`) may refer to what the rest of it sets; the whole may not.
-pub fn variables(text: &str, part: bool) -> Result<BTreeMap<String, Value>, Problem> {
-    let mut reader = Reader { text, part, variables: BTreeMap::new() };
+pub fn variables(text: &str, part: bool) -> Result<Variables, Problem> {
+    let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+    let mut reader =
+        Reader { text, part, newlines, variables: BTreeMap::new(), declared: BTreeMap::new(), others: None, cells: 0 };
     for command in commands(text)? {
-        reader.run(&command);
+        reader.run(&command)?;
         for range in command.sets {
             reader.changed(range.start, &text[range.clone()]);
+            // What another variable names.
+            if text[range.clone()].starts_with("${!") {
+                reader.anything_is_changed(range.start, "may be set here, by a variable that names another one");
+            }
         }
     }
-    Ok(reader.variables)
+    let declared = reader.declared.into_iter().map(|(name, problem)| (name, Err(problem)));
+    reader.variables.extend(declared);
+    Ok(Variables { known: reader.variables, others: reader.others })
 }
+
+/// What the variables of a script are set to.
+pub struct Variables {
+    /// Those that the script names.
+    pub known: BTreeMap<String, Value>,
+    /// Why it may set others too, if so.
+    pub others: Option<Problem>,
+}
+
+/// Whatever comes after these may not be read, or is read otherwise.
+const ENDS: [&str; 13] = [
+    "return", "exit", "exec", "break", "continue", "eval", "set", "shopt", "alias", "unalias", "trap", "enable",
+    "coproc",
+];
+
+/// These say how a variable takes values, and not in every shell.
+const DECLARES: [&str; 5] = ["readonly", "declare", "typeset", "local", "nameref"];
+
+/// These give values to variables that are named by their words.
+const BY_NAME: [&str; 9] = ["unset", "read", "getopts", "mapfile", "readarray", "let", "wait", "command", "builtin"];
+
+/// These change no variable, whatever their words are.
+const HARMLESS: [&str; 7] = [":", "true", "false", "echo", "test", "[", "cat"];
+
+/// Shells set these by themselves.
+const SPECIAL: [&str; 23] = [
+    "_",
+    "RANDOM",
+    "SRANDOM",
+    "SECONDS",
+    "LINENO",
+    "EPOCHSECONDS",
+    "EPOCHREALTIME",
+    "UID",
+    "EUID",
+    "PPID",
+    "GROUPS",
+    "PWD",
+    "OLDPWD",
+    "REPLY",
+    "MAPFILE",
+    "COPROC",
+    "OPTARG",
+    "OPTIND",
+    "DIRSTACK",
+    "FUNCNAME",
+    "PIPESTATUS",
+    "SHELLOPTS",
+    "HISTCMD",
+];
 
 /// An assignment as a word.
 struct Assignment {
@@ -75,7 +136,15 @@ struct Assignment {
 struct Reader<'t> {
     text: &'t str,
     part: bool,
+    /// Where the lines end.
+    newlines: Vec<usize>,
     variables: BTreeMap<String, Value>,
+    /// Those that are declared in a way that counts for all of the script.
+    declared: BTreeMap<String, Problem>,
+    /// Why a variable that is not among these may have been set.
+    others: Option<Problem>,
+    /// How many characters all values together had so far.
+    cells: usize,
 }
 
 impl Reader<'_> {
@@ -98,12 +167,16 @@ impl Reader<'_> {
         Some(Assignment { name, append, value: word.raw.end - rest.len() })
     }
 
-    fn run(&mut self, command: &Command) {
+    fn run(&mut self, command: &Command) -> Result<(), Problem> {
         let words = &command.words;
         let assignments: Vec<Option<Assignment>> = words.iter().map(|word| self.assignment(word)).collect();
+        let all_set = assignments.iter().all(Option::is_some);
         let first = words.first().and_then(Word::literal).unwrap_or_default();
-        let sets = matches!(first.as_str(), "export" | "readonly" | "declare" | "typeset" | "local");
-        if sets || assignments.iter().all(Option::is_some) {
+        if let (Some(word), false) = (words.first(), all_set) {
+            self.check(command, word, &first)?;
+        }
+        let exports = first == "export" && !words[1..].iter().any(|word| self.text[word.raw.clone()].starts_with('-'));
+        if exports || all_set {
             let mut later = Vec::new();
             for (word, assignment) in words.iter().zip(&assignments).filter_map(|(w, a)| Some((w, a.as_ref()?))) {
                 let value = match command.depends {
@@ -113,53 +186,141 @@ impl Reader<'_> {
                          outside of any block",
                     )),
                     // Some shells part it at blanks here.
-                    false if sets && word.pieces.iter().any(|(_, p)| matches!(p, Piece::Name(_, _, Mode::Bare))) => {
+                    false if exports && word.pieces.iter().any(|(_, p)| matches!(p, Piece::Name(_, _, Mode::Bare))) => {
                         Err(self
                             .problem(word, "has a variable without quotes behind a command; put the value in quotes"))
+                    }
+                    // And look for files, or make several words of it.
+                    false if exports && self.has_pattern(word) => {
+                        Err(self.problem(word, "has a pattern behind a command; put the value in quotes"))
                     }
                     false => self.assigned(word, assignment),
                 };
                 // Its words are expanded before any of them is assigned.
-                match sets {
+                match exports {
                     true => later.push((assignment.name.clone(), value)),
                     false => drop(self.variables.insert(assignment.name.clone(), value)),
                 }
             }
             self.variables.extend(later);
-            return;
+            return Ok(());
         }
         // Before a command: for that command only, and the rest of a value that was not quoted is that command.
-        for (word, assignment) in words.iter().zip(&assignments).filter_map(|(w, a)| Some((w, a.as_ref()?))) {
+        let before = words.iter().zip(&assignments).map_while(|(word, assignment)| Some((word, assignment.as_ref()?)));
+        for (word, assignment) in before {
             let value = match assignment.value == word.raw.end {
                 true => "has a blank after the '=', so that it is not set at all; remove the blank",
                 false => "has a blank in a value without quotes, so that it is not set at all; put the value in quotes",
             };
             self.variables.insert(assignment.name.clone(), Err(self.problem(word, value)));
         }
-        let changes = ["unset", "read", "for", "select", "getopts", "mapfile", "readarray", "printf", "eval", "let"];
-        if changes.contains(&first.as_str()) {
-            for word in &words[1..] {
-                match word.literal() {
-                    Some(name) if first != "eval" && name_length(&name) < name.len() => {}
-                    _ => self.changed(word.raw.start, &self.text[word.raw.clone()]),
+        if HARMLESS.contains(&first.as_str()) {
+            return Ok(());
+        }
+        // Programs cannot change variables, but who can tell that it is one?
+        for word in words.iter().skip(assignments.iter().take_while(|assignment| assignment.is_some()).count()) {
+            let text: String =
+                word.pieces.iter().map(|(_, piece)| if let Piece::Char(c, ..) = piece { *c } else { ' ' }).collect();
+            self.changed(word.raw.start, &text);
+            if DECLARES.contains(&first.as_str()) {
+                for name in names(&text) {
+                    let message = "is declared by a command here, which shells take differently; set it without that";
+                    self.declared.insert(name.to_owned(), self.problem(word, message));
                 }
             }
         }
+        let computed = words.iter().any(|word| word.literal().is_none());
+        let names = BY_NAME.contains(&first.as_str())
+            || first == "printf" && words.iter().any(|w| self.text[w.raw.clone()].starts_with("-v"));
+        if matches!(first.as_str(), "." | "source") {
+            self.anything_is_changed(words[0].raw.start, "may be set by another file that is read here");
+        } else if names && computed {
+            self.anything_is_changed(words[0].raw.start, "may be set here, by a command that is told its name");
+        }
+        Ok(())
+    }
+
+    /// Whether what comes after a command can be told.
+    fn check(&self, command: &Command, word: &Word, first: &str) -> Result<(), Problem> {
+        let in_place = match first {
+            "return" => command.in_function,
+            "break" | "continue" => command.in_loop,
+            "set" => command.words[1..]
+                .iter()
+                .all(|word| matches!(word.literal().as_deref(), Some("-a" | "+a" | "-x" | "+x"))),
+            _ => false,
+        };
+        if ENDS.contains(&first) && !in_place {
+            let message =
+                format!("'{first}' is here, and whether and how what comes after it is read cannot be told; remove it");
+            return Err(self.problem(word, &message));
+        }
+        // `$X` may be any of these.
+        if word.literal().is_none()
+            && self.assignment(word).is_none()
+            && !word.pieces.iter().any(|(_, p)| matches!(p, Piece::Unknown("a list in brackets")))
+        {
+            return Err(
+                self.problem(word, "a command that is computed is here, and what it does cannot be told; write it out")
+            );
+        }
+        // Whose name is given by another variable.
+        if DECLARES.contains(&first) {
+            let is_option = |text: &str| text.starts_with('-') && text.contains('n');
+            let computed = command.words.iter().any(|word| word.literal().is_none());
+            if command.words.iter().any(|word| is_option(&self.text[word.raw.clone()])) && computed {
+                return Err(self.problem(word, "a variable that stands for another one is declared here; write it out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a word has a part outside quotes that stands for several words or for files.
+    fn has_pattern(&self, word: &Word) -> bool {
+        // With a backslash it is two bytes.
+        let is_one = |piece: &Piece| match piece {
+            Piece::Char(c, raw, Mode::Bare) => raw.len() == 1 && matches!(c, '{' | '*' | '?' | '['),
+            _ => false,
+        };
+        word.pieces.iter().any(|(_, piece)| is_one(piece))
+    }
+
+    /// Something was run that may have set every variable.
+    fn anything_is_changed(&mut self, at: usize, what: &str) {
+        let message = format!("{what}; set it once more after that");
+        let problem = Problem { line: self.number(at), message };
+        self.variables.values_mut().for_each(|value| *value = Err(problem.clone()));
+        self.others = Some(problem);
+    }
+
+    fn number(&self, at: usize) -> usize {
+        self.newlines.partition_point(|newline| *newline < at) + 1
     }
 
     /// Whatever is named here is given a value by a command.
     fn changed(&mut self, at: usize, raw: &str) {
-        for name in raw.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|name| name_length(name) > 0) {
-            let problem = problem(self.text, at, "is changed by a command here; set it once more after that");
-            self.variables.insert(name.to_owned(), Err(problem));
+        for name in names(raw) {
+            let message = "is changed by a command here; set it once more after that".to_owned();
+            self.variables.insert(name.to_owned(), Err(Problem { line: self.number(at), message }));
         }
     }
 
     fn problem(&self, word: &Word, message: &str) -> Problem {
-        problem(self.text, word.raw.start, message)
+        Problem { line: self.number(word.raw.start), message: message.to_owned() }
     }
 
-    fn assigned(&self, word: &Word, assignment: &Assignment) -> Value {
+    fn assigned(&mut self, word: &Word, assignment: &Assignment) -> Value {
+        let value = self.assembled(word, assignment)?;
+        self.cells += value.cells.len();
+        match self.cells > MOST {
+            true => {
+                Err(self.problem(word, "is one of many values that refer to each other; write out what it stands for"))
+            }
+            false => Ok(value),
+        }
+    }
+
+    fn assembled(&self, word: &Word, assignment: &Assignment) -> Value {
         let name = &assignment.name;
         let had = self.variables.get(name).cloned();
         let mut known = match (assignment.append, had.clone()) {
@@ -177,6 +338,9 @@ impl Reader<'_> {
                 Piece::Unknown(what) => {
                     let message = format!("has {what} in its value; write out what it stands for");
                     return Err(self.problem(word, &message));
+                }
+                Piece::Name(other, ..) if SPECIAL.contains(&other.as_str()) || other.starts_with("BASH") => {
+                    return Err(self.refers(word, other));
                 }
                 Piece::Name(other, raw, mode) => {
                     known.refers = Some((raw.end, *mode));
@@ -219,4 +383,9 @@ impl Reader<'_> {
         let message = format!("refers to ${other}, and what that is cannot be told; write out what it stands for");
         self.problem(word, &message)
     }
+}
+
+/// What may be names of variables in a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|name| name_length(name) > 0)
 }
