@@ -284,7 +284,9 @@ fn guest_bars(r: &mut Reader<'_, '_>, gpus: &[String]) -> Vec<GuestBar> {
         let Some((gpu, bar)) = guest_bar(setting.key) else { continue };
         if !gpus.iter().any(|name| name == gpu) {
             let key = setting.key;
-            let near = did_you_mean(gpu, gpus.iter().map(String::as_str));
+            // The first error of many is enough to look for what was meant.
+            let first = r.section.why.is_none();
+            let near = if first { did_you_mean(gpu, gpus.iter().map(String::as_str)) } else { String::new() };
             let message = format!("'{key}' is about '{gpu}', which is not among the 'gpus' of this guest{near}");
             r.section.fail(r.report, setting.spot, &message);
         } else if let Some(size) = r.get(setting.key, values::bar) {
@@ -338,7 +340,9 @@ fn check_gpu(r: &mut Reader<'_, '_>, at: Spot, name: &str, handover: Handover, c
     let message = match config.disabled_section("gpu", name) {
         Some(disabled) => format!("'gpus' names [gpu {name}], which is disabled by the error at {}", disabled.why.at),
         None => {
-            let near = did_you_mean(name, config.gpus.iter().map(|gpu| gpu.name.as_str()));
+            let first = r.section.why.is_none();
+            let names = config.gpus.iter().map(|gpu| gpu.name.as_str());
+            let near = if first { did_you_mean(name, names) } else { String::new() };
             format!("'gpus' names '{name}', but there is no [gpu {name}]{near}")
         }
     };

@@ -9,6 +9,9 @@ use std::fmt;
 
 /// More sections than any machine has slots; a bound, because they are searched one by one.
 const MOST_SECTIONS: usize = 256;
+/// More settings than a section can use, lines with the same key counted too; a bound, because each is compared with those
+/// before it, once per function of the machine during boot.
+const MOST_SETTINGS: u32 = 512;
 /// The longest section name: it becomes a unit's instance and a file's name, and both end at 255 bytes.
 const LONGEST_NAME: usize = 128;
 
@@ -36,6 +39,8 @@ pub(super) struct Section<'a> {
     latest: Spot,
     /// The settings; none twice, but for keys that accumulate.
     settings: Vec<Setting<'a>>,
+    /// How many there were, those that do not count any more too.
+    taken: u32,
     /// The first error in it; the section does not count then.
     pub(super) why: Option<Diagnostic>,
 }
@@ -64,8 +69,23 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Takes a setting in. A later one replaces an earlier one; an accumulating one only that of earlier files.
-    fn set(&mut self, report: &mut Report, new: Setting<'a>) {
+    /// Takes a setting in, unless there are too many. A later one replaces an earlier one; an accumulating one only that of
+    /// earlier files.
+    fn set(&mut self, report: &mut Report, new: Setting<'a>) -> bool {
+        self.taken += 1;
+        if self.taken > MOST_SETTINGS {
+            if self.taken == MOST_SETTINGS + 1 {
+                let message =
+                    format!("the section has more than {MOST_SETTINGS} settings; those from here on are ignored");
+                self.fail(report, new.spot, &message);
+            }
+            return false;
+        }
+        self.replace(report, new);
+        true
+    }
+
+    fn replace(&mut self, report: &mut Report, new: Setting<'a>) {
         let earlier = self.settings.iter().position(|old| old.key == new.key);
         let Some(earlier) = earlier else { return self.settings.push(new) };
         let old = self.settings[earlier];
@@ -192,7 +212,7 @@ impl<'a> Sections<'a> {
             report.error(spot, &format_args!("this [{word}] is ignored: there are more than {MOST_SECTIONS} sections"));
             return None;
         }
-        self.list.push(Section { kind, name, spot, latest: spot, settings: Vec::new(), why: None });
+        self.list.push(Section { kind, name, spot, latest: spot, settings: Vec::new(), taken: 0, why: None });
         Some(self.list.len() - 1)
     }
 
@@ -243,7 +263,7 @@ impl<'a> Sections<'a> {
         };
         let section = &mut self.list[number];
         let Some(key) = section.kind.key(key) else {
-            report.warning(spot, &unknown_key(section.kind, key));
+            report.warning(spot, &UnknownKey(section.kind, key));
             return false;
         };
         if ends_odd(value) {
@@ -254,7 +274,10 @@ impl<'a> Sections<'a> {
             }
             return true;
         }
-        section.set(report, Setting { key, value, spot });
+        let taken = section.set(report, Setting { key, value, spot });
+        if !taken && section.kind == Kind::Host && key == "enable" {
+            self.enable_unclear = Some(spot);
+        }
         false
     }
 }
@@ -272,7 +295,15 @@ fn ends_open(line: &Line<'_>) -> bool {
     }
 }
 
-/// What to say of a key that the section does not have.
+/// What to say of a key that the section does not have, made only where it is said.
+struct UnknownKey<'k>(Kind, &'k str);
+
+impl fmt::Display for UnknownKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&unknown_key(self.0, self.1))
+    }
+}
+
 fn unknown_key(kind: Kind, key: &str) -> String {
     if let Some(other) = Kind::ALL.into_iter().find(|other| other.key(key).is_some()) {
         let name = if other == Kind::Host { "" } else { " NAME" };

@@ -27,7 +27,7 @@ fn an_empty_value_forgets_what_stood_before_it() {
 
 #[test]
 fn a_continued_line_costs_one_message_but_host_loses_no_line() {
-    let config = parse(&["[guest a]\ncommand = x \\\n  -y = z \\\n  -v\nuri = qemu:///session\nnonsense\n"]);
+    let config = parse(&["[guest a]\ncommand = x \\\n  -y = z \\\n  -v\nuri = qemu:///system\nnonsense\n"]);
     assert_eq!(config.diagnostics.len(), 2, "{:?}", messages(&config));
     // A comment or an empty line ends it.
     let config = parse(&["[guest a]\ncommand = x \\\n\nnonsense\n"]);
@@ -37,6 +37,21 @@ fn a_continued_line_costs_one_message_but_host_loses_no_line() {
     assert!(!config.host.enable && config.host.kernel_parameters.is_empty());
     let config = parse(&["[host]\nenable = \\\n"]);
     assert!(!config.host.enable, "{:?}", messages(&config));
+}
+
+/// Regression: 70,000 settings of one section were each compared with all before them. No time is measured: what is
+/// not taken in is not compared.
+#[test]
+fn settings_are_bounded() {
+    let many: String = (0..70_000).map(|n| format!("c{n}.bar0 = 256M\n")).collect();
+    let config = parse(&[&format!("[gpu c]\ndevice = 0000:03:00.0\n[guest a]\ngpus = c\n{many}[guest b]\ngpus = c\n")]);
+    assert_eq!(config.guests.iter().map(|guest| guest.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert!(config.disabled[0].why.message.contains("more than 512 settings"), "{:?}", config.disabled[0]);
+    // Nobody knows what was meant by a switch that is not read.
+    let config = parse(&[&format!("[host]\n{}enable = no\n", "failed-boots = 1\n".repeat(600))]);
+    assert!(!config.host.enable);
+    let config = parse(&[&format!("[guest a]\ngpus ={}\n", (0..65).map(|n| format!(" c{n}")).collect::<String>())]);
+    assert!(config.diagnostics[0].message.contains("more than 64 in the list"), "{:?}", messages(&config));
 }
 
 #[test]

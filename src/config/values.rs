@@ -93,10 +93,16 @@ pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ', '\t']).filter(|part| !part.is_empty())
 }
 
+/// More than any machine has of whatever is listed; they are compared one by one.
+const MOST_LISTED: usize = 64;
+
 /// A list that must not be empty, each part read, none kept twice.
 fn list_of<T: PartialEq>(text: &str, what: &str, read: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
     let mut values = Vec::new();
     for part in list(text) {
+        if values.len() == MOST_LISTED {
+            return Err(format!("there are more than {MOST_LISTED} in the list"));
+        }
         let value = read(part)?;
         if !values.contains(&value) {
             values.push(value);
@@ -226,11 +232,19 @@ pub(super) fn uri(text: &str) -> Parsed<String> {
     let right = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
         && !text.contains([' ', '\t']);
-    if right {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("'{}' is not a libvirt URI; write it as qemu:///system", clip(text)))
+    // Behind the host's name and before what is told beside it.
+    let path = text.split_once("://").and_then(|(_, rest)| rest.split(['?', '#']).next()?.split_once('/'));
+    if !right {
+        return Err(format!("'{}' is not a libvirt URI; write it as qemu:///system", clip(text)));
     }
+    if path.is_some_and(|(_, path)| path.trim_matches('/') == "session") {
+        return Err(format!(
+            "'{}' is a user's own libvirt, which runs no hook and may not lock a guest's memory; define the domain in \
+             qemu:///system",
+            clip(text)
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// `display-manager`.
