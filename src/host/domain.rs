@@ -58,8 +58,24 @@ pub struct NeededFile {
 /// The namespace of QEMU's own arguments (libvirt's "QEMU command-line passthrough").
 const QEMU: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
 
-/// No domain is larger; it keeps memory bounded, whatever the text is.
+/// No domain is larger, in bytes: libvirt's own protocol carries no longer texts (`REMOTE_STRING_MAX`).
+pub const LARGEST: usize = 4 << 20;
+
+/// No domain has more elements, texts and comments; it keeps memory bounded, whatever the text is.
 const MOST_NODES: u32 = 200_000;
+
+/// The most attributes of an element. The parser compares each with all before it in the element.
+const MOST_ATTRIBUTES: usize = 100;
+
+/// The most namespaces that are declared. The parser looks for each prefix among them.
+const MOST_NAMESPACES: usize = 256;
+
+/// The most CDATA sections; libvirt makes none. The parser copies the text before one to put them together.
+const MOST_CDATA: usize = 100;
+
+/// The most functions of the host, and the most files, that a domain may have. They are compared with each other and looked
+/// at one by one.
+const MOST_DEVICES: usize = 256;
 
 /// How deep elements may lie in each other; libvirt's own need not twenty. The parser calls itself for each level.
 const DEEPEST: usize = 256;
@@ -72,8 +88,8 @@ const LONGEST: usize = 200;
 /// # Errors
 /// A sentence: it is no XML, no domain, or a value in it cannot be understood.
 pub fn parse(xml: &str) -> Result<Domain, String> {
-    if is_too_deep(xml) {
-        return Err(format!("its XML cannot be read: its elements lie more than {DEEPEST} deep in each other"));
+    if let Some(what) = too_much(xml) {
+        return Err(format!("its XML cannot be read: {what}"));
     }
     // A document type is refused by default: libvirt makes none, and entities can blow a text up.
     let how = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
@@ -106,18 +122,32 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
         }
     }
     qemu_arguments(domain, &mut found)?;
-    Ok(found)
+    match found.hostdevs.len().max(found.files.len()) > MOST_DEVICES {
+        true => Err(format!("its XML names more than {MOST_DEVICES} devices or files of the host")),
+        false => Ok(found),
+    }
 }
 
-/// Whether elements lie too deep in each other, as far as the text is well-formed: where it is not, the parser stops.
-fn is_too_deep(xml: &str) -> bool {
-    let (mut rest, mut depth) = (xml, 0usize);
+/// What a text has more of than any domain, of those things for which the parser takes more than twice the time for twice as
+/// many. It is counted in one pass, as far as the text is well-formed: where it is not, the parser stops.
+fn too_much(xml: &str) -> Option<String> {
+    if xml.len() > LARGEST {
+        return Some(format!("it is larger than {} MiB", LARGEST >> 20));
+    }
+    if xml.matches("xmlns").count() > MOST_NAMESPACES {
+        return Some(format!("it declares more than {MOST_NAMESPACES} namespaces"));
+    }
+    let (mut rest, mut depth, mut sections) = (xml, 0usize, 0usize);
     while let Some(at) = rest.find('<') {
         rest = &rest[at..];
         let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")].iter().find_map(|(open, close)| {
             let inside = rest.strip_prefix(open)?;
+            sections += usize::from(open.ends_with('['));
             Some(inside.find(close).map_or("", |end| &inside[end + close.len()..]))
         });
+        if sections > MOST_CDATA {
+            return Some(format!("it has more than {MOST_CDATA} CDATA sections"));
+        }
         if let Some(skipped) = skipped {
             rest = skipped;
             continue;
@@ -128,12 +158,16 @@ fn is_too_deep(xml: &str) -> bool {
             continue;
         }
         // A start tag ends at the first '>' outside of quotes.
-        let mut quote = None;
+        let (mut quote, mut attributes) = (None, 0);
         let end = rest.bytes().position(|b| match (quote, b) {
             (None, b'>') => true,
             (None, b'"' | b'\'') => {
                 quote = Some(b);
                 false
+            }
+            (None, b'=') => {
+                attributes += 1;
+                attributes > MOST_ATTRIBUTES
             }
             (Some(open), close) if open == close => {
                 quote = None;
@@ -141,14 +175,17 @@ fn is_too_deep(xml: &str) -> bool {
             }
             _ => false,
         });
-        let Some(end) = end else { return false };
+        if attributes > MOST_ATTRIBUTES {
+            return Some(format!("an element has more than {MOST_ATTRIBUTES} attributes"));
+        }
+        let end = end?;
         depth += usize::from(!rest[..end].ends_with('/'));
         if depth > DEEPEST {
-            return true;
+            return Some(format!("its elements lie more than {DEEPEST} deep in each other"));
         }
         rest = &rest[end + 1..];
     }
-    false
+    None
 }
 
 /// Whether this is an element of libvirt's own with this name.
