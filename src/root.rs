@@ -4,7 +4,7 @@
 //! All other code names files relative to the root, without a leading slash. In a test tree every path is resolved by
 //! the kernel inside that tree (`openat2(2)`, `RESOLVE_IN_ROOT`): an absolute link in a recorded machine stays in it.
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, ResolveFlags};
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -110,14 +110,30 @@ impl Root {
         Ok(self.open_at(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?.into())
     }
 
+    /// Opens a regular file and nothing else, whatever a path leads to that somebody else wrote down. What it is is asked
+    /// before it is opened: opening a watchdog starts it, opening a tape rewinds it.
+    ///
+    /// # Errors
+    /// `InvalidInput` with a sentence for what is no regular file.
+    pub fn open_regular(&self, path: &str) -> io::Result<std::fs::File> {
+        let place = self.open_at(path, OFlags::PATH, Mode::empty())?;
+        if !FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode).is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        // The file that was looked at, whatever its path leads to by now.
+        let path = format!("/proc/self/fd/{}", place.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+    }
+
+    /// The bytes of a regular file of at most 1 MiB; a larger one is `InvalidData`, what is no file `InvalidInput`.
+    pub fn read_regular(&self, path: &str) -> io::Result<Vec<u8>> {
+        up_to_limit(self.open_regular(path)?)
+    }
+
     /// The bytes of a file of at most 1 MiB; a larger one is `InvalidData`.
     pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.open_file(path)?.take(READ_LIMIT + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > READ_LIMIT {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 1 MiB"));
-        }
-        Ok(bytes)
+        up_to_limit(self.open_file(path)?)
     }
 
     /// Reads a small kernel attribute into `buffer` with a single read; what was read is returned.
@@ -252,6 +268,15 @@ impl Root {
     }
 }
 
+fn up_to_limit(file: std::fs::File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(READ_LIMIT + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > READ_LIMIT {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 1 MiB")),
+        false => Ok(bytes),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -270,6 +295,37 @@ mod tests {
         // The link's target is inside the tree: it is not the system's /etc, which has more in it.
         assert_eq!(root.list("link").unwrap(), ["dangling"]);
         assert_eq!(root.read_link("etc/dangling").unwrap(), Path::new("/nowhere"));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod regular_tests {
+    use super::*;
+
+    /// Regression: a device that a path of somebody else's led to was opened to see what it is.
+    #[test]
+    fn nothing_but_a_regular_file_is_opened() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::write(tree.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("/file", tree.path().join("link")).unwrap();
+        let fifo = tree.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        assert_eq!(
+            (root.read_regular("file").unwrap(), root.read_regular("link").unwrap()),
+            (b"x".to_vec(), b"x".to_vec())
+        );
+        for path in ["fifo", "."] {
+            assert_eq!(root.read_regular(path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path}");
+        }
+        let system = Root::open(Path::new("/")).unwrap();
+        for path in ["dev/null", "dev/zero"] {
+            assert_eq!(system.read_regular(path).unwrap_err().to_string(), "it is no regular file", "{path}");
+        }
+        // Nobody has it open for reading: to open it for writing would work otherwise.
+        let write = OFlags::WRONLY | OFlags::NONBLOCK;
+        assert_eq!(rustix::fs::open(&fifo, write, Mode::empty()).unwrap_err(), rustix::io::Errno::NXIO);
     }
 }
 

@@ -21,7 +21,7 @@ const LINKS: u32 = 8;
 /// What is in a file; `None` if it is not there.
 pub fn read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let file = match root.open_file(path) {
+    let file = match root.open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

@@ -18,6 +18,7 @@ pub mod networks;
 pub mod platform;
 pub mod power;
 pub mod reset;
+pub mod rom;
 pub mod room;
 pub mod status;
 mod switch;

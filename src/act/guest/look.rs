@@ -8,7 +8,7 @@ use crate::act::tools::Tools;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{home, modules, Host};
+use crate::host::{home, modules, rom, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::display::goes_dark;
@@ -19,6 +19,7 @@ use crate::plan::guest::{
 use crate::plan::select::Choice;
 use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
+use std::io::Read;
 
 /// Where the domain's description comes from.
 #[derive(Debug, Clone, Copy)]
@@ -221,14 +222,24 @@ fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem>
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
         Err(error) => format!("cannot be read: {error}"),
         Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => "is a directory".to_owned(),
-        Ok(_) if what == "option ROM" => match root.read(relative) {
+        // The path is somebody else's: nothing but a file is opened.
+        Ok(_) if what == "option ROM" => match rom_problem(root, relative) {
+            Ok(None) => return None,
+            Ok(Some(problem)) => problem,
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is no file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
-            Ok(bytes) if bytes.starts_with(&[0x55, 0xaa]) => return None,
-            Ok(_) => "is no option ROM: it does not begin with the bytes 55 AA".to_owned(),
         },
         Ok(_) => return None,
     };
     Some(FileProblem { path, what, problem })
+}
+
+fn rom_problem(root: &Root, path: &str) -> std::io::Result<Option<String>> {
+    let file = root.open_regular(path)?;
+    let size = file.metadata()?.len();
+    let mut begin = Vec::new();
+    file.take(2).read_to_end(&mut begin)?;
+    Ok(rom::problem(size, &begin))
 }
 
 /// Whether vfio-pci is there, or can be loaded by the running kernel.

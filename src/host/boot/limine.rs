@@ -79,7 +79,7 @@ fn enrolled(root: &Root, partitions: &Partitions) -> Option<String> {
 /// a mark, not all of them zero.
 fn has_checksum(root: &Root, path: &str) -> bool {
     let mut bytes = Vec::new();
-    let read = root.open_file(path).and_then(|file| file.take(PROGRAM_LIMIT).read_to_end(&mut bytes));
+    let read = root.open_regular(path).and_then(|file| file.take(PROGRAM_LIMIT).read_to_end(&mut bytes));
     let Some(at) = read.ok().and_then(|_| bytes.windows(MARK.len()).position(|window| window == MARK)) else {
         return false;
     };

@@ -11,19 +11,15 @@ const PROGRAMS: [&str; 6] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/local/
 /// What is in a file; `None` if it is not there.
 pub(super) fn content(root: &Root, path: &str) -> Option<Content> {
     let unreadable = |why: &str| Some(Content::Unreadable(why.to_owned()));
-    // What is no file is not read: a FIFO would look like an empty one.
-    match root.stat(path) {
-        Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() => {}
-        Ok(_) => return unreadable("is no file: a boot file belongs there, or nothing"),
-        Err(error) if is_missing(error.kind()) => return None,
-        Err(error) => return unreadable(&format!("cannot be read: {error}")),
-    }
-    match root.read(path) {
+    match root.read_regular(path) {
         Ok(bytes) => Some(match String::from_utf8(bytes) {
             Ok(text) => Content::Text(text),
             Err(_) => Content::Unreadable("is not text in UTF-8: write it anew as UTF-8".to_owned()),
         }),
         Err(error) if is_missing(error.kind()) => None,
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            unreadable("is no file: a boot file belongs there, or nothing")
+        }
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             unreadable("is larger than 1 MiB, which no file with command lines is: look what became of it")
         }

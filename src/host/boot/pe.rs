@@ -51,7 +51,7 @@ struct Section {
 impl Program<File> {
     /// Opens one; `None` if it is not there or is none.
     pub fn open(root: &Root, path: &str) -> Option<Program<File>> {
-        Program::parse(root.open_file(path).ok()?)
+        Program::parse(root.open_regular(path).ok()?)
     }
 }
 

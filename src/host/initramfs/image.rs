@@ -13,6 +13,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 const TEXT_LIMIT: u32 = 1 << 20;
 /// No initramfs in a unified kernel image is larger, in bytes.
 const PART_LIMIT: u64 = 1 << 30;
+/// No image has more of what is kept of it: configuration, and what links in it lead to. In bytes and in files.
+const KEPT_LIMIT: usize = 16 << 20;
+const KEPT_FILES: usize = 1_000;
 /// How often an image is read: again where a link leads to a file that was not kept, or whose content stands before it.
 const PASSES: u32 = 4;
 
@@ -101,6 +104,10 @@ struct Collector {
     inodes: BTreeSet<(u32, u32, u32, u32)>,
     held: BTreeMap<String, Held>,
     contents: BTreeMap<(u32, u32, u32, u32), Vec<u8>>,
+    /// What was kept in this pass: bytes and files.
+    kept: (usize, usize),
+    /// Whether there was more than may be kept.
+    too_much: bool,
 }
 
 impl Collector {
@@ -121,6 +128,15 @@ impl Collector {
             _ => {}
         }
         self.seen.vfio_pci |= matches!(module, "vfio-pci" | "vfio_pci") && last.contains(".ko");
+    }
+
+    /// Whether so many bytes more may be kept.
+    fn has_room(&mut self, bytes: u32) -> bool {
+        let bytes = self.kept.0.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.kept = (bytes, self.kept.1 + 1);
+        let room = self.kept.0 <= KEPT_LIMIT && self.kept.1 <= KEPT_FILES;
+        self.too_much |= !room;
+        room
     }
 
     /// The content of a name, through links; `None` if it is not known, inside that `None` for a mask.
@@ -176,17 +192,20 @@ impl Visitor for Collector {
         self.note(entry);
         let named = is_configuration(&entry.name) || self.names.contains(&entry.name);
         if entry.is_link() {
-            return named && entry.size < 4096;
+            return named && entry.size < 4096 && self.has_room(entry.size);
         }
         if !entry.is_file() || entry.size > TEXT_LIMIT {
             return false;
         }
         if named && entry.size == 0 && entry.links > 1 {
+            if !self.has_room(0) {
+                return false;
+            }
             self.inodes.insert(entry.inode);
             self.held.insert(entry.name.clone(), Held::Elsewhere(entry.inode));
             return false;
         }
-        named || entry.size > 0 && self.inodes.contains(&entry.inode)
+        (named || entry.size > 0 && self.inodes.contains(&entry.inode)) && self.has_room(entry.size)
     }
 
     fn take(&mut self, entry: &Entry, content: &[u8]) {
@@ -221,10 +240,7 @@ fn part(file: &File, mut at: u64, length: u64) -> io::Result<File> {
 
 /// Walks through the archives of one file of an image. Of a unified kernel image it is a section.
 fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor) -> io::Result<()> {
-    let mut file = root.open_file(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
+    let mut file = root.open_regular(path)?;
     if let Some(program) = Program::open(root, path) {
         let (at, length) = program.place(".initrd").ok_or_else(|| io::Error::other("there is no initramfs in it"))?;
         file = part(&file, at, length)?;
@@ -244,9 +260,15 @@ fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor)
 pub fn look(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<Seen, String> {
     let mut collector = Collector::default();
     for _ in 0..PASSES {
+        collector.kept = (0, 0);
         for path in paths {
-            walk(root, path, unpack, &mut collector)
-                .map_err(|error| format!("/{path} cannot be looked into: {error}"))?;
+            let walked = walk(root, path, unpack, &mut collector);
+            // Whatever was to come, it is not kept any more.
+            let walked = match collector.too_much {
+                true => Err(io::Error::other("more than 1000 files or 16 MiB of configuration are in it")),
+                false => walked,
+            };
+            walked.map_err(|error| format!("/{path} cannot be looked into: {error}"))?;
         }
         if !collector.want_more() {
             break;
@@ -276,6 +298,29 @@ mod tests {
         assert_eq!(target_of("etc/vfio.conf.d/20.conf", "/opt/./a.conf"), "opt/a.conf");
         assert_eq!(target_of("etc/vfio.conf", "../../../up"), "up");
         assert_eq!(target_of("a", "b"), "b");
+    }
+
+    fn file(name: String, size: u32) -> Entry {
+        Entry { name, mode: 0o10_0644, links: 1, size, inode: (1, 0, 0, 1) }
+    }
+
+    /// Regression: all that is called configuration was kept in memory, gigabytes of it.
+    #[test]
+    fn no_more_is_kept_than_any_image_has() {
+        let mut collector = Collector::default();
+        let text = vec![b'#'; TEXT_LIMIT as usize];
+        for number in 0..1200 {
+            let entry = file(format!("etc/vfio.conf.d/{number}.conf"), TEXT_LIMIT);
+            if collector.wants(&entry) {
+                collector.take(&entry, &text);
+            }
+        }
+        assert!(collector.too_much);
+        assert_eq!(collector.held.len(), KEPT_LIMIT / text.len());
+        let mut collector = Collector::default();
+        let wanted =
+            (0..5000).filter(|number| collector.wants(&file(format!("etc/vfio.conf.d/{number}.conf"), 1))).count();
+        assert_eq!((wanted, collector.too_much), (KEPT_FILES, true));
     }
 
     #[test]
