@@ -17,28 +17,27 @@ use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::live;
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Runner};
+use vfio_suite::host::domain;
 use vfio_suite::logger;
 use vfio_suite::root::Root;
-
-/// No domain's description is larger.
-const DESCRIPTION: u64 = 16 << 20;
 
 fn main() -> ExitCode {
     if let Some(code) = live::run_as_child() {
         return code;
     }
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let [domain, operation, rest @ ..] = arguments.as_slice() else {
-        eprintln!("vfio-libvirt-hook: libvirt calls this with a domain and an operation");
-        return ExitCode::from(64);
-    };
+    // A domain's name is no path (libvirt's `virDomainDefPostParse`).
+    let [domain, operation, part, _extra] = arguments.as_slice() else { return usage() };
+    if domain.is_empty() || domain.contains('/') {
+        return usage();
+    }
     let Ok(root) = Root::from_option(None) else { return ExitCode::SUCCESS };
     logger::start_in_journal("vfio", root.is_system());
     let tools = tools_for(&root);
-    let done = match (operation.as_str(), rest.first().map(String::as_str)) {
-        ("prepare", Some("begin")) => prepare(&root, tools.as_ref(), domain),
-        ("started", Some("begin")) => started(&root, tools.as_ref(), domain),
-        ("release", Some("end")) => release(&root, tools.as_ref(), domain),
+    let done = match (operation.as_str(), part.as_str()) {
+        ("prepare", "begin") => prepare(&root, tools.as_ref(), domain),
+        ("started", "begin") => started(&root, tools.as_ref(), domain),
+        ("release", "end") => release(&root, tools.as_ref(), domain),
         // Among the others is `reconnect`: a restarted daemon would kill a running guest over a failure.
         _ => Ok(()),
     };
@@ -53,6 +52,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("vfio-libvirt-hook: libvirt calls this with a domain, an operation, its part and one word more");
+    ExitCode::from(64)
 }
 
 /// The domain is about to start: hands over, unless the unit has done that already.
@@ -78,7 +82,7 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
         back(root, tools, name).map_err(journal)?;
     }
     let mut xml = String::new();
-    let read = std::io::stdin().take(DESCRIPTION).read_to_string(&mut xml);
+    let read = std::io::stdin().take(domain::LARGEST as u64 + 1).read_to_string(&mut xml);
     read.map_err(|e| format!("[guest {name}] libvirt's description of the domain: {e}"))?;
     let plan = start::plan(root, tools, &config, guest, Source::Hook(&xml));
     if !plan.refusals.is_empty() {

@@ -19,6 +19,7 @@ mod common;
 use common::{desktop, domain, hosts, Tree};
 use std::fmt::Write;
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -83,7 +84,7 @@ fn command(tree: &Tree, line: &str) -> String {
         }
         ["seat", address, seat] => desktop::on_seat(tree, address, seat),
         ["domain", name, ..] => domain::domain(tree, name, &words[2..], &[]),
-        ["model", ..] => return program_output(tree, "vfio", &[&["--vfio-model", "run"], &words[1..]].concat()),
+        ["model", ..] => return program_output(tree, "vfio-model", &[&["run"], &words[1..]].concat()),
         ["drivers", ..] => {
             return words[1..].iter().fold(String::new(), |mut text, address| {
                 let driver = tree.driver(address).unwrap_or_else(|| "-".to_owned());
@@ -102,7 +103,7 @@ fn command(tree: &Tree, line: &str) -> String {
 /// What a program of ours printed: standard output, then errors, then the exit code if it is not 0.
 fn program_output(tree: &Tree, program: &str, arguments: &[&str]) -> String {
     let path = match program {
-        "vfio" => env!("CARGO_BIN_EXE_vfio"),
+        "vfio" | "vfio-model" => env!("CARGO_BIN_EXE_vfio"),
         "vfio-bind" => env!("CARGO_BIN_EXE_vfio-bind"),
         "vfio-sync" => env!("CARGO_BIN_EXE_vfio-sync"),
         "vfio-guest" => env!("CARGO_BIN_EXE_vfio-guest"),
@@ -117,6 +118,7 @@ fn program_output(tree: &Tree, program: &str, arguments: &[&str]) -> String {
         None => Stdio::null(),
     };
     let output = Command::new(path)
+        .arg0(program)
         .args(arguments)
         .current_dir(tree.path())
         .env_clear()

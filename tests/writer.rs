@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// Every program that writes can be its own child.
@@ -22,7 +23,7 @@ fn it_makes_write_after_write_answers_each_and_ends_with_who_asks() {
             std::fs::write(path(name), "........").unwrap();
         }
         let mut command = Command::new(program);
-        command.arg("--vfio-sysfs-write").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg0("vfio-sysfs-writer").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut to = child.stdin.take().unwrap();
         let mut from = child.stdout.take().unwrap();
@@ -41,5 +42,35 @@ fn it_makes_write_after_write_answers_each_and_ends_with_who_asks() {
         assert_eq!(std::fs::read_to_string(path("with blanks")).unwrap(), "\n.......");
         drop(to);
         assert!(child.wait().unwrap().success(), "{program}");
+    }
+}
+
+/// Regression: libvirt chooses the hook's arguments, and one of them made it write what it read to any file.
+#[test]
+fn no_argument_makes_a_program_write() {
+    for program in PROGRAMS {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "as it was").unwrap();
+        let names = ["vfio-sysfs-writer", "--vfio-sysfs-write", "--vfio-sysfs-writer", "vfio-model"];
+        for name in names {
+            let called: [(&str, &[&str]); 4] = [
+                (program, &[name]),
+                (program, &[name, "prepare", "begin", "-"]),
+                (name, &["vfio-sysfs-writer"]),
+                ("vfio-sysfs-writer ", &[]),
+            ];
+            for (first, arguments) in called {
+                let mut command = Command::new(program);
+                command.arg0(first).args(arguments).env("VFIO_ROOT", directory.path());
+                command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+                let mut child = command.spawn().unwrap();
+                let request = format!("{}\0others\n", file.display());
+                // It may have ended already.
+                let _ = child.stdin.take().unwrap().write_all(request.as_bytes());
+                child.wait().unwrap();
+                assert_eq!(std::fs::read_to_string(&file).unwrap(), "as it was", "{program} {first} {arguments:?}");
+            }
+        }
     }
 }

@@ -9,11 +9,13 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-/// The hidden argument that makes a program of ours such a child.
-const CHILD: &str = "--vfio-sysfs-write";
+/// The name under which a program of ours is such a child. No argument makes it one: others choose those, libvirt the
+/// hook's.
+const CHILD: &str = "vfio-sysfs-writer";
 /// For one write. Unbinding a graphics driver takes seconds at most when nobody holds the card.
 const WRITE: Duration = Duration::from_secs(30);
 /// No path and value together are longer: a page, as which a pipe takes it in one piece.
@@ -43,7 +45,7 @@ impl Kernel for LiveKernel<'_> {
         let mut place = self.writer.borrow_mut();
         let mut writer = match place.take() {
             Some(writer) => writer,
-            None => Writer::start(Command::new("/proc/self/exe").arg(CHILD))?,
+            None => Writer::start(Command::new("/proc/self/exe").arg0(CHILD))?,
         };
         // Nothing would not reach the kernel at all; an end of line alone clears an override.
         let errno = writer.ask(&[&self.root.show(attribute), "\0", value, "\n"].concat(), WRITE)?;
@@ -111,7 +113,7 @@ impl Drop for Writer {
 
 /// If the program was started as the child that writes: writes, and gives its exit code.
 pub fn run_as_child() -> Option<ExitCode> {
-    if std::env::args_os().nth(1)? != CHILD {
+    if !child::is_called(CHILD) || std::env::args_os().len() != 1 {
         return None;
     }
     let mut request = [0; REQUEST];

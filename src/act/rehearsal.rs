@@ -8,12 +8,13 @@ use super::model::ModelKernel;
 use super::rehearsal_tools;
 use crate::root::{Root, ROOT_VARIABLE};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-/// The hidden first argument that makes `vfio` the model.
-const CHILD: &str = "--vfio-model";
+/// The name under which `vfio` is the model.
+const CHILD: &str = "vfio-model";
 /// The model answers at once, unless the machine is very busy.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -32,7 +33,7 @@ impl<'a> Rehearsal<'a> {
     /// `vfio` as the model of this tree, to be asked this.
     pub(super) fn question(&self, request: &[&str]) -> Command {
         let mut command = Command::new(program());
-        command.arg(CHILD).args(request).env(ROOT_VARIABLE, self.root.path());
+        command.arg0(CHILD).args(request).env(ROOT_VARIABLE, self.root.path());
         command
     }
 
@@ -66,11 +67,10 @@ impl Kernel for Rehearsal<'_> {
 
 /// If the program was started as the model: answers one request, and gives its exit code. Only `vfio` calls this.
 pub fn run_as_model() -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let (first, request) = arguments.split_first()?;
-    if first != CHILD {
+    if !child::is_called(CHILD) {
         return None;
     }
+    let request: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let request: Vec<&str> = request.iter().map(String::as_str).collect();
     if let ["run" | "signal", ..] = request[..] {
         return Some(rehearsal_tools::answer(&request));

@@ -5,6 +5,7 @@ use super::text::{self, Node, Nodes};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::SystemTime;
@@ -198,7 +199,13 @@ impl Tree {
 
     /// Runs one of our programs on the tree.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Ran {
-        self.command(program).args(arguments).output().unwrap().into()
+        let mut command = self.command(program);
+        // The model is no verb: a program is it under another name.
+        match arguments.split_first() {
+            Some((&"--vfio-model", request)) => command.arg0("vfio-model").args(request),
+            _ => command.args(arguments),
+        };
+        command.output().unwrap().into()
     }
 
     /// One of our programs, to be run on the tree.
