@@ -2,22 +2,30 @@
 //! `vfio check`: is the configuration right, by itself and for this machine? Every finding with its file and line.
 
 use crate::output::Output;
-use crate::{DONE, ERRORS, NO};
+use crate::{plan, DONE, ERRORS, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Config, Diagnostic, Severity};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::plan::Finding;
 use vfio_suite::root::Root;
-use vfio_suite::survey;
 
 #[derive(Serialize)]
 struct Answer<'a> {
     gpus: Vec<&'a str>,
     guests: Vec<&'a str>,
     diagnostics: &'a [Diagnostic],
-    /// Cards that could not be given away on this machine, and why.
+    #[serde(flatten)]
+    said: Said,
+}
+
+/// What this machine makes of the sections.
+#[derive(Default, Serialize)]
+struct Said {
+    /// Cards that could not be given away, and why.
     refusals: Vec<Finding>,
-    /// Cards that are not there now.
+    /// What the user should know of the others.
+    warnings: Vec<Finding>,
+    /// Cards that are not there now, and what else needs nothing to be done.
     notes: Vec<Finding>,
 }
 
@@ -47,20 +55,23 @@ pub fn report(config: &Config) {
     }
 }
 
-/// What this machine has to say of the sections: refusals, and cards that are not there. Nothing where there is no PCI bus to
-/// be seen: in a container, or a tree with nothing but the configuration.
-fn on_this_machine(root: &Root, config: &Config) -> (Vec<Finding>, Vec<Finding>) {
+/// What this machine has to say of the sections. Nothing where there is no PCI bus to be seen: in a container, or a tree with
+/// nothing but the configuration.
+fn on_this_machine(root: &Root, config: &Config) -> Said {
+    let mut said = Said::default();
     if config.gpus.is_empty() {
-        return (Vec::new(), Vec::new());
+        return said;
     }
     let mut host = Host::scan(root, Depth::Full);
     if host.functions.is_empty() {
-        return (Vec::new(), Vec::new());
+        return said;
     }
-    let choices = survey::judged(root, config, &mut host);
-    let optional = |f: &Finding| f.absent && config.gpu(&f.gpu).is_some_and(|gpu| gpu.optional);
-    let findings = choices.into_iter().filter_map(|choice| choice.chosen.err()).filter(|f| !optional(f));
-    findings.partition(|finding| !finding.absent)
+    for card in plan::cards(root, config, &mut host) {
+        said.refusals.extend(card.plan.refusals);
+        said.warnings.extend(card.plan.warnings);
+        said.notes.extend(card.plan.notes);
+    }
+    said
 }
 
 /// Checks the configuration.
@@ -68,16 +79,20 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let config = config::load(root);
     let gpus: Vec<&str> = config.gpus.iter().map(|g| g.name.as_str()).collect();
     let guests: Vec<&str> = config.guests.iter().map(|g| g.name.as_str()).collect();
-    let (refusals, notes) = on_this_machine(root, &config);
-    let code = if refusals.is_empty() { code(&config) } else { ERRORS };
+    let said = on_this_machine(root, &config);
+    let code = code(&config).max(match (said.refusals.is_empty(), said.warnings.is_empty()) {
+        (false, _) => ERRORS,
+        (true, false) => NO,
+        (true, true) => DONE,
+    });
     if out.is_json() {
-        out.json("vfio.check/1", &Answer { gpus, guests, diagnostics: &config.diagnostics, refusals, notes })?;
+        out.json("vfio.check/1", &Answer { gpus, guests, diagnostics: &config.diagnostics, said })?;
         return Ok(code);
     }
     for diagnostic in &config.diagnostics {
         out.text(&format!("{}\n", line(diagnostic)))?;
     }
-    for (word, findings) in [("error", &refusals), ("note", &notes)] {
+    for (word, findings) in [("error", &said.refusals), ("warning", &said.warnings), ("note", &said.notes)] {
         for finding in findings {
             let at = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
             out.text(&format!("{at}{word}: [gpu {}] {}\n", finding.gpu, finding.text))?;

@@ -7,11 +7,11 @@ use serde::Serialize;
 use vfio_suite::act::sync::Look;
 use vfio_suite::config;
 use vfio_suite::host::iommu::Iommu;
-use vfio_suite::host::sync;
+use vfio_suite::host::{sync, Depth, Host};
 use vfio_suite::plan::cmdline::{self, status::status, Options};
 use vfio_suite::plan::doctor::{self, BootFacts, Check, Level};
 use vfio_suite::plan::iommu::why_off;
-use vfio_suite::plan::reset_now;
+use vfio_suite::plan::{boot as next_boot, display, reset_now};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
@@ -56,12 +56,22 @@ fn resets(root: &Root) -> Vec<Check> {
     choices.iter().flat_map(|choice| reset_now::checks(choice, &host)).collect()
 }
 
+fn displays(root: &Root) -> Vec<Check> {
+    let config = config::load(root);
+    if config.gpus.is_empty() {
+        return Vec::new();
+    }
+    let host = Host::scan(root, Depth::Full);
+    display::checks(&next_boot::choices(&config, &next_boot::at_next_boot(&host)), &host)
+}
+
 /// Looks at all parts, or at one.
 pub fn run(root: &Root, out: &Output, only: Option<DoctorPart>) -> anyhow::Result<u8> {
     let checks = match only {
         Some(DoctorPart::Boot) => boot(root),
         Some(DoctorPart::Reset) => resets(root),
-        None => [boot(root), resets(root)].concat(),
+        Some(DoctorPart::Display) => displays(root),
+        None => [boot(root), resets(root), displays(root)].concat(),
     };
     let worst = checks.iter().map(|check| check.level).max();
     if out.is_json() {

@@ -70,7 +70,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let host = host;
     let names = Names::read(root, &host.functions);
     // Borrowed, all of it: on a server there are thousands.
-    fn member<'a>(f: &'a Function, names: &'a Names, uses: &Uses<'a>) -> Member<'a> {
+    fn member<'a>(f: &'a Function, host: &Host, names: &'a Names, uses: &Uses<'a>) -> Member<'a> {
         Member {
             address: f.address,
             ids: Identity { vendor: f.vendor, device: f.device, subsystem: f.subsystem },
@@ -78,7 +78,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
             kind: f.kind(),
             name: names.of(f),
             driver: f.driver.as_deref(),
-            boot_display: f.boot_vga,
+            boot_display: host.is_boot_display(f.address),
             physfn: f.physfn,
             reset_methods: f.reset_methods.as_deref(),
             uses: uses.get(&f.address).cloned().unwrap_or_default(),
@@ -89,7 +89,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     order.sort_by_key(|f| f.group.map_or((true, 0), |g| (false, g)));
     let (mut groups, mut ungrouped) = (Vec::new(), Vec::new());
     for run in order.chunk_by(|a, b| a.group == b.group) {
-        let functions = run.iter().map(|f| member(f, &names, &uses)).collect();
+        let functions = run.iter().map(|f| member(f, &host, &names, &uses)).collect();
         match run[0].group {
             Some(group) => {
                 let blockers = blockers(run.iter().copied());

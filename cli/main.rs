@@ -115,6 +115,8 @@ enum DoctorPart {
     Boot,
     /// How cards are reset, and whether they answer
     Reset,
+    /// Which display the firmware uses, and which monitors go dark
+    Display,
 }
 
 /// A way to reset a card.

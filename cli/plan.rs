@@ -6,10 +6,10 @@ use crate::{check, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
 use vfio_suite::host::boots::{self, Boots};
-use vfio_suite::host::{Depth, Function, Host};
+use vfio_suite::host::{Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
-use vfio_suite::plan::{bind, boot, group, rebar, reset, usage, Finding, Plan};
+use vfio_suite::plan::{bind, boot, display, group, rebar, reset, usage, Finding, Plan};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
@@ -21,30 +21,17 @@ struct Answer {
 }
 
 #[derive(Serialize)]
-struct Card {
+pub(crate) struct Card {
     bind: &'static str,
     /// Whether it is not there now.
     absent: bool,
     /// Functions that are taken only when file systems are mounted: they may carry some.
     late: Vec<Address>,
     #[serde(flatten)]
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
-/// The machine as it will be when the next boot decides: no driver has anything, no override is set.
-fn before_boot(host: &Host) -> Host {
-    let fresh = |f: &Function| Function { driver: None, driver_override: None, ..f.clone() };
-    let mut rooms = host.rooms.clone();
-    for room in rooms.iter_mut().map(|(_, room)| room) {
-        for bar in &mut room.bars {
-            bar.size = room.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size);
-        }
-    }
-    let functions = host.functions.iter().map(fresh).collect();
-    Host { functions, drivers: Vec::new(), off: None, rooms, ..host.clone() }
-}
-
-fn card(choice: &Choice<'_>, fresh: &Host) -> Card {
+fn card(choice: &Choice<'_>, boot: &[Choice<'_>], host: &Host, fresh: &Host) -> Card {
     let at_boot = choice.gpu.bind == Bind::Boot;
     let mut plan = match &choice.chosen {
         // Nobody has to do anything about a card that is elsewhere.
@@ -72,6 +59,11 @@ fn card(choice: &Choice<'_>, fresh: &Host) -> Card {
         plan.warnings = warnings;
         plan.notes = choice.chosen.iter().flat_map(|c| c.notes.clone()).collect();
         plan.notes.extend(reset::notes(choice, fresh));
+        match display::dark_at_boot(choice, boot, host).filter(|_| at_boot) {
+            Some((dark, true)) => plan.warnings.push(dark),
+            Some((dark, false)) => plan.notes.push(dark),
+            None => {}
+        }
     }
     let waits = |function: &&Address| !boot::may_reserve(**function, fresh, boot::Stage::Early);
     let late = if at_boot { plan.functions.iter().filter(waits).copied().collect() } else { Vec::new() };
@@ -79,11 +71,13 @@ fn card(choice: &Choice<'_>, fresh: &Host) -> Card {
     Card { bind: if at_boot { "boot" } else { "guest" }, absent, late, plan }
 }
 
-fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
+/// The cards, each with its plan for the next boot.
+pub(crate) fn cards(root: &Root, config: &Config, host: &mut Host) -> Vec<Card> {
     let choices = survey::judged(root, config, host);
     host.look_at_bars(root, &boot::functions(&choices));
-    let fresh = before_boot(host);
-    choices.iter().map(|choice| card(choice, &fresh)).collect()
+    let fresh = boot::at_next_boot(host);
+    let boot: Vec<Choice<'_>> = choices.iter().filter(|c| c.gpu.bind == Bind::Boot).cloned().collect();
+    choices.iter().map(|choice| card(choice, &boot, host, &fresh)).collect()
 }
 
 /// Says what the next boot will do.

@@ -98,7 +98,7 @@ fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
 fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
     let statuses = status::read_all(root);
     let last = |name: &str| statuses.iter().find(|s| s.gpu == name);
-    let mut boot = boot::choices(config, host);
+    let mut boot = boot::choices(config, &boot::at_next_boot(host));
     boot::admit(&mut boot, host);
     boot::admit_groups(&mut boot, host);
     let mut cards = Vec::new();

@@ -24,9 +24,24 @@ pub fn choices<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
             return (choices, host);
         }
     }
-    let mut host = Host::scan(root, Depth::Boot);
-    host.find_virtual(root, &select::slots(config, &host));
+    let mut host = whole(root, config);
+    let choices = boot::choices(config, &host);
+    // Of two that would leave the host without a display the boot display is refused.
+    if host.boot_display.sign.is_some() || choices.len() < 2 || choices.iter().all(|c| c.chosen.is_ok()) {
+        return (choices, host);
+    }
+    host.find_boot_display(root);
     (boot::choices(config, &host), host)
+}
+
+/// All functions at `Depth::Boot`, and the boot display if a section asks for it.
+fn whole(root: &Root, config: &Config) -> Host {
+    let mut host = Host::scan(root, Depth::Boot);
+    if boot::asks_for_boot_display(config) {
+        host.find_boot_display(root);
+    }
+    host.find_virtual(root, &select::slots(config, &host));
+    host
 }
 
 /// The same with what the IOMMU forbids and what carries data of the host refused as well, after the closer look that this
@@ -77,7 +92,7 @@ pub fn all_now<'c>(root: &Root, config: &'c Config) -> (Vec<Choice<'c>>, Host) {
 /// All sections as the next boot and the guests' starts will find them: those bound at boot as the boot judges them, the others
 /// by what they mean. In the order of the file.
 pub fn judged<'c>(root: &Root, config: &'c Config, host: &mut Host) -> Vec<Choice<'c>> {
-    let mut choices = boot::choices(config, host);
+    let mut choices = boot::choices(config, &boot::at_next_boot(host));
     choices.extend(select::all(config, host).into_iter().filter(|c| c.gpu.bind == Bind::Guest));
     choices.sort_by_key(|c| config.gpus.iter().position(|g| g.name == c.gpu.name));
     host.find_variants(root, &bind::asks_for_variants(&choices));
@@ -143,7 +158,7 @@ pub fn sizes_now(root: &Root, gpu: &Gpu, host: &mut Host, functions: &[Address])
 /// What the machine boots with, and which words its kernel needs for this configuration.
 pub fn boot_words(root: &Root, config: &Config) -> (BootSystem, Vec<Word>) {
     let system = BootSystem::scan(root);
-    let host = Host::scan(root, Depth::Boot);
+    let host = whole(root, config);
     let choices = select::all(config, &host);
     // Intel's own graphics are always at 00:02.0 (drivers/iommu/intel/iommu.c knows them by class on the root bus).
     let integrated = boot::functions(&choices).iter().any(|a| a.slot == Slot { domain: 0, bus: 0, device: 2 });
@@ -153,7 +168,7 @@ pub fn boot_words(root: &Root, config: &Config) -> (BootSystem, Vec<Word>) {
 
 /// The sections bound at boot that the host's data forbids, each with why.
 pub fn with_data(root: &Root, config: &Config) -> Vec<Finding> {
-    let mut host = Host::scan(root, Depth::Boot);
+    let mut host = whole(root, config);
     let choices = boot::choices(config, &host);
     host.find_data(root, &boot::functions(&choices));
     choices.iter().filter_map(|choice| usage::forbids(choice, &host)).collect()

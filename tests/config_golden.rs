@@ -49,6 +49,7 @@ fn show_to(out: &mut String, config: &Config) -> std::fmt::Result {
         "  iommu-passthrough = {}\n  kernel-parameters = {:?}",
         host.iommu_passthrough, host.kernel_parameters
     )?;
+    writeln!(out, "  headless = {}", host.headless)?;
     writeln!(out, "  failed-boots = {}", host.failed_boots)?;
     for gpu in &config.gpus {
         writeln!(out, "\n[gpu {}] ({})", gpu.name, gpu.at)?;

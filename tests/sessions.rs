@@ -5,7 +5,7 @@
 //! and what it printed follows. `UPDATE_GOLDEN=1 cargo test --test sessions` writes what is found; read the difference.
 //!
 //! Besides our programs there are: `put FILE TEXT...` (writes a file of the tree), `tear FILE TEXT...` (the same without a
-//! last newline), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers ADDRESS...` (who has a function, and its
+//! last newline; `\n` in TEXT and NEW begins a line), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers ADDRESS...` (who has a function, and its
 //! override), `show PATH` (a file, or every file and link below, with contents), `boot ID` (the machine after a reboot: host drivers
 //! have everything, /run is empty, /etc and /var are as they were), `desktop VIDEO SOUND` (somebody is logged in there),
 //! `process PID COMMAND UID CGROUP NODE...` (has these device nodes open), `login ID SEAT USER UID PID NODE...` (a session with
@@ -62,15 +62,20 @@ fn boot(machine: &str, before: &Tree, id: &str) -> Tree {
     tree
 }
 
+/// Text in which `\n` begins a new line.
+fn lines(text: &str) -> String {
+    text.replace("\\n", "\n")
+}
+
 fn command(tree: &Tree, line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
-        ["put", file, ..] => tree.write(file, &format!("{}\n", words[2..].join(" "))),
+        ["put", file, ..] => tree.write(file, &format!("{}\n", lines(&words[2..].join(" ")))),
         ["tear", file, ..] => tree.write(file, &words[2..].join(" ")),
         ["replace", file, old, new] => {
             let text = tree.read(file);
             assert!(text.contains(old), "{file} has no {old}");
-            tree.write(file, &text.replace(old, new));
+            tree.write(file, &text.replace(old, &lines(new)));
         }
         ["cut", file] => tree.remove(file),
         ["desktop", video, sound] => desktop::desktop(tree, video, Some(sound)),

@@ -14,6 +14,7 @@ use vfio_suite::act::live;
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Bind, Config, Severity};
+use vfio_suite::host::display::BootSign;
 use vfio_suite::host::status::{Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
@@ -95,6 +96,9 @@ fn early(root: &Root) -> Result<ExitCode> {
     }
     if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
+    }
+    if let (Some(BootSign::Framebuffer), [boot]) = (host.boot_display.sign, &host.boot_display.functions[..]) {
+        state::remember_boot_display(root, *boot).map_err(about("/run/vfio/boot-display cannot be written"))?;
     }
     let names: Vec<&str> = config.gpus.iter().filter(|g| g.bind == Bind::Boot).map(|g| g.name.as_str()).collect();
     state::set_active(root, &names).map_err(about("/run/vfio/active cannot be written"))?;

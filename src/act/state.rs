@@ -3,6 +3,7 @@
 
 use super::files;
 use crate::host::boots::{self, Boots};
+use crate::host::display;
 use crate::host::reset;
 use crate::host::status::{self, Status};
 use crate::pci::Address;
@@ -17,12 +18,15 @@ pub fn write_status(root: &Root, status: &Status) -> io::Result<()> {
     files::replace(root, &status::path(&status.gpu), &json)
 }
 
-/// Where it is written which guest has a card.
-pub const CLAIMS: &str = "run/vfio/claims";
+pub use crate::host::status::{claim_path, CLAIMS};
 
-/// The file that says which guest has a card.
-pub fn claim_path(gpu: &str) -> String {
-    format!("{CLAIMS}/{gpu}")
+/// Writes down on which display the early part of this boot saw the firmware's framebuffer, once.
+pub fn remember_boot_display(root: &Root, function: Address) -> io::Result<()> {
+    let path = display::boot_display_path();
+    if root.exists(&path) {
+        return Ok(());
+    }
+    files::replace(root, &path, format!("{function}\n").as_bytes())
 }
 
 /// The file whose presence lets the udev rule ask our helper.

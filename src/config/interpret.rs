@@ -110,7 +110,9 @@ pub(super) fn interpret(sections: Sections<'_>, mut report: Report, guests: bool
     }
     let mut devices: Vec<(Spot, String, Selector)> = Vec::new();
     for section in list.iter_mut().filter(|section| section.kind == Kind::Gpu) {
-        let gpu = gpu(Reader { section, report: &mut report }, &mut devices);
+        let mut gpu = gpu(Reader { section, report: &mut report }, &mut devices);
+        // Nobody looks for a picture there: what one card says for itself holds for all of them.
+        gpu.iter_mut().for_each(|gpu| gpu.only_display |= config.host.headless);
         take(gpu, section, &report, &mut config.gpus, &mut config.disabled);
     }
     for section in list.iter_mut().filter(|section| guests && section.kind == Kind::Guest) {
@@ -144,6 +146,7 @@ fn host(mut r: Reader<'_, '_>) -> HostSection {
         iommu: r.or("iommu", default.iommu, values::iommu),
         iommu_passthrough: r.or("iommu-passthrough", default.iommu_passthrough, values::boolean),
         kernel_parameters: default.kernel_parameters,
+        headless: r.or("headless", default.headless, values::boolean),
         failed_boots: r.or("failed-boots", default.failed_boots, values::failed_boots),
     };
     host.kernel_parameters = r.words("kernel-parameters", |text| kernel_parameters(text, &host));
@@ -193,10 +196,8 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
         }
     }
     Some(Gpu {
-        identity: useful_identity(&mut r, device.value, identity),
-        also: also.map_or_else(Vec::new, |also| {
-            also.value.into_iter().map(|value| At { value, at: also.at.clone() }).collect()
-        }),
+        identity,
+        also: useful_also(&mut r, device.value, also),
         name,
         at: r.report.location(begin),
         device,
@@ -215,12 +216,23 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     })
 }
 
-/// `identity` says what must be at an address; the other selectors do not name a place.
-fn useful_identity<T>(r: &mut Reader<'_, '_>, device: Selector, identity: Option<At<T>>) -> Option<At<T>> {
-    let spot = r.spot("identity").filter(|_| identity.is_some() && !matches!(device, Selector::Address(_)));
-    let Some(spot) = spot else { return identity };
-    r.report.warning(spot, &format_args!("'identity' is ignored: it goes with an address, but 'device' is {device}"));
-    None
+/// `also` names what is outside the card's own slot.
+fn useful_also(
+    r: &mut Reader<'_, '_>,
+    device: Selector,
+    also: Option<At<Vec<crate::pci::Address>>>,
+) -> Vec<At<crate::pci::Address>> {
+    let (Some(also), Some(spot)) = (also, r.spot("also")) else { return Vec::new() };
+    let mut list = Vec::new();
+    for address in also.value {
+        if matches!(device, Selector::Address(own) if own.slot == address.slot) {
+            let message = format!("'also' names {address}, which is in the card's own slot; 'functions' is for these");
+            r.report.warning(spot, &message);
+        } else {
+            list.push(At { value: address, at: also.at.clone() });
+        }
+    }
+    list
 }
 
 fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {

@@ -28,7 +28,7 @@ impl Kind {
     /// The keys that such a section may have.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
-            Kind::Host => &["enable", "iommu", "iommu-passthrough", "kernel-parameters", "failed-boots"],
+            Kind::Host => &["enable", "iommu", "iommu-passthrough", "kernel-parameters", "headless", "failed-boots"],
             Kind::Gpu => &[
                 "device",
                 "identity",

@@ -221,6 +221,8 @@ pub struct HostSection {
     pub iommu_passthrough: bool,
     /// `kernel-parameters`: more words to own.
     pub kernel_parameters: Vec<String>,
+    /// `headless`: no card needs to stay for the host's picture.
+    pub headless: bool,
     /// `failed-boots`: skip boot-time binding after so many boots that did not come up; 0 = never skip.
     pub failed_boots: u32,
 }
@@ -232,6 +234,7 @@ impl Default for HostSection {
             iommu: Iommu::Auto,
             iommu_passthrough: true,
             kernel_parameters: Vec::new(),
+            headless: false,
             failed_boots: 2,
         }
     }
@@ -257,7 +260,7 @@ pub struct Gpu {
     pub at: Location,
     /// `device`: which card.
     pub device: At<Selector>,
-    /// `identity`: what must be at the address.
+    /// `identity`: what the card must be, however it is chosen.
     pub identity: Option<At<Identity>>,
     /// `functions` of the slot.
     pub functions: Functions,
@@ -277,7 +280,7 @@ pub struct Gpu {
     pub reset: Reset,
     /// `rom`: an option ROM file.
     pub rom: Option<At<String>>,
-    /// `only-display`: may be bound at boot although the host keeps no other display.
+    /// `only-display`: may be taken although the host keeps no other display; so may all cards of a headless host.
     pub only_display: bool,
 }
 
@@ -288,7 +291,7 @@ pub enum Selector {
     Address(Address),
     /// By what it is; exactly one slot must match.
     Identity(Identity),
-    /// The card the firmware booted on (`boot_vga`).
+    /// The card the firmware showed its messages on (`host::display::BootDisplay`).
     BootDisplay,
     /// The one display that is not the boot display.
     NotBootDisplay,

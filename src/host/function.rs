@@ -24,8 +24,9 @@ pub struct Function {
     /// function, or if it was not asked for: of displays it always is, of others with `Depth::Full`, of those of the
     /// slots that [`super::Host::scan_near`] is given, or by [`super::Host::find_virtual`].
     pub physfn: Option<Address>,
-    /// `boot_vga`: the firmware showed its messages here. Only read for displays.
-    pub boot_vga: bool,
+    /// `boot_vga`, only read for displays. It is one sign of the boot display, and not the strongest: who wants to know asks
+    /// [`super::Host::is_boot_display`].
+    pub(crate) boot_vga: bool,
     /// The IOMMU group; `None` without one, or if it was not asked for (`Depth`).
     pub group: Option<u32>,
     /// The reset methods the kernel would try, in order; `None` if it knows none, or if it was not asked for (`Depth`).

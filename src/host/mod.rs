@@ -7,6 +7,7 @@ pub mod boot;
 pub mod boots;
 pub mod display;
 pub mod domain;
+pub mod framebuffer;
 pub mod function;
 pub mod holders;
 pub mod home;
@@ -60,6 +61,10 @@ pub struct Host {
     pub words: words::KernelWords,
     /// Displays with their DRM nodes; empty if not looked at, or if no DRM driver is loaded yet.
     pub displays: Vec<display::Display>,
+    /// The display that the firmware showed its messages on; known after `Depth::Full` or [`Host::find_boot_display`].
+    pub boot_display: display::BootDisplay,
+    /// Which guest has which card, by the names of their sections; read at `Depth::Full`.
+    pub claims: Vec<(String, String)>,
     /// PCI drivers that are registered with the kernel; filled by [`Host::look_closer`].
     pub drivers: Vec<String>,
     /// Whether nvidia's display module is loaded; filled by [`Host::look_closer`].
@@ -98,25 +103,26 @@ impl Host {
     /// Looks at the machine. What cannot be read is left out: a machine without PCI has no functions.
     pub fn scan(root: &Root, depth: Depth) -> Host {
         let functions = function::scan(root, depth);
-        let displays = match depth {
-            Depth::Boot => Vec::new(),
-            Depth::Full => display::scan(root, &functions),
-        };
-        Host { whole: depth == Depth::Full, ..Host::with(root, functions, displays) }
+        let mut host = Host::with(root, functions);
+        if depth == Depth::Full {
+            host.whole = true;
+            host.find_displays(root);
+            host.claims = status::claims(root);
+        }
+        host
     }
 
     /// As `Depth::Full` without the displays, read by two threads: what takes the time is the kernel, several system
     /// calls a function, and it takes them side by side.
     pub fn scan_by_two(root: &Root) -> Host {
-        Host { whole: true, ..Host::with(root, function::scan_by_two(root), Vec::new()) }
+        Host { whole: true, ..Host::with(root, function::scan_by_two(root)) }
     }
 
-    fn with(root: &Root, functions: Vec<Function>, displays: Vec<display::Display>) -> Host {
+    fn with(root: &Root, functions: Vec<Function>) -> Host {
         let mut host = Host {
             functions,
             iommu: iommu::Iommu::scan(root),
             words: words::KernelWords::read(root),
-            displays,
             off: root.read_text(&format!("{}/off", root::RUN)).ok(),
             ..Host::default()
         };
@@ -143,7 +149,7 @@ impl Host {
     /// enough to decide on cards that are chosen by address, and on most machines a handful.
     pub fn scan_near(root: &Root, slots: &[Slot]) -> Host {
         let display = |f: &Function| f.has_outputs() && !f.is_given_away();
-        Host::with(root, function::scan_until(root, slots, display), Vec::new())
+        Host::with(root, function::scan_until(root, slots, display))
     }
 
     /// The functions of one slot, as `Depth::Boot` shows them.
@@ -220,6 +226,17 @@ impl Host {
         seen.max(usize::from(made))
     }
 
+    /// Looks which display is the boot display: a read of `/proc/iomem`, and where that does not tell of every display's
+    /// DRM node.
+    pub fn find_boot_display(&mut self, root: &Root) {
+        self.boot_display = display::boot(root, &self.functions);
+    }
+
+    /// Whether the firmware showed its messages on this function, as far as that is known. Nothing else decides it.
+    pub fn is_boot_display(&self, function: Address) -> bool {
+        self.boot_display.functions.contains(&function)
+    }
+
     /// Looks for cards that do not answer, now or since an earlier act.
     pub fn find_dead(&mut self, root: &Root, functions: &[Address]) {
         self.silent = functions.iter().copied().filter(|function| reset::is_silent(root, *function)).collect();
@@ -257,7 +274,7 @@ impl Host {
 
     /// Looks at the displays, where [`Host::scan_by_two`] left them out.
     pub fn find_displays(&mut self, root: &Root) {
-        self.displays = display::scan(root, &self.functions);
+        (self.displays, self.boot_display) = display::scan(root, &self.functions);
     }
 
     /// Looks for everything that the host has on functions. `asked` are those of which also that is looked for which shows

@@ -48,3 +48,23 @@ pub fn read_all(root: &Root) -> Vec<Status> {
     let names = names.iter().filter(|name| !name.starts_with('.'));
     names.filter_map(|name| serde_json::from_slice(&root.read(&path(name)).ok()?).ok()).collect()
 }
+
+/// Where it is written which guest has a card.
+pub const CLAIMS: &str = "run/vfio/claims";
+
+/// The file that says which guest has a card.
+pub fn claim_path(gpu: &str) -> String {
+    format!("{CLAIMS}/{gpu}")
+}
+
+/// The guest that has a card.
+pub fn owner(root: &Root, gpu: &str) -> Option<String> {
+    root.read_text(&claim_path(gpu)).ok()
+}
+
+/// Cards that guests have: the card's and the guest's name.
+pub fn claims(root: &Root) -> Vec<(String, String)> {
+    let cards = root.list(CLAIMS).unwrap_or_default();
+    let cards = cards.into_iter().filter(|name| !name.starts_with('.'));
+    cards.filter_map(|gpu| owner(root, &gpu).map(|guest| (gpu, guest))).collect()
+}

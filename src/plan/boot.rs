@@ -20,6 +20,27 @@ pub fn choices<'c>(config: &'c Config, host: &Host) -> Vec<Choice<'c>> {
     choices
 }
 
+/// Whether a section chooses by which display is the boot display.
+pub fn asks_for_boot_display(config: &Config) -> bool {
+    config.gpus.iter().any(|g| matches!(g.device.value, Selector::BootDisplay | Selector::NotBootDisplay))
+}
+
+/// The machine as it will be when the next boot decides: no driver has anything, no override is set, no guest has a card, and
+/// the firmware's framebuffer lies where it did.
+pub fn at_next_boot(host: &Host) -> Host {
+    let fresh = |f: &Function| Function { driver: None, driver_override: None, ..f.clone() };
+    let mut rooms = host.rooms.clone();
+    for room in rooms.iter_mut().map(|(_, room)| room) {
+        for bar in &mut room.bars {
+            bar.size = room.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size);
+        }
+    }
+    let mut displays = host.displays.clone();
+    displays.iter_mut().for_each(|display| display.firmware_framebuffer |= display.boot);
+    let functions = host.functions.iter().map(fresh).collect();
+    Host { functions, displays, drivers: Vec::new(), off: None, rooms, ..host.clone() }
+}
+
 /// The slots that the configuration names, if it chooses all cards by address: then no others need to be looked at,
 /// unless something is refused and the refusal is to say what there is instead.
 pub fn slots_by_address(config: &Config) -> Option<Vec<Slot>> {

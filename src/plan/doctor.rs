@@ -27,7 +27,7 @@ pub enum Level {
 /// A finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Which part of the machine: `boot`, `reset`.
+    /// Which part of the machine: `boot`, `reset`, `display`.
     pub part: &'static str,
     /// What was looked at; the same in every version.
     pub id: &'static str,

@@ -22,7 +22,7 @@ pub mod sync;
 pub mod udev_sizes;
 pub mod usage;
 
-use crate::config::{Config, Gpu, Location};
+use crate::config::{Config, Diagnostic, Gpu, Location, Severity};
 use crate::host::bars::show_size;
 use crate::host::reset::MODULE;
 use crate::host::Host;
@@ -238,6 +238,12 @@ impl Finding {
     /// A finding about a name, for which the configuration has no line.
     pub fn nowhere(gpu: &str, text: impl Into<String>) -> Finding {
         Finding { gpu: gpu.to_owned(), at: None, text: text.into(), absent: false }
+    }
+
+    /// The same as a finding about the configuration; none where that has no part in it.
+    pub fn diagnostic(&self, severity: Severity) -> Option<Diagnostic> {
+        let message = format!("[gpu {}] {}", self.gpu, self.text);
+        Some(Diagnostic { severity, at: self.at.clone()?, message })
     }
 }
 

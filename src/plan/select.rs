@@ -2,7 +2,7 @@
 //! Which functions a `[gpu]` section means: selector, identity, functions, `also`.
 
 use super::card::{self, Device};
-use super::Finding;
+use super::{display, Finding};
 use crate::config::{At, Bind, Config, Functions, Gpu, Selector};
 use crate::host::{Function, Host};
 use crate::pci::{Address, Identity, Slot};
@@ -103,6 +103,7 @@ fn claimed<'c>(earlier: &[Choice<'c>], chosen: &Chosen) -> Option<(Address, &'c 
 /// What one section means, other sections left aside.
 pub fn one(gpu: &Gpu, host: &Host) -> Result<Chosen, Finding> {
     let refuse = |text: String| Finding::new(gpu, &gpu.device.at, text);
+    let mut warnings = Vec::new();
     let device = match gpu.device.value {
         Selector::Address(address) => at_address(gpu, address, host)?,
         Selector::Identity(identity) => {
@@ -115,37 +116,18 @@ pub fn one(gpu: &Gpu, host: &Host) -> Result<Chosen, Finding> {
                 )),
             })?
         }
-        Selector::BootDisplay => only_device(host.functions.iter().filter(|f| f.boot_vga)).map_err(|devices| {
-            refuse(match devices.is_empty() {
-                true => "this machine has no boot display (no function has boot_vga); choose by address".to_owned(),
-                false => {
-                    format!("there is more than one boot display; choose by address: {}", candidates(host, &devices))
-                }
-            })
-        })?,
-        Selector::NotBootDisplay => {
-            if !host.functions.iter().any(|f| f.boot_vga) {
-                return Err(refuse(
-                    "which display is the boot display is not known (no function has boot_vga); choose by address"
-                        .to_owned(),
-                ));
-            }
-            let boot: Vec<Slot> = host.functions.iter().filter(|f| f.boot_vga).map(|f| f.address.slot).collect();
-            only_device(
-                host.functions.iter().filter(|f| f.is_display() && !f.is_virtual() && !boot.contains(&f.address.slot)),
-            )
-            .map_err(|devices| {
-                refuse(match devices.is_empty() {
-                    true => "there is no display besides the boot display".to_owned(),
-                    false => format!(
-                        "there is more than one display besides the boot display; choose by address: {}",
-                        candidates(host, &devices)
-                    ),
-                })
-            })?
+        Selector::BootDisplay | Selector::NotBootDisplay => {
+            let (device, findings) = display::by_role(gpu, host)?;
+            warnings = findings;
+            device
         }
     };
-    functions(gpu, device, host)
+    if let Some(finding) = display::identity(gpu, &device, host) {
+        return Err(finding);
+    }
+    let mut chosen = functions(gpu, device, host)?;
+    chosen.warnings.extend(warnings);
+    Ok(chosen)
 }
 
 /// The device at an address, if what sits there is what should.
@@ -191,7 +173,7 @@ fn moved(expected: Identity, from: Address, host: &Host) -> Option<Address> {
 }
 
 /// The one device that all these functions are, or all their devices.
-fn only_device<'h>(functions: impl Iterator<Item = &'h Function>) -> Result<Device, Vec<Device>> {
+pub(super) fn only_device<'h>(functions: impl Iterator<Item = &'h Function>) -> Result<Device, Vec<Device>> {
     let mut devices: Vec<Device> = Vec::new();
     for device in functions.map(Device::of) {
         if !devices.contains(&device) {
@@ -205,7 +187,7 @@ fn only_device<'h>(functions: impl Iterator<Item = &'h Function>) -> Result<Devi
 }
 
 /// Devices as a user would write them.
-fn candidates(host: &Host, devices: &[Device]) -> String {
+pub(super) fn candidates(host: &Host, devices: &[Device]) -> String {
     let show = |device: &Device| {
         let function = device.members(host).first().copied().or_else(|| host.slot(device.slot).first());
         let monitors = monitors(host, device).map(|monitors| format!(", {monitors}")).unwrap_or_default();

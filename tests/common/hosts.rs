@@ -21,7 +21,7 @@ pub fn all() -> Vec<(&'static str, Machine)> {
 
 /// Every machine, those too that are only in code.
 pub fn all_layouts() -> Vec<(&'static str, Machine)> {
-    [all(), super::layouts::all()].concat()
+    [all(), vec![("apu-0380", apu_0380())], super::layouts::all()].concat()
 }
 
 /// Where a machine's text lies.
@@ -169,6 +169,37 @@ pub fn apu_dgpu() -> Machine {
     let [mut video, hdmi] = cards::amd("0000:04:00", "0000:03:00.0", 15, (0x1002, 0x7480), (0x1043, 0x05c1));
     video.boot_vga = true;
     machine.with([video, hdmi]).window("0000:03:00.0", 32 << 30, 0x80_0000_0000)
+}
+
+/// A small desktop around a large APU, early in its boot: no display has a driver yet. The firmware shows the boot on the
+/// APU's graphics, an "other display" (0380) that has no `boot_vga`; so the kernel gives that to the RX 7600, the only VGA
+/// controller.
+pub fn apu_0380() -> Machine {
+    let root_port = |address: &str, group| port(address, (0x1022, 0x150b), group);
+    let apu = Function::new("0000:c3:00.0", (0x1002, 0x1586), 0x03_8000)
+        .under("0000:00:08.1")
+        .subsystem(0xf111, 0x000a)
+        .group(20)
+        .reset(&["pm"])
+        .bar(0, 256 << 20, MEMORY_64, 0);
+    let sound = endpoint("0000:c3:00.1", (0x1002, 0x1640), 0x04_0300, 21).under("0000:00:08.1").reset(&["pm"]);
+    let [mut video, mut hdmi] = cards::amd("0000:03:00", "0000:02:00.0", 15, (0x1002, 0x7480), (0x1da2, 0xe452));
+    video.boot_vga = true;
+    (video.driver, hdmi.driver) = (None, None);
+    Machine::new()
+        .iommu(Some("ivhd0"))
+        .with([
+            endpoint("0000:00:00.0", (0x1022, 0x1507), 0x06_0000, 0),
+            root_port("0000:00:01.1", 1),
+            root_port("0000:00:02.4", 2),
+            root_port("0000:00:08.1", 3),
+            cards::nvme("0000:c1:00.0", "0000:00:02.4", 9),
+            endpoint("0000:c3:00.4", (0x1022, 0x1587), 0x0c_0330, 22).under("0000:00:08.1").driver("xhci_hcd"),
+        ])
+        .with(cards::amd_switch("0000:01:00.0", "0000:02:00.0", "0000:00:01.1", (13, 14)))
+        .with([apu, sound, video, hdmi])
+        .framebuffer("0000:c3:00.0", 0, "simpledrm")
+        .window("0000:02:00.0", 32 << 30, 0x80_0000_0000)
 }
 
 /// The machine of [`igpu_amd`] with VT-d switched off in the firmware.

@@ -16,6 +16,8 @@ pub struct Shown {
     memory_64: u64,
     memory_32: u64,
     ports: u64,
+    /// Whether the firmware's framebuffer is where `boot_vga` says, as on most machines.
+    boot_vga_has_it: bool,
     pub(super) cards: u32,
     pub(super) sounds: u32,
     pub(super) vfios: u32,
@@ -72,6 +74,7 @@ impl Shown {
     /// Shows all of a machine.
     pub fn machine(&mut self, machine: &Machine) {
         (self.memory_64, self.memory_32, self.ports) = (0x80_0000_0000, 0x8000_0000, 0x3000);
+        self.boot_vga_has_it = machine.framebuffer.is_none();
         self.file("sys/bus/pci/drivers_autoprobe", 0o644, "1\n");
         self.file("sys/bus/pci/drivers_probe", 0o200, "");
         self.file("sys/bus/pci/rescan", 0o200, "");
@@ -323,7 +326,7 @@ impl Shown {
                         name @ ("BOOTFB" | "efifb" | "vesafb") => *iomem += &format!("    {range} : {name}\n"),
                         name => *iomem += &format!("    {range} : BOOTFB\n      {range} : {name}\n"),
                     }
-                } else if function.boot_vga && bar.index == 0 && function.driver.is_none() {
+                } else if self.boot_vga_has_it && function.boot_vga && bar.index == 0 && function.driver.is_none() {
                     *iomem += &format!("    {start:08x}-{:08x} : BOOTFB\n", start + 0x7e_8fff);
                 }
             }

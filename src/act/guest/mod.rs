@@ -18,7 +18,6 @@ pub mod status;
 use crate::act::files;
 use crate::act::journal::{self, Journal};
 use crate::act::lock::Lock;
-use crate::act::state::{claim_path, CLAIMS};
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, RUN};
 use serde::{Deserialize, Serialize};
@@ -71,17 +70,7 @@ pub fn of_domain(root: &Root, domain: &str) -> Option<String> {
     with_journal(root).into_iter().find(|guest| records(root, guest).is_ok_and(|r| r.iter().any(starts)))
 }
 
-/// Cards that belong to guests: card, guest.
-pub fn claims(root: &Root) -> Vec<(String, String)> {
-    let cards = root.list(CLAIMS).unwrap_or_default();
-    let cards = cards.into_iter().filter(|name| !name.starts_with('.'));
-    cards.filter_map(|gpu| owner(root, &gpu).map(|guest| (gpu, guest))).collect()
-}
-
-/// The guest that has a card.
-pub fn owner(root: &Root, gpu: &str) -> Option<String> {
-    root.read_text(&claim_path(gpu)).ok()
-}
+pub use crate::host::status::{claims, owner};
 
 /// The file that says that the guest has ended: its supervisor saw it.
 fn ended_path(guest: &str) -> String {
