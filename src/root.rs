@@ -19,6 +19,8 @@ pub const CONFIG_DIRS: [&str; 3] = ["usr/lib/vfio.conf.d", "run/vfio.conf.d", "e
 pub const PCI_DEVICES: &str = "sys/bus/pci/devices";
 /// One directory per PCI driver.
 pub const PCI_DRIVERS: &str = "sys/bus/pci/drivers";
+/// One directory per driver of the platform bus.
+pub const PLATFORM_DRIVERS: &str = "sys/bus/platform/drivers";
 /// The PCI bus itself: `drivers_probe`, `drivers_autoprobe`, `rescan`.
 pub const PCI_BUS: &str = "sys/bus/pci";
 /// One directory per IOMMU group.

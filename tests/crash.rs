@@ -9,8 +9,8 @@
 mod common;
 
 use common::pairs::{
-    lone_disk, polaris, small, small_found_anew, small_machine, small_resized, small_without_vfio, twins, POLARIS,
-    SMALL, TWINS,
+    framed, lone_disk, polaris, small, small_found_anew, small_machine, small_resized, small_without_vfio, twins,
+    FRAMED, POLARIS, SMALL, TWINS,
 };
 use common::text::Nodes;
 use common::tree::Ran;
@@ -114,6 +114,12 @@ fn bind_that_finds_the_card_anew_killed_anywhere_is_undone() {
     let functions = SMALL.map(|(address, _)| address);
     let kills = kill_everywhere(small_found_anew, VFIO, &["bind", "big"], &functions);
     assert!(kills >= 40, "only {kills} places to die in");
+}
+
+#[test]
+fn bind_that_moves_a_framebuffer_killed_anywhere_is_undone() {
+    let kills = kill_everywhere(framed, VFIO, &["bind", "big"], &[FRAMED[0].0]);
+    assert!(kills >= 9, "only {kills} places to die in");
 }
 
 /// vfio-pci takes what waits for it as soon as it is loaded, before any record says that a function was bound.

@@ -6,7 +6,8 @@
 mod common;
 
 use common::pairs::{
-    polaris, small, small_found_anew, small_resized, small_without_vfio, twins, POLARIS, SMALL, TWINS,
+    framed, framed_simply, polaris, small, small_found_anew, small_resized, small_without_vfio, twins, FRAMED, POLARIS,
+    SMALL, TWINS,
 };
 use common::text::Nodes;
 use common::tree::Ran;
@@ -114,6 +115,52 @@ fn bind_that_resizes_and_fails_leaves_nothing() {
     fail_everywhere(small_resized, VFIO, &["bind", "big"], &SMALL);
     fail_everywhere(small_resized, VFIO_BIND, &["gpu", "big"], &SMALL);
     fail_everywhere(small_found_anew, VFIO, &["bind", "big"], &SMALL);
+}
+
+#[test]
+fn bind_that_moves_a_framebuffer_and_fails_leaves_nothing() {
+    fail_everywhere(framed, VFIO, &["bind", "big"], &FRAMED);
+    fail_everywhere(framed, VFIO_BIND, &["gpu", "big"], &FRAMED);
+}
+
+/// What the kernel does not give back of a framebuffer keeps no card from the host.
+#[test]
+fn a_framebuffer_that_does_not_come_back_is_no_error() {
+    for fault in ["EIO", "ENODEV", "hang"] {
+        let tree = framed();
+        assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
+        tree.faults(&format!("*/efi-framebuffer/bind {fault}\n"));
+        let ran = tree.run(VFIO, &["restore", "big"]);
+        assert_eq!(ran.status, Some(0), "{fault}: {}", ran.stderr);
+        assert_eq!(tree.driver(FRAMED[0].0), None);
+        assert_no_journal(&tree, fault);
+    }
+}
+
+/// The memory of a simple-framebuffer goes with its function only: that is found anew, and the framebuffer is gone.
+#[test]
+fn a_function_that_is_found_anew_for_its_framebuffer_is_there_whatever_fails() {
+    for (program, arguments) in [(VFIO, ["bind", "big"]), (VFIO_BIND, ["gpu", "big"])] {
+        let writes = writes(framed_simply, program, &arguments);
+        assert!(writes >= 8, "only {writes} writes");
+        for n in 0..=writes {
+            for fault in ["EIO", "EBUSY late"] {
+                let what = format!("{arguments:?}: write {n} of {writes}: {fault}");
+                let tree = framed_simply();
+                tree.faults(&format!("{n} {fault}\n"));
+                let ran = tree.run(program, &arguments);
+                let vfio = tree.driver(FRAMED[0].0).is_some();
+                assert_eq!(vfio, ran.status == Some(0), "{what}: {}", ran.stderr);
+                assert!(!vfio || !tree.read("proc/iomem").contains("BOOTFB"), "{what}: it is still in the way");
+                tree.no_faults();
+                assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0), "{what}");
+                assert_eq!(tree.driver(FRAMED[0].0), None, "{what}");
+                assert_eq!(tree.attribute(FRAMED[0].0, "driver_override"), "(null)\n", "{what}");
+                assert_eq!(tree.read("sys/bus/pci/drivers_autoprobe"), "1\n", "{what}");
+                assert_no_journal(&tree, &what);
+            }
+        }
+    }
 }
 
 #[test]

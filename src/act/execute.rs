@@ -3,7 +3,7 @@
 
 use super::journal::{Journal, Record};
 use super::kernel::Kernel;
-use super::{power, resize};
+use super::{framebuffer, power, resize};
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::pci::Address;
@@ -99,6 +99,10 @@ pub(super) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
                 Some(driver) => not_so(format!("{driver} still has it")),
             }
         }
+        Step::Evict { function } => match framebuffer::evict(root, kernel, *function).map_err(kernel_error)? {
+            None => Ok(()),
+            Some(driver) => not_so(format!("{driver} still has it")),
+        },
         Step::Set { function, attribute: name, value } => {
             let path = attribute(*function, name);
             let is_so = || root.read_text(&path).is_ok_and(|now| now == *value);

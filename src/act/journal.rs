@@ -4,7 +4,7 @@
 //! One file a card, `/run/vfio/journal/NAME`, one JSON record a line, synced one by one. It is gone after a reboot, as
 //! everything that it could undo is.
 
-use super::{files, power, resize};
+use super::{files, framebuffer, power, resize};
 use crate::host::function;
 use crate::host::reset::RESET_METHOD;
 use crate::pci::Address;
@@ -23,7 +23,7 @@ pub struct Record {
     /// `vendor:device` of its function, so that undo never touches another card that took its place.
     pub ids: Option<String>,
     /// What was there: the override, an attribute's value, the state of autoprobe, the driver of a removed function, the
-    /// bytes of a BAR.
+    /// bytes of a BAR, the driver, device and memory of a framebuffer.
     pub before: Option<String>,
     /// The module of the driver that had the function, to load again if it is gone.
     pub module: Option<String>,
@@ -54,6 +54,7 @@ fn function_of(step: &Step) -> Option<Address> {
         | Step::Set { function, .. }
         | Step::Free { function }
         | Step::Awake { function }
+        | Step::Evict { function }
         | Step::Resize { function, .. }
         | Step::Remove { function } => Some(*function),
         Step::Load { .. } | Step::Autoprobe { .. } | Step::Rescan { .. } => None,
@@ -96,6 +97,7 @@ impl Record {
             Step::Resize { function, bar, .. } => {
                 before = resize::size(root, *function, *bar).map(|size| size.to_string());
             }
+            Step::Evict { function } => before = framebuffer::before(root, *function),
             Step::Load { .. } | Step::Probe { .. } | Step::Free { .. } | Step::Rescan { .. } => {}
         }
         let ids = function.and_then(|f| ids(root, f));

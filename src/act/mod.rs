@@ -8,6 +8,7 @@ pub mod child;
 pub mod cmdline;
 pub mod execute;
 pub mod files;
+mod framebuffer;
 pub mod guest;
 pub mod journal;
 pub mod kernel;

@@ -6,7 +6,7 @@ use super::anew;
 use super::execute::{comes_back, probe, probe_newcomers, rescan, set_override, unbind, wait_until};
 use super::journal::{self, Record};
 use super::kernel::Kernel;
-use super::{power, resize};
+use super::{framebuffer, power, resize};
 use crate::host::bars;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
@@ -154,6 +154,10 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homi
             power::let_sleep(root, kernel, record.before.as_deref().unwrap_or_default())
         }
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
+        Step::Evict { function } => {
+            framebuffer::bind_back(root, kernel, *function, record.before.as_deref());
+            Ok(())
+        }
         Step::Remove { function } => put_back(root, kernel, *function, record),
         Step::Autoprobe { .. } => {
             let path = format!("{PCI_BUS}/drivers_autoprobe");

@@ -4,7 +4,7 @@
 //! In the initramfs and at generator time no DRM driver is loaded yet; what a card may show is judged by its PCI class
 //! there ([`Function::has_outputs`]) and this list is empty.
 
-use super::framebuffer;
+use super::framebuffer::{self, Framebuffer};
 use super::function::{attribute, Function};
 use crate::pci::Address;
 use crate::root::{Root, RUN};
@@ -99,9 +99,9 @@ pub fn sound(root: &Root, function: Address) -> Vec<String> {
     names.into_iter().filter(|name| name.starts_with("card")).map(|name| format!("{sound}/{name}")).collect()
 }
 
-/// The displays among the functions, and which of them is the boot display.
-pub(super) fn scan(root: &Root, functions: &[Function]) -> (Vec<Display>, BootDisplay) {
-    let framebuffers: Vec<Address> = framebuffer::find(root).into_iter().map(|f| f.function).collect();
+/// The displays among the functions, and which of them is the boot display; `found` are the firmware's framebuffers.
+pub(super) fn scan(root: &Root, functions: &[Function], found: &[Framebuffer]) -> (Vec<Display>, BootDisplay) {
+    let framebuffers: Vec<Address> = found.iter().map(|f| f.function).collect();
     let boot = decide(root, functions, || framebuffers.clone());
     let display = |f: &Function| {
         let drm = attribute(f.address, "drm");
@@ -158,7 +158,7 @@ mod tests {
         let found = || {
             let functions = crate::host::function::scan(&root, Depth::Boot);
             let boot = boot(&root, &functions);
-            assert_eq!(scan(&root, &functions).1, boot, "both ways to look find the same");
+            assert_eq!(scan(&root, &functions, &framebuffer::find(&root)).1, boot, "both ways to look find the same");
             (boot.functions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), boot.sign)
         };
         assert_eq!(found(), (String::new(), None));

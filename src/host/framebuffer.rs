@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The firmware's framebuffer: in whose memory it lies, as `/proc/iomem` shows it (`kernel/resource.c`).
+//! The firmware's framebuffer: in whose memory it lies, as `/proc/iomem` shows it (`kernel/resource.c`), and which device of
+//! the platform bus it is (`drivers/firmware/sysfb.c`).
 
+use super::function::parents;
 use crate::pci::Address;
-use crate::root::Root;
+use crate::root::{Root, PLATFORM_DRIVERS};
 
-/// Names of ranges that are the firmware's framebuffer: the memory of a `simple-framebuffer`, which is there without a
-/// driver too (`drivers/firmware/sysfb_simplefb.c`), then what drivers ask for (`drivers/video/fbdev`, `drivers/gpu/drm/sysfb`).
-const NAMES: [&str; 7] = ["BOOTFB", "simplefb", "simpledrm", "efifb", "efidrm", "vesafb", "vesadrm"];
+/// The memory of a `simple-framebuffer`: the range is the device's own (`drivers/firmware/sysfb_simplefb.c`). It stays for as
+/// long as the device is there, whether a driver has that or not.
+pub const OWN: &str = "BOOTFB";
+
+/// The drivers of the platform bus that take a firmware's framebuffer, which are named as their devices, each with what the
+/// ranges are called (`drivers/video/fbdev`, `drivers/gpu/drm/sysfb`).
+const DRIVERS: [(&str, &[&str]); 3] = [
+    ("simple-framebuffer", &[OWN, "simplefb", "simpledrm"]),
+    ("efi-framebuffer", &["efifb", "efidrm"]),
+    ("vesa-framebuffer", &["vesafb", "vesadrm"]),
+];
 
 /// A range of the firmware's framebuffer inside the memory of a PCI function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +34,99 @@ pub fn find(root: &Root) -> Vec<Framebuffer> {
     in_iomem(&String::from_utf8_lossy(&root.read("proc/iomem").unwrap_or_default()))
 }
 
+/// A framebuffer of the firmware's on a display, as far as moving it out of the way needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The display.
+    pub function: Address,
+    /// Whether the memory is the device's own: then it stays reserved when its driver has let go of it.
+    pub own: bool,
+    /// Whether the device hangs below the display's function (since 6.9, `sysfb_parent_dev()`): then the function outlives it in
+    /// memory, and the framebuffer's range goes when the function is taken off the bus.
+    pub goes_with_function: bool,
+    /// The bridge above the function.
+    pub bridge: Option<Address>,
+}
+
+/// What there is to know of the framebuffers on some functions.
+pub(super) fn kept(root: &Root, framebuffers: &[Framebuffer]) -> Vec<Kept> {
+    let mut kept: Vec<Kept> = Vec::new();
+    for found in framebuffers {
+        let function = found.function;
+        if kept.iter().any(|k| k.function == function) {
+            continue;
+        }
+        let below = || devices(root, "simple-framebuffer").iter().any(|(_, owner)| *owner == Some(function));
+        let own = framebuffers.iter().any(|f| f.function == function && f.name == OWN);
+        let bridge = parents(root, function).first().copied();
+        kept.push(Kept { function, own, goes_with_function: own && below(), bridge });
+    }
+    kept
+}
+
+/// The devices of a driver of the platform bus or, without a driver, of that name; each with the PCI function that it hangs
+/// below, if it does.
+fn devices(root: &Root, name: &str) -> Vec<(String, Option<Address>)> {
+    let names = root.list(PLATFORM_DEVICES).unwrap_or_default().into_iter().filter(|device| {
+        let rest = device.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with('.')) || device.ends_with(".framebuffer")
+    });
+    let with_owner = |device: String| {
+        let place = root.read_link(&format!("{PLATFORM_DEVICES}/{device}")).unwrap_or_default();
+        let owner =
+            place.components().filter_map(|part| Address::from_sysfs(part.as_os_str().as_encoded_bytes())).last();
+        (device, owner)
+    };
+    names.map(with_owner).collect()
+}
+
+const PLATFORM_DEVICES: &str = "sys/bus/platform/devices";
+
+/// The framebuffer's device, while a driver has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// `simple-framebuffer`.
+    pub driver: String,
+    /// `simple-framebuffer.0`.
+    pub device: String,
+    /// The memory: first and last byte.
+    pub range: (u64, u64),
+}
+
+/// The device of the framebuffer that lies on a function, if a driver has it: only what lies in the function's memory.
+pub fn bound(root: &Root, function: Address) -> Option<Bound> {
+    let found: Vec<Framebuffer> = find(root).into_iter().filter(|f| f.function == function).collect();
+    let range = found.first()?.range;
+    let (driver, _) = DRIVERS.iter().find(|(_, names)| found.iter().any(|f| names.contains(&f.name.as_str())))?;
+    let has_driver = |device: &String| root.exists(&format!("{PLATFORM_DRIVERS}/{driver}/{device}"));
+    let devices: Vec<_> = devices(root, driver).into_iter().filter(|(device, _)| has_driver(device)).collect();
+    let below = devices.iter().find(|(_, owner)| *owner == Some(function));
+    // Older kernels hang it below no function; then it must be the only one.
+    let mut unknown = devices.iter().filter(|(_, owner)| owner.is_none());
+    let (device, _) = below.or_else(|| unknown.next().filter(|_| unknown.next().is_none()))?;
+    Some(Bound { driver: (*driver).to_owned(), device: device.clone(), range })
+}
+
+/// Whether a range is still within the memory of a function, and if `own` is asked for still a framebuffer's.
+pub fn lies_in(root: &Root, function: Address, range: (u64, u64), own: bool) -> bool {
+    let iomem = root.read("proc/iomem").unwrap_or_default();
+    let iomem = String::from_utf8_lossy(&iomem);
+    let function = function.to_string();
+    let covers = iomem
+        .lines()
+        .filter_map(line)
+        .any(|(_, (start, end), name)| name == function && end > 0 && start <= range.0 && range.1 <= end);
+    covers && (!own || find(root).iter().any(|f| f.name == OWN && f.range == range))
+}
+
+/// A line of `/proc/iomem`: how far it is indented, first and last byte, name.
+fn line(text: &str) -> Option<(usize, (u64, u64), &str)> {
+    let (place, name) = text.split_once(" : ")?;
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (start, end) = place.trim().split_once('-')?;
+    Some((place.len() - place.trim_start().len(), (number(start)?, number(end)?), name))
+}
+
 /// A line that further lines may lie in.
 struct Above {
     depth: usize,
@@ -39,13 +142,7 @@ struct Above {
 fn in_iomem(iomem: &str) -> Vec<Framebuffer> {
     let mut found = Vec::new();
     let mut above: Vec<Above> = Vec::new();
-    for line in iomem.lines() {
-        let Some((place, name)) = line.split_once(" : ") else { continue };
-        let depth = place.len() - place.trim_start().len();
-        let number = |text: &str| u64::from_str_radix(text, 16).ok();
-        let Some((start, end)) = place.trim().split_once('-').and_then(|(a, b)| number(a).zip(number(b))) else {
-            continue;
-        };
+    for (depth, (start, end), name) in iomem.lines().filter_map(line) {
         let holds = |a: &Above| match end {
             0 => a.depth < depth,
             _ => a.range.0 <= start && end <= a.range.1,
@@ -54,7 +151,7 @@ fn in_iomem(iomem: &str) -> Vec<Framebuffer> {
             above.pop();
         }
         let function = Address::from_sysfs(name.as_bytes());
-        if NAMES.contains(&name) {
+        if DRIVERS.iter().any(|(_, names)| names.contains(&name)) {
             let owner = above.iter().rev().find_map(|a| a.function);
             found.extend(owner.map(|function| Framebuffer { function, name: name.to_owned(), range: (start, end) }));
         }

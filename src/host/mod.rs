@@ -63,6 +63,8 @@ pub struct Host {
     pub displays: Vec<display::Display>,
     /// The display that the firmware showed its messages on; known after `Depth::Full` or [`Host::find_boot_display`].
     pub boot_display: display::BootDisplay,
+    /// The firmware's framebuffers that lie on displays; looked for at `Depth::Full`.
+    pub framebuffers: Vec<framebuffer::Kept>,
     /// Which guest has which card, by the names of their sections; read at `Depth::Full`.
     pub claims: Vec<(String, String)>,
     /// PCI drivers that are registered with the kernel; filled by [`Host::look_closer`].
@@ -87,7 +89,8 @@ pub struct Host {
     pub rooms: Vec<(Address, Room)>,
     /// Whether the kernel lets nobody write configuration space; filled by [`Host::look_at_bars`].
     pub locked_down: bool,
-    /// The kernel's release; filled by [`Host::look_at_bars`], and by [`Host::find_direct`] if that has found something.
+    /// The kernel's release; filled at `Depth::Full`, by [`Host::look_at_bars`], and by [`Host::find_direct`] if that has
+    /// found something.
     pub kernel: String,
     /// IOMMU groups with memory that the firmware wants mapped 1:1, and where; filled by [`Host::find_direct`].
     pub direct: Vec<(u32, String)>,
@@ -274,7 +277,10 @@ impl Host {
 
     /// Looks at the displays, where [`Host::scan_by_two`] left them out.
     pub fn find_displays(&mut self, root: &Root) {
-        (self.displays, self.boot_display) = display::scan(root, &self.functions);
+        let framebuffers = framebuffer::find(root);
+        (self.displays, self.boot_display) = display::scan(root, &self.functions, &framebuffers);
+        self.framebuffers = framebuffer::kept(root, &framebuffers);
+        self.kernel = modules::release(root).unwrap_or_default();
     }
 
     /// Looks for everything that the host has on functions. `asked` are those of which also that is looked for which shows

@@ -4,7 +4,7 @@
 
 use super::rebar::{self, Sizes};
 use super::select::Choice;
-use super::{group, release, reset, usage, Finding, Plan, Step};
+use super::{framebuffer, group, release, reset, usage, Finding, Plan, Step};
 use crate::config::Driver;
 use crate::host::Host;
 use crate::pci::Address;
@@ -81,7 +81,11 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     let (resets, findings) = reset::steps(choice, host, rebar::finds_anew(&resizes));
     plan.warnings.extend(findings);
     plan.warnings.extend(remarks);
-    let resized = rebar::resized(&resizes, &functions);
+    let mut resized = rebar::resized(&resizes, &functions);
+    let finds_anew = rebar::finds_anew(&resizes);
+    let anew = if finds_anew { Vec::new() } else { framebuffer::found_anew(&functions, host) };
+    resized.extend(anew.iter().map(|kept| kept.function));
+    plan.warnings.extend(framebuffer::stays(choice.gpu, &functions, host));
 
     let moves = |w: &&(Address, String)| host.function(w.0).is_some() && (!there(w) || resized.contains(&w.0));
     let moving: Vec<Address> = wanted.iter().filter(moves).map(|(address, _)| *address).collect();
@@ -95,8 +99,15 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
             (*address, if resized.contains(address) { String::new() } else { driver.clone() })
         };
         plan.steps.extend(release::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
+        // Nobody draws on what is resized or found anew, and nothing lies in the way of a guest.
+        plan.steps.extend(framebuffer::evictions(&functions, host, finds_anew));
+        for kept in anew {
+            let driver =
+                wanted.iter().find(|(a, _)| *a == kept.function).map_or("vfio-pci", |(_, driver)| driver.as_str());
+            plan.steps.extend(framebuffer::anew(kept, driver));
+        }
         // A module that is loaded binds at once what waits for it, so these come first.
-        let (first, then) = match rebar::finds_anew(&resizes) {
+        let (first, then) = match finds_anew {
             true => (rebar::steps(resizes, &functions), resets),
             false => (resets, resizes),
         };

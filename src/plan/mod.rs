@@ -7,6 +7,7 @@ pub mod card;
 pub mod cmdline;
 pub mod display;
 pub mod doctor;
+pub mod framebuffer;
 pub mod group;
 pub mod guest;
 pub mod iommu;
@@ -87,6 +88,11 @@ pub enum Step {
         /// The function.
         function: Address,
     },
+    /// Take the firmware's framebuffer that lies in the function's memory from its driver, if there is one then.
+    Evict {
+        /// The function.
+        function: Address,
+    },
     /// Ask the kernel to bind the function, and see that this driver got it.
     Probe {
         /// The function.
@@ -149,6 +155,7 @@ mod flat {
                 },
                 "load" => super::Step::Load { module: flat.module.ok_or("no module")? },
                 "unbind" => super::Step::Unbind { function: function?, driver: driver? },
+                "evict" => super::Step::Evict { function: function? },
                 "free" => super::Step::Free { function: function? },
                 "set" => super::Step::Set {
                     function: function?,
@@ -189,6 +196,7 @@ impl fmt::Display for Step {
             Step::Load { module } => write!(f, "load module {module}"),
             Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
             Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
+            Step::Evict { function } => write!(f, "{function}: take the firmware's framebuffer out of its memory"),
             Step::Set { function, attribute, value } => write!(f, "{function}: set {attribute} to '{value}'"),
             Step::Awake { function } => write!(f, "{function}: keep it awake"),
             Step::Probe { function, driver } => write!(f, "{function}: bind to {driver}"),
@@ -314,6 +322,7 @@ mod tests {
             Step::Load { module: "vfio_pci".to_owned() },
             Step::Unbind { function, driver: driver.clone() },
             Step::Free { function },
+            Step::Evict { function },
             Step::Probe { function, driver },
             Step::Set { function, attribute: "reset_method".to_owned(), value: "flr bus".to_owned() },
             Step::Set { function, attribute: "reset_method".to_owned(), value: String::new() },

@@ -2,7 +2,7 @@
 //! Taking a card off the bus and finding it again, without the host's driver getting it in between.
 
 use super::select::Choice;
-use super::{bind, release, reset, Finding, Plan, Step};
+use super::{bind, framebuffer, release, reset, Finding, Plan, Step};
 use crate::host::Host;
 use crate::pci::Address;
 
@@ -29,6 +29,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     if !plan.refusals.is_empty() {
         return plan;
     }
+    plan.steps.extend(framebuffer::evictions(&functions, host, true));
     plan.steps.extend(bind::awake_before(&functions, host));
     plan.steps.extend(bind::loads(&wanted, host));
     plan.steps.push(Step::Autoprobe { on: false });

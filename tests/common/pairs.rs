@@ -2,8 +2,8 @@
 //! Small machines with two equal cards each, cheap to make again and again. The card `big` is the one that the host
 //! does not show its messages on; all functions are on host drivers.
 
-use super::machine::RELEASE;
-use super::{cards, Machine, Tree};
+use super::machine::{MEMORY_64, RELEASE};
+use super::{cards, Function, Machine, Tree};
 
 /// Two RX 6800 of two functions each: `big` is 0000:03:00, in group 11; its twin 0000:04:00.
 pub fn small_machine() -> Machine {
@@ -120,4 +120,36 @@ pub fn lone_disk() -> Tree {
     let tree = Machine::new().with([cards::port(port, (0x8086, 0x464d), 3), disk]).build();
     tree.config("[gpu big]\ndevice = 0000:05:00.0\nbind = guest\n");
     tree
+}
+
+/// A display of class 0380 without a driver, with the firmware's framebuffer on it: `big` is 0000:03:00.0. No driver of the
+/// host's fits it.
+fn framed_by(claim: &'static str) -> Tree {
+    let display = Function::new("0000:03:00.0", (0x1ed5, 0x0222), 0x03_8000).under("0000:00:01.0").group(11).bar(
+        0,
+        256 << 20,
+        MEMORY_64,
+        0,
+    );
+    let machine = Machine::new()
+        .with([cards::port("0000:00:01.0", (0x8086, 0x460d), 1), cards::port("0000:00:02.0", (0x8086, 0x462d), 2)])
+        .with(cards::rx6800("0000:04:00", "0000:00:02.0", 12))
+        .with([display])
+        .framebuffer("0000:03:00.0", 0, claim);
+    let tree = machine.build();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nidentity = 1ed5:0222\n");
+    tree
+}
+
+/// The function of `big` in [`framed`] and [`framed_simply`].
+pub const FRAMED: [(&str, &str); 1] = [("0000:03:00.0", "")];
+
+/// With efifb on it, which gives back all memory when it lets go.
+pub fn framed() -> Tree {
+    framed_by("efifb")
+}
+
+/// With simpledrm on it, whose device keeps the memory.
+pub fn framed_simply() -> Tree {
+    framed_by("simpledrm")
 }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod devices;
+mod framebuffer;
 mod modules;
 mod resize;
 mod services;

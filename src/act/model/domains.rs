@@ -13,7 +13,7 @@ use super::device::Device;
 use super::driver;
 use super::services::unknown;
 use super::tree::Tree;
-use super::{networks, openrc, units};
+use super::{networks, openrc, platform, units};
 use crate::act::tools::failed;
 use crate::root::IOMMU_GROUPS;
 use std::io;
@@ -133,6 +133,10 @@ fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
     let mut groups = Vec::new();
     for device in &devices {
         let Some(group) = device.group(tree) else { return qemu(device, "no iommu_group found") };
+        // QEMU itself starts; the guest's driver does not find its memory.
+        if platform::is_in_the_way(tree, device) {
+            return qemu(device, "BAR 0: can't reserve");
+        }
         if device.owned(tree)? {
             return qemu(device, &format!("failed to open /dev/vfio/{group}: Device or resource busy"));
         }

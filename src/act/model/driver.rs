@@ -3,6 +3,7 @@
 
 use super::device::Device;
 use super::faults;
+use super::platform;
 use super::tree::{glob, Tree};
 use crate::root::PCI_DRIVERS;
 use rustix::io::Errno;
@@ -97,6 +98,11 @@ fn attach(tree: &Tree<'_>, known: &[Known], driver: &str, device: &Device) -> Re
     }
     if vfio && (device.is_bridge(tree) || denied(tree, device) || device.group(tree).is_none()) {
         return Err(Refusal::Probe(Errno::INVAL.into()));
+    }
+    // A display's own driver takes the firmware's framebuffer away, vfio-pci only that of a VGA controller.
+    let class = device.id(tree, "class").unwrap_or(0);
+    if class >> 16 == 0x03 && driver != "pci-stub" && (!vfio || class >> 8 == 0x0300) {
+        platform::remove(tree, device).map_err(Refusal::Core)?;
     }
     device.show_bound(tree, driver, vfio).map_err(Refusal::Core)
 }

@@ -7,7 +7,7 @@
 
 use super::device::Device;
 use super::tree::Tree;
-use super::{driver, reset, resize};
+use super::{driver, platform, reset, resize};
 use crate::pci::Address;
 use crate::root::{IOMMU_GROUPS, PCI_BUS, PCI_DEVICES};
 use std::io;
@@ -35,6 +35,7 @@ pub(super) fn remove(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
         driver::release(tree, function)?;
     }
     for function in all.iter().rev() {
+        platform::remove(tree, function)?;
         let link = format!("{PCI_DEVICES}/{}", function.name);
         // A tree may have directories where sysfs has links: those move as a whole, below.
         if function.path != link {

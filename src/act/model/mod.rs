@@ -18,6 +18,7 @@
 //! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute (`modprobe:MODULE`, `probe:DRIVER:ADDRESS`, `run:WORDS`, `signal:PID:NAME` for what is none; a blank in a glob is written `?`); `hang` and `slow` are errnos too; `late` takes effect first |
 //! | `count` | `N` | how many writes, module loads, programs and signals there were |
 //! | `removed/`, `groups/`, `parked/` | | functions off the bus, their empty groups, and what a driver had made of a function |
+//! | `framebuffer` | | the line of `/proc/iomem` that the firmware's framebuffer's driver had, while it has let go of it |
 //! | `depends` | `MODULE OTHER...` | what a module is built on: loaded before it, and its `holders` |
 //! | `units/NAME`, `system-state` | see `units.rs` | units of systemd, and what `systemctl is-system-running` says |
 //! | `sessions/ID` | see `logins.rs` | login sessions |
@@ -42,6 +43,7 @@ mod made;
 mod modules;
 mod networks;
 mod openrc;
+mod platform;
 mod processes;
 mod reset;
 mod resize;
@@ -119,6 +121,8 @@ fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
         ["sys", "bus", "pci", "drivers", driver, "unbind"] => driver::unbind(tree, driver, &found(tree, value)?),
         ["sys", "bus", "pci", "drivers", driver, "new_id"] => driver::new_id(tree, driver, value),
         ["sys", "bus", "pci", "drivers", driver, "remove_id"] => driver::remove_id(tree, driver, value),
+        ["sys", "bus", "platform", "drivers", driver, "unbind"] => platform::unbind(tree, driver, line(value)),
+        ["sys", "bus", "platform", "drivers", driver, "bind"] => platform::bind(tree, driver, line(value)),
         ["sys", "bus", "pci", "devices", name, "driver", "unbind"] => {
             let driver = found(tree, name)?.driver(tree).ok_or(Errno::NOENT)?;
             driver::unbind(tree, &driver, &found(tree, value)?)
