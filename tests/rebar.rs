@@ -175,6 +175,19 @@ fn what_is_found_anew_and_finds_no_room_goes_round_again_with_less() {
     }
 }
 
+/// A kernel that finds no room twice takes the windows of other ports: the card goes back to its former size between two.
+#[test]
+fn what_others_have_is_not_lost_to_a_card_that_is_found_anew_and_a_loss_is_said() {
+    let tree = small_found_anew();
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nbar0 = 16G\nrebar-method = rescan\n");
+    tree.write(".kernel/windows", "0000:00:01.0 0x10000000 0x8000000000\n");
+    let twin = tree.attribute("0000:04:00.0", "resource");
+    assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(2), "it does not get its former size either");
+    assert_ne!(tree.attribute("0000:04:00.0", "resource"), twin);
+    let status = tree.read("run/vfio/status/big");
+    assert!(status.contains("of 0000:04:00.0 has lost its place to 0000:03:00.0; reboot"), "{status}");
+}
+
 #[test]
 fn a_card_that_cannot_be_found_anew_keeps_its_sizes_and_says_why() {
     let lockdown = "sys/kernel/security/lockdown";

@@ -9,7 +9,7 @@ use super::execute::StepError;
 use super::files;
 use super::kernel::Kernel;
 use crate::host::bars::{self, show_size, Bar};
-use crate::host::function::attribute;
+use crate::host::function::{self, attribute};
 use crate::host::room;
 use crate::pci::Address;
 use crate::plan::Step;
@@ -46,6 +46,22 @@ pub(super) fn size(root: &Root, function: Address, bar: u8) -> Option<u64> {
 fn all(root: &Root, function: Address) -> Vec<(Address, u8, u64)> {
     let of = |f: Address| bars::placed(root, f).into_iter().map(move |(bar, size)| (f, bar, size));
     room::neighbours(root, function).into_iter().flat_map(of).collect()
+}
+
+/// The BARs that have a place, of all functions but those below a bridge: with the place.
+fn apart(root: &Root, bridge: Address) -> Vec<(Address, u8, u64, u64)> {
+    let below = room::with_all_below(root, bridge);
+    let of = |f: Address| {
+        let placed = bars::read(root, f).0.into_iter().filter(Bar::is_placed);
+        placed.map(move |bar| (f, bar.index, bar.start, bar.size))
+    };
+    function::addresses(root).into_iter().filter(|f| !below.contains(f)).flat_map(of).collect()
+}
+
+/// Whether a BAR is where it was, or its function is not there any more.
+fn is_there(root: &Root, (function, bar, start, size): &(Address, u8, u64, u64)) -> bool {
+    let same = |b: Bar| (b.start, b.size) == (*start, *size);
+    !root.exists(&attribute(*function, "resource")) || look(root, *function, *bar).is_some_and(same)
 }
 
 /// Writes down what all these functions have, before the first of them is resized in this boot.
@@ -98,15 +114,38 @@ pub(super) fn make(
     };
     let sizes = now.sizes.iter().rev().copied().filter(|s| *s == wanted || (*s < wanted && *s > now.size));
     if let Some(bridge) = below {
-        for size in sizes.chain([now.size]) {
+        let apart = apart(root, bridge);
+        let find = |size: u64| {
             anew::find(root, kernel, function, (bar, size), bridge).map_err(kernel_error)?;
-            if is_so(size) {
+            // Nothing that we could write brings that back.
+            match apart.iter().find(|bar| !is_there(root, bar)) {
+                Some((other, bar, ..)) => {
+                    Err(not_so(&format!("BAR {bar} of {other} has lost its place to {function}; reboot")))
+                }
+                None => Ok(is_so(size)),
+            }
+        };
+        for size in sizes.filter(|size| *size != now.size || !now.is_placed()) {
+            if find(size)? {
                 if size != wanted {
                     let (wanted, size) = (show_size(wanted), show_size(size));
                     log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: the kernel finds no place for it");
                 }
                 return Ok(());
             }
+            // The bridge has lost its window to that. Where it has none and there is no room again, the kernel takes the windows of
+            // all other ports, whoever uses what is in them (`pci_assign_unassigned_bridge_resources` in
+            // `drivers/pci/setup-bus.c` releases around the bridge that fails): first it gets the one it had.
+            if !now.is_placed() || !find(now.size)? {
+                break;
+            }
+        }
+        if is_so(now.size) {
+            if now.size != wanted {
+                let (wanted, size) = (show_size(wanted), show_size(now.size));
+                log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: the kernel finds no place for it");
+            }
+            return Ok(());
         }
         return Err(not_so(&loss(root, function).unwrap_or_else(|| "a BAR has another size than before".to_owned())));
     }

@@ -73,8 +73,7 @@ fn devices(root: &Root, name: &str) -> Vec<(String, Option<Address>)> {
     });
     let with_owner = |device: String| {
         let place = root.read_link(&format!("{PLATFORM_DEVICES}/{device}")).unwrap_or_default();
-        let owner =
-            place.components().filter_map(|part| Address::from_sysfs(part.as_os_str().as_encoded_bytes())).last();
+        let owner = place.components().rev().find_map(|part| Address::from_sysfs(part.as_os_str().as_encoded_bytes()));
         (device, owner)
     };
     names.map(with_owner).collect()

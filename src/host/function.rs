@@ -111,7 +111,7 @@ pub fn attribute(address: Address, name: &str) -> String {
 }
 
 /// The addresses of all functions, in order.
-fn addresses(root: &Root) -> Vec<Address> {
+pub fn addresses(root: &Root) -> Vec<Address> {
     let mut keys = Vec::new();
     // No PCI bus is not an error: there is nothing to find then.
     let _ = root.for_each_name(PCI_DEVICES, |name| keys.extend(Address::from_sysfs(name).map(Address::key)));

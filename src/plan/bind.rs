@@ -91,6 +91,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
     let moving: Vec<Address> = wanted.iter().filter(moves).map(|(address, _)| *address).collect();
     plan.refusals = release::forbids(choice.gpu, &moving, host);
     plan.refusals.extend(reset::dead(choice.gpu, &plan.functions, host));
+    plan.refusals.extend(rebar::unplaced(choice.gpu, &resizes, host));
     if plan.refusals.is_empty() {
         plan.steps.extend(awake_before(&moving, host));
         plan.steps.extend(overrides(&wanted, host));

@@ -189,6 +189,25 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
     (steps, warnings)
 }
 
+/// Why a kernel is not asked for these sizes at all: a BAR has no place, and one that is known to be bad may crash when such a
+/// BAR is resized (6.1.176 was seen to, in `kernfs_find_ns` below `resource_resize_store`), or forget it.
+pub fn unplaced(gpu: &Gpu, resizes: &[Step], host: &Host) -> Option<Finding> {
+    known_bad(&host.kernel)?;
+    let has_no_place = |function: &Address, index: u8| {
+        let room = host.rooms.iter().find(|(of, _)| of == function).map(|(_, room)| room);
+        room.is_some_and(|room| room.bars.iter().any(|bar| bar.index == index && !bar.is_placed()))
+    };
+    let (function, bar) = resizes.iter().find_map(|step| match step {
+        Step::Resize { function, bar, below: None, .. } if has_no_place(function, *bar) => Some((function, bar)),
+        _ => None,
+    })?;
+    let text = format!(
+        "{function} has no place for its BAR {bar} any more, and kernel {} cannot give it one without harm; reboot",
+        host.kernel
+    );
+    Some(Finding::new(gpu, &gpu.device.at, text))
+}
+
 /// Why a card cannot be taken off the bus for its BARs: the rest of a sentence about `rebar-method = rescan`.
 fn no_rescan(room: &Room, host: &Host) -> Option<&'static str> {
     match room.alone_below {
@@ -222,6 +241,7 @@ pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>)
     let functions = choice.chosen.as_ref().map(|chosen| chosen.functions.clone()).unwrap_or_default();
     let (resizes, warnings) = plan(gpu, &functions, sizes, host);
     let mut plan = Plan { gpu: gpu.name.clone(), functions, warnings, ..Plan::default() };
+    plan.refusals.extend(unplaced(gpu, &resizes, host));
     let mut refuse = |text: String| plan.refusals.push(Finding::new(gpu, &gpu.device.at, text));
     if let Some(guest) = owner {
         refuse(format!("belongs to [guest {guest}] now; 'vfio guest stop {guest}' first"));
@@ -266,7 +286,8 @@ pub fn known_bad(release: &str) -> Option<&'static str> {
     let mut next = || numbers.next().unwrap_or(0);
     match (next(), next(), next()) {
         (7, 0, _) => Some("may place a bridge's window wrongly when a BAR is resized"),
-        // `pci_do_resource_release_and_resize` came with 6.19, and with 6.12.107 of the stable kernels.
+        // `pci_do_resource_release_and_resize` came with 6.19, and with 6.12.107 of the stable kernels. That one still loses a
+        // BAR on the root bus that has no room there, 6.12.117 does not any more: no such size is asked for.
         (6, 12, 107..) | (6, 19.., _) | (7.., _, _) => None,
         _ => Some("does not always put the other BARs back when resizing one fails"),
     }

@@ -162,3 +162,25 @@ fn kernels_that_are_known_to_be_bad_are_warned_of_when_something_is_resized() {
         assert_eq!(planned("bar0 = 256M\n", &host).1, [] as [&str; 0], "nothing is resized");
     }
 }
+
+/// 6.1.176 crashed when a BAR without a place was resized; newer kernels can give it one.
+#[test]
+fn a_bar_without_a_place_is_not_resized_by_kernels_that_are_known_to_be_bad() {
+    let config = config("bar0 = 512M\n");
+    for (release, refused) in [("6.1.0-50-amd64", true), ("6.12.117+deb13-amd64", false)] {
+        let mut host = Host { kernel: release.to_owned(), ..host([256 * M, 256 * M], None) };
+        let functions: Vec<Address> = host.rooms.iter().map(|(function, _)| *function).collect();
+        let why = |host: &Host| {
+            let (steps, _) = plan(&config.gpus[0], &functions, &wanted(&config.gpus[0], None), host);
+            unplaced(&config.gpus[0], &steps, host).map(|finding| finding.text)
+        };
+        assert_eq!(why(&host), None, "{release}: with a place");
+        host.rooms[0].1.bars[0].start = 0;
+        host.rooms[0].1.bars[0].flags = 0;
+        assert_eq!(
+            why(&host).is_some_and(|text| text.contains("BAR 0") && text.contains("reboot")),
+            refused,
+            "{release}"
+        );
+    }
+}

@@ -30,7 +30,7 @@ const PROGRAMS: [(&str, &str); 5] = [
 /// A scenario of the micro lab.
 pub struct Micro {
     /// The scenario's name; what it leaves is kept under it.
-    pub name: &'static str,
+    pub name: String,
     /// Whose kernel: `trixie` (6.12), `bookworm` (6.1) or `trixie-backports` (newest).
     pub suite: &'static str,
     /// Further words on the kernel's command line.
@@ -51,12 +51,12 @@ pub struct Micro {
 
 impl Micro {
     /// A scenario with the usual machine: the host's own display and two identical cards, 0000:01:00 and 0000:02:00.
-    pub fn new(name: &'static str, script: &str) -> Self {
+    pub fn new(name: &str, script: &str) -> Self {
         let mut devices = qemu::card(1);
         devices.extend(qemu::card(2));
         devices.push(qemu::host_display());
         Micro {
-            name,
+            name: name.to_owned(),
             suite: "trixie",
             words: "intel_iommu=on",
             devices,
@@ -70,7 +70,7 @@ impl Micro {
 
     /// Runs it.
     pub fn run(&self) -> Result<Outcome> {
-        let dir = run_dir(self.name)?;
+        let dir = run_dir(&self.name)?;
         let base = base(self.suite)?;
         let initrd = dir.join("initrd");
         let mut bytes = fs::read(base.join("base.cpio"))?;

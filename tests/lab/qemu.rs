@@ -103,6 +103,11 @@ impl Outcome {
         self.facts.get(name).map_or("", String::as_str)
     }
 
+    /// All facts.
+    pub fn facts(&self) -> &BTreeMap<String, String> {
+        &self.facts
+    }
+
     /// A file that the guest left in the share; "" if it did not. Bytes that are no text are replaced.
     pub fn text(&self, name: &str) -> String {
         fs::read(self.dir.join("share").join(name))

@@ -16,7 +16,7 @@
 //! - `preserve`: the host bridge keeps what the firmware placed, ENOTSUPP. `privileged`: EPERM (7.3 without CAP_SYS_ADMIN).
 //!
 //! A function that is found by a rescan has the sizes that its registers in configuration space hold, which the kernel writes
-//! too when it resizes.
+//! too when it resizes. If that finds no place twice in a row, all other ports lose their windows, with what is in them.
 
 use super::device::Device;
 use super::number;
@@ -150,6 +150,8 @@ pub(super) fn found(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let Some(address) = Address::from_sysfs(device.name.as_bytes()) else { return Ok(()) };
     let config = tree.root.read(&device.file("config")).unwrap_or_default();
     let mut own = regions(tree, device)?;
+    let movable = |r: &Region| r.flags & PREFETCHABLE_64 == PREFETCHABLE_64;
+    let had_window = own.iter().any(|r| r.start > 0 && movable(r));
     let mut changed = false;
     for (n, region) in own.iter_mut().enumerate().take(6) {
         let Some(place) = bars::size_register(tree.root, address, n as u8) else { continue };
@@ -168,6 +170,13 @@ pub(super) fn found(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     };
     if placed.is_err() {
         own.iter_mut().filter(|region| region.flags == PLACED).for_each(|region| *region = NOWHERE);
+    }
+    if placed.is_err() && !had_window {
+        for other in Device::all(tree).iter().filter(|other| other.bus() != device.bus() && !other.is_bridge(tree)) {
+            let mut theirs = regions(tree, other)?;
+            theirs.iter_mut().filter(|r| movable(r)).for_each(|region| *region = NOWHERE);
+            write_regions(tree, other, &theirs)?;
+        }
     }
     write_regions(tree, device, &own)
 }

@@ -62,6 +62,7 @@ pub fn plan(config: &Config, guest: &Guest, choices: &[Choice<'_>], host: &Host,
         let functions = boot::functions(std::slice::from_ref(choice));
         let (resizes, warnings) = rebar::plan(choice.gpu, &functions, &rebar::wanted(choice.gpu, Some(guest)), host);
         plan.warnings.extend(warnings.iter().map(|warning| Remark::of(guest, warning)));
+        plan.refusals.extend(rebar::unplaced(choice.gpu, &resizes, host).iter().map(|why| Remark::of(guest, why)));
         if !resizes.is_empty() {
             resized.push(choice.gpu.name.as_str());
         }

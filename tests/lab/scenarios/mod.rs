@@ -7,11 +7,13 @@ mod efi;
 mod facts;
 mod guest;
 mod hotplug;
+mod kernels;
 mod power;
 mod rebar;
 mod refusals;
 mod removal;
 mod reset;
+mod resize;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
@@ -35,7 +37,8 @@ const ALWAYS: &[Scenario] = &[
     ("micro_killed_while_binding", crash::killed_while_binding),
     ("micro_reset", reset::methods),
     ("micro_vendor_reset", reset::vendor_reset),
-    ("micro_rebar", rebar::trixie),
+    ("rebar_verdicts", kernels::verdicts),
+    ("micro_rebar", resize::trixie),
     ("machine_rebar", rebar::guests),
     ("micro_kernel_facts", facts::kernel_facts_trixie),
     ("micro_kernel_facts_bookworm", facts::kernel_facts_bookworm),
@@ -44,8 +47,8 @@ const ALWAYS: &[Scenario] = &[
 
 /// Long, or of interest only to a few: run with `VFIO_LAB=all`, or `--include-ignored`.
 const LONG: &[Scenario] = &[
-    ("micro_rebar_bookworm", rebar::bookworm),
-    ("micro_rebar_backports", rebar::backports),
+    ("micro_rebar_bookworm", resize::bookworm),
+    ("micro_rebar_backports", resize::backports),
     ("efi_grub", efi::grub),
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
