@@ -92,7 +92,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     };
     let forbidden = boot::forbidden(&config, &host, failed);
     let cards = cards(root, &config, &mut host);
-    let refused = cards.iter().any(|c| c.bind == "boot" && !c.plan.refusals.is_empty());
+    let refused = cards.iter().any(|c| !c.plan.refusals.is_empty());
     let code = check::code(&config).max(if refused || forbidden.is_some() { NO } else { DONE });
     let answer = Answer { forbidden, cards };
     if out.is_json() {

@@ -14,8 +14,9 @@ use vfio_suite::host::sync::{self, Report};
 use vfio_suite::host::{function, reset, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::group::{blockers, Blocker};
-use vfio_suite::plan::{boot, select};
+use vfio_suite::plan::select::{self, Choice};
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 
 #[derive(Serialize)]
 struct Answer {
@@ -95,17 +96,14 @@ fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
     functions.iter().filter_map(|a| host.function(*a)).map(member).collect()
 }
 
-fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
+fn cards(root: &Root, config: &Config, host: &Host, judged: &[Choice<'_>], off: bool) -> Vec<Card> {
     let statuses = status::read_all(root);
     let last = |name: &str| statuses.iter().find(|s| s.gpu == name);
-    let mut boot = boot::choices(config, &boot::at_next_boot(host));
-    boot::admit(&mut boot, host);
-    boot::admit_groups(&mut boot, host);
     let mut cards = Vec::new();
     for choice in select::all(config, host) {
         let gpu = choice.gpu;
         let at_boot = gpu.bind == Bind::Boot;
-        let admitted = boot.iter().find(|c| c.gpu.name == gpu.name).unwrap_or(&choice);
+        let admitted = judged.iter().find(|c| c.gpu.name == gpu.name).unwrap_or(&choice);
         let functions = choice.chosen.as_ref().map(|c| c.functions.clone()).unwrap_or_default();
         let members = members(root, host, &functions);
         let state = state(&members);
@@ -132,7 +130,7 @@ fn cards(root: &Root, config: &Config, host: &Host, off: bool) -> Vec<Card> {
         }
         let ok = blockers.is_empty()
             && reset::dead(root, &gpu.name).is_none()
-            && (absent || if at_boot { state == State::Vfio } else { choice.chosen.is_ok() && why.is_empty() });
+            && (absent || if at_boot { state == State::Vfio } else { admitted.chosen.is_ok() && why.is_empty() });
         let state = if absent { State::Absent } else { state };
         let bind = Some(if at_boot { "boot" } else { "guest" });
         cards.push(Card {
@@ -166,13 +164,10 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let config = config::load(root);
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
-    let functions = boot::functions(&select::all(&config, &host));
-    host.find_usage(root, &functions);
-    host.find_direct(root, &functions);
-    let host = host;
+    let judged = survey::judged(root, &config, &mut host);
     let failed_boots = Boots::read(root).failed_before(&boots::current(root));
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
-    let cards = cards(root, &config, &host, off.is_some());
+    let cards = cards(root, &config, &host, &judged, off.is_some());
     let guests: Vec<guest::Row> = guest::rows(root, &config).into_iter().filter(|g| !g.is_quiet()).collect();
     let sync = sync::read(root);
     let synced = sync.as_ref().and_then(line).is_none();

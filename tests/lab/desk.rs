@@ -45,7 +45,7 @@ const PROGRAMS: [(&str, &str, &str, &str); 5] = [
 ];
 
 /// QEMU for a guest without libvirt, with a monitor for the power button.
-const QEMU: &str = "/usr/bin/qemu-system-x86_64 -machine q35 -accel tcg -m 32 -nodefaults -display none \
+pub const QEMU: &str = "/usr/bin/qemu-system-x86_64 -machine q35 -accel tcg -m 32 -nodefaults -display none \
     -kernel /var/lib/libvirt/boot/pocket -append \"WORDS\" -serial file:/run/NAME.log \
     -qmp unix:/run/NAME.qmp,server=on,wait=off -device vfio-pci,host={bdf},addr=5.0,multifunction=on \
     -device vfio-pci,host=0000:01:00.1,addr=5.1";

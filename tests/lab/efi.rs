@@ -152,8 +152,10 @@ impl EfiDisk {
                     kernel: dir.join("vmlinuz"),
                     initrd: dir.join("initrd"),
                     words: format!("root=/dev/vda2 rw {} systemd.unit=lab-early.target", words()),
+                    variables: None,
                 },
                 disk: Some(disk),
+                attached: Vec::new(),
                 memory: 2048,
                 devices: Vec::new(),
                 script: format!("set -ex\n{}{}", self.loader.install(), self.configure()),
@@ -277,6 +279,7 @@ impl EfiMachine {
         let spec = Spec {
             start: Start::Firmware { variables: self.dir.join("variables.fd") },
             disk: Some(self.dir.join("disk.qcow2")),
+            attached: Vec::new(),
             memory: 2048,
             devices: boot.devices.clone(),
             script: boot.script.clone(),

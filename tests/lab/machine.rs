@@ -5,6 +5,7 @@ use crate::images::{Built, Disk};
 use crate::qemu::{self, Cut, Outcome, Spec, Start};
 use crate::{run_dir, tools};
 use anyhow::Result;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,12 @@ pub struct Boot {
     pub words: String,
     /// Its devices.
     pub devices: Vec<String>,
+    /// The devices that its disk is on, after all others, and the disk's name there; /dev/vda if empty.
+    pub attached: (Vec<String>, &'static str),
+    /// An archive that the kernel unpacks over its initramfs: an image that somebody has edited.
+    pub over: Vec<u8>,
+    /// OVMF starts it, so that there is a boot framebuffer.
+    pub ovmf: bool,
     /// What it does when it has come up.
     pub script: String,
     /// The power is cut.
@@ -67,7 +74,9 @@ impl Boot {
         let words = "intel_iommu=on".to_owned();
         let deadline = Duration::from_secs(600);
         let (name, script) = (name.to_owned(), script.to_owned());
-        Boot { name, words, devices, script, cut: None, reboots: false, deadline }
+        let attached = (Vec::new(), "/dev/vda");
+        let over = Vec::new();
+        Boot { name, words, devices, attached, over, ovmf: false, script, cut: None, reboots: false, deadline }
     }
 }
 
@@ -89,14 +98,33 @@ impl Machine {
 
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
-        let start = Start::Kernel {
+        let dir = self.dir.join(&boot.name);
+        fs::create_dir_all(&dir)?;
+        let (attached, root) = &boot.attached;
+        let mut start = Start::Kernel {
             kernel: self.built.kernel(),
             initrd: self.built.initrd(),
-            words: format!("root=/dev/vda rw {} {}", words(), boot.words),
+            words: format!("root={root} rw {} {}", words(), boot.words),
+            variables: None,
         };
+        if let Start::Kernel { initrd, variables, .. } = &mut start {
+            if !boot.over.is_empty() {
+                let mut bytes = fs::read(&*initrd)?;
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+                bytes.extend(&boot.over);
+                *initrd = dir.join("initrd");
+                fs::write(&*initrd, bytes)?;
+            }
+            if boot.ovmf {
+                let own = dir.join("variables.fd");
+                fs::copy(tools::firmware("OVMF_VARS_4M.fd")?, &own)?;
+                *variables = Some(own);
+            }
+        }
         let spec = Spec {
             start,
             disk: Some(self.dir.join("disk.qcow2")),
+            attached: attached.clone(),
             memory: 2048,
             devices: boot.devices.clone(),
             script: boot.script.clone(),
@@ -104,6 +132,6 @@ impl Machine {
             reboots: boot.reboots,
             deadline: boot.deadline,
         };
-        qemu::run(&spec, &self.dir.join(&boot.name))
+        qemu::run(&spec, &dir)
     }
 }

@@ -45,6 +45,8 @@ pub enum Start {
         initrd: PathBuf,
         /// The kernel's command line.
         words: String,
+        /// OVMF starts it instead of SeaBIOS: the machine's own copy of that firmware's variables.
+        variables: Option<PathBuf>,
     },
     /// OVMF starts what it finds on the disk.
     Firmware {
@@ -68,6 +70,8 @@ pub struct Spec {
     pub start: Start,
     /// The disk, /dev/vda: raw if its name ends in `.img`, otherwise qcow2.
     pub disk: Option<PathBuf>,
+    /// The devices that the disk is on, after all others: `drive=disk`. By itself it is a virtio disk before them.
+    pub attached: Vec<String>,
     /// Memory in MiB.
     pub memory: u32,
     /// `-device` and its like, in order, after the IOMMU.
@@ -203,16 +207,17 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
     command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
     command.args(["-audiodev", "none,id=silence"]);
     command.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);
-    match &spec.start {
-        Start::Kernel { kernel, initrd, words } => {
+    let variables = match &spec.start {
+        Start::Kernel { kernel, initrd, words, variables } => {
             command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).args(["-append", words]);
+            variables.as_ref()
         }
-        Start::Firmware { variables } => {
-            let code = tools::firmware("OVMF_CODE_4M.fd")?;
-            let flash =
-                |unit, more, file: &Path| format!("if=pflash,format=raw,unit={unit}{more},file={}", file.display());
-            command.args(["-drive", &flash(0, ",readonly=on", &code), "-drive", &flash(1, "", variables)]);
-        }
+        Start::Firmware { variables } => Some(variables),
+    };
+    if let Some(variables) = variables {
+        let code = tools::firmware("OVMF_CODE_4M.fd")?;
+        let flash = |unit, more, file: &Path| format!("if=pflash,format=raw,unit={unit}{more},file={}", file.display());
+        command.args(["-drive", &flash(0, ",readonly=on", &code), "-drive", &flash(1, "", variables)]);
     }
     let console = dir.join("console.log");
     command.arg("-chardev").arg(format!("file,id=console,append=on,path={}", console.display()));
@@ -223,9 +228,11 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
         let format = if disk.extension().is_some_and(|extension| extension == "img") { "raw" } else { "qcow2" };
         command.arg("-drive").arg(format!("file={},if=none,id=disk,format={format}", disk.display()));
         // Without a place in the order the firmware tries the network and its shell too; QEMU's own kernel is the first.
-        command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=1"]);
+        if spec.attached.is_empty() {
+            command.args(["-device", "virtio-blk-pci,drive=disk,bootindex=1"]);
+        }
     }
-    for device in &spec.devices {
+    for device in spec.devices.iter().chain(&spec.attached) {
         command.args(device.split_whitespace());
     }
     if !spec.reboots || spec.starts_from_its_disk() {

@@ -3,9 +3,9 @@
 
 use super::probed;
 use crate::checks::Checks;
-use crate::desk;
 use crate::machine::Machine;
 use crate::qemu::Outcome;
+use crate::{desk, qemu};
 use anyhow::Result;
 
 /// What runs the desktop, and what the script does then.
@@ -181,5 +181,43 @@ pub fn refusals() -> Result<()> {
     checks.same("exit of `virsh start` that a foreign hook refuses", run.fact("start.hook"), "1");
     checks.line("the foreign hook's call", &run.text("hooks"), &["60-foreign", "brief prepare begin"]);
     clean(&mut checks, &run, &["hook"]);
+    checks.done()
+}
+
+/// The second card and its guest, which is a program.
+fn second_sections() -> String {
+    let command = desk::QEMU.replace("NAME", "aside").replace("WORDS", "").replace("0000:01:00.1", "0000:02:00.1");
+    format!(
+        "\n[gpu second]\ndevice = 0000:02:00.0\nbind = guest\n\n[guest aside]\ngpus = second\nrunner = command\ncommand = \
+         {command}\nstart-timeout = 4min\nstop-timeout = 60s"
+    )
+}
+
+pub fn second_card() -> Result<()> {
+    let script = include_str!("../guest/desk/second.sh").replace("@SECTIONS@", &second_sections());
+    let mut boot = desk::boot(&script);
+    boot.devices = [qemu::card(1), qemu::card(2), vec![qemu::host_display()]].concat();
+    let run = Machine::new("machine_guest_second_card", &desk::disk()?)?.boot(&boot)?;
+    let mut checks = Checks::default();
+    common(&mut checks, &run);
+    checks.same("exit of `vfio guest plan`", run.fact("plan"), "0");
+    checks.no_line("`vfio guest plan`", &run.text("plan"), &["end session"]);
+    checks.no_line("`vfio guest plan`", &run.text("plan"), &["stop display-manager"]);
+    checks.same("exit of the start", run.fact("start"), "0");
+    for function in ["0000:02:00.0", "0000:02:00.1"] {
+        checks.same(&format!("{function} with the guest"), run.fact(&format!("during.{function}")), "vfio-pci");
+    }
+    for when in ["during", "after"] {
+        checks.same(&format!("the compositor {when}"), run.fact(&format!("{when}.compositor")), "same");
+        checks.same(&format!("the desktop's card {when}"), run.fact(&format!("{when}.0000:01:00.0")), "bochs-drm");
+        checks.same(&format!("sessions {when}"), run.fact(&format!("sessions.{when}")), run.fact("sessions.before"));
+    }
+    checks.same("the desktop during", run.fact("during.desktop"), "yes");
+    checks.line("the second card as its guest sees it", &run.text("serial"), &["1234:1111 class 038000"]);
+    checks.same("exit of the stop", run.fact("stop"), "0");
+    checks.same("the second card after", run.fact("after.0000:02:00.0"), "bochs-drm");
+    checks.same("its audio after", run.fact("after.0000:02:00.1"), "snd_hda_intel");
+    checks.same("units that failed", run.fact("failed"), "");
+    checks.same("what is left in /run/vfio", run.fact("left"), "");
     checks.done()
 }

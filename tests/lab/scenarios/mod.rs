@@ -14,6 +14,7 @@ mod refusals;
 mod removal;
 mod reset;
 mod resize;
+mod root;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
@@ -30,6 +31,9 @@ const ALWAYS: &[Scenario] = &[
     ("machine_switched_off", refusals::switched_off),
     ("machine_removed_dracut", removal::dracut),
     ("machine_removed_initramfs_tools", removal::initramfs_tools),
+    ("machine_root_disk", root::initramfs_tools),
+    ("machine_virtual_function", root::virtual_function),
+    ("machine_framebuffer", root::framebuffer),
     ("micro_iommu_off", refusals::iommu_off),
     ("micro_only_display", refusals::only_display),
     ("micro_rescan", hotplug::rescan),
@@ -49,6 +53,8 @@ const ALWAYS: &[Scenario] = &[
 const LONG: &[Scenario] = &[
     ("micro_rebar_bookworm", resize::bookworm),
     ("micro_rebar_backports", resize::backports),
+    ("machine_root_disk_dracut", root::dracut),
+    ("machine_guest_second_card", guest::second_card),
     ("efi_grub", efi::grub),
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
