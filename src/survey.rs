@@ -100,6 +100,7 @@ pub fn judged<'c>(root: &Root, config: &'c Config, host: &mut Host) -> Vec<Choic
     host.find_direct(root, &boot::functions(&choices));
     boot::admit(&mut choices, host);
     boot::admit_groups(&mut choices, host);
+    boot::without_iommu_first(&mut choices, host);
     choices
 }
 

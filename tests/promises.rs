@@ -7,10 +7,11 @@ mod common;
 
 use common::pairs::{small, twins, SMALL, TWINS};
 use common::tree::Ran;
-use common::{hosts, Tree};
+use common::{desktop, domain, hosts, Tree};
 use std::path::Path;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+const VFIO_GUEST: &str = env!("CARGO_BIN_EXE_vfio-guest");
 const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
 const GENERATOR: &str = env!("CARGO_BIN_EXE_vfio-generator");
 const VFIO_UDEV: &str = env!("CARGO_BIN_EXE_vfio-udev");
@@ -218,6 +219,74 @@ fn promise_6_it_says_why() {
         assert!(tree.run(VFIO, &["plan"]).stdout.contains(&expected), "{lines}");
         assert!(tree.run(VFIO, &["status"]).stdout.contains(&expected), "{lines}");
         tree.assert_same(&before, lines);
+    }
+}
+
+#[test]
+fn promise_7_it_knows_what_the_host_has_on_a_device() {
+    // The root file system, swap, a part of what is made of several disks, a root that comes over the network.
+    for (machine, device, carries) in [
+        ("root-on-lvm-luks", "0000:04:00.0", "carries the root file system (nvme0n1p3)"),
+        ("root-on-btrfs", "0000:06:00.0", "carries the root file system (nvme1n1p1)"),
+        ("root-on-zfs", "0000:06:00.0", "carries the root file system (nvme1n1p2)"),
+        ("root-on-array", "0000:00:17.0", "carries the root file system"),
+        ("swap-on-second-disk", "0000:06:00.0", "carries swap (nvme1n1p1)"),
+        ("vmd-desktop", "0000:00:0e.0", "carries the root file system (nvme0n1p2)"),
+        ("root-by-nfs", "0000:05:00.0", "by which the root file system is reached"),
+        ("root-on-stick", "0000:08:00.0", "carries the root file system (sda2)"),
+    ] {
+        let tree = hosts::unpack(machine);
+        tree.config(&format!("[gpu big]\ndevice = {device}\nonly-display = yes\n"));
+        let before = tree.snapshot();
+        let check = tree.run(VFIO, &["check"]);
+        assert!(check.status == Some(2) && check.stdout.contains(carries), "{machine}: {}", check.stdout);
+        let ran = boot(&tree);
+        assert!(said(&ran).contains(carries), "{machine}: {}", said(&ran));
+        assert_eq!(tree.run(VFIO_UDEV, &[device]).stdout, "", "{machine}");
+        let bind = tree.run(VFIO, &["bind", "big"]);
+        assert!(bind.status == Some(1) && bind.stderr.contains(carries), "{machine}: {}", bind.stderr);
+        tree.assert_same(&before, machine);
+    }
+    // What may go is named before it goes.
+    let tree = hosts::unpack("vmd-desktop");
+    tree.config("[gpu usb]\ndevice = 0000:00:14.0\n[gpu net]\ndevice = 0000:05:00.0\n");
+    let plan = tree.run(VFIO, &["plan"]).stdout;
+    for lost in
+        ["its last keyboard, 'Logitech USB Keyboard'", "the network interface enp5s0, which has the default route"]
+    {
+        assert!(plan.contains(lost), "{lost}: {plan}");
+    }
+    // Nobody's session ends who need not lose it: tests/guest/making_way.rs.
+}
+
+#[test]
+fn promise_8_a_start_that_will_fail_is_refused_before_the_desktop_is_touched() {
+    let machine = |lines: &str| {
+        let tree = hosts::unpack("single-amd");
+        tree.config(&format!("[gpu big]\ndevice = 0000:09:00.0\nbind = guest\n{lines}[guest demo]\ngpus = big\n"));
+        desktop::desktop(&tree, "0000:09:00.0", Some("0000:09:00.1"));
+        domain::domain(&tree, "demo", &["0000:09:00.0", "0000:09:00.1"], &[]);
+        tree
+    };
+    let without_disk = machine("");
+    without_disk.remove("var/lib/libvirt/images/demo.qcow2");
+    let without_domain = machine("");
+    without_domain.remove(".kernel/domains/demo.xml");
+    let mapped = machine("");
+    let group = mapped.root().link_name("sys/bus/pci/devices/0000:09:00.0/iommu_group").unwrap();
+    let region = "0x00000000791ef000 0x00000000791effff direct\n";
+    mapped.write(&format!("sys/kernel/iommu_groups/{group}/reserved_regions"), region);
+    for (tree, why) in [
+        (machine("rom = /gone.rom\n"), "/gone.rom"),
+        (without_disk, "demo.qcow2"),
+        (without_domain, "demo"),
+        (mapped, "mapped 1:1"),
+    ] {
+        let before = tree.snapshot();
+        let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(why), "{why}: {}", ran.stderr);
+        tree.assert_same(&before, why);
+        assert_eq!(tree.driver("0000:09:00.0").as_deref(), Some("amdgpu"), "{why}");
     }
 }
 

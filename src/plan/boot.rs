@@ -92,6 +92,17 @@ pub fn admit_groups(choices: &mut [Choice<'_>], host: &Host) {
     }
 }
 
+/// Where no IOMMU works, that is what is said of every card that is there, before what could be mended: but for data of the
+/// host on it, which no IOMMU changes.
+pub fn without_iommu_first(choices: &mut [Choice<'_>], host: &Host) {
+    for choice in choices.iter_mut().filter(|choice| choice.chosen.is_err()) {
+        let meant = Choice { gpu: choice.gpu, chosen: select::one(choice.gpu, host) };
+        let Some(functions) = meant.chosen.as_ref().ok().map(|chosen| &chosen.functions) else { continue };
+        let Some(without) = iommu::without(&meant, functions, host) else { continue };
+        choice.chosen = Err(usage::forbids(&meant, host).unwrap_or(without));
+    }
+}
+
 /// A function without a place for one of its BARs gets no driver: amdgpu was seen to hang in its probe, and a guest could not
 /// use it either.
 fn lost(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Finding> {

@@ -230,7 +230,10 @@ pub fn dark(functions: &[Address], taken: &[Address], host: &Host) -> Option<Dar
     let displays = |lost: bool| host.displays.iter().filter(move |d| taken.contains(&d.function) == lost);
     let of = |display: &crate::host::display::Display, connected: bool| -> Vec<String> {
         let Some(card) = &display.card else { return Vec::new() };
-        let connectors = display.connectors.iter().filter(|c| c.connected == connected);
+        // Into the socket of a panel nobody plugs a monitor (names as in `drivers/gpu/drm/drm_connector.c`).
+        let internal = |name: &str| ["eDP-", "LVDS-", "DSI-"].iter().any(|kind| name.starts_with(kind));
+        let connectors =
+            display.connectors.iter().filter(|c| c.connected == connected && (connected || !internal(&c.name)));
         connectors.map(|c| format!("{card}-{}", c.name)).collect()
     };
     let ours = host.displays.iter().filter(|d| functions.contains(&d.function));
