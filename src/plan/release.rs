@@ -2,7 +2,7 @@
 //! Taking a function from a host driver: only from drivers that let go, and only while nobody holds it.
 
 use super::{Finding, Step};
-use crate::config::Gpu;
+use crate::config::{Bind, Gpu};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 
@@ -72,7 +72,13 @@ pub fn forbids(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
 }
 
 /// Why a function cannot be taken from its host driver at any time while the system runs, whoever holds it.
+///
+/// What is bound at boot and could not be kept from its driver, because a file system may be on it, comes from any driver: the
+/// boot has looked that nothing of the host is on it, and there is no other way to it.
 pub fn stays(gpu: &Gpu, function: &Function) -> Option<Finding> {
+    if gpu.bind == Bind::Boot && function.may_be_needed_for_root() {
+        return None;
+    }
     let driver = function.driver.as_deref().filter(|d| !function::is_vfio(d) && !LET_GO.contains(d))?;
     let address = function.address;
     let text = format!("{address} stays with {driver}, which is not known to let go of a device while the system runs; use 'bind = boot' and reboot");
@@ -179,6 +185,20 @@ mod tests {
             };
             host.holders = vec![(address, holder)];
             assert!(!forbids(&config.gpus[0], &[address], &host).is_empty(), "{driver} is held");
+        }
+    }
+
+    /// Nothing may be kept from the drivers of disks and network cards while a file system could be reached by them, so these
+    /// must come from any driver at boot.
+    #[test]
+    fn what_could_not_be_reserved_comes_from_any_driver_at_boot() {
+        for (class, driver) in [(0x02_0000, "mlx5_core"), (0x01_0700, "mpt3sas"), (0x0c_0330, "somebody-new")] {
+            let (mut config, mut host, address) = machine(driver);
+            host.functions[0].class = class;
+            assert_eq!(forbids(&config.gpus[0], &[address], &host), [], "{driver}");
+            config.gpus[0].bind = Bind::Guest;
+            let forbidden = forbids(&config.gpus[0], &[address], &host);
+            assert!(forbidden[0].text.contains("use 'bind = boot' and reboot"), "{driver}");
         }
     }
 }
