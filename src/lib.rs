@@ -6,6 +6,7 @@
 //! [`root::Root`].
 
 pub mod act;
+mod aside;
 pub mod config;
 pub mod host;
 pub mod logger;

@@ -5,8 +5,8 @@
 //! the kernel inside that tree (`openat2(2)`, `RESOLVE_IN_ROOT`): an absolute link in a recorded machine stays in it.
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, ResolveFlags};
-use std::ffi::OsString;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, ResolveFlags, Statx, StatxFlags};
+use std::ffi::{CStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -209,16 +209,23 @@ impl Root {
         listed.is_ok() && any
     }
 
-    /// Calls `each` with what every link in a directory says, unresolved, in no order, as bytes. A link that is gone
-    /// meanwhile is left out.
-    pub fn for_each_link(&self, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    /// Calls `each` with what every link in a directory says, unresolved, in no order, as bytes, and the link itself. A link
+    /// that is gone meanwhile is left out.
+    pub fn for_each_link(&self, path: &str, mut each: impl FnMut(&[u8], &Linked<'_>)) -> io::Result<()> {
         let mut target = [0; PATH_LIMIT];
         self.entries_until(path, &mut |dir, entry| {
-            if let Ok(length) = rustix::fs::readlinkat_raw(dir, entry.file_name(), &mut target[..]) {
-                each(&target[..length]);
+            let name = entry.file_name();
+            if let Ok(length) = rustix::fs::readlinkat_raw(dir, name, &mut target[..]) {
+                each(&target[..length], &Linked { dir, name });
             }
             false
         })
+    }
+
+    /// What a link of the kernel's leads to, as [`Linked::stat`]. On the running system only.
+    pub fn stat_linked(&self, directory: &str, name: &str) -> io::Result<Statx> {
+        let dir = self.open_at(directory, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(statx_type(&dir, name)?)
     }
 
     /// The names of the directories in a directory, sorted; links to directories are none.
@@ -268,6 +275,30 @@ impl Root {
         names.sort_unstable();
         Ok(names)
     }
+}
+
+/// A link in a directory.
+#[derive(Debug)]
+pub struct Linked<'a> {
+    dir: &'a OwnedFd,
+    name: &'a CStr,
+}
+
+impl Linked<'_> {
+    /// The link's own name.
+    pub fn name(&self) -> &str {
+        self.name.to_str().unwrap_or_default()
+    }
+
+    /// What it leads to: type and, of a device, number. Nothing else is asked for, and nobody's server: a file system in user
+    /// space answers from what the kernel has. The link is followed out of a test tree, so only the running system's may be.
+    pub fn stat(&self) -> Result<Statx, rustix::io::Errno> {
+        statx_type(self.dir, self.name)
+    }
+}
+
+fn statx_type(dir: &OwnedFd, name: impl rustix::path::Arg) -> Result<Statx, rustix::io::Errno> {
+    rustix::fs::statx(dir, name, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE)
 }
 
 fn up_to_limit(file: std::fs::File) -> io::Result<Vec<u8>> {

@@ -112,11 +112,11 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     let _inhibitor = inhibit(root, guest);
     match guest.runner {
         Runner::Libvirt => {
-            Libvirt { tools, uri: &guest.uri, domain: &guest.domain }.wait_for_end(root, None);
+            Libvirt { tools, uri: &guest.uri, domain: &guest.domain, guest: name }.wait_for_end(root, None);
         }
         Runner::Command => {
-            if let Some(pid) = program::process(root, name) {
-                runner::wait_for_process(root, pid, None);
+            if let Some(process) = program::process(root, name) {
+                runner::wait_for_process(root, &process, None);
             }
         }
     }
@@ -135,7 +135,7 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
 fn is_up(root: &Root, tools: &dyn Tools, guest: &Guest) -> bool {
     match guest.runner {
         Runner::Libvirt => {
-            let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
+            let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain, guest: &guest.name };
             libvirt.is_up(root) == Some(true)
         }
         Runner::Command => program::process(root, &guest.name).is_some(),
@@ -165,7 +165,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let begun = match plan.steps.last() {
-            Some(GuestStep::StartDomain { uri, domain, .. }) => Libvirt { tools, uri, domain }.start(left),
+            Some(GuestStep::StartDomain { uri, domain, .. }) => Libvirt { tools, uri, domain, guest: name }.start(left),
             Some(GuestStep::StartCommand { command, .. }) => program::start(root, name, command, &plan.functions, left),
             _ => Ok(()),
         };

@@ -4,6 +4,7 @@
 //! An unbind may wait inside the kernel in a state that no signal ends. A child that hangs there is left behind; the
 //! program itself goes on, reports it, and can still undo what it did elsewhere.
 
+pub(super) use crate::aside::is_called;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
@@ -12,12 +13,6 @@ use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// Whether this program was started under a name: whoever starts it says it, apart from the arguments (`execve(2)`). Started
-/// by its path it never is one of ours, for those have no slash and are no program's.
-pub(super) fn is_called(name: &str) -> bool {
-    std::env::args_os().next().is_some_and(|first| first == name)
-}
 
 /// Runs a child that ends with [`answer`]: its error is ours. `TimedOut` if it has not ended within the deadline.
 pub(super) fn ask(command: &mut Command, deadline: Duration) -> io::Result<()> {

@@ -22,7 +22,7 @@ impl Tools for Noted {
         }
     }
 
-    fn signal(&self, _: u32, _: super::super::tools::Signal) -> io::Result<()> {
+    fn signal(&self, _: &crate::host::process::Process, _: super::super::tools::Signal) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -190,7 +190,7 @@ fn an_addon_is_built_beside_and_put_in_its_place_whole() {
             fs::write(value("--output="), b"MZ\xff").map(|()| String::new())
         }
 
-        fn signal(&self, _: u32, _: super::super::tools::Signal) -> io::Result<()> {
+        fn signal(&self, _: &crate::host::process::Process, _: super::super::tools::Signal) -> io::Result<()> {
             Err(io::ErrorKind::Unsupported.into())
         }
     }

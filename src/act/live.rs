@@ -3,6 +3,7 @@
 
 use super::child;
 use super::kernel::Kernel;
+use crate::host::holders;
 use crate::root::Root;
 use rustix::stdio::stdin;
 use std::cell::RefCell;
@@ -111,8 +112,13 @@ impl Drop for Writer {
     }
 }
 
-/// If the program was started as the child that writes: writes, and gives its exit code.
+/// If the program was started as a child, the one that writes or the one that looks at processes: does so, and gives its
+/// exit code.
 pub fn run_as_child() -> Option<ExitCode> {
+    holders::run_as_child().or_else(run_as_writer)
+}
+
+fn run_as_writer() -> Option<ExitCode> {
     if !child::is_called(CHILD) || std::env::args_os().len() != 1 {
         return None;
     }

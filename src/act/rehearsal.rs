@@ -30,6 +30,11 @@ impl<'a> Rehearsal<'a> {
         Rehearsal { root }
     }
 
+    /// The tree.
+    pub(super) fn root(&self) -> &'a Root {
+        self.root
+    }
+
     /// `vfio` as the model of this tree, to be asked this.
     pub(super) fn question(&self, request: &[&str]) -> Command {
         let mut command = Command::new(program());

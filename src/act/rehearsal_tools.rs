@@ -7,6 +7,7 @@ use super::child;
 use super::model::ModelKernel;
 use super::rehearsal::Rehearsal;
 use super::tools::{read_aside, Signal, Tools};
+use crate::host::process::{self, Process};
 use crate::root::Root;
 use rustix::io::Errno;
 use std::io::{self, Write};
@@ -78,7 +79,11 @@ impl Tools for Rehearsal<'_> {
         })
     }
 
-    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
+    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
+        if !process.is_there(self.root()) {
+            return Ok(());
+        }
+        let pid = process.pid;
         let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
         log::info!("would send SIG{name} to {pid}");
         self.ask_tools(&["signal", &pid.to_string(), name], super::rehearsal::DEADLINE).map(drop)
@@ -93,8 +98,8 @@ pub(super) fn answer(request: &[&str]) -> ExitCode {
         match *request {
             _ if root.is_system() => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
             ["run", ref words @ ..] => model.run(words, super::rehearsal::DEADLINE),
-            ["signal", pid, "TERM"] => model.signal(number(pid)?, Signal::Term).map(|()| String::new()),
-            ["signal", pid, "KILL"] => model.signal(number(pid)?, Signal::Kill).map(|()| String::new()),
+            ["signal", pid, "TERM"] => model.signal(&numbered(&root, pid)?, Signal::Term).map(|()| String::new()),
+            ["signal", pid, "KILL"] => model.signal(&numbered(&root, pid)?, Signal::Kill).map(|()| String::new()),
             _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
         }
     });
@@ -108,8 +113,9 @@ pub(super) fn answer(request: &[&str]) -> ExitCode {
     }
 }
 
-fn number(text: &str) -> io::Result<u32> {
-    text.parse().map_err(|_| io::ErrorKind::InvalidInput.into())
+fn numbered(root: &Root, text: &str) -> io::Result<Process> {
+    let pid = text.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(Process { pid, started: process::started(root, pid) })
 }
 
 #[cfg(test)]

@@ -2,8 +2,13 @@
 //! Programs of the system that do part of the work: systemctl, loginctl, virsh, modprobe, and the user's own commands.
 
 use super::child;
+use crate::host::process::Process;
 use crate::root::Root;
+use rustix::io::Errno;
+use rustix::process::{pidfd_open, pidfd_send_signal, Pid, PidfdFlags};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -28,8 +33,8 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// ended within the deadline and was killed.
     fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
 
-    /// Sends a signal. A process that has ended meanwhile is no error.
-    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()>;
+    /// Sends a signal to this process and no other that has its number by now. One that has ended meanwhile is no error.
+    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()>;
 }
 
 /// The tools that belong to a root: the system's for "/", a model for a test tree.
@@ -65,17 +70,27 @@ impl Tools for LiveTools {
         }
     }
 
-    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
-        let raw =
-            i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
         };
-        match rustix::process::kill_process(raw, signal) {
-            Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+        let Some(open) = open_process(process)? else { return Ok(()) };
+        match pidfd_send_signal(open, signal) {
+            Err(Errno::SRCH) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A process of the running system, held on to: from now on nobody else is meant. `None` if it has ended.
+pub(super) fn open_process(process: &Process) -> io::Result<Option<OwnedFd>> {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // What was opened may be another already; it is not when it has begun at the same time.
+        Ok(open) => Ok(process.is_there(&Root::open(Path::new("/"))?).then_some(open)),
+        Err(Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -26,17 +26,20 @@ impl Home {
     /// Where the process of a control group belongs.
     pub fn of(cgroup: Option<&str>) -> Home {
         let Some(path) = cgroup else { return Home::Unknown };
-        for (at, part) in path.split('/').enumerate() {
-            let between = |before: &str, after: &str| Some(part.strip_prefix(before)?.strip_suffix(after)?.to_owned());
-            if let Some(uid) = between("user@", ".service") {
-                let below = path.splitn(at + 2, '/').nth(at + 1).unwrap_or_default().to_owned();
-                return Home::Manager { uid, below };
-            }
-            if let Some(id) = between("session-", ".scope") {
-                return Home::Session(id);
-            }
+        Home::of_user(path).unwrap_or_else(|| Home::System(path.to_owned()))
+    }
+
+    /// A part of the host's own users' slice: containers have users, managers and sessions with the same names.
+    fn of_user(path: &str) -> Option<Home> {
+        let between =
+            |part: &str, before: &str, after: &str| Some(part.strip_prefix(before)?.strip_suffix(after)?.to_owned());
+        let mut parts = path.strip_prefix("/user.slice/")?.splitn(3, '/');
+        between(parts.next()?, "user-", ".slice")?;
+        let unit = parts.next()?;
+        if let Some(uid) = between(unit, "user@", ".service") {
+            return Some(Home::Manager { uid, below: parts.next().unwrap_or_default().to_owned() });
         }
-        Home::System(path.to_owned())
+        between(unit, "session-", ".scope").map(Home::Session)
     }
 
     /// Whether it is a part of this unit.
@@ -77,12 +80,18 @@ mod tests {
 
     #[test]
     fn control_groups() {
+        const NSPAWN: &str = "/machine.slice/systemd-nspawn@box.service/payload";
         let user = "/user.slice/user-1000.slice";
         let manager = |below: &str| Home::Manager { uid: "1000".to_owned(), below: below.to_owned() };
         for (path, home) in [
             (format!("{user}/session-c2.scope"), Home::Session("c2".to_owned())),
             (format!("{user}/user@1000.service/app.slice/a.service"), manager("app.slice/a.service")),
             (format!("{user}/user@1000.service"), manager("")),
+            // A container has users, too, who are not the host's.
+            (format!("{NSPAWN}{user}/session-c2.scope"), Home::System(format!("{NSPAWN}{user}/session-c2.scope"))),
+            (format!("{NSPAWN}{user}/user@1000.service"), Home::System(format!("{NSPAWN}{user}/user@1000.service"))),
+            // And a user may give a control group any name.
+            (format!("{user}/user@1000.service/app.slice/session-3.scope"), manager("app.slice/session-3.scope")),
             ("/system.slice/ollama.service".to_owned(), Home::System("/system.slice/ollama.service".to_owned())),
             ("/".to_owned(), Home::System("/".to_owned())),
         ] {

@@ -18,6 +18,7 @@ pub mod names;
 pub mod networks;
 pub mod platform;
 pub mod power;
+pub mod process;
 pub mod reset;
 pub mod rom;
 pub mod room;

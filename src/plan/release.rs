@@ -140,15 +140,7 @@ mod tests {
         assert!(forbidden(&host) && !planned(&host), "nvidia_drm uses it");
         host.nvidia_drm = false;
         for node in ["/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dri/renderD128"] {
-            let holder = |pid| Holder {
-                node: node.to_owned(),
-                pid,
-                command: "a".to_owned(),
-                user: None,
-                unit: None,
-                cgroup: None,
-                executable: None,
-            };
+            let holder = |pid| Holder { node: node.to_owned(), pid, command: "a".to_owned(), ..Holder::default() };
             for pid in [Some(712), None] {
                 host.holders = vec![(address, holder(pid))];
                 assert!(forbidden(&host) && !planned(&host), "{node} is held");
@@ -174,15 +166,7 @@ mod tests {
             let (config, mut host, address) = machine(driver);
             assert_eq!(forbids(&config.gpus[0], &[address], &host).is_empty(), lets_go, "{driver}");
             let node = "/dev/dri/card0".to_owned();
-            let holder = Holder {
-                node,
-                pid: Some(7),
-                command: "a".to_owned(),
-                user: None,
-                unit: None,
-                cgroup: None,
-                executable: None,
-            };
+            let holder = Holder { node, pid: Some(7), command: "a".to_owned(), ..Holder::default() };
             host.holders = vec![(address, holder)];
             assert!(!forbids(&config.gpus[0], &[address], &host).is_empty(), "{driver} is held");
         }

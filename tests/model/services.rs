@@ -6,6 +6,7 @@ use common::desktop::{self, ALIAS, COMPOSITOR, DISPLAY_MANAGER, SESSION, SOUND_S
 use common::domain::{self, domain};
 use std::time::Duration;
 use vfio_suite::act::tools::{Signal, Tools};
+use vfio_suite::host::process::Process;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VIRSH: &str = "virsh --connect qemu:///system";
@@ -35,7 +36,8 @@ fn virsh(tree: &Tree, request: &str) -> Result<String, String> {
 }
 
 fn signal(tree: &Tree, pid: u32, signal: Signal) -> i32 {
-    result(ModelKernel::new(&tree.root()).signal(pid, signal))
+    let process = Process { pid, started: None };
+    result(ModelKernel::new(&tree.root()).signal(&process, signal))
 }
 
 fn alive(tree: &Tree, pid: u32) -> bool {

@@ -10,7 +10,7 @@ use crate::act::tools::{Signal, Tools};
 use crate::act::{child, files, power};
 use crate::config::{Config, Guest};
 use crate::host::display;
-use crate::host::holders::{self, Holder};
+use crate::host::holders::{self, Holder, Looker};
 use crate::host::power::with_ports;
 use crate::host::status::Outcome;
 use crate::pci::Address;
@@ -173,7 +173,12 @@ pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], go
 fn ask_to_end(root: &Root, tools: &dyn Tools, holder: &Holder, asked: &mut Vec<u32>) -> io::Result<()> {
     let Some(pid) = holder.may_end().filter(|_| holders::still_holds(root, holder)) else { return Ok(()) };
     asked.push(pid);
-    tools.signal(pid, Signal::Term)
+    signal(tools, holder, Signal::Term)
+}
+
+/// Sends a signal to a holder, and to nobody else who has its number by now.
+fn signal(tools: &dyn Tools, holder: &Holder, signal: Signal) -> io::Result<()> {
+    holder.process().map_or(Ok(()), |process| tools.signal(&process, signal))
 }
 
 /// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on and then asked to
@@ -192,11 +197,12 @@ fn let_go(
     let mut pause = SHORT;
     let limit = left_alone + TERM + if kill { KILL } else { Duration::ZERO };
     let mut holders: Vec<(Address, Holder)> = Vec::new();
+    let looker = Looker::new(work.root);
     loop {
         // Everybody is looked at only when those who are known have let go: until then one of them is enough.
-        holders.retain(|(_, holder)| holders::still_holds(work.root, holder));
+        holders.retain(|(_, holder)| looker.still_holds(holder));
         if holders.is_empty() {
-            holders = holders::find(work.root, functions);
+            holders = looker.find(functions);
         }
         if holders.is_empty() {
             return Ok(());
@@ -211,12 +217,12 @@ fn let_go(
             let alone = start.elapsed() < left_alone && (told || !holder.outlives_sessions());
             if !alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
-                work.tools.signal(pid, Signal::Term)?;
+                signal(work.tools, holder, Signal::Term)?;
                 asked.push(pid);
                 pause = SHORT;
             } else if kill && start.elapsed() >= left_alone + TERM && !killed.contains(&pid) {
                 log::warn!("{holder}: killed (kill-holders = yes)");
-                work.tools.signal(pid, Signal::Kill)?;
+                signal(work.tools, holder, Signal::Kill)?;
                 killed.push(pid);
             }
         }

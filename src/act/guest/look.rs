@@ -51,7 +51,7 @@ pub fn look(
         consoles: consoles(root),
         ..Surroundings::default()
     };
-    let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain };
+    let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain, guest: &guest.name };
     let has_domain = guest.runner == Runner::Libvirt;
     let domain = || has_domain.then(|| domain_state(root, libvirt, source));
     if with_host(&functions, host).is_empty() {

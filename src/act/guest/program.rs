@@ -6,7 +6,8 @@ use super::monitor::{self, Greeting};
 use super::runner::wait_for_process;
 use crate::act::tools::{Signal, Tools};
 use crate::act::{child, files};
-use crate::host::holders;
+use crate::host::holders::Looker;
+use crate::host::process::{started, Process};
 use crate::pci::Address;
 use crate::root::Root;
 use std::io;
@@ -28,12 +29,6 @@ fn path(guest: &str) -> String {
     format!("{}/program", directory(guest))
 }
 
-/// When a process was started, in the kernel's ticks: with the pid it names one process for good (proc_pid_stat(5)).
-fn started(root: &Root, pid: u32) -> Option<String> {
-    let stat = root.read_text(&format!("proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
-}
-
 /// Remembers the guest's process.
 pub fn remember(root: &Root, guest: &str, pid: u32) -> io::Result<()> {
     let started = started(root, pid).unwrap_or_default();
@@ -41,11 +36,15 @@ pub fn remember(root: &Root, guest: &str, pid: u32) -> io::Result<()> {
 }
 
 /// The guest's process, if it still runs.
-pub fn process(root: &Root, guest: &str) -> Option<u32> {
+pub fn process(root: &Root, guest: &str) -> Option<Process> {
+    remembered(root, guest).filter(|process| process.is_there(root))
+}
+
+/// The guest's process, whether it runs or not.
+pub(super) fn remembered(root: &Root, guest: &str) -> Option<Process> {
     let text = root.read_text(&path(guest)).ok()?;
     let (pid, start) = text.trim().split_once(' ')?;
-    let pid = pid.parse().ok()?;
-    started(root, pid).filter(|now| now == start).map(|_| pid)
+    Some(Process { pid: pid.parse().ok()?, started: Some(start.to_owned()) })
 }
 
 /// Starts the program that is the guest, and waits until it counts as started: where its words name QEMU's monitor, when
@@ -59,7 +58,9 @@ pub fn start(root: &Root, guest: &str, command: &[String], functions: &[Address]
     let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn()?;
     remember(root, guest, child.id())?;
     let begin = Instant::now();
-    let has_card = || !holders::find(root, functions).is_empty();
+    let looker = Looker::new(root);
+    // Somebody who does not let itself be looked at is not this program.
+    let has_card = || looker.find(functions).iter().any(|(_, holder)| holder.is_certain());
     let came = come_up(&mut child, monitor::socket(command), has_card, left);
     child::count_wait(begin);
     match came? {
@@ -124,7 +125,7 @@ fn come_up(child: &mut Child, monitor: Option<&str>, has_card: impl Fn() -> bool
 
 /// Ends it: by the power button if its words name a monitor socket, else by SIGTERM; then by force.
 pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], patience: Duration) -> io::Result<()> {
-    let Some(pid) = process(root, guest) else { return Ok(()) };
+    let Some(process) = process(root, guest) else { return Ok(()) };
     let asked = monitor::socket(command).is_some_and(|socket| match monitor::power_button(socket) {
         Ok(()) => true,
         Err(error) => {
@@ -133,16 +134,16 @@ pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], pati
         }
     });
     if !asked {
-        tools.signal(pid, Signal::Term)?;
+        tools.signal(&process, Signal::Term)?;
     }
-    if wait_for_process(root, pid, Some(patience)) {
+    if wait_for_process(root, &process, Some(patience)) {
         return Ok(());
     }
     log::warn!("the guest has not ended within {} s: it is killed", patience.as_secs());
-    tools.signal(pid, Signal::Kill)?;
-    match wait_for_process(root, pid, Some(KILLED)) {
+    tools.signal(&process, Signal::Kill)?;
+    match wait_for_process(root, &process, Some(KILLED)) {
         true => Ok(()),
-        false => Err(io::Error::other(format!("process {pid} does not end"))),
+        false => Err(io::Error::other(format!("process {} does not end", process.pid))),
     }
 }
 

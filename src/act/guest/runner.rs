@@ -5,12 +5,12 @@
 //! the daemon. What is waited for is QEMU itself, by its pidfd: it outlives the daemon, and its end is the guest's,
 //! whoever brought it about. Then it is waited until libvirt has noticed, too.
 
-use super::program;
-use crate::act::tools::{Signal, Tools};
+use super::{directory, program};
+use crate::act::tools::{open_process, Signal, Tools};
+use crate::host::process::Process;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ pub struct Libvirt<'t> {
     pub uri: &'t str,
     /// The domain's name.
     pub domain: &'t str,
+    /// The guest that it is.
+    pub guest: &'t str,
 }
 
 impl Libvirt<'_> {
@@ -61,6 +63,16 @@ impl Libvirt<'_> {
         self.virsh(&["destroy"], ASK).map(drop)
     }
 
+    /// Remembers QEMU's process for as long as its guest has anything.
+    fn remember(&self, root: &Root, process: &Process) {
+        if program::remembered(root, self.guest).as_ref() == Some(process) || !root.exists(&directory(self.guest)) {
+            return;
+        }
+        if let Err(error) = program::remember(root, self.guest, process.pid) {
+            log::debug!("{error}");
+        }
+    }
+
     /// The file in which the system's libvirt keeps QEMU's pid for as long as the domain is there.
     fn pid_file(&self) -> String {
         format!("run/libvirt/qemu/{}.pid", self.domain)
@@ -71,10 +83,12 @@ impl Libvirt<'_> {
         self.uri.ends_with(":///system")
     }
 
-    /// QEMU's process.
-    pub fn process(&self, root: &Root) -> Option<u32> {
-        let pid = root.read_text(&self.pid_file()).ok()?.trim().parse().ok()?;
-        root.exists(&format!("proc/{pid}")).then_some(pid)
+    /// QEMU's process. While libvirt's daemon is down the file outlives it, and its number may be another's by then: not
+    /// that of one that was seen before.
+    pub fn process(&self, root: &Root) -> Option<Process> {
+        let process = Process::now(root, root.read_text(&self.pid_file()).ok()?.trim().parse().ok()?)?;
+        let before = program::remembered(root, self.guest).filter(|before| before.pid == process.pid);
+        before.is_none_or(|before| before == process).then_some(process)
     }
 
     /// Whether it is there in any state but off. The system's libvirt need not be asked: its files say so, also while its
@@ -97,8 +111,9 @@ impl Libvirt<'_> {
         // When its process was last seen to end.
         let mut ended: Option<Instant> = None;
         loop {
-            if let Some(pid) = self.process(root) {
-                if !wait_for_process(root, pid, left()) {
+            if let Some(process) = self.process(root) {
+                self.remember(root, &process);
+                if !wait_for_process(root, &process, left()) {
                     return false;
                 }
                 ended = Some(Instant::now());
@@ -185,13 +200,13 @@ impl Libvirt<'_> {
         if self.wait_for_end(root, Some(KILLED)) {
             return Ok(());
         }
-        if let Some(pid) = self.process(root) {
+        if let Some(process) = self.process(root) {
             // If libvirt cannot end it: the card is in use until its process ends.
             if destroyed.is_err() {
-                self.tools.signal(pid, Signal::Kill)?;
+                self.tools.signal(&process, Signal::Kill)?;
             }
-            if destroyed.is_ok() || !wait_for_process(root, pid, Some(KILLED)) {
-                return Err(io::Error::other(format!("QEMU (pid {pid}) does not end")));
+            if destroyed.is_ok() || !wait_for_process(root, &process, Some(KILLED)) {
+                return Err(io::Error::other(format!("QEMU (pid {}) does not end", process.pid)));
             }
         }
         // Its process has ended, so this comes to an end.
@@ -204,7 +219,7 @@ impl Libvirt<'_> {
 pub fn end(root: &Root, tools: &dyn Tools, guest: &str, step: &GuestStep) -> io::Result<()> {
     let patience = Duration::from_secs(step.starts().unwrap_or_default());
     match step {
-        GuestStep::StartDomain { uri, domain, .. } => Libvirt { tools, uri, domain }.end(root, patience),
+        GuestStep::StartDomain { uri, domain, .. } => Libvirt { tools, uri, domain, guest }.end(root, patience),
         GuestStep::StartCommand { command, .. } => program::end(root, tools, guest, command, patience),
         _ => Ok(()),
     }
@@ -226,13 +241,16 @@ const RESTART: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Waits for the end of a process that need not be ours, so long at most if there is a limit; whether it has ended.
-pub fn wait_for_process(root: &Root, pid: u32, limit: Option<Duration>) -> bool {
+pub fn wait_for_process(root: &Root, process: &Process, limit: Option<Duration>) -> bool {
     if !root.is_system() {
-        return wait_in_tree(root, pid, limit);
+        return wait_in_tree(root, process, limit);
     }
-    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
-    // It has ended already.
-    let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else { return true };
+    let fd = match open_process(process) {
+        Ok(Some(fd)) => fd,
+        // It has ended already.
+        Ok(None) => return true,
+        Err(error) => return wait_otherwise(root, process, limit, &error),
+    };
     let until = limit.map(|limit| Instant::now() + limit);
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -244,18 +262,20 @@ pub fn wait_for_process(root: &Root, pid: u32, limit: Option<Duration>) -> bool 
             Ok(0) => return false,
             Ok(_) => return true,
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => {
-                log::warn!("cannot wait for process {pid}: {error}");
-                return wait_in_tree(root, pid, limit);
-            }
+            Err(error) => return wait_otherwise(root, process, limit, &error.into()),
         }
     }
 }
 
+fn wait_otherwise(root: &Root, process: &Process, limit: Option<Duration>, error: &io::Error) -> bool {
+    log::warn!("cannot wait for process {}: {error}", process.pid);
+    wait_in_tree(root, process, limit)
+}
+
 /// The same where there is nothing to wait on but the directory in /proc.
-fn wait_in_tree(root: &Root, pid: u32, limit: Option<Duration>) -> bool {
+fn wait_in_tree(root: &Root, process: &Process, limit: Option<Duration>) -> bool {
     let until = limit.map(|limit| Instant::now() + limit);
-    while root.exists(&format!("proc/{pid}")) {
+    while process.is_there(root) {
         if until.is_some_and(|until| Instant::now() >= until) {
             return false;
         }

@@ -68,7 +68,7 @@ impl Device {
     /// Whether a process has a device node of it open that is one of `which`.
     pub(super) fn held(&self, tree: &Tree<'_>, which: impl Fn(&str) -> bool) -> bool {
         let Some(address) = Address::from_sysfs(self.name.as_bytes()) else { return false };
-        let held = holders::find(tree.root, &[address]);
+        let held = holders::find_here(tree.root, &[address]);
         held.iter().any(|(_, holder)| holder.pid.is_some() && which(&holder.node))
     }
 

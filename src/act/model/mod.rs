@@ -54,6 +54,7 @@ mod units;
 
 use super::kernel::Kernel;
 use super::tools::{Signal, Tools};
+use crate::host::process::Process;
 use crate::root::Root;
 use device::Device;
 use rustix::io::Errno;
@@ -94,8 +95,8 @@ impl Tools for ModelKernel<'_> {
         services::run(&Tree::lock(self.root)?, words)
     }
 
-    fn signal(&self, pid: u32, signal: Signal) -> io::Result<()> {
-        services::signal(&Tree::lock(self.root)?, pid, signal)
+    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
+        services::signal(&Tree::lock(self.root)?, process.pid, signal)
     }
 }
 

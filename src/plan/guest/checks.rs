@@ -136,7 +136,7 @@ impl All<'_> {
         for function in moving {
             let (address, driver) = (function.address, function.driver.as_deref().unwrap_or_default());
             let mut held = self.host.holders.iter().filter(|(held, _)| *held == address);
-            if let Some((_, mount)) = held.find(|(_, holder)| holder.pid.is_none()) {
+            if let Some((_, mount)) = held.find(|(_, holder)| holder.is_mount()) {
                 let text = format!("{address} stays with {driver}: {mount}; unmount it first");
                 findings.push(Finding::new(gpu, &gpu.device.at, text));
             } else if let Some(other) = self.keeps_nvidia().filter(|_| driver == "nvidia") {

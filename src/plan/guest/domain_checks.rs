@@ -130,7 +130,7 @@ fn besides(
     if function.is_bridge() {
         return refused(format!("domain {domain} also gets {shown}, and a bridge is never given to a guest; {edit}"));
     }
-    if let Some((_, mount)) = host.holders.iter().find(|(held, holder)| *held == address && holder.pid.is_none()) {
+    if let Some((_, mount)) = host.holders.iter().find(|(held, holder)| *held == address && holder.is_mount()) {
         return refused(format!("domain {domain} also gets {shown}, but {mount}; unmount it first or {edit}"));
     }
     if function.driver.as_deref().is_some_and(function::is_vfio) {
