@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_child_that_hangs_is_left_behind() {
-        let mut aside = child("read -r line; echo yes; read -r line; echo n; exec sleep 300");
+        let mut aside = child("read -r line; echo yes; read -r line; printf n; exec sleep 300");
         assert_eq!(aside.ask("one", LONG).unwrap(), "yes\n");
         let begin = Instant::now();
         let error = aside.ask("two", Duration::from_secs(1)).unwrap_err();

@@ -129,10 +129,12 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, around: &mu
     }
 }
 
-/// Whether a session was opened by hand, on a text console or from elsewhere: no display manager has it.
+/// Whether a session was opened by hand, on a text console or from elsewhere: no display manager has it. By the program,
+/// since a command's name is anybody's to take.
 fn is_login(root: &Root, leader: u32) -> bool {
-    let command = root.read_text(&format!("proc/{leader}/comm")).unwrap_or_default();
-    matches!(command.as_str(), "login" | "sshd" | "sshd-session" | "su")
+    let program = root.link_name(&format!("proc/{leader}/exe")).unwrap_or_default();
+    let program = program.trim_end_matches(" (deleted)");
+    matches!(program, "login" | "sshd" | "sshd-session" | "su")
 }
 
 /// The seats of cards: udev's property `ID_SEAT` of their DRM nodes, else the first seat (sd-login(3)).

@@ -143,7 +143,10 @@ fn answer(question: &Question) -> Vec<(Address, Holder)> {
             let mut pids: Vec<u32> = pids.iter().filter_map(|name| name.parse().ok()).collect();
             pids.retain(|pid| *pid != question.ourselves && *pid != std::process::id());
             let search = Arc::new(Search::new(own, wanted));
-            holders.extend(processes(&search, pids));
+            let idle = |held: &Address| witness::is_idle(&root, *held);
+            let found = processes(&search, pids).into_iter();
+            // Who has not answered is nobody's holder where the kernel counts none.
+            holders.extend(found.filter(|(held, holder)| holder.is_certain() || !idle(held)));
             holders.extend(witness::unseen(&root, &search.wanted, &holders));
             holders
         }
@@ -293,3 +296,7 @@ fn unit(path: &str) -> Option<String> {
     let unit = path.rsplit('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"))?;
     Some(unit.to_owned())
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

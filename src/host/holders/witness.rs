@@ -65,6 +65,19 @@ fn clients(root: &Root, address: Address, card: &Node) -> Option<String> {
     (count > 0).then(|| format!("{count} in /{directory}/clients"))
 }
 
+/// Whether a function is with a vfio driver of which no device at all is open.
+pub(super) fn is_idle(root: &Root, address: Address) -> bool {
+    let driver = function::driver(root, address).filter(|driver| function::is_vfio(driver));
+    driver.and_then(|driver| count(root, &driver)).is_some_and(|(_, count)| count == 0)
+}
+
+/// How often a driver's module is in use, and where that is said. One that is built in counts nothing.
+fn count(root: &Root, driver: &str) -> Option<(String, i32)> {
+    let module = root.link_name(&format!("{PCI_DRIVERS}/{driver}/module")).ok()?;
+    let count = root.read_text(&format!("sys/module/{module}/refcnt")).ok()?.parse().ok()?;
+    Some((format!("sys/module/{module}"), count))
+}
+
 /// How often the module of a function's vfio driver is in use, if it is, and by nobody's functions but these.
 fn uses(root: &Root, address: Address, functions: &[Address]) -> Option<String> {
     let driver = function::driver(root, address).filter(|driver| function::is_vfio(driver))?;
@@ -73,10 +86,7 @@ fn uses(root: &Root, address: Address, functions: &[Address]) -> Option<String> 
     if !bound.all(|bound| functions.contains(&bound)) {
         return None;
     }
-    let module = format!("sys/module/{}", root.link_name(&format!("{directory}/module")).ok()?);
-    if root.holds_anything(&format!("{module}/holders")) {
-        return None;
-    }
-    let count: i32 = root.read_text(&format!("{module}/refcnt")).ok()?.parse().ok()?;
-    (count > 0).then(|| format!("{count} in /{module}/refcnt"))
+    let (module, count) = count(root, &driver)?;
+    // What is built on it uses it, too.
+    (count > 0 && !root.holds_anything(&format!("{module}/holders"))).then(|| format!("{count} in /{module}/refcnt"))
 }

@@ -40,10 +40,14 @@ struct Held<'a> {
     only_sound: bool,
 }
 
-/// Each process that holds one of the functions once, but for those that hold it for others.
+fn counts(holder: &Holder) -> bool {
+    holder.may_end().is_some() || !holder.is_certain()
+}
+
+/// Each process that holds one of the functions, or may, once, but for those that hold it for others.
 fn processes<'a>(taken: &[Address], host: &'a Host) -> Vec<Held<'a>> {
     let mut found: Vec<Held<'a>> = Vec::new();
-    for (_, holder) in host.holders.iter().filter(|(address, h)| taken.contains(address) && h.may_end().is_some()) {
+    for (_, holder) in host.holders.iter().filter(|(address, h)| taken.contains(address) && counts(h)) {
         let shows = holder.shows().then_some(holder);
         match found.iter_mut().find(|held| held.holder.pid == holder.pid) {
             Some(held) => {
@@ -86,7 +90,9 @@ pub(super) fn leaving<'a>(
             leaving.display_manager = manager;
             leaving.end_holders(&held, true, around);
         }
-        Handover::Auto => leaving.end_holders(&held, held.iter().any(of_manager), around),
+        Handover::Auto => {
+            leaving.end_holders(&held, held.iter().any(|h| h.holder.is_certain() && of_manager(h)), around)
+        }
         Handover::Hot | Handover::None => leaving.announced = true,
     }
     if leaving.display_manager.is_some() {
@@ -99,6 +105,11 @@ pub(super) fn leaving<'a>(
     for held in &held {
         let holder = held.holder;
         match &held.home {
+            // Who is not known to hold it is neither asked nor killed; with its session or its unit it ends all the same.
+            home if !holder.is_certain() => {
+                let goes = leaving.ends_home(home) || stopped.iter().any(|unit| home.is_of(unit)) || of_manager(held);
+                leaving.staying.extend((!goes).then_some(holder));
+            }
             Home::System(_) if stopped.iter().any(|unit| held.home.is_of(unit)) || of_manager(held) => {}
             Home::System(_) if guest.kill_holders && guest.handover != Handover::Hot => leaving.asked.push(holder),
             Home::System(_) => leaving.staying.push(holder),
@@ -197,7 +208,10 @@ pub(super) fn remarks(
     let mut units: Vec<String> = Vec::new();
     for holder in &leaving.staying {
         let program = holder.executable.as_ref().map(|path| format!(" ({path})")).unwrap_or_default();
-        let so = format!("{holder}{program}, and would still have it when the guest starts");
+        let so = match holder.is_certain() {
+            true => format!("{holder}{program}, and would still have it when the guest starts"),
+            false => holder.to_string(),
+        };
         match way(holder) {
             Way::Unit(unit) if units.contains(&unit) => {}
             Way::Unit(unit) if guest.stop_units.contains(&unit) => {
@@ -250,6 +264,9 @@ enum Way {
 }
 
 fn way(holder: &Holder) -> Way {
+    if holder.pid.is_none() {
+        return Way::ByHand("find out who it is, and try again");
+    }
     let home = holder.home();
     let Home::System(path) = &home else { return Way::ByHand("end it first") };
     if path.contains("/machine-qemu") {
