@@ -75,7 +75,12 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
                 holder.user.clone().unwrap_or_default(),
             ]
         };
-        out.text(&table(&found.iter().map(row).collect::<Vec<_>>()))?;
+        let (certain, others): (Vec<_>, Vec<_>) = found.iter().partition(|(_, holder)| holder.is_certain());
+        out.text(&table(&certain.into_iter().map(row).collect::<Vec<_>>()))?;
+        // Each once, for all functions.
+        let mut sentences: Vec<String> = others.iter().map(|(_, holder)| holder.to_string()).collect();
+        sentences.dedup();
+        sentences.iter().try_for_each(|sentence| out.text(&format!("{sentence}\n")))?;
     }
     for Used { function, what } in &uses {
         out.text(&format!("{function} {what}\n"))?;

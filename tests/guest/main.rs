@@ -141,6 +141,12 @@ fn log_in_again(tree: &Tree, what: &str) {
     }
 }
 
+/// `/proc/PID/stat` of a process: its parent, and when it was started.
+fn stat(pid: u32, parent: u32, started: u32) -> String {
+    let zeros = "0 ".repeat(17);
+    format!("{pid} (any) name) S {parent} {zeros}{started} 0\n")
+}
+
 /// Nothing of a guest is left in /run/vfio.
 #[track_caller]
 fn assert_nothing_left(tree: &Tree, what: &str) {

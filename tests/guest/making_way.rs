@@ -3,8 +3,12 @@
 //! before, and whoever would hold the card all the same is a refusal before the first step.
 
 use super::*;
+use rustix::fs::{FileType, Mode};
+use vfio_suite::act::guest::runner::Libvirt;
 use vfio_suite::act::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
+use vfio_suite::act::tools::{tools_for, Signal};
+use vfio_suite::host::process::Process;
 
 /// The host's other display, and its twin's sound.
 const OTHER: &str = "0000:04:00.0";
@@ -215,6 +219,7 @@ fn a_compositor_from_a_text_login_is_asked_to_end() {
     let tree = beside();
     let open = desktop::nodes(&tree, VIDEO);
     desktop::process(&tree, 4100, "login", 0, "/user.slice/user-1001.slice/session-5.scope", &[]);
+    std::os::unix::fs::symlink("/usr/bin/login", tree.join("proc/4100/exe")).unwrap();
     desktop::process(&tree, 4101, "sway", 1001, "/user.slice/user-1001.slice/session-5.scope", &open);
     let facts = ["seat seat0", "name bob", "user 1001", "leader 4100", "process 4101"];
     for (kind, words, not) in [
@@ -334,10 +339,101 @@ fn who_holds_for_others_is_known_by_its_unit_and_program() {
         }
     }
     let tree = held_by("seatd", SCOPE);
+    let runs = |program: &str| {
+        let exe = tree.join("proc/3000/exe");
+        let _ = std::fs::remove_file(&exe);
+        std::os::unix::fs::symlink(program, exe).unwrap();
+    };
+    runs("/usr/bin/seatd");
     has(&plan(&tree), &[], &["refused", "pid 3000"]);
-    std::os::unix::fs::symlink("/home/ada/seatd-like", tree.join("proc/3000/exe")).unwrap();
+    runs("/home/ada/seatd-like");
     tree.write("proc/3000/cgroup", "0::/user.slice/user-1000.slice/session-8.scope\n");
     has(&plan(&tree), &["ask seatd (pid 3000"], &[]);
+    // A user's own, be it a copy of root's, and in a control group with the name of its service.
+    runs("/home/ada/seatd");
+    tree.write("proc/3000/status", "Uid:\t1001\t1001\t1001\t1001\n");
+    has(&plan(&tree), &["ask seatd (pid 3000"], &[]);
+    tree.write("proc/3000/cgroup", &format!("0::{MANAGER}/app.slice/seatd.service\n"));
+    let running = started(&tree, "demo");
+    assert!(!tree.exists("proc/3000"), "it was asked, and has ended");
+    drop(running);
+}
+
+/// Regression: a process whose mappings cannot be read kept the guest's start, and its end, waiting for ever.
+#[test]
+fn who_does_not_let_itself_be_looked_at_is_a_refusal_by_name() {
+    let tree = held_by("game", SCOPE);
+    desktop::process(&tree, 3000, "stuck", 1001, "/user.slice/user-1001.slice/session-8.scope", &[]);
+    let maps = tree.join("proc/3000/maps");
+    rustix::fs::mknodat(rustix::fs::CWD, &maps, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let words = ["stuck (pid 3000", "has not let /proc/3000/maps be read in time", "end it first"];
+    has(&plan(&tree), &words, &[" 1. "]);
+    let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
+    assert_eq!(ran.status, Some(1));
+    has(&ran.stderr, &words, &["asked to end", "end session", "stop gdm"]);
+    assert!(!tree.exists("run/vfio/guests/demo/journal"), "nothing was begun");
+    let ran = tree.run(VFIO, &["holders", "big"]);
+    assert_eq!(ran.status, Some(1));
+    has(&ran.stdout, &["gnome-shell", words[0], words[1]], &[]);
+    assert_eq!(ran.stdout.matches("stuck").count(), 1, "once for both functions: {}", ran.stdout);
+    let ran = tree.run(VFIO, &["holders", "big", "--json"]);
+    has(&ran.stdout, &["\"seen\": \"unanswered\""], &[]);
+    // Nor is anything taken from a driver.
+    let ran = tree.run(VFIO, &["bind", "big"]);
+    assert_eq!(ran.status, Some(1));
+    // One that ends with its session, or its unit, is no reason.
+    tree.write("proc/3000/cgroup", &format!("0::{SCOPE}\n"));
+    has(&plan(&tree), &["end session 2"], &["refused"]);
+}
+
+/// Somebody comes while the desktop goes: the start fails in its own time, and names who it was.
+#[test]
+fn who_stops_answering_meanwhile_is_named_and_left_alone() {
+    let tree = machine();
+    let before = tree.snapshot();
+    tree.faults("run:/usr/bin/begin* slow\n");
+    let running = Running::start(&tree, "demo");
+    until("the plan", || tree.exists("run/vfio/guests/demo/journal"));
+    desktop::process(&tree, 3000, "stuck", 1001, "/user.slice/user-1001.slice/session-8.scope", &[]);
+    let maps = tree.join("proc/3000/maps");
+    rustix::fs::mknodat(rustix::fs::CWD, &maps, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let ran = running.end();
+    assert_eq!(ran.status, Some(1));
+    has(
+        &ran.stderr,
+        &["stuck (pid 3000", "has not let /proc/3000/maps be read"],
+        &["asked to end", "keep other drivers"],
+    );
+    assert!(tree.exists("proc/3000"));
+    tree.no_faults();
+    std::fs::remove_dir_all(tree.join("proc/3000")).unwrap();
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    tree.assert_same(&before, "after somebody who did not answer");
+    assert_nothing_left(&tree, "after somebody who did not answer");
+}
+
+/// Regression: a number that is another's by now was sent the signal of whoever had it.
+#[test]
+fn a_number_that_is_anothers_by_now_is_not_signalled() {
+    let tree = machine();
+    desktop::process(&tree, 3000, "game", 1001, "/user.slice/user-1001.slice/session-8.scope", &[]);
+    tree.write("proc/3000/stat", &stat(3000, 1, 500));
+    let root = tree.root();
+    let seen = Process::now(&root, 3000).unwrap();
+    tree.write("proc/3000/stat", &stat(3000, 1, 900));
+    assert!(!seen.is_there(&root));
+    let tools = tools_for(&root);
+    tools.signal(&seen, Signal::Kill).unwrap();
+    assert!(tree.exists("proc/3000"));
+    // libvirt's file outlives QEMU for as long as its daemon is down.
+    let demo = Libvirt { tools: tools.as_ref(), uri: "qemu:///system", domain: "demo", guest: "demo" };
+    tree.write("run/libvirt/qemu/demo.pid", "3000\n");
+    let process = demo.process(&root).unwrap();
+    assert_eq!(process.started.as_deref(), Some("900"));
+    tree.write("run/vfio/guests/demo/journal", "");
+    assert!(!demo.wait_for_end(&root, Some(Duration::ZERO)), "from now on it is known");
+    tree.write("proc/3000/stat", &stat(3000, 1, 901));
+    assert_eq!(demo.process(&root), None);
 }
 
 /// A compositor without its session's end would be asked to end, and a display manager would start the next one.

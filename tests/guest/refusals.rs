@@ -125,6 +125,7 @@ fn who_outlives_a_session_is_known_by_its_control_group() {
         assert_eq!(outlives(pid), expected, "{cgroup}");
     }
     desktop::process(&tree, 4006, "systemd", 1000, &format!("{manager}/init.scope"), std::slice::from_ref(card));
+    tree.write("proc/4006/stat", &stat(4006, 1, 77));
     assert!(!outlives(4006), "it holds what its services hold");
 }
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the micro lab can load: the way out (9p), vfio, and the two host drivers with their friends.
-const MODULES: [&str; 7] =
-    ["virtio_pci", "9pnet_virtio", "9p", "vfio_pci", "vfio_iommu_type1", "bochs", "snd_hda_intel"];
+const MODULES: [&str; 8] =
+    ["virtio_pci", "9pnet_virtio", "9p", "vfio_pci", "vfio_iommu_type1", "bochs", "snd_hda_intel", "fuse"];
 
 /// How the packages of a kernel begin, before its version: one package up to Debian 13, four after it.
 const KERNEL: [&str; 4] = ["linux-base-", "linux-binary-", "linux-image-", "linux-modules-"];

@@ -6,6 +6,7 @@ mod crash;
 mod efi;
 mod facts;
 mod guest;
+mod holders;
 mod hotplug;
 mod kernels;
 mod power;
@@ -40,6 +41,7 @@ const ALWAYS: &[Scenario] = &[
     ("micro_rescan", hotplug::rescan),
     ("micro_rescan_older_kernel", hotplug::rescan_older_kernel),
     ("micro_killed_while_binding", crash::killed_while_binding),
+    ("micro_holders", holders::by_any_path),
     ("micro_reset", reset::methods),
     ("micro_vendor_reset", reset::vendor_reset),
     ("rebar_verdicts", kernels::verdicts),
