@@ -23,8 +23,16 @@ pub(super) struct Search {
     /// What mapped files are that were looked at already, by their lines in `maps` from the device on: most processes have the
     /// same libraries mapped.
     mapped: Mutex<HashMap<Vec<u8>, Option<Device>>>,
-    /// Where the nodes are: file system, inode, and the device.
-    places: OnceLock<Vec<((u32, u32), u64, Device)>>,
+    /// Where the nodes are.
+    places: OnceLock<Vec<Place>>,
+}
+
+/// Where a node is, and the device that it leads to.
+#[derive(Debug)]
+struct Place {
+    file_system: (u32, u32),
+    inode: u64,
+    device: Device,
 }
 
 /// What something that a process has open is known by.
@@ -180,15 +188,15 @@ impl Search {
         let number = (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
         let inode: u64 = inode.parse().ok()?;
         let mut places = self.places.get_or_init(|| self.places()).iter();
-        places.find(|(f, i, _)| *f == number && *i == inode).map(|(_, _, device)| *device)
+        places.find(|place| place.file_system == number && place.inode == inode).map(|place| place.device)
     }
 
-    fn places(&self) -> Vec<((u32, u32), u64, Device)> {
+    fn places(&self) -> Vec<Place> {
         let nodes = self.wanted.iter().flat_map(|(_, nodes)| nodes);
         let place = |node: &Node| {
             let stat = self.root.stat(node.path.trim_start_matches('/')).ok()?;
             let file_system = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
-            Some((file_system, stat.st_ino, node.device?))
+            Some(Place { file_system, inode: stat.st_ino, device: node.device? })
         };
         nodes.filter_map(place).collect()
     }

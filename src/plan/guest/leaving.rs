@@ -91,7 +91,7 @@ pub(super) fn leaving<'a>(
             leaving.end_holders(&held, true, around);
         }
         Handover::Auto => {
-            leaving.end_holders(&held, held.iter().any(|h| h.holder.is_certain() && of_manager(h)), around)
+            leaving.end_holders(&held, held.iter().any(|h| h.holder.is_certain() && of_manager(h)), around);
         }
         Handover::Hot | Handover::None => leaving.announced = true,
     }
