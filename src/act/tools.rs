@@ -115,3 +115,28 @@ pub(super) fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver
     });
     receiver
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    /// Regression: the signal went to whoever had the number.
+    #[test]
+    fn a_signal_goes_to_the_process_that_was_meant() {
+        let mut child = Command::new("sleep").arg("300").spawn().unwrap();
+        let root = Root::open(Path::new("/")).unwrap();
+        let process = Process::now(&root, child.id()).unwrap();
+        for started in [Some("1".to_owned()), None] {
+            let another = Process { started, ..process };
+            LiveTools.signal(&another, Signal::Kill).unwrap();
+            assert!(open_process(&another).unwrap().is_none());
+        }
+        LiveTools.signal(&process, Signal::Term).unwrap();
+        // Neither of the signals before has ended it.
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        LiveTools.signal(&process, Signal::Kill).unwrap();
+        assert!(Process::now(&root, process.pid).is_none());
+    }
+}
