@@ -70,7 +70,7 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 
 # $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
 stage = @tests/stage.sh $(1) $(2)
-SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
+SHELL_SCRIPTS = $(wildcard fuzz/*.sh tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash packaging/*.sh \
 	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD debian/tests/smoke debian/tests/lab
 STAGED = $(abspath $(TARGETDIR))/check/root
@@ -207,6 +207,11 @@ bench: ## what the boot-time programs cost
 .PHONY: bench-guest
 bench-guest: setup deb ## how long a hand-over and a give-back take, beside the guide's libvirt hooks
 	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- bench
+
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## every fuzz target for SECONDS=60 each (ONLY=TARGET: one)
+	fuzz/run.sh $(SECONDS) $(ONLY)
 
 .PHONY: setup
 setup: ## install what all of this needs (Debian 12 and 13)

@@ -154,7 +154,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = folder.join(entry.file_name());
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type().unwrap().is_dir() {
-            if !matches!(name.as_str(), "golden" | "hosts" | "corpus" | "cache" | "data") {
+            if !matches!(
+                name.as_str(),
+                "golden" | "hosts" | "corpus" | "seeds" | "regressions" | "artifacts" | "target" | "cache" | "data"
+            ) {
                 collect(&path, files);
             }
         } else if !name.ends_with(".md") && !name.starts_with(".git") {
