@@ -160,7 +160,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
             ) {
                 collect(&path, files);
             }
-        } else if !name.ends_with(".md") && !name.starts_with(".git") {
+        } else if !name.ends_with(".md") && !name.ends_with(".lock") && !name.starts_with(".git") {
             files.push(path);
         }
     }
