@@ -70,7 +70,7 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 
 # $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
 stage = @tests/stage.sh $(1) $(2)
-SHELL_SCRIPTS = $(wildcard tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
+SHELL_SCRIPTS = $(wildcard fuzz/*.sh tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash packaging/*.sh \
 	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD debian/tests/smoke debian/tests/lab
 STAGED = $(abspath $(TARGETDIR))/check/root
@@ -159,7 +159,8 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,format,60) $(CARGO) fmt --all --check
 	$(call stage,clippy,900) $(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(call stage,documentation,600) env RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
-	$(call stage,tests,900) env $(if $(filter all,$(VFIO_LAB)),,PROPTEST_RNG_SEED=1) $(CARGO) test --locked --no-fail-fast
+	$(call stage,tests,900) env $(if $(filter all,$(VFIO_LAB)),VFIO_KILLS=1000,PROPTEST_RNG_SEED=1) $(CARGO) test --locked --no-fail-fast
+	$(call stage,advisories,900) tests/advisories.sh
 	$(call stage,shell,60) shellcheck $(SHELL_SCRIPTS)
 	$(call stage,manuals,60) mandoc -T lint -W warning $(MANUALS)
 	$(call stage,package,900) $(MAKE) deb
@@ -207,6 +208,11 @@ bench: ## what the boot-time programs cost
 .PHONY: bench-guest
 bench-guest: setup deb ## how long a hand-over and a give-back take, beside the guide's libvirt hooks
 	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- bench
+
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## every fuzz target for SECONDS=60 each (ONLY=TARGET: one)
+	fuzz/run.sh $(SECONDS) $(ONLY)
 
 .PHONY: setup
 setup: ## install what all of this needs (Debian 12 and 13)

@@ -56,6 +56,9 @@ done
 cargo tree --frozen "${targets[@]}" --edges no-build,no-dev,no-proc-macro --prefix none --format '{l}: {p}' |
     sed -e '/^$/d; / vfio-suite v/d' -e 's,/,\ OR\ ,' -e 's/ (\*)$//' | sort -u >LICENSE.dependencies
 
+# The same for programs, with checksums and what needs what.
+packaging/sbom.sh >sbom.cdx.json
+
 # Cargo.lock is the one that was committed, byte for byte.
 git -C "$OLDPWD" show "$tree:Cargo.lock" | cmp - Cargo.lock
 

@@ -5,10 +5,9 @@
 
 mod common;
 
-use common::boots;
 use common::text::{Node, Nodes};
 use common::Tree;
-use std::os::unix::process::ExitStatusExt;
+use common::{boots, strace};
 use std::process::{Command, Stdio};
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
@@ -17,18 +16,6 @@ const CALLS: [&str; 2] = ["fsync,fdatasync", "rename,renameat,renameat2,unlink,u
 /// More than any of them has.
 const MANY: u32 = 200;
 const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\n";
-
-/// Kills it at the Nth of these calls; whether it was killed.
-fn killed(tree: &Tree, verb: &str, calls: &str, n: u32) -> bool {
-    let mut strace = Command::new("strace");
-    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
-    strace.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={n}"), VFIO, "cmdline", verb]);
-    strace.env("VFIO_ROOT", tree.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = strace.status().unwrap_or_else(|error| {
-        panic!("strace cannot be run ({error}); install the package strace: without it no crash can be tested")
-    });
-    status.signal() == Some(9)
-}
 
 #[track_caller]
 fn run(tree: &Tree, verb: &str, what: &str) {
@@ -80,7 +67,7 @@ fn promise_3_killed_at_any_moment_and_done_again() {
                         run(&tree, "apply", name);
                     }
                     let what = format!("{name}: {verb} killed at {calls} {n}");
-                    let was_killed = killed(&tree, verb, calls, n);
+                    let was_killed = strace::kill(&tree, VFIO, &["cmdline", verb], calls, n).is_none();
                     old_or_new(&tree, &old, &new, &what);
                     // Whatever comes next finds its way from here.
                     if n % 2 == 0 {

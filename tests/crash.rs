@@ -12,12 +12,9 @@ use common::pairs::{
     framed, lone_disk, polaris, small, small_found_anew, small_machine, small_resized, small_without_vfio, twins,
     FRAMED, POLARIS, SMALL, TWINS,
 };
+use common::strace::kill;
 use common::text::Nodes;
-use common::tree::Ran;
 use common::Tree;
-use std::io::{Read, Seek};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
@@ -31,30 +28,6 @@ const SYNC: &str = "fsync,fdatasync";
 const START: &str = "clone,clone3,fork,vfork";
 /// The child is waited for. The first such call is that of Rust's runtime, so the second waits for the first child.
 const WAIT: &str = "poll,ppoll";
-
-/// Runs a program and kills it, not its children, at the Nth of these calls; none if it ended before that.
-fn run_and_kill(tree: &Tree, program: &str, arguments: &[&str], calls: &str, n: u32) -> Option<Ran> {
-    let mut strace = Command::new("strace");
-    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
-    strace.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={n}"), program]).args(arguments);
-    strace.env("VFIO_ROOT", tree.path()).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM").env_remove("INVOCATION_ID");
-    // Files, not pipes: a pipe would also wait for the child that is left behind.
-    let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-    strace.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
-    let status = strace.status().unwrap_or_else(|error| {
-        panic!("strace cannot be run ({error}); install the package strace: without it no crash can be tested")
-    });
-    // strace ends as its child did.
-    if status.signal() == Some(9) {
-        return None;
-    }
-    let mut ran = Ran { status: status.code(), stdout: String::new(), stderr: String::new() };
-    for (file, text) in [(&mut out, &mut ran.stdout), (&mut err, &mut ran.stderr)] {
-        file.rewind().unwrap();
-        file.read_to_string(text).unwrap();
-    }
-    Some(ran)
-}
 
 /// Whatever happened before: one restore, and all is as it was, with nothing left to undo.
 #[track_caller]
@@ -77,7 +50,7 @@ fn kill_everywhere(machine: fn() -> Tree, program: &str, arguments: &[&str], bou
                 // The kernel takes its time over what the program waits for, and is still at it when it is killed.
                 tree.faults(&format!("{} slow\n", n - 1));
             }
-            let ran = run_and_kill(&tree, program, arguments, calls, n);
+            let ran = kill(&tree, program, arguments, calls, n);
             let what = format!("{program} {arguments:?} killed at {calls} {n}");
             if let Some(ran) = ran {
                 assert_eq!(ran.status, Some(0), "{}", ran.stderr);
@@ -170,7 +143,7 @@ fn a_boot_killed_anywhere_ends_with_the_host() {
             if arguments[0] == "gpu" {
                 assert_eq!(tree.run(VFIO_BIND, &["early"]).status, Some(0));
             }
-            let ended = run_and_kill(&tree, VFIO_BIND, arguments, START, n).is_some();
+            let ended = kill(&tree, VFIO_BIND, arguments, START, n).is_some();
             let ran = tree.run(VFIO, &["restore", "big"]);
             let what = format!("{arguments:?} killed at clone {n}: {}", ran.stderr);
             assert_eq!(ran.status, Some(0), "{what}");
@@ -220,7 +193,7 @@ fn rescan_of_a_bound_card_killed_anywhere_is_undone() {
             let tree = small();
             let before = tree.snapshot();
             assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
-            let ended = run_and_kill(&tree, VFIO, &["rescan", "big"], calls, n).is_some();
+            let ended = kill(&tree, VFIO, &["rescan", "big"], calls, n).is_some();
             restore(&tree, &before, &format!("rescan of a bound card killed at {calls} {n}"));
             if ended {
                 assert!(n > 8, "{calls}: only {n} places to die in");
@@ -242,7 +215,7 @@ fn restore_killed_anywhere_is_finished_by_the_next() {
             if calls == WAIT {
                 tree.faults(&format!("{} slow\n", n - 1));
             }
-            let ended = run_and_kill(&tree, VFIO, &["restore", "big"], calls, n).is_some();
+            let ended = kill(&tree, VFIO, &["restore", "big"], calls, n).is_some();
             restore(&tree, &before, &format!("restore killed at {calls} {n}"));
             if ended {
                 assert!(n > 1, "{calls}: nothing was killed");
@@ -262,8 +235,8 @@ fn bind_killed_and_then_restore_killed_is_finished_by_the_next() {
             assert!(second < MANY, "restore never ends");
             let tree = small();
             let before = tree.snapshot();
-            bind_ended = run_and_kill(&tree, VFIO, &["bind", "big"], START, first).is_some();
-            let ended = run_and_kill(&tree, VFIO, &["restore", "big"], START, second).is_some();
+            bind_ended = kill(&tree, VFIO, &["bind", "big"], START, first).is_some();
+            let ended = kill(&tree, VFIO, &["restore", "big"], START, second).is_some();
             restore(&tree, &before, &format!("bind killed at clone {first}, restore at {second}"));
             pairs += 1;
             if ended {
@@ -283,7 +256,7 @@ fn bind_killed_anywhere_can_simply_be_run_again() {
         assert!(n < MANY, "bind never ends");
         let tree = small();
         let before = tree.snapshot();
-        let ended = run_and_kill(&tree, VFIO, &["bind", "big"], START, n).is_some();
+        let ended = kill(&tree, VFIO, &["bind", "big"], START, n).is_some();
         let ran = tree.run(VFIO, &["bind", "big"]);
         assert_eq!(ran.status, Some(0), "after a kill at clone {n}: {}", ran.stderr);
         for address in ["0000:03:00.0", "0000:03:00.1"] {
@@ -300,7 +273,7 @@ fn bind_killed_anywhere_can_simply_be_run_again() {
 fn a_journal_cut_in_the_middle_of_its_last_record_still_undoes() {
     let tree = small();
     let before = tree.snapshot();
-    run_and_kill(&tree, VFIO, &["bind", "big"], SYNC, 7);
+    kill(&tree, VFIO, &["bind", "big"], SYNC, 7);
     let journal = tree.read("run/vfio/journal/big");
     assert!(journal.lines().count() > 1, "{journal:?}");
     // The last record was not yet safe when the program died: any part of it may be on disk.

@@ -146,6 +146,40 @@ fn every_source_file_names_its_licence() {
     assert!(without.is_empty(), "no SPDX line in {without:#?}");
 }
 
+/// The list of what programs are made of: all crates of it are in Cargo.lock with their checksums, each is needed by another,
+/// and what only tests and macros need is not in it.
+#[test]
+fn the_bill_of_materials_is_whole() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(root.join("packaging/sbom.sh")).current_dir(root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bill: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    let components = bill["components"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let mut needed: Vec<String> = Vec::new();
+    for dependency in bill["dependencies"].as_array().unwrap() {
+        needed.extend(dependency["dependsOn"].as_array().unwrap().iter().map(text));
+    }
+    for component in components {
+        let (name, version) = (text(&component["name"]), text(&component["version"]));
+        let checksum = text(&component["hashes"][0]["content"]);
+        let entry = lock.split("[[package]]").find(|entry| {
+            entry.contains(&format!("name = \"{name}\"\n")) && entry.contains(&format!("version = \"{version}\"\n"))
+        });
+        assert!(entry.is_some_and(|entry| entry.contains(&checksum)), "{component}");
+        assert!(needed.contains(&text(&component["bom-ref"])), "nothing needs {name}");
+        assert!(!text(&component["licenses"][0]["expression"]).is_empty(), "{component}");
+    }
+    let names: Vec<String> = components.iter().map(|component| text(&component["name"])).collect();
+    for (name, there) in [("rustix", true), ("serde_json", true), ("proptest", false), ("serde_derive", false)] {
+        assert_eq!(names.iter().any(|other| other == name), there, "{name}");
+    }
+    let known = |reference: &String| components.iter().any(|component| component["bom-ref"] == **reference);
+    assert!(needed.iter().all(known), "{needed:?}");
+}
+
 /// Every source file below a folder; test data is none.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) else { return };
@@ -154,10 +188,13 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = folder.join(entry.file_name());
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type().unwrap().is_dir() {
-            if !matches!(name.as_str(), "golden" | "hosts" | "corpus" | "cache" | "data") {
+            if !matches!(
+                name.as_str(),
+                "golden" | "hosts" | "corpus" | "seeds" | "regressions" | "artifacts" | "target" | "cache" | "data"
+            ) {
                 collect(&path, files);
             }
-        } else if !name.ends_with(".md") && !name.starts_with(".git") {
+        } else if !name.ends_with(".md") && !name.ends_with(".lock") && !name.starts_with(".git") {
             files.push(path);
         }
     }

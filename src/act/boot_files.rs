@@ -72,7 +72,7 @@ fn beside(parent: &OwnedFd, name: &str, mode: u32) -> io::Result<(String, File)>
     };
     // What a power cut has left on FAT may be a second name of what the file itself is now: to remove it, or to write to it,
     // would free the file's clusters. That is for fsck.vfat.
-    if !rustix::fs::fstatfs(parent).is_ok_and(|about| about.f_type == FAT) {
+    if !is_fat(parent) {
         let _ = rustix::fs::unlinkat(parent, temporary(0), AtFlags::empty());
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -112,8 +112,9 @@ fn copy_attributes(old: &OwnedFd, new: &File) -> io::Result<()> {
     }
     if was.st_mode != is.st_mode {
         match rustix::fs::fchmod(new, Mode::from_raw_mode(was.st_mode)) {
-            // FAT: all files have the mode of the mount.
-            Err(Errno::PERM | Errno::OPNOTSUPP) => {}
+            // All files have the mode of the mount.
+            Err(Errno::PERM) if is_fat(new) => {}
+            Err(Errno::OPNOTSUPP) => {}
             other => other?,
         }
     }
@@ -127,6 +128,10 @@ fn copy_attributes(old: &OwnedFd, new: &File) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_fat(file: impl AsFd) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|about| about.f_type == FAT)
 }
 
 fn attributes(file: &OwnedFd) -> io::Result<Vec<String>> {

@@ -16,10 +16,12 @@ pub mod hosts;
 pub mod layouts;
 pub mod machine;
 pub mod made;
+pub mod moments;
 pub mod pairs;
 pub mod parts;
 pub mod pe;
 pub mod shown;
+pub mod strace;
 pub mod text;
 pub mod tree;
 

@@ -2,27 +2,24 @@
 //! SIGKILL at any moment of a hand-over or of a give-back; then what systemd runs afterwards gives everything back.
 
 use super::*;
+use common::moments;
+use common::strace;
+use common::text::Nodes;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
 /// More than any of the programs has.
 const MANY: u32 = 400;
 
-/// Runs vfio-guest and kills it at the Nth of these calls; whether it was killed.
-fn killed(tree: &Tree, arguments: &[&str], calls: &str, n: u32) -> bool {
-    let mut strace = Command::new("strace");
-    strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
-    strace.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={n}"), VFIO_GUEST]).args(arguments);
-    strace.env("VFIO_ROOT", tree.path()).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM").env_remove("INVOCATION_ID");
-    strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+/// Runs vfio-guest with something injected at some of its calls, and ends a guest that has started; its exit status, none if
+/// it was killed.
+fn injected(tree: &Tree, arguments: &[&str], calls: &str, injection: &str) -> Option<i32> {
     let begin = Instant::now();
-    let mut child = strace.spawn().unwrap_or_else(|error| {
-        panic!("strace cannot be run ({error}); install the package strace: without it no crash can be tested")
-    });
+    let mut child = strace::start(strace::command(tree, VFIO_GUEST, arguments, calls, injection));
     // A guest that has started is ended, so that the program goes on to its own end.
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return status.signal() == Some(9);
+            assert!(matches!(status.signal(), None | Some(9)), "{arguments:?}, {calls}:{injection}: {status}");
+            return status.code();
         }
         assert!(begin.elapsed() < Duration::from_secs(120), "{arguments:?} does not end");
         if arguments[0] == "run" && domain::runs(tree, arguments[1]) {
@@ -30,6 +27,16 @@ fn killed(tree: &Tree, arguments: &[&str], calls: &str, n: u32) -> bool {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Gives back, and compares with the machine as it was.
+#[track_caller]
+fn all_is_back(tree: &Tree, before: &Nodes, what: &str) {
+    let back = give_back(tree, "demo");
+    assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
+    log_in_again(tree, what);
+    tree.assert_same(before, what);
+    assert_nothing_left(tree, what);
 }
 
 /// The journal's records are made safe; a child that acts is started.
@@ -44,16 +51,11 @@ fn kill_everywhere(arguments: &[&str], prepare: impl Fn(&Tree)) -> u32 {
             let tree = machine();
             let before = tree.snapshot();
             prepare(&tree);
-            if !killed(&tree, arguments, calls, n) {
+            if injected(&tree, arguments, calls, &format!("signal=SIGKILL:when={n}")).is_some() {
                 break;
             }
             kills += 1;
-            let what = format!("killed at {calls} {n}");
-            let back = give_back(&tree, "demo");
-            assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
-            log_in_again(&tree, &what);
-            tree.assert_same(&before, &what);
-            assert_nothing_left(&tree, &what);
+            all_is_back(&tree, &before, &format!("killed at {calls} {n}"));
         }
     }
     kills
@@ -69,4 +71,45 @@ fn killed_at_any_moment_of_the_hand_over() {
 fn killed_at_any_moment_of_the_give_back() {
     let kills = kill_everywhere(&["give-back", "demo"], |tree| drop(started(tree, "demo")));
     assert!(kills > 10, "only {kills} moments");
+}
+
+/// As [`kill_everywhere`], at any system call, drawn by lot.
+#[test]
+fn killed_at_a_random_moment() {
+    for arguments in [["run", "demo"], ["give-back", "demo"]] {
+        let ready = || {
+            let tree = machine();
+            let before = tree.snapshot();
+            // Its supervisor is killed when the value is dropped.
+            drop((arguments[0] == "give-back").then(|| started(&tree, "demo")));
+            (tree, before)
+        };
+        let (tree, _) = ready();
+        // What a start waits for is polled: the count is of the order of what there is.
+        let calls = strace::count(&tree, VFIO_GUEST, &["give-back", "demo"], "all").max(400);
+        for n in moments::drawn(calls, 8) {
+            let (tree, before) = ready();
+            let ended = injected(&tree, &arguments, "all", &format!("signal=SIGKILL:when={n}"));
+            all_is_back(&tree, &before, &format!("{arguments:?} {ended:?} at call {n}"));
+        }
+    }
+}
+
+/// Every write of a journal, a claim or a status that fails: the start fails with a sentence, and all is given back.
+#[test]
+fn whatever_cannot_be_written_is_given_back() {
+    let mut failed = 0;
+    for (calls, errors) in moments::WRITES {
+        for n in moments::every(calls) {
+            let error = errors[n as usize % errors.len()];
+            let tree = machine();
+            let before = tree.snapshot();
+            let ended = injected(&tree, &["run", "demo"], calls, &format!("error={error}:when={n}"));
+            let what = format!("{calls} {n}: {error}");
+            assert!(matches!(ended, Some(0..=2)), "{what}: {ended:?}");
+            failed += u32::from(ended != Some(0));
+            all_is_back(&tree, &before, &what);
+        }
+    }
+    assert!(failed > 5, "only {failed} starts failed");
 }

@@ -30,7 +30,7 @@ done
 (git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
     if [ -e "$file" ] || [ -L "$file" ]; then echo "./$file"; fi
 done
-    printf '%s\n' ./.cargo/config.toml ./LICENSE.dependencies) | LC_ALL=C sort >"$work/expected"
+    printf '%s\n' ./.cargo/config.toml ./LICENSE.dependencies ./sbom.cdx.json) | LC_ALL=C sort >"$work/expected"
 diff -u "$work/expected" "$work/there"
 
 # A cargo that has never seen a registry, and no network.

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What must hold for any bytes, one module for each place where bytes come in that others wrote. The fuzz targets call
+//! these, and `tests/fuzz.rs` does with what is kept in `fuzz/seeds` and `tests/regressions`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+// Its machines are the tests' machines.
+#[path = "../../tests/common/mod.rs"]
+#[allow(missing_docs)]
+pub mod common;
+
+pub mod boot;
+pub mod boot_file;
+pub mod configuration;
+pub mod cpio;
+pub mod domain;
+pub mod edited;
+pub mod image;
+pub mod machine;
+pub mod parameters;
+pub mod pe;
+pub mod records;
+pub mod rom;
+pub mod tree;
+
+/// A check, given bytes.
+pub type Check = fn(&[u8]);
+
+/// Every target by its name.
+pub const TARGETS: [(&str, Check); 12] = [
+    ("boot", boot::check),
+    ("boot_file", boot_file::check),
+    ("configuration", configuration::check),
+    ("cpio", cpio::check),
+    ("domain", domain::check),
+    ("edited", edited::check),
+    ("image", image::check),
+    ("machine", machine::check),
+    ("parameters", parameters::check),
+    ("pe", pe::check),
+    ("records", records::check),
+    ("rom", rom::check),
+];
