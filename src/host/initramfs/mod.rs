@@ -165,7 +165,7 @@ fn images(root: &Root) -> Vec<Image> {
     let mut releases = root.list("lib/modules").unwrap_or_default();
     releases.retain(|release| root.holds_anything(&format!("lib/modules/{release}")));
     // What the firmware's loaders read, wherever it is mounted. A mount of one in another would show its files twice.
-    let found_partitions = Partitions::find(root, None);
+    let found_partitions = Partitions::find(root);
     let mut partitions = vec!["boot"];
     partitions.extend(found_partitions.all().filter(|partition| *partition != "boot"));
     for release in &releases {
