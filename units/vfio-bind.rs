@@ -192,11 +192,7 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
             return Err(finding.to_string());
         }
     };
-    let (failed_before, counted) = state::begin_boot(root);
-    if let Err(error) = counted {
-        log::warn!("failed boots cannot be counted: {error}");
-    }
-    if let Some(why) = boot::forbidden(config, &host, failed_before) {
+    if let Some(why) = boot::forbidden(config, &host, &state::begin_boot(root)) {
         log::warn!("[gpu {name}] {why}");
         give_back(root, name, std::slice::from_ref(&why));
         state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;
