@@ -9,6 +9,7 @@ use super::efi;
 use super::look::below;
 use crate::host::mounts::{mounts, Mount};
 use crate::root::Root;
+use std::collections::BTreeMap;
 
 /// Where an ESP is mounted, first the one that cannot be anything else.
 const ESP: [&str; 3] = ["efi", "boot/efi", "boot"];
@@ -77,7 +78,8 @@ impl Partitions {
     fn of_mounts(root: &Root, mounts: &[Mount], booted: Option<&str>) -> Partitions {
         let is_fat = |mount: &&Mount| matches!(&*mount.kind, "vfat" | "msdos" | "autofs") && mount.part == "/";
         // What another covers is not seen.
-        let is_seen = |mount: &&Mount| of_place(mounts, place(mount)) == Some(mount);
+        let seen: BTreeMap<&str, &Mount> = mounts.iter().map(|mount| (place(mount), mount)).collect();
+        let is_seen = |mount: &&Mount| seen.get(place(mount)).is_some_and(|last| std::ptr::eq(*last, *mount));
         let fat: Vec<&Mount> = mounts.iter().filter(is_fat).filter(is_seen).collect();
         let (own, others): (Vec<&Mount>, Vec<&Mount>) = fat.iter().partition(|mount| why_not(root, mount).is_none());
         let at = |at: &str| own.iter().find(|mount| place(mount) == at);

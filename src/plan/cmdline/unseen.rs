@@ -3,19 +3,16 @@
 
 use crate::host::boot::esp::LeftAlone;
 use crate::host::boot::{BootSystem, Content, Grammar, Place};
+use std::collections::BTreeSet;
 
 /// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
 pub fn sentences(system: &BootSystem) -> Vec<String> {
     let mut notes: Vec<String> = system.closed.iter().map(|path| closed(path)).collect();
     notes.extend(system.left_alone.iter().map(left_alone));
-    for place in system.loaders.iter().flat_map(|loader| &loader.places) {
-        for note in reads_others(place) {
-            // GRUB's file is there once for each variable that is looked at.
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-        }
-    }
+    // GRUB's file is there once for each variable that is looked at.
+    let mut seen = BTreeSet::new();
+    let others = system.loaders.iter().flat_map(|loader| &loader.places).flat_map(reads_others);
+    notes.extend(others.filter(|note| seen.insert(note.clone())));
     notes
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the variables of a shell script are set to when it has run, and where each character comes from.
 
+use super::super::own_line::Numbers;
 use super::super::Problem;
 use super::lex::{commands, name_length, Command, Mode, Piece, Word};
 use std::collections::BTreeMap;
@@ -55,9 +56,16 @@ pub const ELSEWHERE: char = '\u{fffc}';
 
 /// The variables of a script. A part of one (`part`) may refer to what the rest of it sets; the whole may not.
 pub fn variables(text: &str, part: bool) -> Result<Variables, Problem> {
-    let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-    let mut reader =
-        Reader { text, part, newlines, variables: BTreeMap::new(), declared: BTreeMap::new(), others: None, cells: 0 };
+    let mut reader = Reader {
+        text,
+        part,
+        numbers: Numbers::of(text),
+        variables: BTreeMap::new(),
+        declared: BTreeMap::new(),
+        time: 0,
+        others: None,
+        cells: 0,
+    };
     for command in commands(text)? {
         reader.run(&command)?;
         for range in command.sets {
@@ -68,9 +76,13 @@ pub fn variables(text: &str, part: bool) -> Result<Variables, Problem> {
             }
         }
     }
-    let declared = reader.declared.into_iter().map(|(name, problem)| (name, Err(problem)));
-    reader.variables.extend(declared);
-    Ok(Variables { known: reader.variables, others: reader.others })
+    let names: Vec<String> = reader.variables.keys().cloned().collect();
+    let mut known: BTreeMap<String, Value> = BTreeMap::new();
+    for name in names {
+        known.extend(reader.taken(&name).map(|value| (name, value)));
+    }
+    known.extend(reader.declared.into_iter().map(|(name, problem)| (name, Err(problem))));
+    Ok(Variables { known, others: reader.others.map(|(_, problem)| problem) })
 }
 
 /// What the variables of a script are set to.
@@ -136,13 +148,15 @@ struct Assignment {
 struct Reader<'t> {
     text: &'t str,
     part: bool,
-    /// Where the lines end.
-    newlines: Vec<usize>,
-    variables: BTreeMap<String, Value>,
+    numbers: Numbers,
+    /// The variables, each with the time at which it was set.
+    variables: BTreeMap<String, (usize, Value)>,
     /// Those that are declared in a way that counts for all of the script.
     declared: BTreeMap<String, Problem>,
-    /// Why a variable that is not among these may have been set.
-    others: Option<Problem>,
+    /// How often something was set so far.
+    time: usize,
+    /// Why every variable may have been set, and when that was last.
+    others: Option<(usize, Problem)>,
     /// How many characters all values together had so far.
     cells: usize,
 }
@@ -194,15 +208,19 @@ impl Reader<'_> {
                     false if exports && self.has_pattern(word) => {
                         Err(self.problem(word, "has a pattern behind a command; put the value in quotes"))
                     }
-                    false => self.assigned(word, assignment),
+                    false => {
+                        // Words behind "export" are all expanded before any is assigned.
+                        let had = if exports { self.get(&assignment.name) } else { self.taken(&assignment.name) };
+                        self.assigned(word, assignment, had)
+                    }
                 };
                 // Its words are expanded before any of them is assigned.
                 match exports {
                     true => later.push((assignment.name.clone(), value)),
-                    false => drop(self.variables.insert(assignment.name.clone(), value)),
+                    false => self.set(assignment.name.clone(), value),
                 }
             }
-            self.variables.extend(later);
+            later.into_iter().for_each(|(name, value)| self.set(name, value));
             return Ok(());
         }
         // Before a command: for that command only, and the rest of a value that was not quoted is that command.
@@ -212,7 +230,7 @@ impl Reader<'_> {
                 true => "has a blank after the '=', so that it is not set at all; remove the blank",
                 false => "has a blank in a value without quotes, so that it is not set at all; put the value in quotes",
             };
-            self.variables.insert(assignment.name.clone(), Err(self.problem(word, value)));
+            self.set(assignment.name.clone(), Err(self.problem(word, value)));
         }
         if HARMLESS.contains(&first.as_str()) {
             return Ok(());
@@ -289,19 +307,41 @@ impl Reader<'_> {
     fn anything_is_changed(&mut self, at: usize, what: &str) {
         let message = format!("{what}; set it once more after that");
         let problem = Problem { line: self.number(at), message };
-        self.variables.values_mut().for_each(|value| *value = Err(problem.clone()));
-        self.others = Some(problem);
+        self.time += 1;
+        self.others = Some((self.time, problem));
+    }
+
+    fn set(&mut self, name: String, value: Value) {
+        self.time += 1;
+        self.variables.insert(name, (self.time, value));
+    }
+
+    /// Why a variable that was set at a time is not known any more, if so.
+    fn changed_since(&self, time: usize) -> Option<&Problem> {
+        self.others.as_ref().filter(|(others, _)| *others > time).map(|(_, problem)| problem)
+    }
+
+    /// The value of a variable.
+    fn get(&self, name: &str) -> Option<Value> {
+        let (time, value) = self.variables.get(name)?;
+        Some(self.changed_since(*time).cloned().map_or_else(|| value.clone(), Err))
+    }
+
+    /// The same, where nobody asks for it before it is set anew.
+    fn taken(&mut self, name: &str) -> Option<Value> {
+        let (time, value) = self.variables.remove(name)?;
+        Some(self.changed_since(time).cloned().map_or(value, Err))
     }
 
     fn number(&self, at: usize) -> usize {
-        self.newlines.partition_point(|newline| *newline < at) + 1
+        self.numbers.number(at)
     }
 
     /// Whatever is named here is given a value by a command.
     fn changed(&mut self, at: usize, raw: &str) {
         for name in names(raw) {
             let message = "is changed by a command here; set it once more after that".to_owned();
-            self.variables.insert(name.to_owned(), Err(Problem { line: self.number(at), message }));
+            self.set(name.to_owned(), Err(Problem { line: self.number(at), message }));
         }
     }
 
@@ -309,9 +349,11 @@ impl Reader<'_> {
         Problem { line: self.number(word.raw.start), message: message.to_owned() }
     }
 
-    fn assigned(&mut self, word: &Word, assignment: &Assignment) -> Value {
-        let value = self.assembled(word, assignment)?;
-        self.cells += value.cells.len();
+    fn assigned(&mut self, word: &Word, assignment: &Assignment, had: Option<Value>) -> Value {
+        let before = had.as_ref().and_then(|had| had.as_ref().ok()).map_or(0, |had| had.cells.len());
+        let value = self.assembled(word, assignment, had)?;
+        // What only goes on is not made anew.
+        self.cells += value.cells.len().saturating_sub(if assignment.append { before } else { 0 });
         match self.cells > MOST {
             true => {
                 Err(self.problem(word, "is one of many values that refer to each other; write out what it stands for"))
@@ -320,12 +362,12 @@ impl Reader<'_> {
         }
     }
 
-    fn assembled(&self, word: &Word, assignment: &Assignment) -> Value {
+    fn assembled(&self, word: &Word, assignment: &Assignment, mut had: Option<Value>) -> Value {
         let name = &assignment.name;
-        let had = self.variables.get(name).cloned();
-        let mut known = match (assignment.append, had.clone()) {
-            (true, Some(value)) => value?,
-            _ => Known { span: word.raw.clone(), ..Known::default() },
+        let was_set = had.is_some();
+        let mut known = match if assignment.append { had.take() } else { None } {
+            Some(value) => value?,
+            None => Known { span: word.raw.clone(), ..Known::default() },
         };
         known.appends = assignment.append;
         (known.span.end, known.last, known.refers) = (word.raw.end, assignment.value..word.raw.end, None);
@@ -345,15 +387,18 @@ impl Reader<'_> {
                 Piece::Name(other, raw, mode) => {
                     known.refers = Some((raw.end, *mode));
                     let value = match other == name {
-                        true => had.clone().map(Ok),
-                        false => self.variables.get(other).cloned().map(Err),
+                        true if was_set => {
+                            if std::mem::replace(&mut itself, true) {
+                                return Err(self.problem(word, "refers to itself twice; write its words once"));
+                            }
+                            had.take().map(Ok)
+                        }
+                        true => None,
+                        false => self.get(other).map(Err),
                     };
                     match value {
                         Some(Ok(before)) => {
                             let before = before?;
-                            if std::mem::replace(&mut itself, true) {
-                                return Err(self.problem(word, "refers to itself twice; write its words once"));
-                            }
                             known.span.start = known.span.start.min(before.span.start);
                             known.cells.extend(before.cells);
                         }
