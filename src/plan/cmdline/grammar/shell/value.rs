@@ -49,7 +49,7 @@ impl Known {
 pub type Value = Result<Known, Problem>;
 
 /// So many characters all values of a script may have together, each counted with every assignment that takes it over.
-const MOST: usize = 1 << 22;
+const MOST: usize = 1 << 18;
 
 /// What stands for a variable of which a part of a script does not say what it is.
 pub const ELSEWHERE: char = '\u{fffc}';
