@@ -104,6 +104,8 @@ struct Lexer<'t> {
     background: usize,
     /// Whether what comes next is the body of a function.
     body: bool,
+    /// Whether the next word is where a redirection leads.
+    target: bool,
 }
 
 /// The commands of a script, in order. A script that is not complete is a problem.
@@ -122,6 +124,7 @@ pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
         list: 0,
         background: 0,
         body: false,
+        target: false,
     };
     if let Some(at) = text.find('\0') {
         return Err(problem(text, at, "a zero byte is here, which no two shells read alike: remove it"));
@@ -165,7 +168,10 @@ impl<'t> Lexer<'t> {
                 '<' | '>' => self.redirection()?,
                 _ => {
                     let word = self.word()?;
-                    self.words.push(word);
+                    // Where something is read from or written to is no word of the command.
+                    if !std::mem::take(&mut self.target) {
+                        self.words.push(word);
+                    }
                 }
             }
         }
@@ -215,7 +221,7 @@ impl<'t> Lexer<'t> {
                 self.end_command(false);
                 (self.chained, self.at) = (Some(at), at + 2);
             }
-            [b'&', b'>', ..] => self.at += 2,
+            [b'&', b'>', ..] => (self.at, self.target) = (at + 2, true),
             [b'&', ..] => {
                 // In the background: in a process of its own, with all that is chained before it.
                 self.end_command(true);
@@ -275,6 +281,11 @@ impl<'t> Lexer<'t> {
                 "a command in place of a file, which not every shell has, is here: remove it",
             ));
         }
+        // The number before it is none either.
+        if before.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
+            self.words.pop();
+        }
+        self.target = !rest.starts_with("<<") || rest.starts_with("<<<");
         if rest.starts_with("<<<") {
             self.at += 3;
             return Ok(());
@@ -342,6 +353,7 @@ impl<'t> Lexer<'t> {
 
     /// Takes the words that were read as a command, without the reserved words before it.
     fn end_command(&mut self, apart: bool) {
+        self.target = false;
         let mut words = std::mem::take(&mut self.words);
         if words.is_empty() {
             return;

@@ -186,9 +186,11 @@ impl Reader<'_> {
         let assignments: Vec<Option<Assignment>> = words.iter().map(|word| self.assignment(word)).collect();
         let all_set = assignments.iter().all(Option::is_some);
         let first = words.first().and_then(Word::literal).unwrap_or_default();
-        if let (Some(word), false) = (words.first(), all_set) {
-            self.check(command, word, &first)?;
+        let program = self.program(words);
+        if let Some(word) = program.first().filter(|_| !all_set) {
+            self.check(command, word, program)?;
         }
+        let name = program.first().and_then(Word::literal).unwrap_or_default();
         let exports = first == "export" && !words[1..].iter().any(|word| self.text[word.raw.clone()].starts_with('-'));
         if exports || all_set {
             let mut later = Vec::new();
@@ -214,6 +216,10 @@ impl Reader<'_> {
                         self.assigned(word, assignment, had)
                     }
                 };
+                // Whoever calls it sets it again.
+                if let (true, Err(problem)) = (command.in_function, &value) {
+                    self.declared.insert(assignment.name.clone(), problem.clone());
+                }
                 // Its words are expanded before any of them is assigned.
                 match exports {
                     true => later.push((assignment.name.clone(), value)),
@@ -232,7 +238,7 @@ impl Reader<'_> {
             };
             self.set(assignment.name.clone(), Err(self.problem(word, value)));
         }
-        if HARMLESS.contains(&first.as_str()) {
+        if HARMLESS.contains(&name.as_str()) {
             return Ok(());
         }
         // Programs cannot change variables, but who can tell that it is one?
@@ -240,7 +246,7 @@ impl Reader<'_> {
             let text: String =
                 word.pieces.iter().map(|(_, piece)| if let Piece::Char(c, ..) = piece { *c } else { ' ' }).collect();
             self.changed(word.raw.start, &text);
-            if DECLARES.contains(&first.as_str()) {
+            if DECLARES.contains(&name.as_str()) {
                 for name in names(&text) {
                     let message = "is declared by a command here, which shells take differently; set it without that";
                     self.declared.insert(name.to_owned(), self.problem(word, message));
@@ -248,9 +254,9 @@ impl Reader<'_> {
             }
         }
         let computed = words.iter().any(|word| word.literal().is_none());
-        let names = BY_NAME.contains(&first.as_str())
-            || first == "printf" && words.iter().any(|w| self.text[w.raw.clone()].starts_with("-v"));
-        if matches!(first.as_str(), "." | "source") {
+        let names = BY_NAME.contains(&name.as_str())
+            || name == "printf" && words.iter().any(|w| self.text[w.raw.clone()].starts_with("-v"));
+        if matches!(name.as_str(), "." | "source") {
             self.anything_is_changed(words[0].raw.start, "may be set by another file that is read here");
         } else if names && computed {
             self.anything_is_changed(words[0].raw.start, "may be set here, by a command that is told its name");
@@ -258,14 +264,29 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The words of a command from its program on: without assignments for it alone, and without what only says how it is
+    /// looked for or that its time is taken.
+    fn program<'w>(&self, words: &'w [Word]) -> &'w [Word] {
+        let assigned = words.iter().take_while(|word| self.assignment(word).is_some()).count();
+        let mut rest = &words[assigned..];
+        while let [word, after @ ..] = rest {
+            match word.literal().as_deref() {
+                Some("command" | "builtin" | "time" | "-p" | "--") if !after.is_empty() => rest = after,
+                _ => break,
+            }
+        }
+        rest
+    }
+
     /// Whether what comes after a command can be told.
-    fn check(&self, command: &Command, word: &Word, first: &str) -> Result<(), Problem> {
+    fn check(&self, command: &Command, word: &Word, program: &[Word]) -> Result<(), Problem> {
+        let first = &*word.literal().unwrap_or_default();
         let in_place = match first {
             "return" => command.in_function,
             "break" | "continue" => command.in_loop,
-            "set" => command.words[1..]
-                .iter()
-                .all(|word| matches!(word.literal().as_deref(), Some("-a" | "+a" | "-x" | "+x"))),
+            "set" => {
+                program[1..].iter().all(|word| matches!(word.literal().as_deref(), Some("-a" | "+a" | "-x" | "+x")))
+            }
             _ => false,
         };
         if ENDS.contains(&first) && !in_place {
