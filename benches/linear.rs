@@ -29,13 +29,16 @@ const WORST: f64 = 3.0;
 /// No file that is read whole is larger, in bytes.
 const MOST: usize = 1 << 20;
 
+type Make = Box<dyn Fn(usize) -> Vec<u8>>;
+type Reader = Box<dyn Fn(&[u8])>;
+
 /// A shape of input.
 struct Case {
     name: &'static str,
     /// So many times the unit of the shape, as bytes.
-    make: Box<dyn Fn(usize) -> Vec<u8>>,
+    make: Make,
     /// What reads them.
-    read: Box<dyn Fn(&[u8])>,
+    read: Reader,
     most: usize,
 }
 

@@ -99,7 +99,7 @@ pub fn obstacle(root: &Root) -> Option<Obstacle> {
         return Some(Obstacle::NoCount(why));
     }
     let above = STATE.match_indices('/').map(|(at, _)| &STATE[..at]).chain([STATE]);
-    let place = above.filter(|path| root.exists(path)).last()?;
+    let place = above.rev().find(|path| root.exists(path))?;
     let stat = root.stat(place).ok()?;
     if stat.st_mode & 0o17_0000 != 0o04_0000 {
         return Some(Obstacle::NoCount(format!("/{place} is no directory")));
