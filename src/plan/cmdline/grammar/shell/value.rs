@@ -62,7 +62,7 @@ pub fn variables(text: &str, part: bool) -> Result<Variables, Problem> {
         numbers: Numbers::of(text),
         variables: BTreeMap::new(),
         declared: BTreeMap::new(),
-        time: 0,
+        moment: 0,
         others: None,
         cells: 0,
     };
@@ -154,7 +154,7 @@ struct Reader<'t> {
     /// Those that are declared in a way that counts for all of the script.
     declared: BTreeMap<String, Problem>,
     /// How often something was set so far.
-    time: usize,
+    moment: usize,
     /// Why every variable may have been set, and when that was last.
     others: Option<(usize, Problem)>,
     /// How many characters all values together had so far.
@@ -328,30 +328,30 @@ impl Reader<'_> {
     fn anything_is_changed(&mut self, at: usize, what: &str) {
         let message = format!("{what}; set it once more after that");
         let problem = Problem { line: self.number(at), message };
-        self.time += 1;
-        self.others = Some((self.time, problem));
+        self.moment += 1;
+        self.others = Some((self.moment, problem));
     }
 
     fn set(&mut self, name: String, value: Value) {
-        self.time += 1;
-        self.variables.insert(name, (self.time, value));
+        self.moment += 1;
+        self.variables.insert(name, (self.moment, value));
     }
 
     /// Why a variable that was set at a time is not known any more, if so.
-    fn changed_since(&self, time: usize) -> Option<&Problem> {
-        self.others.as_ref().filter(|(others, _)| *others > time).map(|(_, problem)| problem)
+    fn changed_since(&self, moment: usize) -> Option<&Problem> {
+        self.others.as_ref().filter(|(others, _)| *others > moment).map(|(_, problem)| problem)
     }
 
     /// The value of a variable.
     fn get(&self, name: &str) -> Option<Value> {
-        let (time, value) = self.variables.get(name)?;
-        Some(self.changed_since(*time).cloned().map_or_else(|| value.clone(), Err))
+        let (moment, value) = self.variables.get(name)?;
+        Some(self.changed_since(*moment).cloned().map_or_else(|| value.clone(), Err))
     }
 
     /// The same, where nobody asks for it before it is set anew.
     fn taken(&mut self, name: &str) -> Option<Value> {
-        let (time, value) = self.variables.remove(name)?;
-        Some(self.changed_since(time).cloned().map_or(value, Err))
+        let (moment, value) = self.variables.remove(name)?;
+        Some(self.changed_since(moment).cloned().map_or(value, Err))
     }
 
     fn number(&self, at: usize) -> usize {
