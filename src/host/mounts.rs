@@ -15,7 +15,7 @@ pub struct Mount {
     /// What is mounted: a device, a dataset, an export.
     pub source: String,
     /// The options of the file system.
-    pub options: String,
+    pub details: String,
 }
 
 impl Mount {
@@ -26,14 +26,14 @@ impl Mount {
         let (number, part, at) = (fields.next()?, fields.next()?, fields.next()?);
         let mut after = after.split(' ');
         let (kind, source) = (after.next()?, after.next()?);
-        let options = after.next().unwrap_or_default();
+        let details = after.next().unwrap_or_default();
         Some(Mount {
             number: number.to_owned(),
             part: unescaped(part),
             at: unescaped(at),
             kind: kind.to_owned(),
             source: unescaped(source),
-            options: options.to_owned(),
+            details: details.to_owned(),
         })
     }
 }
@@ -74,7 +74,7 @@ mod tests {
             panic!()
         };
         assert_eq!((&*mount.at, &*mount.source, &*mount.part), ("/mnt/a b\\\\9", "\\", "/sub"));
-        assert_eq!((&*mount.number, &*mount.kind, &*mount.options), ("3:4", "fuse.x", "rw,addr=1"));
+        assert_eq!((&*mount.number, &*mount.kind, &*mount.details), ("3:4", "fuse.x", "rw,addr=1"));
         assert_eq!(mounts("1 2 3:4 / / rw - ext4 /dev/vda rw")[0].at, "/");
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn look(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwo
 
 /// The server's address, where the options of a network file system say it (`fs/nfs/super.c`, `fs/smb/client/cifsfs.c`).
 fn server(mount: &Mount) -> Option<Ipv4Addr> {
-    mount.options.split(',').find_map(|option| option.strip_prefix("addr=")?.parse().ok())
+    mount.details.split(',').find_map(|option| option.strip_prefix("addr=")?.parse().ok())
 }
 
 /// The devices that a mount names itself, where its number is none of a block device: btrfs one of its devices, bcachefs all
