@@ -201,7 +201,7 @@ demo: setup deb ## boot a machine with two cards, before and after
 	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- demo
 
 .PHONY: bench
-bench: ## what the boot-time programs cost
+bench: ## what the boot-time programs cost, and whether readers are linear (ONLY='--bench linear': that alone)
 	@tests/setup-debian.sh bench
 	$(CARGO) bench --locked $(ONLY)
 

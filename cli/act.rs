@@ -30,7 +30,7 @@ pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
             Outcome::Refused | Outcome::Failed | Outcome::Stuck | Outcome::Reserved => {}
         }
     }
-    status.why.iter().for_each(|why| eprintln!("vfio: {why}"));
+    status.why.iter().for_each(|why| vfio_suite::tell!("vfio: {why}"));
     Ok(match status.outcome {
         Outcome::Bound | Outcome::Restored | Outcome::Reserved => DONE,
         Outcome::Refused => NO,
@@ -71,7 +71,7 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let functions = boot::functions(std::slice::from_ref(&choice));
     let sizes = survey::sizes_now(root, choice.gpu, &mut host, &functions);
     let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host, &sizes));
-    plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }
 

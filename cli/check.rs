@@ -51,7 +51,7 @@ pub fn line(diagnostic: &Diagnostic) -> String {
 /// Findings of the configuration that count, on stderr: for verbs whose answer is something else.
 pub fn report(config: &Config) {
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
-        eprintln!("{}", line(diagnostic));
+        vfio_suite::tell!("{}", line(diagnostic));
     }
 }
 

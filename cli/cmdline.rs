@@ -197,7 +197,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
         }
     };
     apply(root, tools_for(root).as_ref(), &plan, &mut say).map_err(failed)?;
-    plan.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    plan.problems.iter().for_each(|problem| vfio_suite::tell!("{problem}"));
     if out.is_json() {
         let changed = plan.changes.iter().map(|change| format!("/{}", change.path)).collect();
         let ran = plan.tools.iter().map(|tool| tool.words.join(" ")).collect();

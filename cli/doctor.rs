@@ -7,7 +7,7 @@ use serde::Serialize;
 use vfio_suite::act::sync::Look;
 use vfio_suite::config;
 use vfio_suite::host::iommu::Iommu;
-use vfio_suite::host::{sync, Depth, Host};
+use vfio_suite::host::{boots, sync, Depth, Host};
 use vfio_suite::plan::cmdline::{self, status::status, Options};
 use vfio_suite::plan::doctor::{self, BootFacts, Check, Level};
 use vfio_suite::plan::iommu::why_off;
@@ -47,6 +47,7 @@ fn boot(root: &Root) -> Vec<Check> {
         report: sync::read(root).as_ref(),
         watched: is_watched(root),
         no_iommu: (!iommu.active || !Iommu::covers_pci(root)).then(|| why_off(&iommu, &look.system.words)).as_deref(),
+        counter: boots::obstacle(root).as_ref(),
     })
 }
 

@@ -10,10 +10,11 @@ use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::look::Source;
 use vfio_suite::act::guest::status::{self, GuestOutcome, GuestStatus};
 use vfio_suite::act::guest::{self, services, start};
+use vfio_suite::act::lock;
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Config, Runner};
 use vfio_suite::host::{Depth, Host};
-use vfio_suite::root::Root;
+use vfio_suite::root::{Root, RUN};
 
 /// How long to wait for the guest's own programs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -203,7 +204,7 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
             let host = Host::scan(root, Depth::Boot);
             if let Some(why) = vfio_suite::plan::idle(&config, &host) {
                 // The unit's condition counts as success.
-                eprintln!("vfio: [guest {name}] was not started: {why}");
+                vfio_suite::tell!("vfio: [guest {name}] was not started: {why}");
                 return Ok(NO);
             }
             out.text(&format!("[guest {name}] runs\n"))?;
@@ -211,7 +212,7 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
         }
         Err(error) => {
             let why = status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
-            why.iter().for_each(|why| eprintln!("vfio: {why}"));
+            why.iter().for_each(|why| vfio_suite::tell!("vfio: {why}"));
             if why.is_empty() {
                 let error = error.to_string();
                 bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), guest::unit(name));
@@ -242,14 +243,37 @@ fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::
         .into_iter()
         .any(|(_, u)| u.state != "inactive" && u.state != "failed");
     if active {
+        // systemd would wait for minutes before it wakes it up.
+        if let Some((_, true)) = guest_lock_holder(root, name) {
+            bail!(at_work(root, name));
+        }
         return stop(root, tools, out, name);
     }
     give_all_back(root, tools, out, name)
 }
 
+fn guest_lock_holder(root: &Root, name: &str) -> Option<(u32, bool)> {
+    lock::holder(root, &format!("{RUN}/guest-locks/{name}"))
+}
+
+/// Who is at work for a guest, and what to do about it.
+fn at_work(root: &Root, name: &str) -> String {
+    match guest_lock_holder(root, name) {
+        Some((process, true)) => format!(
+            "[guest {name}] process {process}, which is at work for it, is stopped: 'kill -CONT {process}' lets it go on; \
+             'kill -KILL {process}' ends it, and then 'vfio guest restore {name}' gives back what is left"
+        ),
+        Some((process, false)) => format!(
+            "[guest {name}] process {process} is at work for it: wait until it has ended, or stop the guest by \
+             'vfio guest stop {name}'"
+        ),
+        None => format!("[guest {name}] another program is at work for it: try again when it has ended"),
+    }
+}
+
 fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
     let Some(_lock) = guest::lock(root, name, PATIENCE).context("/run/vfio/guest-locks")? else {
-        bail!("[guest {name}] another program is at work for it");
+        bail!(at_work(root, name));
     };
     match give_back(root, tools, name, End::Unknown, |_| {}).context("the journal")? {
         None => out.text(&format!("[guest {name}] has nothing to give back\n"))?,
@@ -257,7 +281,7 @@ fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> an
             out.text(&format!("[guest {name}] everything is back with the host\n"))?;
         }
         Some(problems) => {
-            problems.iter().for_each(|problem| eprintln!("vfio: {problem}"));
+            problems.iter().for_each(|problem| vfio_suite::tell!("vfio: {problem}"));
             return Ok(ERRORS);
         }
     }

@@ -283,7 +283,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("vfio: {error:#}");
+            vfio_suite::tell!("vfio: {error:#}");
             ExitCode::from(ERRORS)
         }
     }
@@ -322,7 +322,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         | Verb::Report => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
-        eprintln!("vfio: '{name}' cannot be the name of a [{kind}] section");
+        vfio_suite::tell!("vfio: '{name}' cannot be the name of a [{kind}] section");
         return Ok(USAGE);
     }
     match &arguments.verb {

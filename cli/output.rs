@@ -9,7 +9,7 @@ use vfio_suite::root::Root;
 /// Says that only root sees who holds a card, if that is so.
 pub fn warn_of_unseen(root: &Root) {
     if root.is_system() && !rustix::process::geteuid().is_root() {
-        eprintln!("vfio: warning: other users' processes cannot be looked at; run this as root");
+        vfio_suite::tell!("vfio: warning: other users' processes cannot be looked at; run this as root");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::output::{numbered, Output};
 use crate::{check, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
-use vfio_suite::host::boots::{self, Boots};
+use vfio_suite::host::boots::{self, Before, Boots, Obstacle};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
@@ -86,11 +86,12 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
     // A boot that has come up by now does not count against the next one; one that is still coming up may.
-    let failed = match Boots::read(root) {
-        now if now.boot == boots::current(root) => 0,
-        earlier => earlier.failed,
+    let before = match (boots::obstacle(root), Boots::read(root)) {
+        (Some(Obstacle::NoCount(why)), _) | (_, Err(why)) => Before::NotKnown(why),
+        (_, Ok(now)) if now.boot == boots::current(root) => Before::Failed(0),
+        (_, Ok(earlier)) => earlier.before(""),
     };
-    let forbidden = boot::forbidden(&config, &host, failed);
+    let forbidden = boot::forbidden(&config, &host, &before);
     let cards = cards(root, &config, &mut host);
     let refused = cards.iter().any(|c| !c.plan.refusals.is_empty());
     let code = check::code(&config).max(if refused || forbidden.is_some() { NO } else { DONE });

@@ -168,11 +168,11 @@ fn change(
                 out.text(if steps.is_empty() { "nothing to do\n" } else { &steps })?;
             }
         }
-        plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
-        plan.refusals.iter().for_each(|refusal| eprintln!("vfio: {refusal}"));
+        plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
+        plan.refusals.iter().for_each(|refusal| vfio_suite::tell!("vfio: {refusal}"));
         return Ok(if plan.refusals.is_empty() { DONE } else { NO });
     }
-    plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
     let vfio = |f: &Address| function::driver(root, *f).is_some_and(|driver| function::is_vfio(&driver));
     let bound = plan.functions.iter().all(vfio);
     let done = if bound { Outcome::Bound } else { Outcome::Restored };
@@ -197,9 +197,9 @@ fn adopt(out: &Output, config: &Config, file: &Path) -> anyhow::Result<u8> {
         });
         let name = known.map_or_else(|| format!("card{n}"), |gpu| gpu.name.clone());
         out.text(&udev_sizes::section(&name, found))?;
-        udev_sizes::remark(found).iter().for_each(|remark| eprintln!("vfio: warning: {remark}"));
+        udev_sizes::remark(found).iter().for_each(|remark| vfio_suite::tell!("vfio: warning: {remark}"));
     }
-    problems.iter().for_each(|problem| eprintln!("vfio: {}: {problem}", file.display()));
+    problems.iter().for_each(|problem| vfio_suite::tell!("vfio: {}: {problem}", file.display()));
     Ok(if found.is_empty() || !problems.is_empty() { NO } else { DONE })
 }
 

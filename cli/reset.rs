@@ -147,13 +147,13 @@ pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run
     let _lock = if dry_run { None } else { Some(lock(root)?) };
     let (choice, host) = choose(root, &config, name)?;
     let plan = plan(&choice, &host, guest::owner(root, name).as_deref(), method);
-    plan.warnings.iter().for_each(|warning| eprintln!("vfio: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
     let done = match dry_run || !plan.refusals.is_empty() {
         true => Vec::new(),
         false => reset::reset(root, &plan)?,
     };
-    plan.refusals.iter().for_each(|refusal| eprintln!("vfio: {refusal}"));
-    done.iter().filter_map(|done| done.problem.as_ref()).for_each(|why| eprintln!("vfio: [gpu {name}] {why}"));
+    plan.refusals.iter().for_each(|refusal| vfio_suite::tell!("vfio: {refusal}"));
+    done.iter().filter_map(|done| done.problem.as_ref()).for_each(|why| vfio_suite::tell!("vfio: [gpu {name}] {why}"));
     let code = match (plan.refusals.is_empty(), done.iter().all(|done| done.problem.is_none())) {
         (false, _) => NO,
         (true, true) => DONE,

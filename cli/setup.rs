@@ -38,7 +38,7 @@ impl Told<'_> {
 
     fn end(self, nothing: &str) -> anyhow::Result<u8> {
         let Told { out, answer } = self;
-        answer.problems.iter().for_each(|problem| eprintln!("vfio: {problem}"));
+        answer.problems.iter().for_each(|problem| vfio_suite::tell!("vfio: {problem}"));
         match out.is_json() {
             true => out.json("vfio.setup/1", &answer)?,
             false if answer.commands.is_empty() && answer.problems.is_empty() => out.text(&format!("{nothing}\n"))?,

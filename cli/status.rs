@@ -6,7 +6,7 @@ use crate::sync::line;
 use crate::{check, guest, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
-use vfio_suite::host::boots::{self, Boots};
+use vfio_suite::host::boots::{self, Before, Boots};
 use vfio_suite::host::display::Display;
 use vfio_suite::host::function::Detail;
 use vfio_suite::host::status::{self, Outcome, Status};
@@ -26,7 +26,7 @@ struct Answer {
     /// What can show something: DRM nodes and their connectors, the firmware's framebuffer.
     displays: Vec<Display>,
     /// Boots in a row before this one that did not come up.
-    failed_boots: u32,
+    failed_boots: Option<u32>,
     cards: Vec<Card>,
     /// How boot entries and initramfs were last brought up to date in this boot; null if nobody tried.
     sync: Option<Report>,
@@ -165,7 +165,11 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
     let judged = survey::judged(root, &config, &mut host);
-    let failed_boots = Boots::read(root).failed_before(&boots::current(root));
+    let before = Boots::read(root).map(|boots| boots.before(&boots::current(root)));
+    let failed_boots = before.ok().and_then(|before| match before {
+        Before::Failed(boots) => Some(boots),
+        Before::NotKnown(_) => None,
+    });
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
     let cards = cards(root, &config, &host, &judged, off.is_some());
     let guests: Vec<guest::Row> = guest::rows(root, &config).into_iter().filter(|g| !g.is_quiet()).collect();

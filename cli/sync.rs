@@ -44,10 +44,10 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     match report.outcome {
         // The configuration's own findings, with how bad each is.
         SyncOutcome::Refused => check::report(&config),
-        _ => report.why.iter().for_each(|why| eprintln!("vfio: {why}")),
+        _ => report.why.iter().for_each(|why| vfio_suite::tell!("vfio: {why}")),
     }
     if report.outcome == SyncOutcome::Refused {
-        eprintln!("vfio: the configuration is wrong: boot entries and initramfs are as they were");
+        vfio_suite::tell!("vfio: the configuration is wrong: boot entries and initramfs are as they were");
     }
     Ok(report.outcome.code())
 }

@@ -5,6 +5,7 @@
 //! fails because of us, and 77, which would stop the plugins after us, is never answered.
 
 use std::env;
+use std::io::Write;
 use std::process::ExitCode;
 use vfio_suite::act::cmdline;
 use vfio_suite::act::tools::tools_for;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         _ => Ok(()),
     };
     if let Err(sentence) = done {
-        eprintln!("95-vfio.install: {sentence}; run 'vfio cmdline apply' when it is mended");
+        vfio_suite::tell!("95-vfio.install: {sentence}; run 'vfio cmdline apply' when it is mended");
     }
     ExitCode::SUCCESS
 }
@@ -70,7 +71,8 @@ fn source(root: &Root) -> Result<Option<Place>, String> {
 fn add(version: &str, verbose: bool) -> Result<(), String> {
     let say = |sentence: &str| {
         if verbose {
-            println!("vfio: {sentence}");
+            // Whether anybody reads it or not.
+            let _ = std::io::stdout().write_all(format!("vfio: {sentence}\n").as_bytes());
         }
     };
     let layout = variable("LAYOUT").unwrap_or_else(|| "bls".to_owned());

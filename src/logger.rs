@@ -9,6 +9,19 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// Says a line on standard error, as `eprintln!` does, which would end the program where nobody takes it: a full disk, a
+/// reader that has gone.
+#[macro_export]
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::logger::line(std::format_args!($($text)*)) };
+}
+
+/// What [`tell!`] does. What cannot be said is lost: there is nowhere left to say so.
+pub fn line(text: std::fmt::Arguments<'_>) {
+    // In one piece, so that lines of several programs do not mix.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
 /// Where messages go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {

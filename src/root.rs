@@ -40,6 +40,20 @@ const PATH_LIMIT: usize = 4096;
 /// How often a path in a test tree is tried that is resolved while something is renamed.
 const RACES: u32 = 10_000;
 
+/// File systems in memory: tmpfs, ramfs (`include/uapi/linux/magic.h`).
+const IN_MEMORY: [rustix::fs::FsWord; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// What is left of a file system.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSystem {
+    /// Whether nothing can be written to it.
+    pub read_only: bool,
+    /// How many blocks are free.
+    pub blocks: u64,
+    /// Whether it is gone at the next boot.
+    pub in_memory: bool,
+}
+
 /// The root of all paths: the system's "/" or a test tree.
 #[derive(Debug)]
 pub struct Root {
@@ -183,6 +197,18 @@ impl Root {
     pub fn stat(&self, path: &str) -> io::Result<rustix::fs::Stat> {
         let fd = self.open_at(path, OFlags::PATH, Mode::empty())?;
         Ok(rustix::fs::fstat(fd)?)
+    }
+
+    /// What is left of the file system that `path` is on.
+    pub fn room(&self, path: &str) -> io::Result<FileSystem> {
+        let fd = self.open_at(path, OFlags::PATH, Mode::empty())?;
+        let (room, kind) = (rustix::fs::fstatvfs(&fd)?, rustix::fs::fstatfs(&fd)?);
+        Ok(FileSystem {
+            read_only: room.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+            // What root may still write counts.
+            blocks: room.f_bfree,
+            in_memory: IN_MEMORY.contains(&kind.f_type),
+        })
     }
 
     /// The owner and group of the root directory itself: in a test tree they stand for root's.

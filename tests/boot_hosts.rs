@@ -473,6 +473,33 @@ fn what_ukify_builds_is_read() {
     assert_eq!(marker("linuxx64.efi.stub"), "systemd-stub");
 }
 
+/// Regression: a stick with boot entries, plugged in where no ESP is mounted, had them edited by every `vfio sync`.
+#[test]
+fn a_stick_with_a_loader_is_left_alone() {
+    let entry = "title x\nlinux /vmlinuz\noptions root=/dev/sda2 ro\n";
+    for (at, kind, booted) in
+        [("run/media/me/STICK", "vfat", false), ("media/usb", "vfat", true), ("boot", "vfat", true)]
+    {
+        let mut boot = Boot::amd("root=/dev/vda ro")
+            .mounts(&[("", "ext4", "/dev/vda"), (at, kind, "/dev/sda1")])
+            .link("sys/dev/block/259:1", "../../devices/pci0000:00/0000:00:14.0/usb1/1-2/host0/block/sda/sda1")
+            .bytes(&format!("{at}/EFI/systemd/systemd-bootx64.efi"), pe::systemd_boot("257"))
+            .bytes(&format!("{at}/EFI/Linux/x.efi"), pe::image("257", "root=/dev/sda2 ro"))
+            .file(&format!("{at}/EFI/refind/refind.conf"), "menuentry x {\nloader /vmlinuz\noptions ro\n}\n")
+            .file(&format!("{at}/limine.conf"), "/x\nprotocol: linux\ncmdline: ro\n")
+            .file(&format!("{at}/loader/entries/x.conf"), entry);
+        if booted {
+            boot = boot.variable("LoaderInfo", "systemd-boot 257").variable("LoaderDevicePartUUID", "0123-AB");
+            boot = boot.link("dev/disk/by-partuuid/0123-ab", "../../sda1");
+        }
+        let system = scan(&boot);
+        assert!(system.is_unknown(), "{}", show(&system));
+        let notes = cmdline::unseen::sentences(&system);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with(&format!("/{at} is ")) && notes[0].ends_with("by hand"), "{notes:?}");
+    }
+}
+
 proptest! {
     /// Bytes of anybody's are read or not, but never panicked on.
     #[test]

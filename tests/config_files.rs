@@ -97,6 +97,94 @@ fn what_others_may_write_is_refused() {
     }
 }
 
+/// Regression: an access list that lets a user write was not looked at.
+#[test]
+fn what_others_may_write_by_an_access_list_is_refused() {
+    let tree = Tree::new();
+    tree.write("etc/vfio.conf", OTHER);
+    let entry =
+        |tag: u16, rights: u16, id: u32| [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat();
+    let all = u32::MAX;
+    let list = |user: u32, mask: u16| {
+        let entries = [entry(1, 6, all), entry(2, 6, user), entry(4, 4, all), entry(16, mask, all), entry(32, 4, all)];
+        [&2_u32.to_le_bytes()[..], &entries.concat()].concat()
+    };
+    let put = |path: &str, list: &[u8]| {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(tree.path(path), "system.posix_acl_access", list, flags)
+    };
+    // A file system without access lists has nothing to be looked at.
+    if put("etc/vfio.conf", &list(4321, 6)).is_err() {
+        return;
+    }
+    tree.refused("/etc/vfio.conf", "may be written by others by its access list; run setfacl -b");
+    put("etc/vfio.conf", &list(4321, 4)).unwrap();
+    assert_eq!(tree.load().gpus.len(), 2, "the mask forbids it");
+    put("etc/vfio.conf", &list(0, 6)).unwrap();
+    assert_eq!(tree.load().gpus.len(), 2, "root may");
+    let mode = list(4321, 7);
+    put("etc", &mode).unwrap();
+    tree.refused("/etc", "may be written by others by its access list");
+}
+
+/// Regression: whoever may write a directory above may put another file in its place.
+#[test]
+fn a_directory_above_that_others_may_write_is_refused() {
+    let tree = Tree::new();
+    tree.write("etc/vfio.conf", OTHER);
+    tree.write("etc/vfio.conf.d/60-more.conf", OTHER);
+    tree.mode("etc", 0o777);
+    tree.refused("/etc", "the directory may be written by everybody; run chmod go-w on it; no file below it counts");
+    tree.mode("etc", 0o755);
+    tree.mode("usr", 0o757);
+    let config = load(&Root::open(tree.0.path()).unwrap());
+    assert_eq!((config.gpus.len(), config.diagnostics.len()), (1, 1), "{:?}", config.diagnostics);
+    assert_eq!(&*config.diagnostics[0].at.path, "/usr");
+    tree.mode("usr", 0o755);
+    tree.mode(".", 0o777);
+    assert_eq!(load(&Root::open(tree.0.path()).unwrap()).gpus, []);
+}
+
+/// What is put into an image belongs to root there: a refused file must not be among it.
+#[test]
+fn an_image_gets_what_counts_and_nothing_else() {
+    let tree = Tree::new();
+    tree.write("etc/vfio.conf", OTHER);
+    tree.write("etc/vfio.conf.d/60-others.conf", OTHER);
+    tree.write("run/vfio.conf.d/70-now.conf", OTHER);
+    symlink("/dev/null", tree.place("etc/vfio.conf.d/80-masked.conf")).unwrap();
+    let files = || {
+        let files = vfio_suite::config::lasting_files(&Root::open(tree.0.path()).unwrap());
+        files.into_iter().map(|(path, bytes)| (path, bytes.is_some())).collect::<Vec<_>>()
+    };
+    let good = ("usr/lib/vfio.conf.d/50-good.conf".to_owned(), true);
+    let masked = ("etc/vfio.conf.d/80-masked.conf".to_owned(), false);
+    let (main, more) = (("etc/vfio.conf".to_owned(), true), ("etc/vfio.conf.d/60-others.conf".to_owned(), true));
+    assert_eq!(files(), [main.clone(), good.clone(), more, masked.clone()]);
+    tree.mode("etc/vfio.conf.d/60-others.conf", 0o666);
+    assert_eq!(files(), [main, good.clone(), masked]);
+    tree.mode("etc", 0o757);
+    assert_eq!(files(), [good]);
+}
+
+/// All files are read for each function of the machine while it boots.
+#[test]
+fn there_is_an_end_to_files() {
+    let tree = Tree::new();
+    for number in 0..300 {
+        tree.write(&format!("etc/vfio.conf.d/{number}.conf"), "");
+    }
+    tree.refused(
+        "/etc/vfio.conf.d",
+        "has more than 256 files whose names end in .conf; remove some; no file in it counts",
+    );
+    let tree = Tree::new();
+    for name in ["10", "20", "30", "60"] {
+        tree.write(&format!("etc/vfio.conf.d/{name}.conf"), "#\n".repeat(1 << 19));
+    }
+    tree.refused("/etc/vfio.conf.d/60.conf", "all files together have more than 4 MiB; nothing in this one counts");
+}
+
 #[test]
 fn a_directory_that_others_may_write_is_refused() {
     let tree = Tree::new();

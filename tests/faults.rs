@@ -12,6 +12,7 @@ use common::pairs::{
 use common::text::Nodes;
 use common::tree::Ran;
 use common::Tree;
+use std::process::Command;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
@@ -364,6 +365,45 @@ fn without_a_journal_nothing_is_changed() {
     assert_one_sentence(&ran, "no journal");
     tree.assert_same(&before, "no journal");
     assert_eq!(tree.count(), 0, "the kernel was asked for nothing");
+}
+
+/// Runs a script where mounts are nobody else's; `None` where that is not allowed (a build without any rights).
+fn with_own_mounts(tree: &Tree, script: &str) -> Option<Ran> {
+    let root = is_root();
+    let mut command = Command::new("unshare");
+    command.args(if root { &["--mount"][..] } else { &["--map-root-user", "--mount"] }).args(["sh", "-eu", "-c"]);
+    command.arg(format!("mount -t tmpfs -o size=64k none /mnt || exit 99\numount /mnt\n{script}"));
+    command.env("VFIO_ROOT", tree.path()).env("T", tree.path()).env("BIND", VFIO_BIND);
+    let ran = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ran = Ran { status: ran.status.code(), stdout: text(ran.stdout), stderr: text(ran.stderr) };
+    (ran.status != Some(99) && !ran.stderr.contains("unshare:")).then_some(ran)
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}
+
+/// Regression: with /var full or read-only, boot after boot that did not come up bound the card.
+#[test]
+fn boots_that_cannot_be_counted_bind_nothing() {
+    let full = "mount -t tmpfs -o size=64k none $T/var\nmkdir -p $T/var/lib/vfio\n\
+                cat /dev/zero >$T/var/fill 2>/dev/null || true\n";
+    let read_only = "mount -t tmpfs -o size=64k none $T/var\nmkdir -p $T/var/lib/vfio\nmount -o remount,ro $T/var\n";
+    for (what, mount, why) in [("full", full, "No space left"), ("read-only", read_only, "Read-only file system")] {
+        let tree = small();
+        std::fs::create_dir_all(tree.join("var")).unwrap();
+        tree.write("proc/sys/kernel/random/boot_id", "boot\n");
+        let before = tree.snapshot();
+        let boots =
+            "for n in 1 2 3 4; do\necho boot-$n >$T/proc/sys/kernel/random/boot_id\n$BIND early\n$BIND gpu big\n\
+                     rm -r $T/run/vfio\ndone\necho boot >$T/proc/sys/kernel/random/boot_id\n";
+        let Some(ran) = with_own_mounts(&tree, &format!("{mount}{boots}")) else { return };
+        assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
+        let said = ran.stderr.lines().filter(|line| line.contains("cannot be written") && line.contains(why)).count();
+        assert_eq!(said, 4, "{what}: {}", ran.stderr);
+        tree.assert_same(&before, what);
+    }
 }
 
 #[test]

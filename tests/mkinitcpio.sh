@@ -7,9 +7,12 @@ set -eu
 dest=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/vfio.conf.d"
-# The hook reads the configuration of the machine: here, of a folder.
-sed "s,\"/etc\",\"$work\",g; s,/etc/vfio.conf,$work/vfio.conf,g; s,/usr/lib/vfio.conf.d,$work/vendor,g" "$dest/usr/lib/initcpio/install/vfio" >"$work/hook"
+mkdir -p "$work/etc/vfio.conf.d"
+chmod 755 "$work" "$work/etc" "$work/etc/vfio.conf.d"
+# The hook asks the program for the files that count: here, in a folder.
+printf '#!/bin/sh\nVFIO_ROOT=%s %s/usr/lib/vfio/vfio-bind "$@" | sed "s,^,%s,"\n' "$work" "$dest" "$work" >"$work/files"
+chmod +x "$work/files"
+sed "s,\"/usr/lib/vfio/vfio-bind\" files,\"$work/files\" files," "$dest/usr/lib/initcpio/install/vfio" >"$work/hook"
 
 add_binary() { echo "binary $1"; }
 add_file() { echo "file $1"; }
@@ -20,7 +23,7 @@ add_runscript() { echo runscript; }
 built() {
     # shellcheck disable=SC2034 # read by the hook
     local HOOKS=("$@")
-    (. "$work/hook" && build) | sed "s,$work,/etc," | LC_ALL=C sort
+    (. "$work/hook" && build) | sed "s,$work,," | LC_ALL=C sort
 }
 expect() {
     built "${@:2}" >"$work/built"
@@ -31,11 +34,14 @@ expect() {
 }
 
 expect "no configuration" base udev vfio </dev/null
-printf '#[gpu big]\n' >"$work/vfio.conf"
+printf '#[gpu big]\n' >"$work/etc/vfio.conf"
 expect "an unedited configuration" base udev vfio </dev/null
 
-printf '[gpu big]\ndevice = 1002:73bf\n' >"$work/vfio.conf.d/10-card.conf"
-ln -s /dev/null "$work/vfio.conf.d/20-masked.conf"
+printf '[gpu big]\ndevice = 1002:73bf\n' >"$work/etc/vfio.conf.d/10-card.conf"
+ln -s /dev/null "$work/etc/vfio.conf.d/20-masked.conf"
+# What others may write is refused, and in the image it would belong to root.
+printf '[gpu other]\ndevice = 1002:73bf\n' >"$work/etc/vfio.conf.d/30-refused.conf"
+chmod 666 "$work/etc/vfio.conf.d/30-refused.conf"
 common='binary /usr/lib/udev/vfio-udev
 binary /usr/lib/vfio/vfio-bind
 file /etc/vfio.conf

@@ -74,6 +74,68 @@ fn promise_1_it_never_takes_the_last_way_in() {
     tree.assert_same(&before, "boots that are skipped");
 }
 
+/// Regression: a counter that could not be read or written counted as no failed boot, for ever.
+#[test]
+fn promise_1_what_cannot_be_counted_is_not_bound() {
+    type Break = fn(&Tree);
+    fn a_file(tree: &Tree, path: &str) {
+        if tree.exists(path) {
+            std::fs::remove_dir_all(tree.join(path)).unwrap();
+        }
+        tree.write(path, "");
+    }
+    let breaks: [(&str, Break, bool); 7] = [
+        ("a file in the way", |tree| a_file(tree, "var/lib/vfio"), false),
+        ("a file further up", |tree| a_file(tree, "var/lib"), false),
+        ("a directory", |tree| std::fs::create_dir_all(tree.join("var/lib/vfio/boots/x")).unwrap(), false),
+        ("a file cut off", |tree| tree.write("var/lib/vfio/boots", "{\"boot\": \"x\", \"fail"), true),
+        ("an empty file", |tree| tree.write("var/lib/vfio/boots", ""), true),
+        ("other text", |tree| tree.write("var/lib/vfio/boots", "[1]\n"), true),
+        ("a negative number", |tree| tree.write("var/lib/vfio/boots", "{\"boot\": \"x\", \"failed\": -1}"), true),
+    ];
+    for (what, break_it, mends_itself) in breaks {
+        let tree = small();
+        let boot_id = |id: &str| tree.write("proc/sys/kernel/random/boot_id", &format!("{id}\n"));
+        boot_id("boot-0");
+        break_it(&tree);
+        let before = tree.snapshot();
+        let doctor = tree.run(VFIO, &["doctor", "--only", "boot"]);
+        assert!(doctor.stdout.contains("error: failed boots cannot be counted"), "{what}: {}", doctor.stdout);
+        for id in ["boot-1", "boot-2", "boot-3", "boot-4"] {
+            boot_id(id);
+            // The early part of the boot reserved it, and the host gets it back.
+            let ran = boot(&tree);
+            assert!(
+                said(&ran).contains("it is not known how many before it did not come up"),
+                "{what}: {}",
+                said(&ran)
+            );
+            let status = tree.run(VFIO, &["status"]);
+            assert!(
+                status.stdout.contains("is not known how many before it did not come up"),
+                "{what}: {}",
+                status.stdout
+            );
+            assert_eq!(tree.run(VFIO_UDEV, &["0000:03:00.0"]).stdout, "", "{what}: {id}");
+            std::fs::remove_dir_all(tree.join("run/vfio")).unwrap();
+            boot_id("boot-0");
+            tree.assert_same(&before, &format!("{what}: {id}"));
+        }
+        if mends_itself {
+            assert_eq!(tree.run(VFIO_BIND, &["boot-ok", "--now"]).status, Some(0), "{what}");
+            boot_id("boot-5");
+            boot(&tree);
+            assert_eq!(tree.driver("0000:03:00.0").as_deref(), Some("vfio-pci"), "{what}: a boot came up");
+        } else {
+            // Whoever asks for no count gets none.
+            let text = std::fs::read_to_string(tree.join("etc/vfio.conf")).unwrap();
+            tree.config(&format!("[host]\nfailed-boots = 0\n{text}"));
+            boot(&tree);
+            assert_eq!(tree.driver("0000:03:00.0").as_deref(), Some("vfio-pci"), "{what}: nothing is counted");
+        }
+    }
+}
+
 #[test]
 fn promise_2_it_never_wedges_the_host() {
     // Overrides before unbinds, unbinds before probes.

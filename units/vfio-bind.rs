@@ -5,8 +5,10 @@
 //!   the initramfs).
 //! - `vfio-bind gpu NAME`: binds one card (`vfio-bind@NAME.service`).
 //! - `vfio-bind boot-ok [--now]`: this boot came up, in five minutes or now (`vfio-boot-ok.service`).
+//! - `vfio-bind files`: the files of the configuration that count for the next boot, for what builds an initramfs.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use vfio_suite::act::card::{self, OnFailure};
@@ -51,8 +53,9 @@ fn main() -> ExitCode {
                 came_up(&root)
             }
             ["boot-ok", "--now"] => came_up(&root),
+            ["files"] => files(&root),
             _ => {
-                log::error!("say one of: early, gpu NAME, boot-ok [--now]");
+                log::error!("say one of: early, gpu NAME, boot-ok [--now], files");
                 Ok(ExitCode::from(64))
             }
         }
@@ -61,6 +64,15 @@ fn main() -> ExitCode {
         log::error!("{error}");
         ExitCode::from(2)
     })
+}
+
+/// Prints the files that an image gets, a line each. What is refused here is not among them: in the image it would belong to
+/// root and be trusted.
+fn files(root: &Root) -> Result<ExitCode> {
+    let files = config::lasting_files(root);
+    let lines: String = files.into_iter().map(|(path, _)| format!("/{path}\n")).collect();
+    std::io::stdout().write_all(lines.as_bytes()).map_err(about("standard output"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn came_up(root: &Root) -> Result<ExitCode> {
@@ -192,11 +204,7 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
             return Err(finding.to_string());
         }
     };
-    let (failed_before, counted) = state::begin_boot(root);
-    if let Err(error) = counted {
-        log::warn!("failed boots cannot be counted: {error}");
-    }
-    if let Some(why) = boot::forbidden(config, &host, failed_before) {
+    if let Some(why) = boot::forbidden(config, &host, &state::begin_boot(root)) {
         log::warn!("[gpu {name}] {why}");
         give_back(root, name, std::slice::from_ref(&why));
         state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;

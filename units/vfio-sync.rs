@@ -12,13 +12,13 @@ use vfio_suite::root::Root;
 
 fn main() -> ExitCode {
     if std::env::args_os().len() != 1 {
-        eprintln!("vfio-sync: takes no arguments; 'vfio sync' is for people");
+        vfio_suite::tell!("vfio-sync: takes no arguments; 'vfio sync' is for people");
         return ExitCode::from(64);
     }
     let root = match Root::from_option(None) {
         Ok(root) => root,
         Err(error) => {
-            eprintln!("vfio-sync: the root cannot be opened: {error}");
+            vfio_suite::tell!("vfio-sync: the root cannot be opened: {error}");
             return ExitCode::from(2);
         }
     };

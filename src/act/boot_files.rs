@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 /// No boot file that we change is larger, in bytes. An addon is one page and a command line.
-const LIMIT: u64 = 4 << 20;
+pub(super) const LIMIT: u64 = 4 << 20;
 /// The file system of EFI system partitions (`MSDOS_SUPER_MAGIC`).
 const FAT: rustix::fs::FsWord = 0x4d44;
 /// More power cuts in the middle of a change than any file system without a check survives.

@@ -13,6 +13,7 @@ use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
 use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -56,7 +57,11 @@ fn save(root: &Root, record: &Record) -> Result<(), String> {
         true => files::remove(root, &path),
         false => {
             let text = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
-            files::replace(root, &path, &[text, b"\n".to_vec()].concat())
+            // One that could not be read again would keep the words where they are for ever.
+            match text.len() as u64 >= boot_files::LIMIT {
+                true => Err(io::Error::other("it would be larger than 4 MiB: shorten the boot files")),
+                false => files::replace(root, &path, &[text, b"\n".to_vec()].concat()),
+            }
         }
     };
     saved.map_err(|error| format!("/{path}: {error}; nothing was changed"))
@@ -79,8 +84,10 @@ fn either(before: &Record, after: &Record) -> Record {
     all.directories.extend(after.directories.iter().filter(|d| !before.directories.contains(d)).cloned());
     for (path, owned) in &after.places {
         let there = all.places.entry(path.clone()).or_default();
+        let known: BTreeMap<String, usize> =
+            there.iter().enumerate().rev().map(|(at, other)| (other.key.clone(), at)).collect();
         for one in owned {
-            match there.iter_mut().find(|other| other.key == one.key) {
+            match known.get(&one.key).and_then(|at| there.get_mut(*at)) {
                 Some(other) => {
                     let more = one.words.iter().filter(|word| !other.words.contains(word)).cloned().collect::<Vec<_>>();
                     other.words.extend(more);

@@ -218,3 +218,20 @@ fn a_record_that_cannot_be_read_is_no_empty_one() {
         assert!(error.starts_with("/var/lib/vfio/cmdline: "), "{error}");
     }
 }
+
+/// A record that could not be read again would keep its words in the boot files for ever: nothing is changed then.
+#[test]
+fn a_record_that_is_too_large_is_refused_first() {
+    let (tree, mut plan) = case();
+    let many = (0..20_000).map(|number| Owned {
+        key: format!("an entry of a menu #{number}"),
+        words: vec!["iommu=pt".to_owned()],
+        before: Some(": root=/dev/vda1 ro quiet splash with a command line that is not short".to_owned()),
+    });
+    plan.record.places.insert("boot/a".to_owned(), many.collect());
+    let root = Root::open(tree.path()).unwrap();
+    let error = apply(&root, &Noted::default(), &plan, &mut |_| {}).unwrap_err();
+    assert!(error.contains("larger than 4 MiB") && error.ends_with("nothing was changed"), "{error}");
+    assert_eq!(fs::read_to_string(tree.path().join("boot/a")).unwrap(), "a\n");
+    assert!(!tree.path().join("var/lib/vfio/cmdline").exists());
+}

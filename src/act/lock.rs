@@ -56,3 +56,23 @@ impl Lock {
         }
     }
 }
+
+/// Who has a lock, if the kernel tells (proc_locks(5)), and whether that process is stopped: then it will never give it back by
+/// itself.
+pub fn holder(root: &Root, path: &str) -> Option<(u32, bool)> {
+    let stat = root.stat(path).ok()?;
+    let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    let file = format!("{major:02x}:{minor:02x}:{}", stat.st_ino);
+    let locks = root.read_text("proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE PID MAJOR:MINOR:INODE 0 EOF`; one that waits has an arrow before it.
+    let of_file = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let (kind, process) = (fields.next()?, fields.nth(2)?);
+        (kind == "FLOCK" && fields.next() == Some(&file)).then(|| process.parse().ok()).flatten()
+    };
+    let process: u32 = locks.lines().find_map(of_file)?;
+    let state = root.read_text(&format!("proc/{process}/stat")).ok();
+    let stopped =
+        state.is_some_and(|text| text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')));
+    Some((process, stopped))
+}

@@ -2,7 +2,7 @@
 //! Our own state: status of each card, whether anything is bound in this boot, and the failed-boot counter.
 
 use super::files;
-use crate::host::boots::{self, Boots};
+use crate::host::boots::{self, Before, Boots};
 use crate::host::display;
 use crate::host::reset;
 use crate::host::status::{self, Status};
@@ -81,14 +81,21 @@ pub fn set_off(root: &Root, why: &str) -> io::Result<()> {
     files::replace(root, &format!("{RUN}/off"), format!("{why}\n").as_bytes())
 }
 
-/// Counts this boot as failed until it comes up, once however often it is asked. Gives the boots in a row before it that
-/// did not come up, and whether this one could be counted.
-pub fn begin_boot(root: &Root) -> (u32, io::Result<()>) {
+/// Counts this boot as failed until it comes up, once however often it is asked. Gives what is known of the boots before
+/// it: nothing, if this one cannot be counted, for then nobody would know of it either.
+pub fn begin_boot(root: &Root) -> Before {
     let current = boots::current(root);
-    let before = Boots::read(root);
-    let now = before.begun(&current);
-    let counted = if now == before { Ok(()) } else { write_boots(root, &now) };
-    (before.failed_before(&current), counted)
+    let read = Boots::read(root);
+    let now = match &read {
+        Ok(before) => before.begun(&current),
+        Err(_) => Boots::anew(&current),
+    };
+    let written = if read.as_ref() == Ok(&now) { Ok(()) } else { write_boots(root, &now) };
+    match (read, written) {
+        (_, Err(error)) => Before::NotKnown(format!("/{} cannot be written ({error})", boots::path())),
+        (Err(why), Ok(())) => Before::NotKnown(format!("{why} and was written anew")),
+        (Ok(before), Ok(())) => before.before(&current),
+    }
 }
 
 /// This boot came up.

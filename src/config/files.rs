@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Which files count, in which order, and which are refused: what they say is done with root's rights.
 
+use super::access;
 use super::report::{Report, Spot};
 use crate::root::{Root, CONFIG_FILE};
+use rustix::fs::{Mode, OFlags};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The largest file that is read.
 const SIZE_LIMIT: u64 = 1 << 20;
+/// So many bytes all files have together: all of them are read once per function of the machine during boot.
+const TOTAL_LIMIT: usize = 4 << 20;
+/// So many files a directory of drop-ins has.
+const MOST_FILES: usize = 256;
 
 /// A file that counts.
 #[derive(Debug)]
@@ -23,15 +28,94 @@ pub(super) struct Text {
 /// and left out.
 pub(super) fn read_all(root: &Root, dirs: &[&str], report: &mut Report) -> Vec<Text> {
     let mut texts = Vec::new();
-    read_one(root, report, CONFIG_FILE, &mut texts);
+    each(root, dirs, report, |report, path, bytes| {
+        let Some(bytes) = bytes else { return };
+        let file = report.file(&format!("/{path}"));
+        texts.push(Text { file, bytes });
+    });
+    texts
+}
+
+/// The files that count in these directories, as [`read_all`] reads them: of each the path and the bytes, of a mask none.
+pub(super) fn that_count(root: &Root, dirs: &[&str]) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut files = Vec::new();
+    each(root, dirs, &mut Report::default(), |_, path, bytes| files.push((path.to_owned(), bytes)));
+    files
+}
+
+/// Gives each file that counts to `take`, in order.
+fn each(root: &Root, dirs: &[&str], report: &mut Report, mut take: impl FnMut(&mut Report, &str, Option<Vec<u8>>)) {
+    let mut ways = Ways::default();
+    let mut left = TOTAL_LIMIT;
+    let mut one = |report: &mut Report, path: &str| {
+        let bytes = read_one(root, report, path);
+        let Some(bytes) = bytes else { return };
+        let length = bytes.as_ref().map_or(0, Vec::len);
+        match left.checked_sub(length) {
+            Some(rest) => {
+                left = rest;
+                take(report, path, bytes);
+            }
+            None => {
+                let file = report.file(&format!("/{path}"));
+                let message = "all files together have more than 4 MiB; nothing in this one counts";
+                report.error(Spot { file, line: 0 }, &message);
+            }
+        }
+    };
+    if ways.are_closed(root, report, CONFIG_FILE) {
+        one(report, CONFIG_FILE);
+    }
     let mut drop_ins: Vec<(String, usize)> = Vec::new();
     for (number, dir) in dirs.iter().enumerate() {
-        drop_ins.extend(names(root, report, dir).into_iter().map(|name| (name, number)));
+        if ways.are_closed(root, report, dir) {
+            drop_ins.extend(names(root, report, dir).into_iter().map(|name| (name, number)));
+        }
     }
     for (name, dir) in in_order(drop_ins) {
-        read_one(root, report, &format!("{}/{name}", dirs[dir]), &mut texts);
+        one(report, &format!("{}/{name}", dirs[dir]));
     }
-    texts
+}
+
+/// The directories above files, looked at once each: who may write one of them may put another file in the place of one that
+/// is below it.
+#[derive(Default)]
+struct Ways(Vec<(String, bool)>);
+
+impl Ways {
+    /// Whether nobody but root may write the directories above a path. Says of each only once that it is not so.
+    fn are_closed(&mut self, root: &Root, report: &mut Report, path: &str) -> bool {
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        std::iter::once(".").chain(above).all(|dir| self.is_closed(root, report, dir))
+    }
+
+    fn is_closed(&mut self, root: &Root, report: &mut Report, dir: &str) -> bool {
+        if let Some((_, closed)) = self.0.iter().find(|(known, _)| known == dir) {
+            return *closed;
+        }
+        // One that is not there has nothing below it, and one that cannot be opened says so there.
+        let why = open_directory(root, dir).ok().map(|fd| access::others_may_write(root, &fd));
+        let closed = match why {
+            None | Some(Ok(None)) => true,
+            Some(Ok(Some(why))) => {
+                let file = report.file(&format!("/{}", dir.trim_start_matches('.')));
+                report.error(Spot { file, line: 0 }, &format_args!("the directory {why}; no file below it counts"));
+                false
+            }
+            Some(Err(error)) => {
+                let file = report.file(&format!("/{}", dir.trim_start_matches('.')));
+                let why = what_is_wrong(&error, "the directory");
+                report.error(Spot { file, line: 0 }, &format_args!("{why}; no file below it counts"));
+                false
+            }
+        };
+        self.0.push((dir.to_owned(), closed));
+        closed
+    }
+}
+
+fn open_directory(root: &Root, dir: &str) -> io::Result<rustix::fd::OwnedFd> {
+    root.open_at(dir, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
 }
 
 /// Drop-ins, each with the number of its directory, in the order in which they count. Of equal names the later
@@ -51,23 +135,25 @@ pub(super) fn in_order(drop_ins: Vec<(String, usize)>) -> Vec<(String, usize)> {
 /// The names of the drop-ins in a directory. None if it is not there, or if others may put files into it.
 fn names(root: &Root, report: &mut Report, dir: &str) -> Vec<String> {
     let mut names = Vec::new();
-    let mut unreadable_names = 0;
+    let (mut unreadable_names, mut too_many) = (0, false);
     let each = |name: &[u8]| {
         if name.starts_with(b".") || !name.ends_with(b".conf") {
             return;
         }
         match std::str::from_utf8(name) {
+            _ if names.len() == MOST_FILES => too_many = true,
             Ok(name) if !name.contains(char::is_control) => names.push(name.to_owned()),
             _ => unreadable_names += 1,
         }
     };
-    let listed = root.stat(dir).and_then(|stat| {
-        let refused = others_may_write(root, (stat.st_uid, stat.st_gid), stat.st_mode)?;
-        match refused {
-            Some(why) => Err(io::Error::other(why)),
-            None => root.for_each_name(dir, each),
-        }
+    let listed = open_directory(root, dir).and_then(|fd| match access::others_may_write(root, &fd)? {
+        Some(why) => Err(io::Error::other(why)),
+        None => root.for_each_name(dir, each),
     });
+    let listed = match (listed, too_many) {
+        (Ok(()), true) => Err(io::Error::other("has more than 256 files whose names end in .conf; remove some")),
+        (listed, _) => listed,
+    };
     match listed {
         Ok(()) => {}
         Err(error) if is_absent(root, dir, &error) => return Vec::new(),
@@ -86,22 +172,18 @@ fn names(root: &Root, report: &mut Report, dir: &str) -> Vec<String> {
     names
 }
 
-/// Reads one file, unless it is missing or masked.
-fn read_one(root: &Root, report: &mut Report, path: &str, texts: &mut Vec<Text>) {
-    let read = open_and_read(root, path);
-    let bytes = match read {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return,
-        Err(error) if is_absent(root, path, &error) => return,
+/// Reads one file, unless it is missing or refused; inside, `None` is a mask.
+fn read_one(root: &Root, report: &mut Report, path: &str) -> Option<Option<Vec<u8>>> {
+    match open_and_read(root, path) {
+        Ok(read) => Some(read),
+        Err(error) if is_absent(root, path, &error) => None,
         Err(error) => {
             let file = report.file(&format!("/{path}"));
             let why = what_is_wrong(&error, "the file");
             report.error(Spot { file, line: 0 }, &format_args!("{why}; nothing in it counts"));
-            return;
+            None
         }
-    };
-    let file = report.file(&format!("/{path}"));
-    texts.push(Text { file, bytes });
+    }
 }
 
 /// The bytes of a file, None of a mask. All checks are made on what was opened, so that nobody can swap it after them.
@@ -119,7 +201,7 @@ fn open_and_read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
         }
         return Err(io::Error::other("is not a regular file; put a text file there or remove it"));
     }
-    if let Some(why) = others_may_write(root, (meta.uid(), meta.gid()), meta.mode())? {
+    if let Some(why) = access::others_may_write(root, &file)? {
         return Err(io::Error::other(why));
     }
     let mut bytes = Vec::with_capacity(meta.len().min(SIZE_LIMIT) as usize + 1);
@@ -143,59 +225,11 @@ fn is_absent(root: &Root, path: &str, error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound && root.read_link(path).is_err()
 }
 
-/// Why others than root may change it, if they may. In a test tree the tree's owner stands for root.
-fn others_may_write(root: &Root, owner: (u32, u32), mode: u32) -> io::Result<Option<&'static str>> {
-    let roots = if root.is_system() { (0, 0) } else { root.owner()? };
-    Ok(untrusted(owner, mode, roots))
-}
-
-/// The rule itself.
-fn untrusted((uid, gid): (u32, u32), mode: u32, roots: (u32, u32)) -> Option<&'static str> {
-    if uid != 0 && uid != roots.0 {
-        Some("belongs to another user than root; run chown root:root on it")
-    } else if mode & 0o002 != 0 {
-        Some("may be written by everybody; run chmod go-w on it")
-    } else if mode & 0o020 != 0 && gid != 0 && gid != roots.1 {
-        Some("may be written by a group other than root's; run chmod go-w on it")
-    } else {
-        None
-    }
-}
-
 /// The sentence for a refusal or an error of the system.
 fn what_is_wrong(error: &io::Error, what: &str) -> String {
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::NotFound, _) => format!("{what} is a link that leads nowhere; repair or remove it"),
         (_, Some(_)) => format!("{what} cannot be read: {error}"),
         (_, None) => format!("{what} {error}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_may_write() {
-        const USER: (u32, u32) = (1000, 1000);
-        let table = [
-            ((0, 0), 0o644, (0, 0), true),
-            ((0, 0), 0o664, (0, 0), true),
-            ((0, 0), 0o646, (0, 0), false),
-            ((0, 5), 0o664, (0, 0), false),
-            ((0, 5), 0o644, (0, 0), true),
-            ((0, 0), 0o1777, (0, 0), false),
-            ((1000, 0), 0o644, (0, 0), false),
-            ((1000, 1000), 0o600, (0, 0), false),
-            ((1000, 1000), 0o644, USER, true),
-            ((1000, 1000), 0o664, USER, true),
-            ((1000, 100), 0o664, USER, false),
-            ((1000, 1000), 0o666, USER, false),
-            ((1001, 1000), 0o644, USER, false),
-            ((0, 0), 0o644, USER, true),
-        ];
-        for (owner, mode, roots, trusted) in table {
-            assert_eq!(untrusted(owner, mode, roots).is_none(), trusted, "{owner:?} {mode:o} {roots:?}");
-        }
     }
 }

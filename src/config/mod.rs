@@ -6,6 +6,7 @@
 //! checks that names lead somewhere. `report` keeps what there is to say on the way. Nothing here fails or stops:
 //! whatever the files are, there is a [`Config`], and what was wrong is in its diagnostics.
 
+mod access;
 mod commands;
 #[cfg(test)]
 mod example_tests;
@@ -125,6 +126,12 @@ fn load_from(root: &Root, dirs: &[&str], guests: bool) -> Config {
     let mut report = report::Report::default();
     let texts = files::read_all(root, dirs, &mut report);
     parse(texts.iter().map(|text| (text.file, text.bytes.as_slice())), report, guests)
+}
+
+/// The files that count for the next boot, as they are put into an image: of each the path below the root, and the bytes;
+/// `None` is a mask. One that is refused here is not among them: its copy would belong to root, and nobody could tell.
+pub fn lasting_files(root: &Root) -> Vec<(String, Option<Vec<u8>>)> {
+    files::that_count(root, &LASTING_DIRS)
 }
 
 /// Reads files as they lie in an image: of each the path below the root, and the bytes; `None` is a mask.

@@ -4,6 +4,7 @@
 use super::select::{self, Choice};
 use super::{bind, card, display, group, idle, iommu, usage, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
+use crate::host::boots::Before;
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
 
@@ -152,16 +153,22 @@ pub fn early(choices: &[Choice<'_>], host: &Host) -> Vec<Plan> {
 }
 
 /// Why no card is bound in this boot: the switch, `enable = no`, or too many boots that did not come up.
-pub fn forbidden(config: &Config, host: &Host, failed_before: u32) -> Option<String> {
-    idle(config, host).or_else(|| {
-        let limit = config.host.failed_boots;
-        (limit > 0 && failed_before >= limit).then(|| {
+pub fn forbidden(config: &Config, host: &Host, before: &Before) -> Option<String> {
+    let limit = config.host.failed_boots;
+    let counted = || match before {
+        Before::Failed(failed) => (*failed >= limit).then(|| {
             format!(
-                "nothing is bound in this boot because the last {failed_before} did not come up (failed-boots = {limit}); \
+                "nothing is bound in this boot because the last {failed} did not come up (failed-boots = {limit}); \
                  when this one comes up, the next one binds again"
             )
-        })
-    })
+        }),
+        // Fails closed: boot after boot could fail with the card bound, and nobody would know.
+        Before::NotKnown(why) => Some(format!(
+            "nothing is bound in this boot because it is not known how many before it did not come up: {why}; \
+             when it can be written and a boot comes up, the next one binds again (failed-boots = 0 asks for no count)"
+        )),
+    };
+    idle(config, host).or_else(|| if limit > 0 { counted() } else { None })
 }
 
 /// Whether a section could mean this function, judged from the function's own slot and what is above it: what a udev helper

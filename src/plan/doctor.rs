@@ -4,8 +4,9 @@
 use super::cmdline::status::{PlaceStatus, Status};
 use super::cmdline::unseen;
 use super::sync::{self, Fit};
-use crate::config::{Config, Severity};
+use crate::config::{Bind, Config, Severity};
 use crate::host::boot::BootSystem;
+use crate::host::boots::Obstacle;
 use crate::host::initramfs::{Image, Initramfs, Tool};
 use crate::host::sync::{Report, SyncOutcome};
 use serde::Serialize;
@@ -60,6 +61,8 @@ pub struct BootFacts<'f> {
     pub watched: bool,
     /// Why no IOMMU works; `None` if one does.
     pub no_iommu: Option<&'f str>,
+    /// What keeps failed boots from being counted, if anything does.
+    pub counter: Option<&'f Obstacle>,
 }
 
 const SYNC: &str = "run 'vfio sync'";
@@ -91,7 +94,30 @@ pub fn boot(facts: &BootFacts<'_>) -> Vec<Check> {
         Err(why) => found.add("record", Level::Error, why.to_owned(), None),
     }
     initramfs(facts, &mut found);
+    counter(facts, &mut found);
     found.0
+}
+
+fn counter(facts: &BootFacts<'_>, found: &mut Findings) {
+    let counts = facts.config.host.failed_boots > 0 && facts.config.gpus.iter().any(|gpu| gpu.bind == Bind::Boot);
+    let otherwise = "or write failed-boots = 0 in [host]: then nothing is counted";
+    match facts.counter.filter(|_| counts) {
+        Some(Obstacle::NoCount(why)) => {
+            let said = format!("failed boots cannot be counted, so the next boot binds nothing: {why}");
+            let todo = format!("repair or remove what is wrong with /var/lib/vfio, {otherwise}");
+            found.add("failed-boots", Level::Error, said, Some(&todo));
+        }
+        Some(Obstacle::NoMemory(why)) => {
+            let said = format!("boots that do not come up are not counted: {why}");
+            found.add(
+                "failed-boots",
+                Level::Warning,
+                said,
+                Some(&format!("keep /var/lib/vfio on a disk, {otherwise}")),
+            );
+        }
+        None => {}
+    }
 }
 
 fn configuration(facts: &BootFacts<'_>, found: &mut Findings) {

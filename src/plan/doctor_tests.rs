@@ -73,6 +73,7 @@ impl Machine {
             report: self.report.as_ref(),
             watched: true,
             no_iommu: None,
+            counter: None,
         })
     }
 

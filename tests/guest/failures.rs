@@ -91,3 +91,29 @@ fn a_driver_that_does_not_take_its_card_back_is_asked_again_after_a_reset() {
     tree.assert_same(&before, "after the second attempt");
     assert_nothing_left(&tree, "after the second attempt");
 }
+
+/// Regression: whoever wanted the cards back from a supervisor that is stopped (SIGSTOP) heard that "another program is at work".
+#[test]
+fn a_supervisor_that_is_stopped_is_named_with_the_way_forward() {
+    use std::os::unix::fs::MetadataExt;
+    let tree = machine();
+    tree.write("run/vfio/guest-locks/demo", "");
+    let lock = std::fs::File::options().append(true).open(tree.join("run/vfio/guest-locks/demo")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let meta = lock.metadata().unwrap();
+    let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+    let of =
+        |inode: u64, process: u32| format!("FLOCK  ADVISORY  WRITE {process} {major:02x}:{minor:02x}:{inode} 0 EOF");
+    let waits = format!("2: -> {}", of(meta.ino(), 5));
+    let locks = format!("1: {}\n2: {}\n{waits}\n", of(meta.ino() + 1, 4), of(meta.ino(), 4321));
+    tree.write("proc/locks", &locks);
+    for (state, part) in [
+        ("T (stopped)", "process 4321, which is at work for it, is stopped: 'kill -CONT 4321' lets it go on"),
+        ("S (sleeping)", "process 4321 is at work for it: wait until it has ended"),
+    ] {
+        tree.write("proc/4321/stat", &format!("4321 (vfio-guest) x) {} 1 4321\n", &state[..1]));
+        let ran = tree.run(VFIO, &["guest", "restore", "demo"]);
+        assert_eq!(ran.status, Some(2), "{state}: {}", ran.stderr);
+        assert!(ran.stderr.contains(part) && ran.stderr.lines().count() == 1, "{state}: {}", ran.stderr);
+    }
+}

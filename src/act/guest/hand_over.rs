@@ -140,9 +140,7 @@ fn make(
 /// Runs a command of the user's; what it prints is logged.
 pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Duration) -> io::Result<()> {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    let output = tools.run(&words, deadline)?;
-    output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
-    Ok(())
+    tools.run_aloud(&words, deadline)
 }
 
 /// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.

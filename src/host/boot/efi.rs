@@ -23,8 +23,6 @@ pub struct Variables {
     pub entry: Option<String>,
     /// The entries that the loader saw.
     pub entries: Vec<String>,
-    /// The partition that the loader came from: its UUID, in small letters.
-    pub partition: Option<String>,
     /// Whether the firmware checks signatures.
     pub secure_boot: bool,
 }
@@ -32,17 +30,26 @@ pub struct Variables {
 impl Variables {
     /// Reads them. A machine without UEFI has none.
     pub fn read(root: &Root) -> Variables {
-        let value = |name: &str, vendor: &str| root.read(&format!("{VARIABLES}/{name}-{vendor}")).ok();
-        let first = |name: &str| texts(&value(name, LOADER)?).into_iter().next();
+        let first = |name: &str| texts(&value(root, name, LOADER)?).into_iter().next();
         Variables {
             loader: first("LoaderInfo"),
             stub: first("StubInfo"),
             entry: first("LoaderEntrySelected"),
-            entries: value("LoaderEntries", LOADER).map(|bytes| texts(&bytes)).unwrap_or_default(),
-            partition: first("LoaderDevicePartUUID").map(|uuid| uuid.to_ascii_lowercase()),
-            secure_boot: value("SecureBoot", GLOBAL).is_some_and(|bytes| flag(&bytes)),
+            entries: value(root, "LoaderEntries", LOADER).map(|bytes| texts(&bytes)).unwrap_or_default(),
+            secure_boot: value(root, "SecureBoot", GLOBAL).is_some_and(|bytes| flag(&bytes)),
         }
     }
+}
+
+fn value(root: &Root, name: &str, vendor: &str) -> Option<Vec<u8>> {
+    root.read(&format!("{VARIABLES}/{name}-{vendor}")).ok()
+}
+
+/// The partition that the loader came from: its UUID, in small letters.
+pub(super) fn partition(root: &Root) -> Option<String> {
+    let uuid = texts(&value(root, "LoaderDevicePartUUID", LOADER)?).into_iter().next()?.to_ascii_lowercase();
+    // It becomes a part of a path.
+    uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-').then_some(uuid)
 }
 
 /// The texts in a variable: UTF-16LE, each ended by a zero. What is no character is shown as U+FFFD.

@@ -227,6 +227,8 @@ pub struct BootSystem {
     /// Directories of boot files, below the root, that whoever asks may not read: an EFI system partition that is mounted
     /// for root alone, Fedora's boot entries. What is in them is not known.
     pub closed: Vec<String>,
+    /// File systems with a loader that are not taken for this machine's own.
+    pub left_alone: Vec<esp::LeftAlone>,
     /// The running kernel's command line.
     pub words: KernelWords,
 }

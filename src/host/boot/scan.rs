@@ -4,7 +4,7 @@
 use super::efi::Variables;
 use super::esp::Partitions;
 use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
-use super::{BootSystem, Grammar, Loader, LoaderKind};
+use super::{BootSystem, Grammar, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
 use crate::host::platform::Platform;
 use crate::host::words::KernelWords;
@@ -15,7 +15,7 @@ impl BootSystem {
     /// Looks at what the machine boots with. What cannot be read is left out, or said where it stands.
     pub fn scan(root: &Root) -> BootSystem {
         let variables = Variables::read(root);
-        let partitions = Partitions::find(root, variables.partition.as_deref());
+        let partitions = Partitions::find(root);
         let mut loaders = loaders(root, &partitions, &variables);
         // Without these variables the order is that of the search.
         loaders.sort_by_key(|loader| rank(loader.kind, &variables));
@@ -23,6 +23,7 @@ impl BootSystem {
         BootSystem {
             loaders,
             closed: closed(root, &partitions),
+            left_alone: partitions.left_alone,
             vendor: kernels::vendor(root),
             platform: Platform::scan(root),
             has_iommu: iommu.firmware.is_some() || iommu.active && Iommu::covers_pci(root),
@@ -77,7 +78,16 @@ fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<L
     if let (Some(loader), Some(uki)) = (&mut systemd_boot, &uki) {
         loader.places.retain(|place| uki.places.iter().all(|other| other.path != place.path));
     }
-    [grub, systemd_boot, uki, limine, refind::find(root, partitions, variables)].into_iter().flatten().collect()
+    let found = [grub, systemd_boot, uki, limine, refind::find(root, partitions, variables)];
+    found.into_iter().flatten().filter_map(|loader| own_part(loader, partitions)).collect()
+}
+
+/// A loader without its files on what is left alone; `None` if it has no others. What a tool makes there it makes anyway.
+fn own_part(mut loader: Loader, partitions: &Partitions) -> Option<Loader> {
+    let before = loader.places.len();
+    loader.places.retain(|place| place.role == Role::Outcome || !partitions.leave_alone(&place.path));
+    let is_whole = loader.places.len() == before;
+    (is_whole || loader.places.iter().any(|place| place.role != Role::Outcome)).then_some(loader)
 }
 
 /// Which loader comes first: the one that booted the kernel, then the one that started that.

@@ -8,6 +8,7 @@ use super::look::{assigned, below, files, join, program, text};
 use super::pe::Program;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::root::Root;
+use std::collections::BTreeSet;
 
 /// The first systemd whose stub takes addons from `loader/addons`.
 const ADDONS_SINCE: u32 = 254;
@@ -72,14 +73,14 @@ fn images(root: &Root, partitions: &Partitions, made: &[String]) -> Vec<Image> {
             paths.extend(there.into_iter().map(|path| (path, partition.to_owned())));
         }
     }
-    for path in made {
-        let path = path.trim_start_matches('/');
-        let known = paths.iter().any(|(known, _)| known.eq_ignore_ascii_case(path));
+    let mut known: BTreeSet<String> = paths.iter().map(|(path, _)| path.to_ascii_lowercase()).collect();
+    for path in made.iter().map(|path| path.trim_start_matches('/')) {
         let partition = partitions.all().filter(|at| path.starts_with(&format!("{at}/"))).max_by_key(|at| at.len());
-        if let (false, Some(partition)) = (known, partition) {
+        if let Some(partition) = partition.filter(|_| known.insert(path.to_ascii_lowercase())) {
             paths.push((path.to_owned(), partition.to_owned()));
         }
     }
+    let made: BTreeSet<String> = made.iter().map(|path| path.trim_start_matches('/').to_ascii_lowercase()).collect();
     let image = |(path, partition): (String, String)| {
         let program = Program::open(root, &path).filter(|program| program.has(".linux"))?;
         let version = program.marker().filter(|(name, _)| name == "systemd-stub").and_then(|(_, v)| number(&v));
@@ -90,7 +91,7 @@ fn images(root: &Root, partitions: &Partitions, made: &[String]) -> Vec<Image> {
     let token = token(root);
     let is_own = |image: &Image| {
         let name = image.path.rsplit('/').next().unwrap_or_default();
-        made.iter().any(|path| path.trim_start_matches('/').eq_ignore_ascii_case(&image.path))
+        made.contains(&image.path.to_ascii_lowercase())
             || token.as_deref().is_some_and(|token| name.strip_prefix(token).is_some_and(|rest| rest.starts_with('-')))
     };
     let any = all.iter().any(is_own);

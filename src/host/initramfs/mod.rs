@@ -6,7 +6,8 @@ pub mod image;
 
 use super::boot::esp::Partitions;
 use super::boot::pe::Program;
-use crate::root::{Root, CONFIG_FILE, STATE};
+use crate::config;
+use crate::root::{Root, STATE};
 use image::{Seen, Unpack};
 use serde::Serialize;
 
@@ -165,7 +166,7 @@ fn images(root: &Root) -> Vec<Image> {
     let mut releases = root.list("lib/modules").unwrap_or_default();
     releases.retain(|release| root.holds_anything(&format!("lib/modules/{release}")));
     // What the firmware's loaders read, wherever it is mounted. A mount of one in another would show its files twice.
-    let found_partitions = Partitions::find(root, None);
+    let found_partitions = Partitions::find(root);
     let mut partitions = vec!["boot"];
     partitions.extend(found_partitions.all().filter(|partition| *partition != "boot"));
     for release in &releases {
@@ -216,20 +217,7 @@ fn unified(root: &Root, path: &str) -> Option<String> {
 
 /// The files of the configuration, as the tools put them into images.
 pub fn configuration(root: &Root) -> Vec<(String, Option<Vec<u8>>)> {
-    let mut paths = vec![CONFIG_FILE.to_owned()];
-    for directory in ["etc/vfio.conf.d", "usr/lib/vfio.conf.d"] {
-        let names = root.list(directory).unwrap_or_default();
-        paths.extend(names.iter().map(|name| format!("{directory}/{name}")));
-    }
-    let mut files: Vec<(String, Option<Vec<u8>>)> = Vec::new();
-    for path in paths.into_iter().filter(|path| image::is_configuration(path)) {
-        let masked = root.read_link(&path).is_ok_and(|target| target == std::path::Path::new("/dev/null"));
-        match root.read(&path) {
-            _ if masked => files.push((path, None)),
-            Ok(text) => files.push((path, Some(text))),
-            Err(error) => log::debug!("/{path}: {error}"),
-        }
-    }
+    let mut files = config::lasting_files(root);
     files.sort_unstable();
     files
 }

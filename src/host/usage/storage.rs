@@ -6,26 +6,13 @@
 //! no block device in mountinfo; their devices are looked up where each of them lists its own.
 
 use super::{functions_above, Usage, Use};
+use crate::host::mounts::{mounts, Mount};
 use crate::pci::Address;
 use crate::root::Root;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 const BLOCK: &str = "sys/class/block";
-
-/// A line of mountinfo (proc_pid_mountinfo(5)).
-struct Mount {
-    /// `major:minor`.
-    number: String,
-    /// The mount point.
-    at: String,
-    /// The type of file system.
-    kind: String,
-    /// What is mounted: a device, a dataset, an export.
-    source: String,
-    /// The server's address, where the options of a network file system say it (`fs/nfs/super.c`, `fs/smb/client/cifsfs.c`).
-    server: Option<Ipv4Addr>,
-}
 
 /// A file system that comes over the network.
 pub(super) struct OverNetwork {
@@ -48,7 +35,7 @@ struct Stack<'r> {
 pub(super) fn look(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwork>) {
     // Not our own mounts: a unit's view of them is narrowed (ProtectHome= and the like).
     let text = root.read("proc/1/mountinfo").or_else(|_| root.read("proc/self/mountinfo")).unwrap_or_default();
-    let mounts: Vec<Mount> = String::from_utf8_lossy(&text).lines().filter_map(mount).collect();
+    let mounts = mounts(&String::from_utf8_lossy(&text));
     let mut stack = Stack { root, bottoms: HashMap::new() };
     let mut uses = Uses::new();
     let mut over_network = Vec::new();
@@ -63,7 +50,7 @@ pub(super) fn look(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwo
             }
         }
         if matches!(mount.kind.as_str(), "nfs" | "nfs4" | "cifs" | "smb3" | "ceph" | "afs" | "glusterfs" | "ocfs2") {
-            over_network.push(OverNetwork { at: mount.at.clone(), server: mount.server });
+            over_network.push(OverNetwork { at: mount.at.clone(), server: server(mount) });
         }
     }
     btrfs(&mut stack, &mounts, &mut uses);
@@ -81,36 +68,9 @@ pub(super) fn look(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwo
     (found, over_network)
 }
 
-/// `ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS [TAGS...] - TYPE SOURCE SUPER-OPTIONS`.
-fn mount(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut fields = before.split(' ').skip(2);
-    let (number, at) = (fields.next()?, fields.nth(1)?);
-    let mut after = after.split(' ');
-    let (kind, source) = (after.next()?, after.next()?);
-    let details = after.next().unwrap_or_default();
-    let server = details.split(',').find_map(|option| option.strip_prefix("addr=")?.parse().ok());
-    let owned = str::to_owned;
-    Some(Mount { number: owned(number), at: unescaped(at), kind: owned(kind), source: unescaped(source), server })
-}
-
-/// The kernel writes blanks, tabs, line ends and backslashes as `\040` and so on (`fs/seq_file.c`, `mangle_path`).
-fn unescaped(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.get(..3).map(|digits| u8::from_str_radix(digits, 8)) {
-            Some(Ok(byte)) if byte.is_ascii() => {
-                plain.push(char::from(byte));
-                plain.push_str(&part[3..]);
-            }
-            _ => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
+/// The server's address, where the options of a network file system say it (`fs/nfs/super.c`, `fs/smb/client/cifsfs.c`).
+fn server(mount: &Mount) -> Option<Ipv4Addr> {
+    mount.details.split(',').find_map(|option| option.strip_prefix("addr=")?.parse().ok())
 }
 
 /// The devices that a mount names itself, where its number is none of a block device: btrfs one of its devices, bcachefs all

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What a person should know of what was not looked at.
 
+use crate::host::boot::esp::LeftAlone;
 use crate::host::boot::{BootSystem, Content, Grammar, Place};
+use std::collections::BTreeSet;
 
 /// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
 pub fn sentences(system: &BootSystem) -> Vec<String> {
     let mut notes: Vec<String> = system.closed.iter().map(|path| closed(path)).collect();
-    for place in system.loaders.iter().flat_map(|loader| &loader.places) {
-        for note in reads_others(place) {
-            // GRUB's file is there once for each variable that is looked at.
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-        }
-    }
+    notes.extend(system.left_alone.iter().map(left_alone));
+    // GRUB's file is there once for each variable that is looked at.
+    let mut seen = BTreeSet::new();
+    let others = system.loaders.iter().flat_map(|loader| &loader.places).flat_map(reads_others);
+    notes.extend(others.filter(|note| seen.insert(note.clone())));
     notes
 }
 
 fn closed(path: &str) -> String {
     format!("/{path} cannot be read by you: boot files in it are not shown here, root sees them")
+}
+
+fn left_alone(file_system: &LeftAlone) -> String {
+    let LeftAlone { at, why } = file_system;
+    format!("/{at} {why}, so boot entries on it are left alone: if this machine boots from it, change them by hand")
 }
 
 /// Another file that a shell reads in the place of a line; it may set the variables anew.

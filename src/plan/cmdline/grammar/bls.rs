@@ -108,17 +108,22 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
         return Ok(if words.is_empty() { raw.to_owned() } else { own_line::made(raw, &format!("options {words}")) });
     };
     let alone = options_alone(body, &options);
-    let mut edits = line::cuts(&alone, &Change { remove: change.remove, add: &[] })
-        .cut
-        .into_iter()
-        .map(|range| (range, String::new()))
-        .collect::<Vec<_>>();
-    let stays = |word: &Range<usize>| !edits.iter().any(|(cut, _)| cut.start < word.end && word.start < cut.end);
-    let stay: Vec<Range<usize>> = line::words(&alone).into_iter().filter(stays).collect();
+    // Both in the order of the text.
+    let cuts = line::cuts(&alone, &Change { remove: change.remove, add: &[] }).cut;
+    let is_cut = |word: &Range<usize>| {
+        let next = cuts.partition_point(|cut| cut.end <= word.start);
+        cuts.get(next).is_some_and(|cut| cut.start < word.end)
+    };
+    let stay: Vec<Range<usize>> = line::words(&alone).into_iter().filter(|word| !is_cut(word)).collect();
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for entry in &options {
-        let holds = |word: &Range<usize>| entry.value.start <= word.start && word.end <= entry.value.end;
+        let within = |ranges: &[Range<usize>]| {
+            let from = ranges.partition_point(|range| range.start < entry.value.start);
+            from..ranges.partition_point(|range| range.end <= entry.value.end).max(from)
+        };
         let is_first = entry.start == first.start;
-        let last = stay.iter().rfind(|word| holds(word));
+        let last = stay[within(&stay)].last();
+        let cut = &cuts[within(&cuts)];
         let words = if is_first { change.add.join(" ") } else { String::new() };
         match last {
             Some(last) if !words.is_empty() => edits.push((last.end..last.end, format!(" {words}"))),
@@ -127,12 +132,13 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
                 edits.push((entry.value.start..entry.value.start, format!("{blank}{words}")));
             }
             // A key without a value ends what GRUB reads.
-            None if edits.iter().any(|(cut, _)| holds(cut)) => {
-                edits.retain(|(cut, _)| !holds(cut));
+            None if !cut.is_empty() => {
                 edits.push((entry.start..entry.end, String::new()));
+                continue;
             }
             _ => {}
         }
+        edits.extend(cut.iter().map(|cut| (cut.clone(), String::new())));
     }
     let new = format!("{before}{}", line::apply(body, edits).ok_or_else(super::by_hand)?);
     let entries = self::entries(&new);

@@ -6,9 +6,12 @@
 //! words as others are.
 
 use super::super::line::{self, Change, Cuts};
-use super::refind::unlike;
+use super::refind::{title, unlike};
 use super::Line;
 use std::ops::Range;
+
+/// So many directories of the menu tell an entry from others.
+const DEEP: usize = 16;
 
 /// An entry of the menu.
 struct Entry {
@@ -41,8 +44,10 @@ pub fn lines(text: &str) -> Vec<Line> {
             option_sign = if sign == '/' { ':' } else { '=' };
             let name = bare.trim_start_matches(sign);
             names.truncate((bare.len() - name.len()).saturating_sub(1));
-            names.push(name.strip_prefix('+').unwrap_or(name).trim().to_owned());
-            entry = Some(Entry { path: names.join("/"), protocol: None, found: Vec::new() });
+            names.push(title(name.strip_prefix('+').unwrap_or(name).trim()).to_owned());
+            // What is deeper than any menu is told apart by numbers.
+            let path = names[names.len().saturating_sub(DEEP)..].join("/");
+            entry = Some(Entry { path, protocol: None, found: Vec::new() });
             continue;
         }
         let (Some(entry), Some((name, value)), false) = (&mut entry, option(line, option_sign), bare.starts_with('#'))

@@ -60,6 +60,21 @@ pub fn number(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
+/// The numbers of many lines of a text, which is counted once.
+pub struct Numbers(Vec<usize>);
+
+impl Numbers {
+    /// Counts.
+    pub fn of(text: &str) -> Numbers {
+        Numbers(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The number of the line in which `at` is, from 1.
+    pub fn number(&self, at: usize) -> usize {
+        self.0.partition_point(|newline| *newline < at) + 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,8 @@
 //! (`config.c`, `ReadTokenLine` and `KeepReading`). Options are one token.
 
 use super::super::line::{self, Change};
-use super::{own_line, Line, Problem};
+use super::own_line::Numbers;
+use super::{Line, Problem};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -78,8 +79,8 @@ fn second(tokens: &mut Vec<Token>) -> Token {
     Token { odd: second.odd || first.odd || first.raw.end == second.raw.start, ..second }
 }
 
-fn line_of(text: &str, key: String, token: &Token) -> Result<Line, Problem> {
-    let number = own_line::number(text, token.raw.start);
+fn line_of(numbers: &Numbers, key: String, token: &Token) -> Result<Line, Problem> {
+    let number = numbers.number(token.raw.start);
     if token.odd {
         let message =
             "a quote of these options does not end, or begins inside a word; put all of them in quotes, and write \
@@ -88,6 +89,16 @@ fn line_of(text: &str, key: String, token: &Token) -> Result<Line, Problem> {
     }
     let words = line::words(&token.text).into_iter().map(|range| token.text[range].to_owned()).collect();
     Ok(Line { key, number, span: token.raw.clone(), words })
+}
+
+/// So many bytes of a title tell an entry from others. Longer ones are told apart by their numbers: each command line of an
+/// entry has its title.
+const TITLE: usize = 256;
+
+/// The part of a title that counts.
+pub(super) fn title(text: &str) -> &str {
+    let end = (0..=TITLE.min(text.len())).rfind(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
 }
 
 /// Tells keys apart that are the same: `Arch`, `Arch #2`, `Arch #3`. Each number is tried once, so many equal titles cost no
@@ -112,10 +123,10 @@ pub(super) fn unlike(lines: &mut [Line]) {
 
 /// The command lines of a `refind_linux.conf`: every one, those for single-user mode as well.
 pub fn linux_lines(text: &str) -> Result<Vec<Line>, Problem> {
-    let mut lines = Vec::new();
+    let (mut lines, numbers) = (Vec::new(), Numbers::of(text));
     for mut tokens in token_lines(text) {
         if tokens.len() > 1 {
-            lines.push(line_of(text, tokens[0].text.clone(), &second(&mut tokens))?);
+            lines.push(line_of(&numbers, title(&tokens[0].text).to_owned(), &second(&mut tokens))?);
         }
     }
     unlike(&mut lines);
@@ -135,7 +146,7 @@ struct Stanza {
 
 /// The command lines of a `refind.conf`: those of stanzas that start a kernel.
 pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
-    let mut lines = Vec::new();
+    let (mut lines, numbers) = (Vec::new(), Numbers::of(text));
     let mut stanza: Option<Stanza> = None;
     let mut inner: Option<String> = None;
     for mut tokens in token_lines(text) {
@@ -143,7 +154,7 @@ pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
         let second = (tokens.len() > 1).then(|| second(&mut tokens));
         let Some(open) = &mut stanza else {
             if let ("menuentry", Some(name)) = (first.as_str(), second) {
-                stanza = Some(Stanza { name: name.text, ..Stanza::default() });
+                stanza = Some(Stanza { name: title(&name.text).to_owned(), ..Stanza::default() });
             }
             continue;
         };
@@ -151,10 +162,10 @@ pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
             ("}", _) if inner.is_some() => inner = None,
             ("}", _) => {
                 if let Some(stanza) = stanza.take() {
-                    lines.extend(of_stanza(text, stanza)?);
+                    lines.extend(of_stanza(&numbers, stanza)?);
                 }
             }
-            ("submenuentry", name) => inner = Some(name.map(|name| name.text).unwrap_or_default()),
+            ("submenuentry", name) => inner = Some(name.map(|name| title(&name.text).to_owned()).unwrap_or_default()),
             ("ostype", Some(system)) => open.system = Some(system.text.to_ascii_lowercase()),
             ("initrd", Some(_)) => open.is_kernel = true,
             ("loader", Some(loader)) => {
@@ -173,18 +184,18 @@ pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
         }
     }
     if let Some(stanza) = stanza {
-        lines.extend(of_stanza(text, stanza)?);
+        lines.extend(of_stanza(&numbers, stanza)?);
     }
     unlike(&mut lines);
     Ok(lines)
 }
 
-fn of_stanza(text: &str, stanza: Stanza) -> Result<Vec<Line>, Problem> {
+fn of_stanza(numbers: &Numbers, stanza: Stanza) -> Result<Vec<Line>, Problem> {
     let is_kernel = stanza.system.map_or(stanza.is_kernel, |system| system == "linux");
     // What is added to options that are listed gets their words anyway.
     let has_own = stanza.options.iter().any(|(key, _, adds)| !adds && *key == stanza.name);
     let listed = stanza.options.into_iter().filter(|(_, _, adds)| is_kernel && !(*adds && has_own));
-    listed.map(|(key, token, _)| line_of(text, key, &token)).collect()
+    listed.map(|(key, token, _)| line_of(numbers, key, &token)).collect()
 }
 
 /// Changes it.

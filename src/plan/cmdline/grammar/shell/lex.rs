@@ -88,6 +88,9 @@ struct Lexer<'t> {
     text: &'t str,
     at: usize,
     blocks: Vec<(Block, usize)>,
+    /// How many of these are functions, and how many are loops.
+    functions: usize,
+    loops: usize,
     /// Here-documents whose text begins on the next line.
     heredocs: Vec<Heredoc>,
     words: Vec<Word>,
@@ -97,8 +100,12 @@ struct Lexer<'t> {
     chained: Option<usize>,
     /// The first command of the list that is being read: `&` at its end puts all of it in the background.
     list: usize,
+    /// The first command behind those that were put in the background.
+    background: usize,
     /// Whether what comes next is the body of a function.
     body: bool,
+    /// Whether the next word is where a redirection leads.
+    target: bool,
 }
 
 /// The commands of a script, in order. A script that is not complete is a problem.
@@ -107,13 +114,17 @@ pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
         text,
         at: 0,
         blocks: Vec::new(),
+        functions: 0,
+        loops: 0,
         heredocs: Vec::new(),
         words: Vec::new(),
         sets: Vec::new(),
         commands: Vec::new(),
         chained: None,
         list: 0,
+        background: 0,
         body: false,
+        target: false,
     };
     if let Some(at) = text.find('\0') {
         return Err(problem(text, at, "a zero byte is here, which no two shells read alike: remove it"));
@@ -157,7 +168,10 @@ impl<'t> Lexer<'t> {
                 '<' | '>' => self.redirection()?,
                 _ => {
                     let word = self.word()?;
-                    self.words.push(word);
+                    // Where something is read from or written to is no word of the command.
+                    if !std::mem::take(&mut self.target) {
+                        self.words.push(word);
+                    }
                 }
             }
         }
@@ -207,11 +221,14 @@ impl<'t> Lexer<'t> {
                 self.end_command(false);
                 (self.chained, self.at) = (Some(at), at + 2);
             }
-            [b'&', b'>', ..] => self.at += 2,
+            [b'&', b'>', ..] => (self.at, self.target) = (at + 2, true),
             [b'&', ..] => {
                 // In the background: in a process of its own, with all that is chained before it.
                 self.end_command(true);
-                self.commands[self.list..].iter_mut().for_each(|command| command.depends = true);
+                // In a block the list does not begin anew: what depends already is not looked at again.
+                let from = self.list.max(self.background);
+                self.commands[from..].iter_mut().for_each(|command| command.depends = true);
+                self.background = self.commands.len();
                 self.end_list();
                 self.at += 1;
             }
@@ -245,7 +262,7 @@ impl<'t> Lexer<'t> {
         let body = self.body;
         self.end_command(false);
         self.body = body;
-        self.blocks.push((Block::Paren, at));
+        self.open(Block::Paren, at);
         self.at += 1;
         Ok(())
     }
@@ -264,6 +281,11 @@ impl<'t> Lexer<'t> {
                 "a command in place of a file, which not every shell has, is here: remove it",
             ));
         }
+        // The number before it is none either.
+        if before.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
+            self.words.pop();
+        }
+        self.target = !rest.starts_with("<<") || rest.starts_with("<<<");
         if rest.starts_with("<<<") {
             self.at += 3;
             return Ok(());
@@ -315,14 +337,23 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
+    fn open(&mut self, block: Block, at: usize) {
+        self.blocks.push((block, at));
+        self.functions += usize::from(block == Block::Function);
+        self.loops += usize::from(block == Block::Loop);
+    }
+
     fn close(&mut self, block: Block) {
         if self.blocks.last().is_some_and(|(open, _)| *open == block) {
             self.blocks.pop();
+            self.functions -= usize::from(block == Block::Function);
+            self.loops -= usize::from(block == Block::Loop);
         }
     }
 
     /// Takes the words that were read as a command, without the reserved words before it.
     fn end_command(&mut self, apart: bool) {
+        self.target = false;
         let mut words = std::mem::take(&mut self.words);
         if words.is_empty() {
             return;
@@ -333,9 +364,9 @@ impl<'t> Lexer<'t> {
             let at = word.raw.start;
             // Quoted, it is no reserved word.
             match self.text[word.raw.clone()].trim_end_matches('\r') {
-                "if" => self.blocks.push((Block::If, at)),
-                "while" | "until" => self.blocks.push((Block::Loop, at)),
-                "{" => self.blocks.push((if body { Block::Function } else { Block::Brace }, at)),
+                "if" => self.open(Block::If, at),
+                "while" | "until" => self.open(Block::Loop, at),
+                "{" => self.open(if body { Block::Function } else { Block::Brace }, at),
                 "then" | "else" | "elif" | "do" | "!" => {}
                 "fi" => self.close(Block::If),
                 "done" => self.close(Block::Loop),
@@ -345,11 +376,11 @@ impl<'t> Lexer<'t> {
                 }
                 "}" => self.close(Block::Brace),
                 "case" => {
-                    self.blocks.push((Block::Case, at));
+                    self.open(Block::Case, at);
                     kept = words.len();
                 }
                 "for" | "select" => {
-                    self.blocks.push((Block::Loop, at));
+                    self.open(Block::Loop, at);
                     break;
                 }
                 "function" => {
@@ -361,8 +392,7 @@ impl<'t> Lexer<'t> {
             kept += 1;
         }
         let depends = self.chained.take().is_some() || apart || !self.blocks.is_empty() || body;
-        let within = |block: Block| self.blocks.iter().any(|(open, _)| *open == block);
-        let (in_function, in_loop) = (body || within(Block::Function), within(Block::Loop));
+        let (in_function, in_loop) = (body || self.functions > 0, self.loops > 0);
         words.drain(..kept.min(words.len()));
         let sets = std::mem::take(&mut self.sets);
         if !words.is_empty() || !sets.is_empty() {

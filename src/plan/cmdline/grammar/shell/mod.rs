@@ -64,6 +64,7 @@ pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
     }
     found.sort_by_key(|(_, known)| known.span.start);
     let mut lines: Vec<Line> = Vec::new();
+    let numbers = own_line::Numbers::of(text);
     for (key, known) in found {
         let from = lines.last().map_or(0, |line| line.span.end);
         if known.span.start < from {
@@ -75,7 +76,7 @@ pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
                 ),
             });
         }
-        let number = own_line::number(text, known.span.start);
+        let number = numbers.number(known.span.start);
         lines.push(Line { key, number, span: whole_lines(text, &known, from), words: words(&known) });
     }
     Ok(lines)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the variables of a shell script are set to when it has run, and where each character comes from.
 
+use super::super::own_line::Numbers;
 use super::super::Problem;
 use super::lex::{commands, name_length, Command, Mode, Piece, Word};
 use std::collections::BTreeMap;
@@ -48,16 +49,23 @@ impl Known {
 pub type Value = Result<Known, Problem>;
 
 /// So many characters all values of a script may have together, each counted with every assignment that takes it over.
-const MOST: usize = 1 << 22;
+const MOST: usize = 1 << 18;
 
 /// What stands for a variable of which a part of a script does not say what it is.
 pub const ELSEWHERE: char = '\u{fffc}';
 
 /// The variables of a script. A part of one (`part`) may refer to what the rest of it sets; the whole may not.
 pub fn variables(text: &str, part: bool) -> Result<Variables, Problem> {
-    let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-    let mut reader =
-        Reader { text, part, newlines, variables: BTreeMap::new(), declared: BTreeMap::new(), others: None, cells: 0 };
+    let mut reader = Reader {
+        text,
+        part,
+        numbers: Numbers::of(text),
+        variables: BTreeMap::new(),
+        declared: BTreeMap::new(),
+        moment: 0,
+        others: None,
+        cells: 0,
+    };
     for command in commands(text)? {
         reader.run(&command)?;
         for range in command.sets {
@@ -68,9 +76,13 @@ pub fn variables(text: &str, part: bool) -> Result<Variables, Problem> {
             }
         }
     }
-    let declared = reader.declared.into_iter().map(|(name, problem)| (name, Err(problem)));
-    reader.variables.extend(declared);
-    Ok(Variables { known: reader.variables, others: reader.others })
+    let names: Vec<String> = reader.variables.keys().cloned().collect();
+    let mut known: BTreeMap<String, Value> = BTreeMap::new();
+    for name in names {
+        known.extend(reader.taken(&name).map(|value| (name, value)));
+    }
+    known.extend(reader.declared.into_iter().map(|(name, problem)| (name, Err(problem))));
+    Ok(Variables { known, others: reader.others.map(|(_, problem)| problem) })
 }
 
 /// What the variables of a script are set to.
@@ -136,13 +148,15 @@ struct Assignment {
 struct Reader<'t> {
     text: &'t str,
     part: bool,
-    /// Where the lines end.
-    newlines: Vec<usize>,
-    variables: BTreeMap<String, Value>,
+    numbers: Numbers,
+    /// The variables, each with the time at which it was set.
+    variables: BTreeMap<String, (usize, Value)>,
     /// Those that are declared in a way that counts for all of the script.
     declared: BTreeMap<String, Problem>,
-    /// Why a variable that is not among these may have been set.
-    others: Option<Problem>,
+    /// How often something was set so far.
+    moment: usize,
+    /// Why every variable may have been set, and when that was last.
+    others: Option<(usize, Problem)>,
     /// How many characters all values together had so far.
     cells: usize,
 }
@@ -172,9 +186,11 @@ impl Reader<'_> {
         let assignments: Vec<Option<Assignment>> = words.iter().map(|word| self.assignment(word)).collect();
         let all_set = assignments.iter().all(Option::is_some);
         let first = words.first().and_then(Word::literal).unwrap_or_default();
-        if let (Some(word), false) = (words.first(), all_set) {
-            self.check(command, word, &first)?;
+        let program = self.program(words);
+        if let Some(word) = program.first().filter(|_| !all_set) {
+            self.check(command, word, program)?;
         }
+        let name = program.first().and_then(Word::literal).unwrap_or_default();
         let exports = first == "export" && !words[1..].iter().any(|word| self.text[word.raw.clone()].starts_with('-'));
         if exports || all_set {
             let mut later = Vec::new();
@@ -194,15 +210,23 @@ impl Reader<'_> {
                     false if exports && self.has_pattern(word) => {
                         Err(self.problem(word, "has a pattern behind a command; put the value in quotes"))
                     }
-                    false => self.assigned(word, assignment),
+                    false => {
+                        // Words behind "export" are all expanded before any is assigned.
+                        let had = if exports { self.get(&assignment.name) } else { self.taken(&assignment.name) };
+                        self.assigned(word, assignment, had)
+                    }
                 };
+                // Whoever calls it sets it again.
+                if let (true, Err(problem)) = (command.in_function, &value) {
+                    self.declared.insert(assignment.name.clone(), problem.clone());
+                }
                 // Its words are expanded before any of them is assigned.
                 match exports {
                     true => later.push((assignment.name.clone(), value)),
-                    false => drop(self.variables.insert(assignment.name.clone(), value)),
+                    false => self.set(assignment.name.clone(), value),
                 }
             }
-            self.variables.extend(later);
+            later.into_iter().for_each(|(name, value)| self.set(name, value));
             return Ok(());
         }
         // Before a command: for that command only, and the rest of a value that was not quoted is that command.
@@ -212,9 +236,9 @@ impl Reader<'_> {
                 true => "has a blank after the '=', so that it is not set at all; remove the blank",
                 false => "has a blank in a value without quotes, so that it is not set at all; put the value in quotes",
             };
-            self.variables.insert(assignment.name.clone(), Err(self.problem(word, value)));
+            self.set(assignment.name.clone(), Err(self.problem(word, value)));
         }
-        if HARMLESS.contains(&first.as_str()) {
+        if HARMLESS.contains(&name.as_str()) {
             return Ok(());
         }
         // Programs cannot change variables, but who can tell that it is one?
@@ -222,7 +246,7 @@ impl Reader<'_> {
             let text: String =
                 word.pieces.iter().map(|(_, piece)| if let Piece::Char(c, ..) = piece { *c } else { ' ' }).collect();
             self.changed(word.raw.start, &text);
-            if DECLARES.contains(&first.as_str()) {
+            if DECLARES.contains(&name.as_str()) {
                 for name in names(&text) {
                     let message = "is declared by a command here, which shells take differently; set it without that";
                     self.declared.insert(name.to_owned(), self.problem(word, message));
@@ -230,9 +254,9 @@ impl Reader<'_> {
             }
         }
         let computed = words.iter().any(|word| word.literal().is_none());
-        let names = BY_NAME.contains(&first.as_str())
-            || first == "printf" && words.iter().any(|w| self.text[w.raw.clone()].starts_with("-v"));
-        if matches!(first.as_str(), "." | "source") {
+        let names = BY_NAME.contains(&name.as_str())
+            || name == "printf" && words.iter().any(|w| self.text[w.raw.clone()].starts_with("-v"));
+        if matches!(name.as_str(), "." | "source") {
             self.anything_is_changed(words[0].raw.start, "may be set by another file that is read here");
         } else if names && computed {
             self.anything_is_changed(words[0].raw.start, "may be set here, by a command that is told its name");
@@ -240,14 +264,29 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The words of a command from its program on: without assignments for it alone, and without what only says how it is
+    /// looked for or that its time is taken.
+    fn program<'w>(&self, words: &'w [Word]) -> &'w [Word] {
+        let assigned = words.iter().take_while(|word| self.assignment(word).is_some()).count();
+        let mut rest = &words[assigned..];
+        while let [word, after @ ..] = rest {
+            match word.literal().as_deref() {
+                Some("command" | "builtin" | "time" | "-p" | "--") if !after.is_empty() => rest = after,
+                _ => break,
+            }
+        }
+        rest
+    }
+
     /// Whether what comes after a command can be told.
-    fn check(&self, command: &Command, word: &Word, first: &str) -> Result<(), Problem> {
+    fn check(&self, command: &Command, word: &Word, program: &[Word]) -> Result<(), Problem> {
+        let first = &*word.literal().unwrap_or_default();
         let in_place = match first {
             "return" => command.in_function,
             "break" | "continue" => command.in_loop,
-            "set" => command.words[1..]
-                .iter()
-                .all(|word| matches!(word.literal().as_deref(), Some("-a" | "+a" | "-x" | "+x"))),
+            "set" => {
+                program[1..].iter().all(|word| matches!(word.literal().as_deref(), Some("-a" | "+a" | "-x" | "+x")))
+            }
             _ => false,
         };
         if ENDS.contains(&first) && !in_place {
@@ -289,19 +328,41 @@ impl Reader<'_> {
     fn anything_is_changed(&mut self, at: usize, what: &str) {
         let message = format!("{what}; set it once more after that");
         let problem = Problem { line: self.number(at), message };
-        self.variables.values_mut().for_each(|value| *value = Err(problem.clone()));
-        self.others = Some(problem);
+        self.moment += 1;
+        self.others = Some((self.moment, problem));
+    }
+
+    fn set(&mut self, name: String, value: Value) {
+        self.moment += 1;
+        self.variables.insert(name, (self.moment, value));
+    }
+
+    /// Why a variable that was set at a time is not known any more, if so.
+    fn changed_since(&self, moment: usize) -> Option<&Problem> {
+        self.others.as_ref().filter(|(others, _)| *others > moment).map(|(_, problem)| problem)
+    }
+
+    /// The value of a variable.
+    fn get(&self, name: &str) -> Option<Value> {
+        let (moment, value) = self.variables.get(name)?;
+        Some(self.changed_since(*moment).cloned().map_or_else(|| value.clone(), Err))
+    }
+
+    /// The same, where nobody asks for it before it is set anew.
+    fn taken(&mut self, name: &str) -> Option<Value> {
+        let (moment, value) = self.variables.remove(name)?;
+        Some(self.changed_since(moment).cloned().map_or(value, Err))
     }
 
     fn number(&self, at: usize) -> usize {
-        self.newlines.partition_point(|newline| *newline < at) + 1
+        self.numbers.number(at)
     }
 
     /// Whatever is named here is given a value by a command.
     fn changed(&mut self, at: usize, raw: &str) {
         for name in names(raw) {
             let message = "is changed by a command here; set it once more after that".to_owned();
-            self.variables.insert(name.to_owned(), Err(Problem { line: self.number(at), message }));
+            self.set(name.to_owned(), Err(Problem { line: self.number(at), message }));
         }
     }
 
@@ -309,9 +370,11 @@ impl Reader<'_> {
         Problem { line: self.number(word.raw.start), message: message.to_owned() }
     }
 
-    fn assigned(&mut self, word: &Word, assignment: &Assignment) -> Value {
-        let value = self.assembled(word, assignment)?;
-        self.cells += value.cells.len();
+    fn assigned(&mut self, word: &Word, assignment: &Assignment, had: Option<Value>) -> Value {
+        let before = had.as_ref().and_then(|had| had.as_ref().ok()).map_or(0, |had| had.cells.len());
+        let value = self.assembled(word, assignment, had)?;
+        // What only goes on is not made anew.
+        self.cells += value.cells.len().saturating_sub(if assignment.append { before } else { 0 });
         match self.cells > MOST {
             true => {
                 Err(self.problem(word, "is one of many values that refer to each other; write out what it stands for"))
@@ -320,12 +383,12 @@ impl Reader<'_> {
         }
     }
 
-    fn assembled(&self, word: &Word, assignment: &Assignment) -> Value {
+    fn assembled(&self, word: &Word, assignment: &Assignment, mut had: Option<Value>) -> Value {
         let name = &assignment.name;
-        let had = self.variables.get(name).cloned();
-        let mut known = match (assignment.append, had.clone()) {
-            (true, Some(value)) => value?,
-            _ => Known { span: word.raw.clone(), ..Known::default() },
+        let was_set = had.is_some();
+        let mut known = match if assignment.append { had.take() } else { None } {
+            Some(value) => value?,
+            None => Known { span: word.raw.clone(), ..Known::default() },
         };
         known.appends = assignment.append;
         (known.span.end, known.last, known.refers) = (word.raw.end, assignment.value..word.raw.end, None);
@@ -345,15 +408,18 @@ impl Reader<'_> {
                 Piece::Name(other, raw, mode) => {
                     known.refers = Some((raw.end, *mode));
                     let value = match other == name {
-                        true => had.clone().map(Ok),
-                        false => self.variables.get(other).cloned().map(Err),
+                        true if was_set => {
+                            if std::mem::replace(&mut itself, true) {
+                                return Err(self.problem(word, "refers to itself twice; write its words once"));
+                            }
+                            had.take().map(Ok)
+                        }
+                        true => None,
+                        false => self.get(other).map(Err),
                     };
                     match value {
                         Some(Ok(before)) => {
                             let before = before?;
-                            if std::mem::replace(&mut itself, true) {
-                                return Err(self.problem(word, "refers to itself twice; write its words once"));
-                            }
                             known.span.start = known.span.start.min(before.span.start);
                             known.cells.extend(before.cells);
                         }

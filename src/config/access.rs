@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Who may write a file or a directory: by its owner and mode, and by its access list (acl(5)).
+
+use crate::root::Root;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use std::io;
+
+/// The attribute that the kernel keeps an access list in (`include/uapi/linux/xattr.h`).
+const LIST: &str = "system.posix_acl_access";
+/// The version of its form, and the size of what comes before its entries and of one of them
+/// (`include/uapi/linux/posix_acl_xattr.h`).
+const VERSION: u32 = 2;
+const ENTRY: usize = 8;
+/// No list that anybody wrote by hand is longer, in bytes.
+const LONGEST: usize = 4096;
+
+/// Named users and groups, and the mask, among the tags of entries; the right to write (`include/uapi/linux/posix_acl.h`).
+const USER: u16 = 0x02;
+const GROUP: u16 = 0x08;
+const MASK: u16 = 0x10;
+const WRITE: u16 = 0x02;
+
+/// Why others than root may change it, if they may: what comes after it in a sentence. In a test tree the tree's owner stands
+/// for root.
+pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Option<&'static str>> {
+    let stat = rustix::fs::fstat(&file)?;
+    let roots = if root.is_system() { (0, 0) } else { root.owner()? };
+    if let Some(why) = untrusted((stat.st_uid, stat.st_gid), stat.st_mode, roots) {
+        return Ok(Some(why));
+    }
+    let mut list = [0; LONGEST];
+    match rustix::fs::fgetxattr(&file, LIST, &mut list[..]) {
+        Ok(length) => Ok(untrusted_list(&list[..length.min(LONGEST)], roots)),
+        // There is none, or there can be none.
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(Errno::RANGE) => Ok(Some("has an access list that is too long to be judged; run setfacl -b on it")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The rule of owner and mode.
+fn untrusted((uid, gid): (u32, u32), mode: u32, roots: (u32, u32)) -> Option<&'static str> {
+    if uid != 0 && uid != roots.0 {
+        Some("belongs to another user than root; run chown root:root on it")
+    } else if mode & 0o002 != 0 {
+        Some("may be written by everybody; run chmod go-w on it")
+    } else if mode & 0o020 != 0 && gid != 0 && gid != roots.1 {
+        Some("may be written by a group other than root's; run chmod go-w on it")
+    } else {
+        None
+    }
+}
+
+/// The same of an access list: nobody named in it may write but root.
+fn untrusted_list(list: &[u8], roots: (u32, u32)) -> Option<&'static str> {
+    const UNKNOWN: Option<&str> = Some("has an access list that cannot be read; run setfacl -b on it");
+    let Some((version, entries)) = list.split_first_chunk::<4>() else { return UNKNOWN };
+    if u32::from_le_bytes(*version) != VERSION || entries.len() % ENTRY != 0 {
+        return UNKNOWN;
+    }
+    let entries = || {
+        entries.chunks_exact(ENTRY).map(|entry| {
+            let half = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+            (half(0), half(2), u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]))
+        })
+    };
+    // What the mask does not allow nobody named has.
+    let may = entries().find(|(tag, ..)| *tag == MASK).is_none_or(|(_, rights, _)| rights & WRITE != 0);
+    let other = |(tag, rights, id): (u16, u16, u32)| {
+        let own = if tag == USER { roots.0 } else { roots.1 };
+        matches!(tag, USER | GROUP) && rights & WRITE != 0 && id != 0 && id != own
+    };
+    (may && entries().any(other)).then_some("may be written by others by its access list; run setfacl -b on it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let entry = |(tag, rights, id): &(u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        VERSION.to_le_bytes().into_iter().chain(entries.iter().flat_map(entry)).collect()
+    }
+
+    /// Regression: an access list was not looked at, and its mask is all that shows in the mode.
+    #[test]
+    fn who_may_write_by_a_list() {
+        const ALL: u32 = u32::MAX;
+        let (owner, group, mask) = ((0x01, 6, ALL), (0x04, 4, ALL), (MASK, 6, ALL));
+        for (entries, trusted) in [
+            (&[owner, group, mask, (0x20, 4, ALL)][..], true),
+            (&[owner, (USER, 6, 1000), group, mask], false),
+            (&[owner, (USER, 2, 1000), group, mask], false),
+            (&[owner, (USER, 5, 1000), group, mask], true),
+            (&[owner, (USER, 6, 1000), group, (MASK, 4, ALL)], true),
+            (&[owner, (USER, 6, 0), group, mask], true),
+            (&[owner, group, (GROUP, 6, 100), mask], false),
+            (&[owner, group, (GROUP, 6, 0), mask], true),
+            (&[owner, group, (GROUP, 6, 100)], false),
+        ] {
+            assert_eq!(untrusted_list(&list(entries), (0, 0)).is_none(), trusted, "{entries:?}");
+        }
+        // In a test tree its owner stands for root.
+        assert_eq!(untrusted_list(&list(&[owner, (USER, 6, 1000), group, mask]), (1000, 1000)), None);
+        for bytes in [&b""[..], b"\x02\0\0", b"\x01\0\0\0", b"\x02\0\0\0\x02"] {
+            assert!(untrusted_list(bytes, (0, 0)).is_some(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn who_may_write() {
+        const USER: (u32, u32) = (1000, 1000);
+        let table = [
+            ((0, 0), 0o644, (0, 0), true),
+            ((0, 0), 0o664, (0, 0), true),
+            ((0, 0), 0o646, (0, 0), false),
+            ((0, 5), 0o664, (0, 0), false),
+            ((0, 5), 0o644, (0, 0), true),
+            ((0, 0), 0o1777, (0, 0), false),
+            ((1000, 0), 0o644, (0, 0), false),
+            ((1000, 1000), 0o600, (0, 0), false),
+            ((1000, 1000), 0o644, USER, true),
+            ((1000, 1000), 0o664, USER, true),
+            ((1000, 100), 0o664, USER, false),
+            ((1000, 1000), 0o666, USER, false),
+            ((1001, 1000), 0o644, USER, false),
+            ((0, 0), 0o644, USER, true),
+        ];
+        for (owner, mode, roots, trusted) in table {
+            assert_eq!(untrusted(owner, mode, roots).is_none(), trusted, "{owner:?} {mode:o} {roots:?}");
+        }
+    }
+}
