@@ -166,7 +166,9 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let begun = match plan.steps.last() {
             Some(GuestStep::StartDomain { uri, domain, .. }) => Libvirt { tools, uri, domain, guest: name }.start(left),
-            Some(GuestStep::StartCommand { command, .. }) => program::start(root, name, command, &plan.functions, left),
+            Some(GuestStep::StartCommand { command, user, .. }) => {
+                program::start(root, tools, name, (command, user), &plan.functions, left)
+            }
             _ => Ok(()),
         };
         begun.map_err(|error| format!("[guest {name}] cannot be started: {error}"))

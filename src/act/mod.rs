@@ -2,6 +2,7 @@
 //! Making it so, and undoing it: the only code that changes the system.
 
 mod anew;
+pub(crate) mod apart;
 pub mod boot_files;
 pub mod card;
 pub mod child;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Programs of the system that do part of the work: systemctl, loginctl, virsh, modprobe, and the user's own commands.
 
+use super::apart;
 use super::child;
 use crate::host::process::Process;
 use crate::root::Root;
@@ -41,7 +42,7 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// ended within the deadline and was killed.
     fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
 
-    /// Runs a command of the user's own. What it prints goes to the log line by line, as it comes.
+    /// Runs a command of the configuration, apart from our own program where that is possible ([`apart`]). What it prints goes to the log line by line, as it comes.
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
         let output = self.run(words, deadline)?;
         output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
@@ -83,10 +84,17 @@ impl Tools for LiveTools {
     }
 
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
-        let (program, mut child) = started(words)?;
+        let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let (words, limit) = match apart::is_possible() {
+            // systemd ends it; this program only has to hear of it.
+            true => (apart::once(words, deadline), deadline + AFTERWARDS * 5),
+            false => (words.iter().map(|word| (*word).to_owned()).collect(), deadline),
+        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (_, mut child) = started(&words)?;
         let output = child.stdout.take().map(log_aside);
         let errors = child.stderr.take().map(log_aside);
-        let well = child::wait(child, deadline)?;
+        let well = child::wait(child, limit)?;
         let last = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
         let (_, errors) = (last(output), last(errors).unwrap_or_default());
         if well {

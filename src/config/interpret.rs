@@ -6,6 +6,7 @@ use super::keys::{did_you_mean, guest_bar, Kind, BARS};
 use super::report::{clip, Report, Spot};
 use super::sections::{Section, Sections, Setting};
 use super::values::{self, Parsed};
+use super::DEFAULT_USER;
 use super::{
     At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, GuestBar, Handover, HostSection,
     RebarMethod, Reset, Runner, Selector,
@@ -244,6 +245,7 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     let uri = r.or("uri", "qemu:///system".to_owned(), values::uri);
     let runner = r.get("runner", values::runner);
     let command = r.words("command", command);
+    let user = r.or("user", DEFAULT_USER.to_owned(), values::user);
     let handover = r.or("handover", Handover::Auto, values::handover);
     let display_manager = r.or("display-manager", DisplayManager::Auto, values::display_manager);
     let stop_units = r.or("stop-units", Vec::new(), values::units);
@@ -277,6 +279,7 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
         uri,
         runner,
         command,
+        user,
         handover,
         display_manager,
         stop_units,
@@ -318,8 +321,10 @@ fn command_list(r: &mut Reader<'_, '_>, key: &str) -> Vec<Vec<String>> {
 fn check_runner(r: &mut Reader<'_, '_>, runner: Runner, command: &[String]) {
     match runner {
         Runner::Libvirt => {
-            if let Some(spot) = r.spot("command") {
-                r.report.warning(spot, &format_args!("'command' has no effect; write runner = command with it"));
+            for key in ["command", "user"] {
+                if let Some(spot) = r.spot(key) {
+                    r.report.warning(spot, &format_args!("'{key}' has no effect; write runner = command with it"));
+                }
             }
         }
         Runner::Command => {

@@ -54,6 +54,7 @@ impl Kind {
                 "uri",
                 "runner",
                 "command",
+                "user",
                 "handover",
                 "display-manager",
                 "stop-units",

@@ -400,6 +400,9 @@ impl Reset {
     }
 }
 
+/// The user that the package makes for guests that are commands.
+pub const DEFAULT_USER: &str = "vfio-guest";
+
 /// `[guest NAME]`: a virtual machine that gets cards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
@@ -419,6 +422,8 @@ pub struct Guest {
     pub runner: Runner,
     /// `command`, split into words; not empty with `runner = command`.
     pub command: Vec<String>,
+    /// `user`: who runs `command`.
+    pub user: String,
     /// `handover`.
     pub handover: Handover,
     /// `display-manager`.

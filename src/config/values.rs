@@ -247,6 +247,16 @@ pub(super) fn uri(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
+/// `user`: the name of an account, as useradd(8) takes one.
+pub(super) fn user(text: &str) -> Parsed<String> {
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if !first || text.len() > 31 || !bytes.all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+        return Err(format!("'{}' is not the name of a user; write one that 'getent passwd' lists", clip(text)));
+    }
+    Ok(text.to_owned())
+}
+
 /// `display-manager`.
 pub(super) fn display_manager(text: &str) -> Parsed<DisplayManager> {
     match text {

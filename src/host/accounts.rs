@@ -9,8 +9,19 @@ use std::io;
 pub struct User {
     /// The login name.
     pub name: String,
+    /// The user's number.
+    pub uid: u32,
     /// The number of the user's own group.
     pub gid: u32,
+}
+
+impl User {
+    /// A line of `/etc/passwd`, or of what `getent passwd` prints (passwd(5)).
+    pub fn parse(line: &str) -> Option<User> {
+        let mut fields = line.trim_end().split(':');
+        let (name, uid, gid) = (fields.next()?, fields.nth(1)?, fields.next()?);
+        Some(User { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+    }
 }
 
 /// A line of `/etc/group`.
@@ -33,8 +44,7 @@ fn fields(root: &Root, path: &str) -> io::Result<Vec<Vec<String>>> {
 
 /// All users that the machine itself knows; those of a directory service are not among them.
 pub fn users(root: &Root) -> io::Result<Vec<User>> {
-    let user = |fields: Vec<String>| Some(User { name: fields.first()?.clone(), gid: fields.get(3)?.parse().ok()? });
-    Ok(fields(root, "etc/passwd")?.into_iter().filter_map(user).collect())
+    Ok(fields(root, "etc/passwd")?.iter().filter_map(|fields| User::parse(&fields.join(":"))).collect())
 }
 
 /// All groups.

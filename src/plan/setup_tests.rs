@@ -19,7 +19,7 @@ fn systemd(services: &[(&str, bool, bool)]) -> Surroundings {
         init: Some(Init::Systemd),
         services,
         network,
-        users: vec![User { name: "ada".to_owned(), gid: 1000 }],
+        users: vec![User { name: "ada".to_owned(), uid: 1000, gid: 1000 }],
         groups: vec![group("ada", 1000, &[]), group("kvm", 104, &["ada"]), group("input", 1000, &[])],
     }
 }

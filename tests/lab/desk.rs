@@ -46,8 +46,8 @@ const PROGRAMS: [(&str, &str, &str, &str); 5] = [
 
 /// QEMU for a guest without libvirt, with a monitor for the power button.
 pub const QEMU: &str = "/usr/bin/qemu-system-x86_64 -machine q35 -accel tcg -m 32 -nodefaults -display none \
-    -kernel /var/lib/libvirt/boot/pocket -append \"WORDS\" -serial file:/run/NAME.log \
-    -qmp unix:/run/NAME.qmp,server=on,wait=off -device vfio-pci,host={bdf},addr=5.0,multifunction=on \
+    -kernel /var/lib/libvirt/boot/pocket -append \"WORDS\" -serial file:/var/lib/vfio-guest/NAME/log \
+    -qmp unix:/run/vfio-guest/NAME/qmp,server=on,wait=off -device vfio-pci,host={bdf},addr=5.0,multifunction=on \
     -device vfio-pci,host=0000:01:00.1,addr=5.1";
 
 /// A hook that is none of ours: it notes its calls, and refuses when it is told to.

@@ -4,7 +4,7 @@
 
 use super::hand_over::{announce, console_path, run_command};
 use super::status::{self, GuestOutcome};
-use super::{forget, journal_path, records, runner, services, sizes_path, GuestRecord};
+use super::{account, forget, journal_path, records, runner, services, sizes_path, GuestRecord};
 use crate::act::kernel::{kernel_for, Kernel};
 use crate::act::lock::Lock;
 use crate::act::state::{claim_path, CLAIMS};
@@ -166,6 +166,7 @@ impl Undo<'_> {
             GuestStep::Awake { .. } => {
                 power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default())
             }
+            GuestStep::Give { .. } => account::take_back(root, record.before.as_deref().unwrap_or_default()),
             GuestStep::Announce { functions } => announce(root, tools, functions, false),
             GuestStep::StopUnit { unit, .. } => {
                 let came_back = std::mem::take(&mut self.came_back);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a hand-over: each step is journalled, then made.
 
-use super::{note, services, sizes_path, GuestRecord};
+use super::{account, note, services, sizes_path, GuestRecord};
 use crate::act::card::{self, OnFailure};
 use crate::act::kernel::kernel_for;
 use crate::act::lock::Lock;
@@ -72,6 +72,7 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         let before = match step {
             GuestStep::Console { console } => work.root.read_text(&console_path(console)).ok(),
             GuestStep::Awake { functions } => Some(power::allowed(work.root, &with_ports(work.root, functions))),
+            GuestStep::Give { functions, .. } => Some(account::owners(work.root, functions)),
             _ => None,
         };
         let record = GuestRecord { step: step.clone(), before };
@@ -130,6 +131,7 @@ fn make(
         GuestStep::Awake { functions } => {
             power::keep_awake(root, kernel_for(root).as_ref(), &with_ports(root, functions))
         }
+        GuestStep::Give { functions, user } => account::give(root, tools, functions, user),
         GuestStep::Bind { gpu } | GuestStep::Resize { gpu } => {
             let journal = matches!(step, GuestStep::Resize { .. }).then(|| sizes_path(&work.guest.name, gpu));
             bind_card(work, gpu, false, journal)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking around before a hand-over: services, sessions, libvirt, files, memory.
 
+use super::account;
 use super::runner::Libvirt;
 use super::services;
 use crate::act::child;
@@ -66,6 +67,9 @@ pub fn look(
         };
         around.seats = seats(root, &functions);
         (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, end, &mut around));
+    }
+    if guest.runner == Runner::Command {
+        around.user = account::find(root, tools, &guest.user);
     }
     let roms = choices.iter().filter_map(|choice| Some(choice.gpu.rom.as_ref()?.value.clone()));
     let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();

@@ -5,6 +5,7 @@
 //! (`act::journal`). Giving back reads both backwards and needs no configuration. Whoever hands over, supervises or gives
 //! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
 
+mod account;
 pub mod give_back;
 pub mod hand_over;
 pub mod look;

@@ -5,7 +5,8 @@ use super::directory;
 use super::monitor::{self, Greeting};
 use super::runner::wait_for_process;
 use crate::act::tools::{Signal, Tools};
-use crate::act::{child, files};
+use crate::act::{apart, child, files};
+use crate::host::accounts;
 use crate::host::holders::Looker;
 use crate::host::process::{started, Process};
 use crate::pci::Address;
@@ -20,6 +21,8 @@ const ANSWERING: Duration = Duration::from_secs(60);
 const OPENING: Duration = Duration::from_secs(10);
 /// How long it must live with the card before it counts as started.
 const LIVING: Duration = Duration::from_secs(1);
+/// For a question to systemd.
+const ASK: Duration = Duration::from_secs(20);
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(50);
 /// For a killed process to end: the kernel may still have to let go of the card.
@@ -49,15 +52,34 @@ pub(super) fn remembered(root: &Root, guest: &str) -> Option<Process> {
 
 /// Starts the program that is the guest, and waits until it counts as started: where its words name QEMU's monitor, when
 /// QEMU answers there, else when it has the card and has lived with it for a second.
-pub fn start(root: &Root, guest: &str, command: &[String], functions: &[Address], left: Duration) -> io::Result<()> {
+///
+/// It runs apart from us and as its user ([`apart`]).
+pub fn start(
+    root: &Root,
+    tools: &dyn Tools,
+    guest: &str,
+    (command, user): (&[String], &str),
+    functions: &[Address],
+    left: Duration,
+) -> io::Result<()> {
     if !root.is_system() {
-        log::info!("would run: {}", command.join(" "));
+        log::info!("would run as {user}: {}", command.join(" "));
         return Ok(());
     }
-    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn()?;
-    remember(root, guest, child.id())?;
+    let program = command.first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (words, in_a_unit) = match apart::is_possible() {
+        true => (apart::guest(guest, user, &groups(root), command), true),
+        false => (apart::guest_without_systemd(user, command), false),
+    };
     let begin = Instant::now();
+    let mut child = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).spawn()?;
+    let pid = match in_a_unit {
+        true => main_process(tools, guest, &mut child, left)?,
+        false => Some(child.id()),
+    };
+    if let Some(pid) = pid {
+        remember(root, guest, pid)?;
+    }
     let looker = Looker::new(root);
     // Somebody who does not let itself be looked at is not this program.
     let has_card = || looker.find(functions).iter().any(|(_, holder)| holder.is_certain());
@@ -67,7 +89,11 @@ pub fn start(root: &Root, guest: &str, command: &[String], functions: &[Address]
         Start::Up => {}
         Start::Late(missed) => log::warn!("{program} runs, but {missed}"),
         Start::Ended(end) if !end.success() => {
-            return Err(io::Error::other(format!("{program} has ended at once ({end}); its messages are above")));
+            let messages = match in_a_unit {
+                true => format!("'journalctl -u {}' shows its messages", apart::unit(guest)),
+                false => "its messages are above".to_owned(),
+            };
+            return Err(io::Error::other(format!("{program} has ended at once ({end}); {messages}")));
         }
         Start::Ended(_) if has_card() => {
             let why = "has left the card to another process: it must stay in the foreground (without -daemonize)";
@@ -79,6 +105,37 @@ pub fn start(root: &Root, guest: &str, command: &[String], functions: &[Address]
     // It is waited for by its pidfd, which shows its end; collecting it is left to a thread.
     std::thread::spawn(move || child.wait());
     Ok(())
+}
+
+/// Whoever runs a virtual machine may have the processor's help: `/dev/kvm` is this group's, where there is one.
+fn groups(root: &Root) -> Vec<&'static str> {
+    const KVM: &str = "kvm";
+    let known = accounts::groups(root).unwrap_or_default().iter().any(|group| group.name == KVM);
+    if known {
+        vec![KVM]
+    } else {
+        Vec::new()
+    }
+}
+
+/// The process that systemd has started for a guest, while `child` waits for its end; none if it has ended already.
+fn main_process(tools: &dyn Tools, guest: &str, child: &mut Child, left: Duration) -> io::Result<Option<u32>> {
+    let begin = Instant::now();
+    let unit = apart::unit(guest);
+    loop {
+        let text = tools.run(&["systemctl", "show", "--property=MainPID", "--value", "--", &unit], ASK)?;
+        match text.trim().parse() {
+            Ok(0) | Err(_) => {}
+            Ok(pid) => return Ok(Some(pid)),
+        }
+        if child.try_wait()?.is_some() {
+            return Ok(None);
+        }
+        if begin.elapsed() >= left {
+            return Err(io::Error::other(format!("systemd has not started {unit} within {} s", left.as_secs())));
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// How a program has come up.

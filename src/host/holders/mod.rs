@@ -11,7 +11,7 @@ mod opened;
 mod witness;
 
 pub use look::{find_here, run_as_child, Looker};
-pub use nodes::Device;
+pub use nodes::{vfio_nodes, Device};
 
 use super::home::Home;
 use super::process::Process;

@@ -77,6 +77,12 @@ pub(super) fn nodes(root: &Root, address: Address) -> Vec<Node> {
     found
 }
 
+/// The nodes by which a guest has a function, below the root: that of its group, and its own.
+pub fn vfio_nodes(root: &Root, address: Address) -> Vec<String> {
+    let vfio = nodes(root, address).into_iter().filter(Node::is_vfio);
+    vfio.map(|node| node.path.trim_start_matches('/').to_owned()).collect()
+}
+
 fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
     if let Ok(uevent) = root.read_text(&format!("{dir}/uevent")) {
         let value = |key: &str| uevent.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));

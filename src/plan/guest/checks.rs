@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What must be so before a guest may start: claims, IOMMU, groups, drivers, memory, files.
 
-use super::hand_over::with_host;
+use super::hand_over::{with_host, ROOT};
 use super::leaving::leaving;
 use super::{DomainState, Remark, Surroundings};
-use crate::config::{Bind, Gpu, Guest, Handover, Runner};
+use crate::config::{Bind, Gpu, Guest, Handover, Runner, DEFAULT_USER};
 use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
@@ -40,6 +40,7 @@ pub(super) fn check(
     refusals.extend(all.vfio());
     refusals.extend(all.way_back());
     refusals.extend(all.files());
+    refusals.extend(all.user());
     all.memory(&mut refusals, &mut warnings);
     (refusals, warnings)
 }
@@ -72,6 +73,19 @@ impl All<'_> {
             Some(DomainState::Known { domain, .. }) => Some(domain),
             _ => None,
         }
+    }
+
+    /// Nobody who could run the command.
+    fn user(&self) -> Option<Remark> {
+        let Guest { user, .. } = self.guest;
+        if self.guest.runner != Runner::Command || user == ROOT || self.around.user.is_some() {
+            return None;
+        }
+        let hint = match user == DEFAULT_USER {
+            true => "'systemd-sysusers' makes it; or write user = and the one who is to run the command",
+            false => "write user = and one that 'getent passwd' lists",
+        };
+        Some(Remark::new(self.guest, format!("there is no user '{user}' to run its command; {hint}")))
     }
 
     /// Functions of a card that must still be moved to the driver they should have.

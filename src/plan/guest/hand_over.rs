@@ -20,6 +20,9 @@ pub const NVIDIA_MODULES: [&str; 5] = ["nvidia_drm", "nvidia_modeset", "nvidia_u
 pub const NVIDIA_UNITS: [&str; 3] =
     ["nvidia-persistenced.service", "nvidia-powerd.service", "nvidia-fabricmanager.service"];
 
+/// Who has every node already.
+pub const ROOT: &str = "root";
+
 /// The sections of a guest's cards, each with its functions or why not.
 pub fn cards<'c>(config: &'c Config, guest: &Guest, host: &Host) -> Vec<Choice<'c>> {
     let mut choices = select::all(config, host);
@@ -142,9 +145,15 @@ fn steps(
         steps.extend(resized.into_iter().map(|gpu| GuestStep::Resize { gpu }));
     }
     let patience = guest.stop_timeout.as_secs();
+    if guest.runner == Runner::Command && guest.user != ROOT {
+        steps.push(GuestStep::Give { functions: functions.to_vec(), user: guest.user.clone() });
+    }
     steps.push(match guest.runner {
         Runner::Libvirt => GuestStep::StartDomain { uri: guest.uri.clone(), domain: guest.domain.clone(), patience },
-        Runner::Command => GuestStep::StartCommand { command: filled(&guest.command, functions), patience },
+        Runner::Command => {
+            let command = filled(&guest.command, functions);
+            GuestStep::StartCommand { command, user: guest.user.clone(), patience }
+        }
     });
     steps
 }

@@ -11,10 +11,11 @@ mod leaving;
 #[cfg(test)]
 mod tests;
 
-pub use hand_over::{cards, plan, with_host, NVIDIA_MODULES, NVIDIA_UNITS};
+pub use hand_over::{cards, plan, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 
 use super::Finding;
 use crate::config::{Guest, Location};
+use crate::host::accounts::User;
 use crate::host::domain::Domain;
 use crate::host::holders::Holder;
 use crate::pci::Address;
@@ -114,6 +115,13 @@ pub enum GuestStep {
         /// The `[gpu]` section's name.
         gpu: String,
     },
+    /// Give the nodes by which a guest has the cards to the user who runs it.
+    Give {
+        /// The cards' functions.
+        functions: Vec<Address>,
+        /// The user.
+        user: String,
+    },
     /// Start the libvirt domain.
     StartDomain {
         /// Where libvirt is.
@@ -127,6 +135,9 @@ pub enum GuestStep {
     StartCommand {
         /// The program and its arguments, addresses filled in.
         command: Vec<String>,
+        /// Who runs it.
+        #[serde(default = "by_root")]
+        user: String,
         /// How long it may take to end, in seconds.
         patience: u64,
     },
@@ -164,12 +175,18 @@ impl fmt::Display for GuestStep {
             GuestStep::Awake { functions } => write!(f, "keep {} awake", list(functions)),
             GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
             GuestStep::Resize { gpu } => write!(f, "resize the BARs of [gpu {gpu}]"),
+            GuestStep::Give { functions, user } => write!(f, "give {} to the user {user}", list(functions)),
             GuestStep::StartDomain { domain, .. } => write!(f, "start domain {domain}"),
             GuestStep::StartCommand { command, .. } => {
                 write!(f, "start {}", command.first().map_or("nothing", String::as_str))
             }
         }
     }
+}
+
+/// Who runs what a journal of a version before users has.
+fn by_root() -> String {
+    "root".to_owned()
 }
 
 /// A session in a sentence.
@@ -250,6 +267,8 @@ pub struct Surroundings {
     pub sessions: Vec<Session>,
     /// What libvirt says of the domain; `None` for a guest that is a command.
     pub domain: Option<DomainState>,
+    /// The user who runs the command of a guest that is one; `None` if the machine knows nobody of that name.
+    pub user: Option<User>,
     /// Cards that belong to a guest already: card, guest.
     pub claims: Vec<(String, String)>,
     /// Text consoles: name, whether it is a framebuffer's, whether it is bound.

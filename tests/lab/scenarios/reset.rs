@@ -171,7 +171,7 @@ pub fn methods() -> Result<()> {
     micro.devices = devices;
     let configuration = "[gpu rng]\ndevice = 0000:01:00.0\nbind = guest\nreset = pm\n\n\
                          [gpu pair]\ndevice = 0000:02:00.0\nbind = guest\nreset = bus\n\n\
-                         [guest short]\ngpus = rng\nrunner = command\ncommand = /bin/sh /root/guest {bdf}\n\
+                         [guest short]\ngpus = rng\nrunner = command\nuser = root\ncommand = /bin/sh /root/guest {bdf}\n\
                          handover = hot\ndisplay-manager = none\ninhibit-sleep = no\n";
     micro.files = vec![("etc/vfio.conf", configuration.to_owned()), ("root/guest", GUEST.to_owned())];
     let run = micro.run()?;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
 # Guests without libvirt: their QEMU or our own supervisor killed, a rival, many one after the other. After desk.sh.
-said() { grep -q "$2" "/run/$1.log" 2>/dev/null; }
+said() { grep -q "$2" "/var/lib/vfio-guest/$1/log" 2>/dev/null; }
 # at STEP: waits until the journal of the guest plain has this step, which is written down before it is made.
 at() { until_true 120 grep -qs "\"do\":\"$1\"" /run/vfio/guests/plain/journal; }
 main() { property vfio-guest@plain MainPID; }
@@ -16,7 +16,7 @@ fact start.plain $?
 note_time plain.runs
 drivers plain.
 until_true 60 said plain waiting
-cp /run/plain.log /lab/serial.plain
+cp /var/lib/vfio-guest/plain/log /lab/serial.plain
 old=$(main)
 systemctl start vfio-guest@rival >/lab/start.rival 2>&1
 fact start.rival $?

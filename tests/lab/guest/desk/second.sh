@@ -15,8 +15,8 @@ vfio holders second >/lab/holders 2>&1
 systemctl start vfio-guest@aside
 fact start $?
 drivers during.
-until_true 60 grep -q waiting /run/aside.log
-cp /run/aside.log /lab/serial
+until_true 60 grep -q waiting /var/lib/vfio-guest/aside/log
+cp /var/lib/vfio-guest/aside/log /lab/serial
 shows && [ "$compositor" = "$old" ] && fact during.compositor same
 colourful during && fact during.desktop yes
 fact sessions.during "$(sessions)"
