@@ -223,7 +223,7 @@ fn a_record_that_cannot_be_read_is_no_empty_one() {
 #[test]
 fn a_record_that_is_too_large_is_refused_first() {
     let (tree, mut plan) = case();
-    let many = (0..20_000).map(|number| Owned {
+    let many = (0..40_000).map(|number| Owned {
         key: format!("an entry of a menu #{number}"),
         words: vec!["iommu=pt".to_owned()],
         before: Some(": root=/dev/vda1 ro quiet splash with a command line that is not short".to_owned()),

@@ -197,6 +197,15 @@ fn libvirt_names() {
 }
 
 #[test]
+fn user_names() {
+    table(
+        user,
+        &[("root", "root".to_owned()), ("vfio-guest", "vfio-guest".to_owned()), ("_a.b", "_a.b".to_owned())],
+        &["-a", "1000", "a b", "a:b", "ä", "a/b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
+    );
+}
+
+#[test]
 fn unit_names() {
     let unit = |name: &str| DisplayManager::Unit(name.to_owned());
     table(

@@ -69,3 +69,74 @@ fn own(root: &Root, node: &str, uid: u32, gid: u32) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     Ok(rustix::fs::chownat(file, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::act::tools::tools_for;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// Only root may give anything away: anybody else keeps what there is.
+    fn account() -> (u32, u32) {
+        let own = (rustix::process::getuid(), rustix::process::getgid());
+        if own.0.is_root() {
+            (4711, 4712)
+        } else {
+            (own.0.as_raw(), own.1.as_raw())
+        }
+    }
+
+    fn tree() -> (tempfile::TempDir, Address) {
+        let tree = tempfile::tempdir().unwrap();
+        let device = tree.path().join("sys/bus/pci/devices/0000:03:00.0");
+        fs::create_dir_all(&device).unwrap();
+        for directory in ["dev/vfio", "etc", "sys/kernel/iommu_groups/15"] {
+            fs::create_dir_all(tree.path().join(directory)).unwrap();
+        }
+        symlink("../../../../kernel/iommu_groups/15", device.join("iommu_group")).unwrap();
+        fs::write(tree.path().join("dev/vfio/15"), "").unwrap();
+        fs::write(tree.path().join("dev/vfio/16"), "").unwrap();
+        let (uid, gid) = account();
+        let passwd = format!("root:x:0:0::/:/bin/sh\nlab:x:{uid}:{gid}::/:/bin/sh\n");
+        fs::write(tree.path().join("etc/passwd"), passwd).unwrap();
+        (tree, Address::from_sysfs(b"0000:03:00.0").unwrap())
+    }
+
+    fn owner(root: &Root, node: &str) -> (u32, u32) {
+        let stat = root.stat(node).unwrap();
+        (stat.st_uid, stat.st_gid)
+    }
+
+    #[test]
+    fn the_cards_nodes_are_given_and_taken_back() {
+        let (tree, function) = tree();
+        let root = Root::open(tree.path()).unwrap();
+        let tools = tools_for(&root);
+        let (before, other) = (owner(&root, "dev/vfio/15"), owner(&root, "dev/vfio/16"));
+        let record = owners(&root, &[function]);
+        assert_eq!(record, format!("dev/vfio/15 {} {}\n", before.0, before.1));
+        give(&root, &*tools, &[function], "lab").unwrap();
+        assert_eq!(owner(&root, "dev/vfio/15"), account());
+        assert_eq!(owner(&root, "dev/vfio/16"), other, "another group's node");
+        take_back(&root, &record).unwrap();
+        assert_eq!(owner(&root, "dev/vfio/15"), before);
+        // Twice, and when it has gone with its driver.
+        take_back(&root, &record).unwrap();
+        fs::remove_file(tree.path().join("dev/vfio/15")).unwrap();
+        take_back(&root, &record).unwrap();
+        assert_eq!(owners(&root, &[function]), "");
+    }
+
+    #[test]
+    fn a_user_that_nobody_knows_is_none() {
+        let (tree, function) = tree();
+        let root = Root::open(tree.path()).unwrap();
+        let tools = tools_for(&root);
+        assert!(find(&root, &*tools, "root").is_some_and(|user| user.uid == 0));
+        assert!(find(&root, &*tools, "nobody-has-this-name").is_none());
+        let error = give(&root, &*tools, &[function], "nobody-has-this-name").unwrap_err();
+        assert!(error.to_string().contains("no user"), "{error}");
+    }
+}

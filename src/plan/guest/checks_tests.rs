@@ -4,6 +4,7 @@
 use super::super::tests::{audio, claim, function, machine, video, Case};
 use super::super::{FileProblem, Memory};
 use super::*;
+use crate::host::accounts::User;
 use crate::host::holders::Holder;
 
 const BIG: &str = "[gpu big]\ndevice = 0000:09:00.0\nbind = guest\n";
@@ -346,10 +347,34 @@ fn files() {
     );
     let mut case = with("", "runner = command\ncommand = /usr/bin/qemu -nodefaults\n");
     case.around.files = vec![problem("/usr/bin/qemu", "program", "is not there")];
+    case.around.user = Some(User { name: "vfio-guest".to_owned(), uid: 996, gid: 996 });
     refused(
         &case,
         &["/etc/vfio.conf:5: [guest win10] the program /usr/bin/qemu is not there; put that right or change 'command'"],
     );
+}
+
+#[test]
+fn a_command_is_somebodys_to_run() {
+    let case = |user: &str, known: bool| {
+        let mut case = with("", &format!("runner = command\ncommand = /usr/bin/qemu\n{user}"));
+        case.around.user = known.then(|| User { name: String::new(), uid: 996, gid: 996 });
+        case
+    };
+    let unknown = "/etc/vfio.conf:5: [guest win10] there is no user";
+    refused(
+        &case("", false),
+        &[&format!(
+            "{unknown} 'vfio-guest' to run its command; 'systemd-sysusers' makes it; or write user = and the one who is to run \
+             the command"
+        )],
+    );
+    refused(
+        &case("user = ada\n", false),
+        &[&format!("{unknown} 'ada' to run its command; write user = and one that 'getent passwd' lists")],
+    );
+    refused(&case("user = ada\n", true), &[]);
+    refused(&case("user = root\n", false), &[]);
 }
 
 #[test]
