@@ -21,10 +21,13 @@ pub(super) struct Search {
     pub(super) wanted: Vec<(Address, Vec<Node>)>,
     /// What mapped files are that were looked at already, by their lines in `maps` from the device on: most processes have the
     /// same libraries mapped.
-    mapped: Mutex<Vec<(Box<[u8]>, Option<Device>)>>,
+    mapped: Mutex<Vec<Mapped>>,
     /// Where the nodes are.
     places: OnceLock<Vec<Place>>,
 }
+
+/// A mapped file by its line, and the device that it is, if it is one.
+type Mapped = (Box<[u8]>, Option<Device>);
 
 /// Where a node is, and the device that it leads to.
 #[derive(Debug)]
@@ -206,7 +209,7 @@ impl Search {
 }
 
 /// Where a file is in what was looked at, or would be.
-fn seen_at(mapped: &[(Box<[u8]>, Option<Device>)], file: &[u8]) -> Result<usize, usize> {
+fn seen_at(mapped: &[Mapped], file: &[u8]) -> Result<usize, usize> {
     mapped.binary_search_by(|(seen, _)| (**seen).cmp(file))
 }
 
