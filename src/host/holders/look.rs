@@ -7,15 +7,13 @@
 
 use super::opened::Found;
 use super::opened::Search;
-use super::{mounts, nodes, witness, Facts, Holder, Seen};
+use super::{mounts, nodes, witness, words, Facts, Holder, Seen};
 use crate::aside::Aside;
 use crate::host::home::cgroup;
 use crate::host::process;
 use crate::pci::Address;
 use crate::root::Root;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -36,38 +34,27 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const WHOLE: Duration = Duration::from_secs(20);
 
 /// What the child is asked.
-#[derive(Debug, Serialize, Deserialize)]
-struct Question {
-    root: PathBuf,
-    ourselves: u32,
-    what: What,
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) root: PathBuf,
+    pub(super) ourselves: u32,
+    pub(super) what: What,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-enum What {
+#[derive(Debug)]
+pub(super) enum What {
     /// Whoever holds one of these.
     Holders(Vec<Address>),
     /// Whether a process still has a node open.
     Still(u32, Address, nodes::Node),
 }
 
-/// A holder with all that is known of it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Told(Address, Holder, Facts);
-
 /// If the program was started as the child that looks at processes: answers, and gives its exit code.
 pub fn run_as_child() -> Option<ExitCode> {
     crate::aside::serve(CHILD, |question| {
-        let told = serde_json::from_str(question).map(|question| answer(&question));
-        let told: Vec<Told> = told.unwrap_or_default().into_iter().map(told_of).collect();
-        // Text and numbers: there is nothing in them that cannot be written.
-        serde_json::to_string(&told).unwrap_or_default()
+        // Who asks takes anything else for no answer.
+        words::question(question).map(|question| words::told(&answer(&question))).unwrap_or_default()
     })
-}
-
-fn told_of((address, mut holder): (Address, Holder)) -> Told {
-    let facts = std::mem::take(&mut holder.facts);
-    Told(address, holder, facts)
 }
 
 /// Looks for holders, again and again with the same child.
@@ -114,14 +101,14 @@ impl<'a> Looker<'a> {
             *place = Aside::start(CHILD).map_err(|error| error.to_string())?;
         }
         let Some(child) = place.as_mut() else { return Ok(answer(&question)) };
-        let text = serde_json::to_string(&question).map_err(|error| error.to_string())?;
-        let told = child.ask(&text, WHOLE).map_err(|error| error.to_string());
-        let told = told.and_then(|text| serde_json::from_str::<Vec<Told>>(&text).map_err(|error| error.to_string()));
+        let told = child.ask(&words::asked(&question), WHOLE).map_err(|error| error.to_string());
+        let told =
+            told.and_then(|text| words::heard(&text).ok_or_else(|| "the child that reads does not answer".to_owned()));
         // A child has threads that hang then.
-        if told.as_ref().map_or(true, |told| told.iter().any(|told| told.1.seen == Seen::Unanswered)) {
+        if told.as_ref().map_or(true, |told| told.iter().any(|(_, holder)| holder.seen == Seen::Unanswered)) {
             *place = None;
         }
-        Ok(told?.into_iter().map(|Told(address, holder, facts)| (address, Holder { facts, ..holder })).collect())
+        told
     }
 }
 
@@ -194,12 +181,12 @@ fn processes(search: &Arc<Search>, pids: Vec<u32>) -> Vec<(Address, Holder)> {
 }
 
 /// Looks at processes by threads. Gives those that have not answered.
-fn with_patience(search: &Arc<Search>, pids: Vec<u32>, holders: &mut Vec<(Address, Holder)>) -> BTreeSet<u32> {
-    let mut left: BTreeSet<u32> = pids.iter().copied().collect();
+fn with_patience(search: &Arc<Search>, pids: Vec<u32>, holders: &mut Vec<(Address, Holder)>) -> Vec<u32> {
+    let mut left = pids.clone();
     let queue = Arc::new(Mutex::new(pids.into_iter()));
     let (sender, news) = mpsc::channel();
     let mut threads = 0;
-    let mut busy: BTreeSet<u32> = BTreeSet::new();
+    let mut busy: Vec<u32> = Vec::new();
     let mut since = Instant::now();
     while !left.is_empty() {
         let held_up = since.elapsed() >= SLOW && busy.len() < left.len();
@@ -210,13 +197,13 @@ fn with_patience(search: &Arc<Search>, pids: Vec<u32>, holders: &mut Vec<(Addres
         }
         match news.recv_timeout(if threads < THREADS { Duration::ZERO } else { SLOW }) {
             Ok(News::Begun(pid)) => {
-                busy.insert(pid);
+                busy.push(pid);
                 since = Instant::now();
             }
             Ok(News::Held(held)) => holders.extend(held),
             Ok(News::Done(pid)) => {
-                busy.remove(&pid);
-                left.remove(&pid);
+                busy.retain(|at| *at != pid);
+                left.retain(|at| *at != pid);
                 since = Instant::now();
             }
             Err(RecvTimeoutError::Timeout) if since.elapsed() < PATIENCE => {}

@@ -9,6 +9,7 @@ mod mounts;
 mod nodes;
 mod opened;
 mod witness;
+mod words;
 
 pub use look::{find_here, run_as_child, Looker};
 pub use nodes::{vfio_nodes, Device};
@@ -64,7 +65,7 @@ impl Seen {
 }
 
 /// What is known of a holder's process beside what people are told.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Its control group.
     pub cgroup: Option<String>,

@@ -4,10 +4,9 @@
 use crate::host::function;
 use crate::pci::Address;
 use crate::root::{Root, PCI_DEVICES, PCI_DRIVERS};
-use serde::{Deserialize, Serialize};
 
 /// A device as the kernel numbers it, whatever path leads to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
     /// Whether it is a block device: those have numbers of their own.
     pub block: bool,
@@ -18,21 +17,20 @@ pub struct Device {
 }
 
 impl Device {
-    fn parse(number: &str, block: bool) -> Option<Device> {
+    pub(super) fn parse(number: &str, block: bool) -> Option<Device> {
         let (major, minor) = number.trim().split_once(':')?;
         Some(Device { block, major: major.parse().ok()?, minor: minor.parse().ok()? })
     }
 }
 
 /// A device node of a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     /// Where the kernel has it made, below the root.
     pub(super) path: String,
     /// What it leads to, where the kernel says that.
     pub(super) device: Option<Device>,
     /// Device-mapper, md or bcache devices made of it.
-    #[serde(default)]
     pub(super) stacked: Vec<String>,
 }
 

@@ -9,7 +9,6 @@ use crate::pci::Address;
 use crate::root::{Linked, Root};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
 use std::sync::{Mutex, OnceLock};
 
@@ -22,10 +21,13 @@ pub(super) struct Search {
     pub(super) wanted: Vec<(Address, Vec<Node>)>,
     /// What mapped files are that were looked at already, by their lines in `maps` from the device on: most processes have the
     /// same libraries mapped.
-    mapped: Mutex<HashMap<Vec<u8>, Option<Device>>>,
+    mapped: Mutex<Vec<Mapped>>,
     /// Where the nodes are.
     places: OnceLock<Vec<Place>>,
 }
+
+/// A mapped file by its line, and the device that it is, if it is one.
+type Mapped = (Box<[u8]>, Option<Device>);
 
 /// Where a node is, and the device that it leads to.
 #[derive(Debug)]
@@ -152,14 +154,18 @@ impl Search {
         // Devices are mapped to be shared. What is not, as every library, was seen before in most cases.
         let private = permissions.ends_with(b"p");
         if private {
-            if let Some(seen) = self.mapped.lock().ok().and_then(|mapped| mapped.get(file).copied()) {
+            if let Some(seen) = self.mapped.lock().ok().and_then(|mapped| Some(mapped[seen_at(&mapped, file).ok()?].1))
+            {
                 return seen.map(|device| self.as_device(device, path));
             }
         }
         match self.file(pid, range) {
             Ok(device) => {
                 if let Some(mut mapped) = self.mapped.lock().ok().filter(|_| private) {
-                    mapped.insert(file.to_vec(), device);
+                    // Another thread may have been faster.
+                    if let Err(at) = seen_at(&mapped, file) {
+                        mapped.insert(at, (file.into(), device));
+                    }
                 }
                 device.map(|device| self.as_device(device, path))
             }
@@ -200,6 +206,11 @@ impl Search {
         };
         nodes.filter_map(place).collect()
     }
+}
+
+/// Where a file is in what was looked at, or would be.
+fn seen_at(mapped: &[Mapped], file: &[u8]) -> Result<usize, usize> {
+    mapped.binary_search_by(|(seen, _)| (**seen).cmp(file))
 }
 
 /// After its removal a node that is still open shows with this mark.
