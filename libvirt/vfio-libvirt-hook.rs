@@ -48,14 +48,14 @@ fn main() -> ExitCode {
             if root.is_system() {
                 sentences.lines().for_each(|sentence| log::error!("{sentence}"));
             }
-            eprintln!("{sentences}");
+            sentences.lines().for_each(logger::complain);
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage() -> ExitCode {
-    eprintln!("vfio-libvirt-hook: libvirt calls this with a domain, an operation, its part and one word more");
+    logger::complain("vfio-libvirt-hook: libvirt calls this with a domain, an operation, its part and one word more");
     ExitCode::from(64)
 }
 

@@ -19,13 +19,13 @@ use vfio_suite::survey;
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
     let (Some(name), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("vfio-udev: give the address of one PCI function, as 0000:03:00.0");
+        logger::complain("vfio-udev: give the address of one PCI function, as 0000:03:00.0");
         return ExitCode::from(64);
     };
     let root = match Root::from_option(None) {
         Ok(root) => root,
         Err(error) => {
-            eprintln!("vfio-udev: the root cannot be opened: {error}");
+            logger::complain(format_args!("vfio-udev: the root cannot be opened: {error}"));
             return ExitCode::FAILURE;
         }
     };
