@@ -50,7 +50,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
             Ok(code) => Some(code),
             // One that cannot answer is part of the report.
             Err(error) => {
-                kept.text(&format!("{error:#}\n"))?;
+                kept.line(format_args!("{error:#}"))?;
                 None
             }
         };
@@ -61,12 +61,15 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         out.json("vfio.report/1", &Answer { sections })?;
         return Ok(DONE);
     }
-    out.text("Names of users and hosts, UUIDs, MAC addresses and disks' serial numbers are masked. Read it before you send it.\n")?;
+    let mut text = out.lines();
+    text.line("Names of users and hosts, UUIDs, MAC addresses and disks' serial numbers are masked. Read it before you send it.");
     for section in sections {
         let code = section.code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
-        let text = if section.text.is_empty() { "nothing\n" } else { &section.text };
-        out.text(&format!("\n{}\n{text}", out.bold(&format!("== {}{code}", section.what))))?;
+        text.line("");
+        text.line(out.bold(&format!("== {}{code}", section.what)));
+        text.lines(if section.text.is_empty() { "nothing" } else { &section.text });
     }
+    out.text(&text)?;
     Ok(DONE)
 }
 

@@ -23,7 +23,7 @@ fn shows(c: char) -> bool {
 /// The text with `escape` in place of what does not show, but for what `keep` names.
 fn escaped<'t>(text: &'t str, keep: &str, escape: impl Fn(char, &mut String)) -> Cow<'t, str> {
     let stays = |c: char| shows(c) || keep.contains(c);
-    if text.bytes().all(|b| (b' '..0x7f).contains(&b)) || text.chars().all(stays) {
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b) || keep.as_bytes().contains(&b)) || text.chars().all(stays) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len() + 16);
@@ -50,6 +50,11 @@ fn by_number(c: char, shown: &mut String) {
 /// One line, whatever is in it. Doing it twice changes nothing.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, "", by_number)
+}
+
+/// Lines of a file: their ends and tabulators stay.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, "\n\t", by_number)
 }
 
 /// One line of at most so many bytes.
