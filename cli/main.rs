@@ -8,6 +8,7 @@ mod doctor;
 mod groups;
 mod guest;
 mod holders;
+mod mask;
 mod output;
 mod plan;
 mod rebar;

@@ -206,7 +206,7 @@ mod tests {
             text.table(&[vec!["a\nb".to_owned(), "c".to_owned()], vec!["long\u{202e}".to_owned(), out.good("d")]]);
             let (on, green, off) = if colour { ("\x1b[1m", "\x1b[32m", "\x1b[0m") } else { ("", "", "") };
             let expected = format!(
-                "{on}[gpu x\\ny]{off}: a\\nb\\u{{1b}}[2J\\u{{9b}}K\n  a\\nb         c\n  long\\u{{202e}} {green}d{off}\n"
+                "{on}[gpu x\\ny]{off}: a\\nb\\u{{1b}}[2J\\u{{9b}}K\n  a\\nb          c\n  long\\u{{202e}}  {green}d{off}\n"
             );
             assert_eq!(text.lines, expected);
         }
