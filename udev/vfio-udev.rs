@@ -71,5 +71,27 @@ fn properties(root: &Root, function: Address) -> Option<String> {
         true => format!("VFIO_OVERRIDE={driver}\n"),
         false => String::new(),
     };
-    Some(format!("VFIO_GPU={name}\n{driver}{unit}"))
+    Some(format!("VFIO_GPU={name}\n{driver}{unit}")).filter(|properties| are_plain(properties))
+}
+
+/// Whether these are properties and no more: udev takes every line for one, and the rules put values into names of units.
+fn are_plain(properties: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'@');
+    properties.lines().all(|line| {
+        let value = ["VFIO_GPU=", "VFIO_OVERRIDE=", "VFIO_UNIT="].iter().find_map(|key| line.strip_prefix(key));
+        value.is_some_and(|value| !value.is_empty() && value.bytes().all(plain))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_plain;
+
+    #[test]
+    fn a_value_begins_no_property_of_its_own() {
+        assert!(are_plain("VFIO_GPU=big\nVFIO_OVERRIDE=vfio-pci\nVFIO_UNIT=vfio-bind@big.service\n"));
+        for bad in ["VFIO_GPU=big\nPATH=/x\n", "VFIO_GPU=\n", "VFIO_GPU=a b\n", "VFIO_GPU=a\n\n", "VFIO_GPU=$x\n", "VFIO_GPU=\u{9b}\n"] {
+            assert!(!are_plain(bad), "{bad:?}");
+        }
+    }
 }

@@ -11,9 +11,13 @@ const AFTER: [(&str, &str); 7] = [
     ("the multipath device ", "volume"),
     ("the mapped device ", "volume"),
     ("the ZFS pool ", "volume"),
-    ("start domain ", "domain"),
+    ("domain ", "domain"),
     (", user ", "user"),
 ];
+
+/// What may come after "domain" without being one's name.
+const PROSE: &str =
+    " is has does not was and or of with by that which it its to for as in on at can cannot will gets XML from name ";
 
 /// What comes after these words up to the last quote of the line, or up to one with these characters behind it.
 const QUOTED: [(&str, &str); 4] =
@@ -71,8 +75,8 @@ fn sentence_begin(before: &str) -> usize {
 }
 
 fn quoted(mask: &Mask, line: &str) -> String {
-    let found = QUOTED.iter().find_map(|(mark, kind)| Some((line.find(mark)? + mark.len(), *mark, *kind)));
-    let Some((begin, mark, kind)) = found else { return line.to_owned() };
+    let found = QUOTED.iter().filter_map(|(mark, kind)| Some((line.find(mark)? + mark.len(), *mark, *kind)));
+    let Some((begin, mark, kind)) = found.min() else { return line.to_owned() };
     let inside = line[begin..].trim_end_matches('\n');
     let end = match mark.ends_with('\'') {
         // A name may have quotes in it.
@@ -80,8 +84,13 @@ fn quoted(mask: &Mask, line: &str) -> String {
         false => None,
     };
     let end = end.unwrap_or(inside.len());
-    let behind = &line[begin + end..];
-    format!("{}{}{}", &line[..begin], mask.instead(kind, &inside[..end]), quoted_rest(mask, behind))
+    let (inside, behind) = (&inside[..end], &line[begin + end..]);
+    // What we say is to be run is no command of the user's.
+    let shown = match kind == "command" && mask.is_known(inside) {
+        true => inside.to_owned(),
+        false => mask.instead(kind, inside),
+    };
+    format!("{}{shown}{}", &line[..begin], quoted_rest(mask, behind))
 }
 
 /// More of them may follow.
@@ -102,8 +111,9 @@ fn after(mask: &Mask, line: &str) -> String {
             let length = rest[begin..].find([' ', ',', ')', ';', '\n']).unwrap_or(rest.len() - begin);
             let name = &rest[begin..begin + length];
             out.push_str(&rest[..begin]);
-            // A number says nothing, and root is everywhere.
-            match name.parse::<u16>().is_ok() || matches!(name, "root" | "") {
+            // A number says nothing, root is everywhere, and not every word after these is a name.
+            let prose = kind == "domain" && PROSE.contains(&format!(" {name} "));
+            match prose || name.parse::<u16>().is_ok() || name.starts_with('(') || matches!(name, "root" | "") {
                 true => out.push_str(name),
                 false => out.push_str(&mask.instead(kind, name)),
             }

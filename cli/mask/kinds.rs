@@ -47,7 +47,7 @@ fn named(text: &str) -> Found {
     }
     if begins("-----BEGIN ") {
         // All that follows on the line: an end of it is escaped before it comes here.
-        return Some((text.len(), "key"));
+        return Some((text.trim_end_matches('\n').len(), "key"));
     }
     if any(&["nqn.", "iqn.", "eui.", "naa.", "t10.", "wwn-", "SHA256:", "eyJ"]) {
         return Some((token(text), "id")).filter(|(length, _)| *length > 8);
@@ -74,9 +74,18 @@ fn hex(text: &str, groups: &[usize], between: char) -> Option<usize> {
     ends.then_some(text.len() - rest.len())
 }
 
-/// A UUID, which may also stand within a word.
-pub fn uuid(text: &str) -> Found {
+fn uuid(text: &str) -> Found {
     hex(text, &[8, 4, 4, 4, 12], '-').map(|length| (length, "uuid"))
+}
+
+/// What may also stand within a word: a UUID, and behind `_` a MAC address as BlueZ has it (`dev_52_54_00_12_34_56`).
+pub fn inside(text: &str, before: char) -> Found {
+    let mac = || hex(text, &[2; 6], '_').filter(|_| before == '_').map(|length| (length, "mac"));
+    if before.is_ascii_hexdigit() {
+        None
+    } else {
+        uuid(text).or_else(mac)
+    }
 }
 
 fn hexadecimal(text: &str) -> Found {

@@ -95,10 +95,8 @@ impl Mask {
     /// What the text begins with that is masked: its length, and what is shown instead.
     fn found(&self, text: &str, before: Option<char>) -> Option<(usize, String)> {
         let whole = |(length, kind): (usize, &'static str)| (length, self.instead(kind, &text[..length]));
-        if before.is_some_and(is_word) {
-            // "luks-" may stand before a UUID, and anything else.
-            let inside = !before.is_some_and(|c| c.is_ascii_hexdigit());
-            return inside.then(|| kinds::uuid(text)).flatten().map(whole);
+        if let Some(before) = before.filter(|c| is_word(*c)) {
+            return kinds::inside(text, before).map(whole);
         }
         if text.starts_with(MASKED) {
             return Some((MASKED.len(), MASKED.to_owned()));
@@ -200,6 +198,7 @@ impl Mask {
     /// Whether something in quotes is of the kind that every machine has.
     fn is_known(&self, quoted: &str) -> bool {
         quoted.split([' ', ',', '=', ':', '.', '/', '@', '[', ']']).all(|word| {
+            let word = word.trim_start_matches('-');
             let number =
                 word.trim_end_matches(['K', 'M', 'G', 'T']).bytes().all(|b| b.is_ascii_hexdigit() || b == b'x');
             (number && word.len() <= 8) || self.known.contains(word) || parameters::is_shown(word)

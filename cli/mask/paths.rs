@@ -98,7 +98,7 @@ pub fn at(text: &str, before: Option<char>) -> Option<Cut> {
     let length = quoted.unwrap_or_else(|| super::kinds::token(text));
     // "/etc/vfio.conf:3" is a path and a line.
     let length = match text[..length].find(':') {
-        Some(at) if quoted.is_none() => at,
+        Some(at) if quoted.is_none() && !text.starts_with("/dev/") => at,
         _ => length,
     };
     let path = &text[..length];

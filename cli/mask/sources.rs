@@ -8,7 +8,7 @@ use std::time::Duration;
 use vfio_suite::act::tools::tools_for;
 use vfio_suite::config::{self, Config};
 use vfio_suite::host::words::KernelWords;
-use vfio_suite::root::Root;
+use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
 use vfio_suite::text;
 
 /// How long a question may take.
@@ -18,7 +18,7 @@ const MOMENT: Duration = Duration::from_secs(5);
 const SAMPLE: &str = include_str!("../../vfio.conf");
 
 /// Words of our own sentences that are in no sample, and names that many machines have.
-const COMMON: &str = "check groups plan status doctor report rescan restore cmdline apply revert adopt rescue sync setup services holders \
+const COMMON: &str = "systemctl now path vfio-sync check groups plan status doctor report rescan restore cmdline apply revert adopt rescue sync setup services holders \
     rebar reset list start stop only display dry run now root user users admin administrator localhost localdomain local lan home \
     internal domain host guest guests gpu card cards kernel driver drivers device devices windows linux debian ubuntu fedora arch \
     gentoo opensuse nixos win10 win11 default system session service virtual machine vm boot efi data disk none null true false \
@@ -77,6 +77,10 @@ fn known(root: &Root, config: &Config) -> HashSet<String> {
     }
     known.extend(config.gpus.iter().map(|gpu| gpu.name.clone()));
     known.extend(config.guests.iter().map(|guest| guest.name.clone()));
+    // Sections that were there earlier in this boot.
+    for place in ["status", "guest-status", "guests", "journal"] {
+        known.extend(root.list(&format!("{RUN}/{place}")).unwrap_or_default());
+    }
     known
 }
 
@@ -178,13 +182,16 @@ fn disks(root: &Root, names: &mut Names) {
 fn guests(root: &Root, config: &Config, names: &mut Names) {
     for guest in &config.guests {
         names.add("domain", &guest.domain);
-        for command in guest.before.iter().chain(&guest.after).chain([&guest.command]) {
-            names.add("command", &command.join(" "));
-            // An option's name says what it is; what it is set to may be a secret.
-            for word in command.iter().skip(1).filter(|word| !word.starts_with(['-', '/']) && word.len() > 5) {
-                names.add("", word);
-                word.split([',', '=']).filter(|part| part.len() > 7).for_each(|part| names.add("", part));
-            }
+        for words in guest.before.iter().chain(&guest.after).chain([&guest.command]) {
+            command(&words.iter().map(String::as_str).collect::<Vec<_>>(), names);
+        }
+    }
+    // A section with an error does not count, and is talked of all the same.
+    for (key, value) in settings(root) {
+        match key.as_str() {
+            "domain" => names.add("domain", &value),
+            "before" | "after" | "command" => command(&value.split_whitespace().collect::<Vec<_>>(), names),
+            _ => {}
         }
     }
     for directory in ["etc/libvirt/qemu", "run/libvirt/qemu"] {
@@ -196,11 +203,38 @@ fn guests(root: &Root, config: &Config, names: &mut Names) {
     }
 }
 
+/// A command of the user's, and its words.
+fn command(words: &[&str], names: &mut Names) {
+    names.add("command", &words.join(" "));
+    // An option's name says what it is; what it is set to may be a secret.
+    for word in words.iter().skip(1).filter(|word| !word.starts_with(['-', '/']) && word.len() > 5) {
+        names.add("", word.trim_matches(['"', '\'']));
+        word.split([',', '=']).filter(|part| part.len() > 7).for_each(|part| names.add("", part));
+    }
+}
+
+/// What the configuration sets, right or wrong.
+fn settings(root: &Root) -> Vec<(String, String)> {
+    let mut files = vec![CONFIG_FILE.to_owned()];
+    for directory in CONFIG_DIRS {
+        files.extend(root.list(directory).unwrap_or_default().iter().map(|name| format!("{directory}/{name}")));
+    }
+    let lines = files.iter().flat_map(|file| lines(root, file));
+    let settings = lines.filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        Some((key.trim().to_owned(), value.trim().to_owned()))
+    });
+    settings.collect()
+}
+
 /// What is masked on the kernel's command line is masked wherever else it is said.
 fn parameters(root: &Root, config: &Config, names: &mut Names) {
     let running = KernelWords::read(root);
     let lasting = config.host.kernel_parameters.iter().map(String::as_str);
-    for word in running.iter().chain(lasting) {
+    let settings = settings(root);
+    let wrong =
+        settings.iter().filter(|(key, _)| key == "kernel-parameters").flat_map(|(_, value)| parameters::words(value));
+    for word in running.iter().chain(lasting).chain(wrong) {
         match parameters::parts(word) {
             (key, _) if parameters::is_shown(key) => {}
             (_, Some(value)) if value.len() > 5 && !value.starts_with('/') => names.add("", value),
