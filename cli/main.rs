@@ -27,6 +27,7 @@ use vfio_suite::config;
 use vfio_suite::logger::complain;
 use vfio_suite::logger::{self, Target};
 use vfio_suite::root::{Root, ROOT_VARIABLE};
+use vfio_suite::text;
 
 /// Gives a GPU to a virtual machine, and takes it back.
 #[derive(Debug, Parser)]
@@ -279,6 +280,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; clap prints them on stdout.
             let code = if error.use_stderr() { USAGE } else { DONE };
+            // Of a wrong argument clap says what it is: one that shows. It stays as wrong as it was.
+            let shown = std::env::args_os().map(|argument| text::line(&argument.to_string_lossy()).into_owned());
+            let error = Arguments::try_parse_from(shown).err().unwrap_or(error);
             let text = error.render().to_string();
             match error.use_stderr() {
                 true => text.trim_end().lines().for_each(complain),

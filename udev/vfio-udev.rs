@@ -90,7 +90,14 @@ mod tests {
     #[test]
     fn a_value_begins_no_property_of_its_own() {
         assert!(are_plain("VFIO_GPU=big\nVFIO_OVERRIDE=vfio-pci\nVFIO_UNIT=vfio-bind@big.service\n"));
-        for bad in ["VFIO_GPU=big\nPATH=/x\n", "VFIO_GPU=\n", "VFIO_GPU=a b\n", "VFIO_GPU=a\n\n", "VFIO_GPU=$x\n", "VFIO_GPU=\u{9b}\n"] {
+        for bad in [
+            "VFIO_GPU=big\nPATH=/x\n",
+            "VFIO_GPU=\n",
+            "VFIO_GPU=a b\n",
+            "VFIO_GPU=a\n\n",
+            "VFIO_GPU=$x\n",
+            "VFIO_GPU=\u{9b}\n",
+        ] {
             assert!(!are_plain(bad), "{bad:?}");
         }
     }
