@@ -11,7 +11,7 @@ const VIDEO: &str = "0000:03:00.0";
 const SOUND: &str = "0000:03:00.1";
 
 /// What must not be seen, by what it is: a part of it that is long enough to be nothing else.
-const SECRETS: [(&str, &str); 66] = [
+const SECRETS: [(&str, &str); 70] = [
     ("a password", "Qhunter2Q"),
     ("a password in quotes", "horse battery"),
     ("a credential", "credQ7value"),
@@ -63,6 +63,10 @@ const SECRETS: [(&str, &str); 66] = [
     ("a user who is nowhere listed", "ghostq"),
     ("an address of mail", "someone.q@"),
     ("a host of the net", "nasq.example.net"),
+    ("a server", "filerq"),
+    ("a share", "sharesq"),
+    ("a pool", "tankq"),
+    ("an interface", "annaslanq"),
     ("an address of the web", "intranetq"),
     ("a token", "ghp77C7e42F292c6912E7710c838"),
     ("a token in three parts", "eyJhbGciOiJIUzI1NiJ9"),
@@ -126,6 +130,7 @@ run '/usr/local/bin/backupqtool --password vncQpass --to nasq.example.net'
 would run: /usr/local/bin/backupqtool vncQpass
 /usr/local/bin/backupqtool: it has not ended; has the keyboard 'Maries board'
 annasunitq.service: Qhunter2Q said wordaloneQ to mariecurieq, MarieCurieQ, Sklodowska, zoeq and jdoeq of acmecorp
+mount.nfs: filerq:/exported is busy, //sharesq/exported too; has the network interface annaslanq0, which is in use; tankq/home
 its XML has a memory of 'Qconfigvalue', which is no size
 ";
 
@@ -171,6 +176,13 @@ fn machine() -> Tree {
         "root:x:0:0:root:/root:/bin/sh\nmariecurieq:x:1000:1000:Marie Sklodowska,10.11.12.13:/home/mariecurieq:/bin/sh\n",
     );
     tree.write("home/zoeq/.keep", "");
+    let mounts = tree.read("proc/1/mountinfo");
+    tree.write(
+        "proc/1/mountinfo",
+        &format!(
+            "{mounts}90 1 0:90 / /tank rw - zfs tankq/home rw\n91 1 0:91 / /mnt/x rw - cifs //sharesq/exported rw\n"
+        ),
+    );
     tree.write("etc/crypttab", "annascrypt UUID=0b8e1a2c-7777-4abc-9def-0123456789ab annaskeyfile\n");
     let release = "NAME=\"Debian of mariecurieq\"\nID=debian\nVERSION_ID=\"13\"\nPRETTY_NAME=\"Debian Qhunter2Q at 10.11.12.13\"\n";
     tree.write("etc/os-release", &format!("{release}VARIANT_ID=\"Qhunter2Q {all}\"\n"));
@@ -228,7 +240,7 @@ fn machine() -> Tree {
     );
     tree.write("etc/kernel/cmdline", &all);
     let journal: String = lines(SAID).iter().map(|line| format!("[    5.123456] vfio-guest[812]: {line}\n")).collect();
-    tree.write(".kernel/journal", &format!("{journal}[    6.0] vfio-bind[9]: {}", WANTED));
+    tree.write(".kernel/journal", &format!("{journal}[    6.0] vfio-bind[9]: {WANTED}"));
     tree
 }
 

@@ -5,7 +5,7 @@
 use super::{Mask, MASKED};
 
 /// What comes after these words up to the next blank, comma or bracket, and its kind.
-const AFTER: [(&str, &str); 7] = [
+const AFTER: [(&str, &str); 8] = [
     ("the LVM volume ", "volume"),
     ("the encrypted device ", "volume"),
     ("the multipath device ", "volume"),
@@ -13,11 +13,43 @@ const AFTER: [(&str, &str); 7] = [
     ("the ZFS pool ", "volume"),
     ("domain ", "domain"),
     (", user ", "user"),
+    ("the network interface ", "interface"),
 ];
 
 /// What may come after "domain" without being one's name.
 const PROSE: &str =
     " is has does not was and or of with by that which it its to for as in on at can cannot will gets XML from name ";
+
+/// What the names of network interfaces begin with that the kernel and systemd give.
+const INTERFACES: [&str; 22] = [
+    "bond",
+    "br",
+    "docker",
+    "en",
+    "eth",
+    "ib",
+    "lan",
+    "lo",
+    "macvtap",
+    "ppp",
+    "tailscale",
+    "tap",
+    "team",
+    "tun",
+    "usb",
+    "veth",
+    "virbr",
+    "vlan",
+    "vnet",
+    "wg",
+    "wl",
+    "ww",
+];
+
+/// Whether the rest of an interface's name is only where it is: `p5s0f1np1`.
+fn is_place(rest: &str) -> bool {
+    rest.len() <= 10 && rest.chars().all(|c| c.is_ascii_digit() || "adfinopsuvbxP".contains(c))
+}
 
 /// What comes after these words up to the last quote of the line, or up to one with these characters behind it.
 const QUOTED: [(&str, &str); 4] =
@@ -112,7 +144,11 @@ fn after(mask: &Mask, line: &str) -> String {
             let name = &rest[begin..begin + length];
             out.push_str(&rest[..begin]);
             // A number says nothing, root is everywhere, and not every word after these is a name.
-            let prose = kind == "domain" && PROSE.contains(&format!(" {name} "));
+            let prose = match kind {
+                "domain" => PROSE.contains(&format!(" {name} ")),
+                "interface" => INTERFACES.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_place)),
+                _ => false,
+            };
             match prose || name.parse::<u16>().is_ok() || name.starts_with('(') || matches!(name, "root" | "") {
                 true => out.push_str(name),
                 false => out.push_str(&mask.instead(kind, name)),

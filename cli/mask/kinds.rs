@@ -21,6 +21,7 @@ pub fn at(text: &str) -> Found {
         .or_else(|| hexadecimal(text))
         .or_else(|| network(text))
         .or_else(|| disk_name(text))
+        .or_else(|| export(text))
         .or_else(|| mail_or_domain(text))
         .or_else(|| long(text))
 }
@@ -70,8 +71,9 @@ fn hex(text: &str, groups: &[usize], between: char) -> Option<usize> {
         }
         rest = &rest[*length..];
     }
-    let ends = !rest.starts_with(is_word) && !(rest.starts_with(between) && rest[1..].starts_with(is_word));
-    ends.then_some(text.len() - rest.len())
+    let goes_on = |rest: &str| rest.starts_with(is_word);
+    let one_more = rest.strip_prefix(between).is_some_and(goes_on);
+    (!goes_on(rest) && !one_more).then_some(text.len() - rest.len())
 }
 
 fn uuid(text: &str) -> Found {
@@ -190,6 +192,12 @@ fn disk_name(text: &str) -> Found {
     (BUSES.iter().any(|bus| name.starts_with(bus)) && (serial || name.contains("-name-"))).then_some((length, "disk"))
 }
 
+/// A directory of another machine, as NFS has it: `nas:/export`.
+fn export(text: &str) -> Found {
+    let host = run(text, |c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '@'));
+    (host > 1 && text[host..].starts_with(":/")).then(|| (token(text), "export"))
+}
+
 /// What a name with dots ends with if it is a file or a unit, and no domain of the internet.
 const FILES: &str = " automount aml bin bls cfg conf cpio csv d device efi fd gz hook img install iso json ko link log lz4 mount \
     netdev network nvram path preset py qcow2 raw rom rs rules scope service sh slice snapshot so socket swap target timer \
@@ -265,6 +273,7 @@ mod tests {
             ("ata-WDC_WD40EFRX-68N32N0_WD-WCC7K1234567", "disk"),
             ("dm-name-vg-anna", "disk"),
             ("anna.smith@example.com", "mail"),
+            ("nas:/srv/anna", "export"),
             ("nas.corp.example.com", "domain"),
             ("tower.local", "domain"),
             ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", "key"),

@@ -19,11 +19,11 @@ const SHOWN: &str = "
     pci-stub.ids pci_stub.ids pcie_acs_override pcie_aspm pcie_aspm.policy pcie_bus_perf pcie_hp pcie_pme pcie_port_pm
     pcie_ports pciehp.pciehp_force plymouth.enable preempt processor.max_cstate quiet raid rcu_nocbs rcutree.rcu_idle_gp_delay
     rd.auto rd.debug rd.driver.blacklist rd.driver.post rd.driver.pre rd.modules-load rd.plymouth rd.shell rd.vfio
-    rd.vfio.off realloc rescue rhgb ro rootflags rootfstype rootwait rw security selinux showopts single skew_tick slub_debug
+    rd.vfio.off realloc rescue rhgb ro rootfstype rootwait rw security selinux showopts single skew_tick slub_debug
     softlockup_panic splash srso swiotlb sysrq_always_enabled systemd.show_status systemd.unified_cgroup_hierarchy
     thermal.nocrt threadirqs transparent_hugepage tsc tsx tsx_async_abort usbcore.autosuspend verbose vfio vga video
     vt.global_cursor_default vt.handoff watchdog workqueue.power_efficient x2apic_phys xhci_hcd.quirks zswap.enabled
-    loader options linux code status result signal driver_override reset_method bind driver device identity functions also
+    code status result signal driver_override reset_method bind driver device identity functions also
     bar0 bar1 bar2 bar3 bar4 bar5";
 
 /// Modules whose parameters are shown.

@@ -159,6 +159,17 @@ fn disks(root: &Root, names: &mut Names) {
     for kind in ["label", "partlabel", "id", "uuid", "partuuid"] {
         root.list(&format!("dev/disk/by-{kind}")).unwrap_or_default().iter().for_each(|name| names.add(kind, name));
     }
+    for line in ["proc/1/mountinfo", "proc/self/mountinfo"].iter().flat_map(|file| lines(root, file)) {
+        let Some((_, mounted)) = line.split_once(" - ") else { continue };
+        match *mounted.split(' ').collect::<Vec<_>>() {
+            ["zfs", pool, ..] => pool.split('/').take(1).for_each(|pool| names.add("volume", pool)),
+            [_, source, ..] if source.starts_with("//") || source.contains(":/") => {
+                let host = source.trim_start_matches('/').split(['/', ':']).next().unwrap_or_default();
+                names.add("host", host);
+            }
+            _ => {}
+        }
+    }
     for line in lines(root, "etc/crypttab") {
         names.add("volume", line.split_ascii_whitespace().next().unwrap_or_default());
     }
