@@ -23,7 +23,7 @@ const SHOWN: &str = "
     softlockup_panic splash srso swiotlb sysrq_always_enabled systemd.show_status systemd.unified_cgroup_hierarchy
     thermal.nocrt threadirqs transparent_hugepage tsc tsx tsx_async_abort usbcore.autosuspend verbose vfio vga video
     vt.global_cursor_default vt.handoff watchdog workqueue.power_efficient x2apic_phys xhci_hcd.quirks zswap.enabled
-    code status result signal driver_override reset_method bind driver device identity functions also
+    model code status result signal driver_override reset_method bind driver device identity functions also
     bar0 bar1 bar2 bar3 bar4 bar5";
 
 /// Modules whose parameters are shown.

@@ -18,12 +18,15 @@ const MOMENT: Duration = Duration::from_secs(5);
 const SAMPLE: &str = include_str!("../../vfio.conf");
 
 /// Words of our own sentences that are in no sample, and names that many machines have.
-const COMMON: &str = "systemctl now path vfio-sync check groups plan status doctor report rescan restore cmdline apply revert adopt rescue sync setup services holders \
-    rebar reset list start stop only display dry run now root user users admin administrator localhost localdomain local lan home \
-    internal domain host guest guests gpu card cards kernel driver drivers device devices windows linux debian ubuntu fedora arch \
-    gentoo opensuse nixos win10 win11 default system session service virtual machine vm boot efi data disk none null true false \
-    enable disable enabled disabled yes amd intel nvidia nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video \
-    audio render input kvm libvirt qemu wheel sudo";
+const COMMON: &str = "\
+    systemctl now path vfio-sync check groups plan status doctor report rescan restore cmdline apply revert adopt rescue \
+    sync setup services holders rebar reset list start stop only display dry run root user users admin administrator \
+    localhost localdomain local lan home internal domain host guest guests gpu card cards kernel driver drivers device \
+    devices windows linux debian ubuntu fedora arch gentoo opensuse nixos win10 win11 default system session service \
+    virtual machine vm boot efi data disk none null true false enable disable enabled disabled yes amd intel nvidia \
+    nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video audio render input kvm libvirt qemu wheel \
+    sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case kernel- \
+    install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p";
 
 /// Names that are shown whoever is called so.
 fn is_common(name: &str) -> bool {
