@@ -25,8 +25,8 @@ const COMMON: &str = "\
     devices windows linux debian ubuntu fedora arch gentoo opensuse nixos win10 win11 default system session service \
     virtual machine vm boot efi data disk none null true false enable disable enabled disabled yes amd intel nvidia \
     nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video audio render input kvm libvirt qemu wheel \
-    sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case kernel- \
-    install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p";
+    sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
+    kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p";
 
 /// Names that are shown whoever is called so.
 fn is_common(name: &str) -> bool {
