@@ -225,12 +225,21 @@ fn is_domain(name: &str) -> bool {
     top && parts && !FILES.contains(&format!(" {last} "))
 }
 
-/// What is as long and as mixed as only keys are.
+/// What is as long and as mixed as only keys are; and those of products, five times five letters and digits.
 fn long(text: &str) -> Found {
-    let length = run(text, |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '='));
-    let has = |fits: fn(&u8) -> bool| text[..length].bytes().filter(fits).count() > 1;
-    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    (length >= 20 && mixed).then_some((length, "key"))
+    let length = run(text, |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_'));
+    let has = |fits: fn(&u8) -> bool| text[..length].bytes().filter(fits).count();
+    let (digits, small, capitals) = (has(u8::is_ascii_digit), has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase));
+    // A module's alias is as long, and says what a report is for.
+    let alias = text.starts_with("v0000");
+    if length >= 20 && digits > 1 && !alias && (small > 1 && capitals > 1 || small == 0 && capitals > 5) {
+        return Some((length, "key"));
+    }
+    let product = text.len() >= 29 && text.is_char_boundary(29) && {
+        let mut groups = text[..29].split('-');
+        groups.all(|group| group.len() == 5 && group.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
+    };
+    (product && !text[29..].starts_with(is_word)).then_some((29, "key"))
 }
 
 #[cfg(test)]
@@ -278,7 +287,9 @@ mod tests {
             ("tower.local", "domain"),
             ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", "key"),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.abc", "id"),
-            ("ghp16C7e42F292c6912E7710c838", "key"),
+            ("ghp_16C7e42F292c6912E7710c838", "key"),
+            ("AKIAIOSFODNN7EXAMPL2", "key"),
+            ("VK7JG-NPHTM-C97JM-9MPGT-3V66T", "key"),
         ] {
             assert_eq!(at(text), Some((text.len(), kind)), "{text}");
             let sentence = format!("{text}, and more");
@@ -315,6 +326,7 @@ mod tests {
             "70-vfio.rules",
             "vmlinuz-6.12.94+deb13-amd64",
             "part",
+            "v00001002d000073BFsv00001DA2sd0000E445bc03sc00i00",
             "dmar0",
             "feed",
             "12",

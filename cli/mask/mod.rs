@@ -251,6 +251,13 @@ fn secret(text: &str) -> Option<(usize, String)> {
         return None;
     }
     let between = text[word..].find(|c: char| !matches!(c, ' ' | ':' | '=' | '\'' | '"'))?;
+    // "serial number", "the password is".
+    let more = ["number", "no", "is", "was"].iter().find_map(|more| {
+        let rest = &text[word + between + starts_with_ignoring_case(&text[word + between..], more)?..];
+        let blank = rest.find(|c: char| !matches!(c, ' ' | ':' | '=' | '.'))?;
+        (blank > 0).then_some(more.len() + blank)
+    });
+    let between = between + more.unwrap_or(0);
     let follows = &text[word + between..];
     let length = kinds::token(follows).max(usize::from(between > 0));
     (between > 0 && !follows.starts_with(['\n', '<', '(']))
@@ -327,6 +334,10 @@ mod tests {
             (
                 "--password hunter3 Password: x1, passphrase 'y z'",
                 "--password <masked> Password: <masked>, passphrase '<masked>'",
+            ),
+            (
+                "Serial Number: AB1, serial AB2, the passphrase is xyz",
+                "Serial Number: <masked>, serial <masked>, the passphrase is <masked>",
             ),
             ("it is hunter2 as HUNTER2", "it is <masked> as <masked>"),
             (

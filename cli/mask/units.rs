@@ -15,6 +15,17 @@ const SHOWN: &str = "accounts-daemon avahi-daemon bluetooth boot-efi boot colord
     systemd- udev upower user vfio- virtlockd virtlogd virtnetworkd virtnodedevd \
     virtproxyd virtqemud virtsecretd virtstoraged wireplumber xdm";
 
+/// Targets that are shown.
+const TARGETS: &str = "basic bluetooth cryptsetup cryptsetup-pre default emergency final getty getty-pre graphical graphical-session \
+    graphical-session-pre halt hibernate hybrid-sleep initrd initrd-fs initrd-root-device initrd-root-fs initrd-switch-root \
+    integritysetup local-fs local-fs-pre multi-user network network-online network-pre nss-lookup nss-user-lookup paths poweroff \
+    printer reboot remote-cryptsetup remote-fs remote-fs-pre rescue shutdown sleep slices smartcard sockets sound suspend swap \
+    sysinit system-update time-set time-sync timers umount usb-gadget veritysetup";
+
+/// Templates whose instances are shown: of ours sections, of the others numbers, terminals and modules. Of all others they may
+/// be the name of a disk or a person.
+const TEMPLATES: [&str; 7] = ["autovt", "getty", "modprobe", "serial-getty", "user", "user-runtime-dir", "vfio-"];
+
 /// The unit that the text begins with: its length, what it ends with, and whether every machine may have it.
 pub fn at(text: &str) -> Option<(usize, &str, bool)> {
     let length = text.find(|c: char| !(is_word(c) || matches!(c, '.' | '-' | '@' | ':' | '\\'))).unwrap_or(text.len());
@@ -25,7 +36,11 @@ pub fn at(text: &str) -> Option<(usize, &str, bool)> {
         let rest = name.strip_prefix(shown);
         rest.is_some_and(|rest| shown.ends_with(['-', '.']) || is_instance(rest))
     });
-    Some((unit.len(), suffix, known || suffix == "target" || name == "-"))
+    let instance = name.split_once('@').is_none_or(|(template, _)| {
+        TEMPLATES.iter().any(|shown| template == *shown || (shown.ends_with('-') && template.starts_with(shown)))
+    });
+    let target = suffix == "target" && TARGETS.split_ascii_whitespace().any(|target| target == name);
+    Some((unit.len(), suffix, known && instance || target || name == "-"))
 }
 
 /// Whether this may follow: nothing, an instance, which is looked at by itself, or the number of a session or a user.
@@ -52,6 +67,8 @@ mod tests {
             "virtqemud.service",
             "display-manager.service",
             "init.scope",
+            "multi-user.target",
+            "getty@tty1.service",
             "sddm.service",
         ] {
             assert_eq!(at(unit).map(|(length, _, known)| (length, known)), Some((unit.len(), true)), "{unit}");
@@ -61,6 +78,8 @@ mod tests {
             "app-gnome-annas-123.scope",
             "home-anna.mount",
             "machine-qemu\\x2d1\\x2danna.scope",
+            "systemd-cryptsetup@annas.service",
+            "annas.target",
         ] {
             assert_eq!(at(unit).map(|(length, _, known)| (length, known)), Some((unit.len(), false)), "{unit}");
         }
