@@ -113,7 +113,7 @@ impl Aside {
         self.said.rewind()?;
         let mut bytes = Vec::new();
         self.said.take(MOST_SAID).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(text::lines(&String::from_utf8_lossy(&bytes)).into_owned())
     }
 }
 

@@ -187,12 +187,13 @@ impl Mask {
             "UUID" | "PARTUUID" | "uuid" | "partuuid" => self.instead("uuid", value),
             "LABEL" | "PARTLABEL" | "label" => self.instead("label", value),
             // The value is looked at for itself.
-            name if value.is_empty() || parameters::is_shown(name) => {
+            name if parameters::is_shown(name) => {
                 return Some((key + 1, text[..=key].to_owned()));
             }
+            _ if value.is_empty() => return None,
             _ => MASKED.to_owned(),
         };
-        Some((key + 1 + length, format!("{name}={shown}")))
+        Some((key + 1 + length, format!("{}={shown}", self.only_names(name))))
     }
 
     /// Whether something in quotes is of the kind that every machine has.
@@ -259,8 +260,14 @@ fn secret(text: &str) -> Option<(usize, String)> {
     });
     let between = between + more.unwrap_or(0);
     let follows = &text[word + between..];
-    let length = kinds::token(follows).max(usize::from(between > 0));
-    (between > 0 && !follows.starts_with(['\n', '<', '(']))
+    let length = match kinds::token(follows) {
+        0 => follows.chars().next().map_or(0, char::len_utf8),
+        length => length,
+    };
+    // There are serial buses.
+    let number = more.is_some() || follows[..length].contains(|c: char| c.is_ascii_digit());
+    let is_one = number || !text[..word].eq_ignore_ascii_case("serial");
+    (between > 0 && is_one && !follows.starts_with(['\n', '<', '(']))
         .then(|| (word + between + length, format!("{}{MASKED}", &text[..word + between])))
 }
 
@@ -275,6 +282,58 @@ mod tests {
         let known = ["vfio", "check", "device", "bind", "guest"].map(str::to_owned).into();
         let names = names.map(|(name, kind)| (name.to_owned(), kind)).to_vec();
         Mask { names, commands, known, kernel: "6.12.94-tower".to_owned(), ..Mask::default() }
+    }
+
+    /// Whatever stands around it, and whatever the text is.
+    #[test]
+    fn a_secret_is_found_in_any_sentence() {
+        use proptest::prelude::*;
+        const SECRETS: [&str; 14] = [
+            "0b8e1a2c-1234-4abc-9def-0123456789ab",
+            "52:54:00:12:34:56",
+            "192.168.178.20",
+            "fe80::1a2b:3cff:fe4d:5e6f",
+            "anna.smith@example.com",
+            "nas.corp.example.com",
+            "01D9A3B4C5D6E7F8",
+            "wwn-0x5000c500a1b2c3d4",
+            "nqn.2014-08.org.nvmexpress:uuid:0b8e1a2c",
+            "/home/annas/file",
+            "/dev/mapper/vg-annas",
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA",
+            "annas pc",
+            "https://intranet/annas",
+        ];
+        let text = || {
+            let pieces = prop::sample::select(
+                &[" ", "'", "\"", "(pid 7", ")", "=", "ü", "\u{3000}", "password", "run '", "/", ":", "session 1 of "]
+                    [..],
+            );
+            prop::collection::vec(
+                prop_oneof![pieces.prop_map(str::to_owned), ".*".prop_map(|any| any.chars().take(5).collect())],
+                0..6,
+            )
+            .prop_map(|pieces| pieces.concat())
+        };
+        let before = prop::sample::select(&[" ", "(", "\"", ", ", "[", ": ", "x=", "<", "> "][..]);
+        let behind = prop::sample::select(&[" ", ") ", "\" ", ", ", ". ", "; ", "] ", "\n", ": "][..]);
+        let mask = mask();
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            failure_persistence: None,
+            cases: 2000,
+            ..ProptestConfig::default()
+        });
+        runner
+            .run(
+                &(text(), before, prop::sample::select(&SECRETS[..]), behind, text()),
+                |(start, before, secret, behind, end)| {
+                    let text = format!("{start}{before}{secret}{behind}{end}");
+                    let shown = mask.text(&text);
+                    prop_assert!(!shown.contains(secret), "{text:?}: {shown:?}");
+                    Ok(())
+                },
+            )
+            .unwrap();
     }
 
     /// What our own sentences have in quotes is shown.
@@ -339,6 +398,7 @@ mod tests {
                 "Serial Number: AB1, serial AB2, the passphrase is xyz",
                 "Serial Number: <masked>, serial <masked>, the passphrase is <masked>",
             ),
+            ("serial bus", "serial bus"),
             ("it is hunter2 as HUNTER2", "it is <masked> as <masked>"),
             (
                 "annas secret (pid 712, user bob, annas.service) has /dev/dri/card0 open",
