@@ -10,6 +10,7 @@ use vfio_suite::act::state;
 use vfio_suite::config::{self, Config};
 use vfio_suite::host::status::{Outcome, Status};
 use vfio_suite::host::{function, Host};
+use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
 use vfio_suite::plan::{bind, boot, display, idle, rescan, section, Finding, Plan};
@@ -25,12 +26,12 @@ pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
     } else {
         let gpu = &status.gpu;
         match status.outcome {
-            Outcome::Bound => out.text(&format!("[gpu {gpu}] on vfio: {functions}\n"))?,
-            Outcome::Restored => out.text(&format!("[gpu {gpu}] back with the host: {functions}\n"))?,
+            Outcome::Bound => out.line(format_args!("[gpu {gpu}] on vfio: {functions}"))?,
+            Outcome::Restored => out.line(format_args!("[gpu {gpu}] back with the host: {functions}"))?,
             Outcome::Refused | Outcome::Failed | Outcome::Stuck | Outcome::Reserved => {}
         }
     }
-    status.why.iter().for_each(|why| vfio_suite::tell!("vfio: {why}"));
+    status.why.iter().for_each(|why| complain(format_args!("vfio: {why}")));
     Ok(match status.outcome {
         Outcome::Bound | Outcome::Restored | Outcome::Reserved => DONE,
         Outcome::Refused => NO,
@@ -71,7 +72,7 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let functions = boot::functions(std::slice::from_ref(&choice));
     let sizes = survey::sizes_now(root, choice.gpu, &mut host, &functions);
     let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host, &sizes));
-    plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }
 
@@ -112,7 +113,7 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     if out.is_json() {
         out.json("vfio.act/1", &status)?;
     } else {
-        out.text(&format!("[gpu {name}] nothing to undo\n"))?;
+        out.line(format_args!("[gpu {name}] nothing to undo"))?;
     }
     Ok(DONE)
 }

@@ -6,6 +6,7 @@ use crate::{plan, DONE, ERRORS, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Config, Diagnostic, Severity};
 use vfio_suite::host::{Depth, Host};
+use vfio_suite::logger::complain;
 use vfio_suite::plan::Finding;
 use vfio_suite::root::Root;
 
@@ -51,7 +52,7 @@ pub fn line(diagnostic: &Diagnostic) -> String {
 /// Findings of the configuration that count, on stderr: for verbs whose answer is something else.
 pub fn report(config: &Config) {
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
-        vfio_suite::tell!("{}", line(diagnostic));
+        complain(format_args!("{}", line(diagnostic)));
     }
 }
 
@@ -90,15 +91,15 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         return Ok(code);
     }
     for diagnostic in &config.diagnostics {
-        out.text(&format!("{}\n", line(diagnostic)))?;
+        out.line(line(diagnostic))?;
     }
     for (word, findings) in [("error", &said.refusals), ("warning", &said.warnings), ("note", &said.notes)] {
         for finding in findings {
             let at = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
-            out.text(&format!("{at}{word}: [gpu {}] {}\n", finding.gpu, finding.text))?;
+            out.line(format_args!("{at}{word}: [gpu {}] {}", finding.gpu, finding.text))?;
         }
     }
     let names = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    out.text(&format!("gpus: {}; guests: {}\n", names(&gpus), names(&guests)))?;
+    out.line(format_args!("gpus: {}; guests: {}", names(&gpus), names(&guests)))?;
     Ok(code)
 }

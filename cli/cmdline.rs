@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio cmdline`: the kernel's command line in every boot entry.
 
-use crate::output::{table, Output};
+use crate::output::{Output, Text};
 use crate::{check, CmdlineOptions, CmdlineVerb, DONE, ERRORS, NO};
 use serde::Serialize;
 use similar::TextDiff;
@@ -9,6 +9,7 @@ use vfio_suite::act::cmdline::{self, apply};
 use vfio_suite::act::tools::tools_for;
 use vfio_suite::config::{self, Severity};
 use vfio_suite::host::boot::{BootSystem, Role};
+use vfio_suite::logger::complain;
 use vfio_suite::plan::cmdline::status::{status, PlaceStatus, Status};
 use vfio_suite::plan::cmdline::unseen;
 use vfio_suite::plan::cmdline::wanted::Word;
@@ -53,46 +54,49 @@ fn show_status(root: &Root, out: &Output) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn reasons(words: &[Word]) -> String {
+fn reasons(text: &mut Text, words: &[Word]) {
     if words.is_empty() {
-        return "no words are wanted\n".to_owned();
+        return text.line("no words are wanted");
     }
     let rows: Vec<Vec<String>> = words.iter().map(|word| vec![word.word.clone(), word.why.clone()]).collect();
-    format!("wanted:\n{}", table(&rows))
+    text.line("wanted:");
+    text.table(&rows);
 }
 
 /// What to do where no loader is known.
 fn by_hand(words: &[Word]) -> String {
     format!(
-        "no boot loader that vfio knows was found: add these words to the kernel's command line by hand: {}\n",
+        "no boot loader that vfio knows was found: add these words to the kernel's command line by hand: {}",
         texts(words).join(" ")
     )
 }
 
-fn status_text(status: &Status, out: &Output) -> String {
-    let mut text = reasons(&status.wanted);
+fn status_text(status: &Status, out: &Output) -> Text {
+    let mut text = out.lines();
+    reasons(&mut text, &status.wanted);
     match (status.running_missing.as_slice(), status.running_unwanted.as_slice()) {
-        ([], []) => text.push_str(&format!("running kernel: {}\n", out.good("as wanted"))),
+        ([], []) => text.line(format_args!("running kernel: {}", out.good("as wanted"))),
         (missing, unwanted) => {
             let words = missing
                 .iter()
                 .map(|w| format!("without {w}"))
                 .chain(unwanted.iter().map(|w| format!("still with {w}")));
             let words: Vec<String> = words.collect();
-            text.push_str(&format!("running kernel: {}; the next boot decides\n", out.bad(&words.join(", "))));
+            text.line(format_args!("running kernel: {}; the next boot decides", out.bad(&words.join(", "))));
         }
     }
     if let Some(booted) = &status.booted {
-        text.push_str(&format!("booted by: {booted}\n"));
+        text.line(format_args!("booted by: {booted}"));
     }
     if status.places.is_empty() && status.unseen.is_empty() && !status.wanted.is_empty() {
-        text.push_str(&by_hand(&status.wanted));
+        text.line(by_hand(&status.wanted));
     }
     let rows: Vec<Vec<String>> = status.places.iter().filter(|p| p.exists).map(|place| row(place, out)).collect();
     if !rows.is_empty() {
-        text.push_str(&format!("boot files:\n{}", table(&rows)));
+        text.line("boot files:");
+        text.table(&rows);
     }
-    status.unseen.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
+    status.unseen.iter().for_each(|note| text.line(format_args!("note: {note}")));
     text
 }
 
@@ -131,16 +135,17 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
         out.json("vfio.cmdline-plan/1", &PlanAnswer { wanted: &words, plan: &plan, unseen: &unseen })?;
         return Ok(code);
     }
-    let mut text = reasons(&words);
+    let mut text = out.lines();
+    reasons(&mut text, &words);
     if system.is_unknown() && !words.is_empty() {
-        text.push_str(&by_hand(&words));
+        text.line(by_hand(&words));
     }
-    plan.changes.iter().for_each(|change| text.push_str(&diff(change)));
-    plan.tools.iter().for_each(|tool| text.push_str(&format!("run: {}\n", tool.words.join(" "))));
-    plan.notes.iter().chain(&unseen).for_each(|note| text.push_str(&format!("note: {note}\n")));
-    plan.problems.iter().for_each(|problem| text.push_str(&format!("{}\n", out.bad(problem))));
+    plan.changes.iter().for_each(|change| text.lines(&diff(change)));
+    plan.tools.iter().for_each(|tool| text.line(format_args!("run: {}", tool.words.join(" "))));
+    plan.notes.iter().chain(&unseen).for_each(|note| text.line(format_args!("note: {note}")));
+    plan.problems.iter().for_each(|problem| text.line(out.bad(problem)));
     if plan.is_empty() && plan.problems.is_empty() && !system.loaders.is_empty() {
-        text.push_str("nothing to do\n");
+        text.line("nothing to do");
     }
     out.text(&text)?;
     Ok(code)
@@ -193,11 +198,11 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
     let mut say = |sentence: &str| {
         if !quiet {
             // A reader that has gone must not stop a change in the middle.
-            let _ = out.text(&format!("{sentence}\n"));
+            let _ = out.line(format_args!("{sentence}"));
         }
     };
     apply(root, tools_for(root).as_ref(), &plan, &mut say).map_err(failed)?;
-    plan.problems.iter().for_each(|problem| vfio_suite::tell!("{problem}"));
+    plan.problems.iter().for_each(|problem| complain(format_args!("{problem}")));
     if out.is_json() {
         let changed = plan.changes.iter().map(|change| format!("/{}", change.path)).collect();
         let ran = plan.tools.iter().map(|tool| tool.words.join(" ")).collect();
@@ -205,27 +210,28 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
         return Ok(code(&system, &words, &plan));
     }
     if system.is_unknown() && !words.is_empty() {
-        out.text(&by_hand(&words))?;
+        out.line(by_hand(&words))?;
     }
     if !quiet {
-        plan.notes.iter().try_for_each(|note| out.text(&format!("note: {note}\n")))?;
-        out.text(&summary(&system, &plan))?;
+        plan.notes.iter().try_for_each(|note| out.line(format_args!("note: {note}")))?;
+        let mut text = out.lines();
+        summary(&mut text, &system, &plan);
+        out.text(&text)?;
     }
     Ok(code(&system, &words, &plan))
 }
 
-fn summary(system: &BootSystem, plan: &CmdlinePlan) -> String {
+fn summary(text: &mut Text, system: &BootSystem, plan: &CmdlinePlan) {
     let mut changed: Vec<&str> = plan.changes.iter().map(|change| change.loader.name()).collect();
     changed.extend(plan.tools.iter().map(|tool| tool.loader.name()));
     changed.dedup();
-    let mut text = match changed.as_slice() {
-        [] if plan.problems.is_empty() && !system.loaders.is_empty() => "nothing to do\n".to_owned(),
-        [] => String::new(),
-        loaders => format!("changed: {}; it counts from the next boot on\n", loaders.join(", ")),
-    };
+    match changed.as_slice() {
+        [] if plan.problems.is_empty() && !system.loaders.is_empty() => text.line("nothing to do"),
+        [] => {}
+        loaders => text.line(format_args!("changed: {}; it counts from the next boot on", loaders.join(", "))),
+    }
     let names: Vec<&str> = system.loaders.iter().map(|loader| loader.kind.name()).collect();
     if names.len() > 1 {
-        text.push_str(&format!("boot loaders found: {}\n", names.join(", ")));
+        text.line(format_args!("boot loaders found: {}", names.join(", ")));
     }
-    text
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio doctor`: what is well and what is not, why, and what to do about it.
 
-use crate::output::Output;
+use crate::output::{Output, Text};
 use crate::{DoctorPart, DONE, ERRORS, NO};
 use serde::Serialize;
 use vfio_suite::act::sync::Look;
@@ -87,11 +87,11 @@ pub fn run(root: &Root, out: &Output, only: Option<DoctorPart>) -> anyhow::Resul
     })
 }
 
-fn text(checks: &[Check], out: &Output) -> String {
+fn text(checks: &[Check], out: &Output) -> Text {
+    let mut text = out.lines();
     if checks.is_empty() {
-        return "nothing is configured, and nothing of vfio is in the way the machine boots\n".to_owned();
+        text.line("nothing is configured, and nothing of vfio is in the way the machine boots");
     }
-    let mut text = String::new();
     for check in checks {
         let word = match check.level {
             Level::Ok => out.good("ok"),
@@ -99,8 +99,8 @@ fn text(checks: &[Check], out: &Output) -> String {
             Level::Warning => out.bad("warning"),
             Level::Error => out.bad("error"),
         };
-        text.push_str(&format!("{word}: {}\n", check.text));
-        check.todo.iter().for_each(|todo| text.push_str(&format!("  to do: {todo}\n")));
+        text.line(format_args!("{word}: {}", check.text));
+        check.todo.iter().for_each(|todo| text.line(format_args!("  to do: {todo}")));
     }
     text
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio groups`: IOMMU groups with all that decides whether a guest can have them.
 
-use crate::output::{table, Output};
+use crate::output::{Output, Text};
 use crate::{DONE, NO};
 use std::collections::BTreeMap;
 use vfio_suite::host::iommu::Iommu;
@@ -100,7 +100,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     }
     let code = if host.iommu.active { DONE } else { NO };
     if out.is_json() {
-        out.text(&Answer { iommu: &host.iommu, groups, ungrouped }.json()?)?;
+        out.json_text(&Answer { iommu: &host.iommu, groups, ungrouped }.json()?)?;
         return Ok(code);
     }
     out.text(&text(&host.iommu, &groups, &ungrouped, out))?;
@@ -241,8 +241,8 @@ impl Json {
     }
 }
 
-fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Output) -> String {
-    let mut text = String::new();
+fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Output) -> Text {
+    let mut text = out.lines();
     for group in groups {
         let viable = match group.blockers.as_slice() {
             [] => out.good("viable"),
@@ -252,18 +252,18 @@ fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Out
                 out.bad(&format!("not viable while {}", blockers.join(", ")))
             }
         };
-        text.push_str(&format!("{}: {viable}\n", out.bold(&format!("IOMMU group {}", group.group))));
-        text.push_str(&members(&group.functions));
+        text.line(format_args!("{}: {viable}", out.bold(&format!("IOMMU group {}", group.group))));
+        text.table(&members(&group.functions));
     }
     if !ungrouped.is_empty() {
         let why = if iommu.active { "not translated by the IOMMU" } else { "the IOMMU is off" };
-        text.push_str(&format!("{}: {}\n", out.bold("In no IOMMU group"), out.bad(why)));
-        text.push_str(&members(ungrouped));
+        text.line(format_args!("{}: {}", out.bold("In no IOMMU group"), out.bad(why)));
+        text.table(&members(ungrouped));
     }
     text
 }
 
-fn members(members: &[Member<'_>]) -> String {
+fn members(members: &[Member<'_>]) -> Vec<Vec<String>> {
     let row = |m: &Member<'_>| {
         let reset = match m.reset_methods {
             None | Some([]) => "no reset".to_owned(),
@@ -277,7 +277,7 @@ fn members(members: &[Member<'_>]) -> String {
         let what = format!("{what}{boot}{of}{uses}");
         vec![m.address.to_string(), ids.to_string(), m.driver.unwrap_or("-").to_owned(), reset, what]
     };
-    table(&members.iter().map(row).collect::<Vec<_>>())
+    members.iter().map(row).collect()
 }
 
 #[cfg(test)]

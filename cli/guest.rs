@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio guest`: what guests there are, how each is, what a start would do; start, stop, give back.
 
-use crate::output::{self, table, Output};
+use crate::output::{self, Output, Text};
 use crate::{check, GuestVerb, DONE, ERRORS, NO};
 use anyhow::{bail, Context};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use vfio_suite::act::lock;
 use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Config, Runner};
 use vfio_suite::host::{Depth, Host};
+use vfio_suite::logger::complain;
 use vfio_suite::root::{Root, RUN};
 
 /// How long to wait for the guest's own programs.
@@ -107,12 +108,13 @@ impl Row {
     }
 
     /// Its state, why, and the way out.
-    pub fn text(&self, out: &Output) -> String {
+    pub fn text(&self, out: &Output) -> Text {
         let name = &self.guest;
-        let mut text = format!("{}: {}\n", out.bold(&format!("[guest {name}]")), word(self.state, out));
-        self.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
+        let mut text = out.lines();
+        text.line(format_args!("{}: {}", out.bold(&format!("[guest {name}]")), word(self.state, out)));
+        self.why.iter().for_each(|why| text.line(format_args!("  {why}")));
         if self.is_stuck() {
-            text.push_str(&format!("  'vfio guest restore {name}' tries again\n"));
+            text.line(format_args!("  'vfio guest restore {name}' tries again"));
         }
         text
     }
@@ -144,7 +146,7 @@ fn list(root: &Root, out: &Output) -> anyhow::Result<u8> {
         }
         out.json("vfio.guests/1", &Answer { guests: rows })?;
     } else if rows.is_empty() {
-        out.text("no guest is configured: see /etc/vfio.conf\n")?;
+        out.line("no guest is configured: see /etc/vfio.conf")?;
     } else {
         let cells = |r: &Row| {
             vec![
@@ -154,7 +156,9 @@ fn list(root: &Root, out: &Output) -> anyhow::Result<u8> {
                 r.domain.clone().unwrap_or_default(),
             ]
         };
-        out.text(&table(&rows.iter().map(cells).collect::<Vec<_>>()))?;
+        let mut text = out.lines();
+        text.table(&rows.iter().map(cells).collect::<Vec<_>>());
+        out.text(&text)?;
     }
     Ok(check::code(&config))
 }
@@ -184,10 +188,10 @@ fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
     if out.is_json() {
         out.json("vfio.guest-plan/1", &plan)?;
     } else {
-        let mut text = String::new();
-        plan.refusals.iter().for_each(|r| text.push_str(&format!("{}\n", out.bad(&format!("refused: {r}")))));
-        plan.warnings.iter().for_each(|w| text.push_str(&format!("warning: {w}\n")));
-        plan.steps.iter().enumerate().for_each(|(n, step)| text.push_str(&format!("{:2}. {step}\n", n + 1)));
+        let mut text = out.lines();
+        plan.refusals.iter().for_each(|r| text.line(out.bad(&format!("refused: {r}"))));
+        plan.warnings.iter().for_each(|w| text.line(format_args!("warning: {w}")));
+        plan.steps.iter().enumerate().for_each(|(n, step)| text.line(format_args!("{:2}. {step}", n + 1)));
         out.text(&text)?;
     }
     Ok(if plan.refusals.is_empty() { DONE } else { NO })
@@ -204,15 +208,15 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
             let host = Host::scan(root, Depth::Boot);
             if let Some(why) = vfio_suite::plan::idle(&config, &host) {
                 // The unit's condition counts as success.
-                vfio_suite::tell!("vfio: [guest {name}] was not started: {why}");
+                complain(format_args!("vfio: [guest {name}] was not started: {why}"));
                 return Ok(NO);
             }
-            out.text(&format!("[guest {name}] runs\n"))?;
+            out.line(format_args!("[guest {name}] runs"))?;
             Ok(DONE)
         }
         Err(error) => {
             let why = status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
-            why.iter().for_each(|why| vfio_suite::tell!("vfio: {why}"));
+            why.iter().for_each(|why| complain(format_args!("vfio: {why}")));
             if why.is_empty() {
                 let error = error.to_string();
                 bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), guest::unit(name));
@@ -233,7 +237,7 @@ fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
     if root.exists(&guest::journal_path(name)) {
         return give_all_back(root, tools, out, name);
     }
-    out.text(&format!("[guest {name}] is off\n"))?;
+    out.line(format_args!("[guest {name}] is off"))?;
     Ok(DONE)
 }
 
@@ -276,12 +280,12 @@ fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> an
         bail!(at_work(root, name));
     };
     match give_back(root, tools, name, End::Unknown, |_| {}).context("the journal")? {
-        None => out.text(&format!("[guest {name}] has nothing to give back\n"))?,
+        None => out.line(format_args!("[guest {name}] has nothing to give back"))?,
         Some(problems) if problems.is_empty() => {
-            out.text(&format!("[guest {name}] everything is back with the host\n"))?;
+            out.line(format_args!("[guest {name}] everything is back with the host"))?;
         }
         Some(problems) => {
-            problems.iter().for_each(|problem| vfio_suite::tell!("vfio: {problem}"));
+            problems.iter().for_each(|problem| complain(format_args!("vfio: {problem}")));
             return Ok(ERRORS);
         }
     }

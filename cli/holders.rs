@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio holders`: who has a card's device nodes open or mapped, or a disk of its mounted.
 
-use crate::output::{self, table, Output};
+use crate::output::{self, Output};
 use crate::{check, DONE, NO};
 use anyhow::bail;
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
         return Ok(if found.is_empty() { DONE } else { NO });
     }
     if found.is_empty() {
-        out.text(&format!("nobody holds [gpu {name}]\n"))?;
+        out.line(format_args!("nobody holds [gpu {name}]"))?;
     } else {
         let row = |(function, holder): &(Address, Holder)| {
             let pid = holder.pid.map_or("mounted".to_owned(), |pid| format!("pid {pid}"));
@@ -76,14 +76,16 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
             ]
         };
         let (certain, others): (Vec<_>, Vec<_>) = found.iter().partition(|(_, holder)| holder.is_certain());
-        out.text(&table(&certain.into_iter().map(row).collect::<Vec<_>>()))?;
+        let mut text = out.lines();
+        text.table(&certain.into_iter().map(row).collect::<Vec<_>>());
         // Each once, for all functions.
         let mut sentences: Vec<String> = others.iter().map(|(_, holder)| holder.to_string()).collect();
         sentences.dedup();
-        sentences.iter().try_for_each(|sentence| out.text(&format!("{sentence}\n")))?;
+        sentences.iter().for_each(|sentence| text.line(sentence));
+        out.text(&text)?;
     }
     for Used { function, what } in &uses {
-        out.text(&format!("{function} {what}\n"))?;
+        out.line(format_args!("{function} {what}"))?;
     }
     Ok(if found.is_empty() { DONE } else { NO })
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod groups;
 mod guest;
 mod holders;
+mod mask;
 mod output;
 mod plan;
 mod rebar;
@@ -18,12 +19,15 @@ mod status;
 mod sync;
 
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use vfio_suite::act::{live, rehearsal};
 use vfio_suite::config;
+use vfio_suite::logger::complain;
 use vfio_suite::logger::{self, Target};
 use vfio_suite::root::{Root, ROOT_VARIABLE};
+use vfio_suite::text;
 
 /// Gives a GPU to a virtual machine, and takes it back.
 #[derive(Debug, Parser)]
@@ -276,14 +280,22 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; clap prints them on stdout.
             let code = if error.use_stderr() { USAGE } else { DONE };
-            let _ = error.print();
+            // Of a wrong argument clap says what it is: one that shows. It stays as wrong as it was.
+            let shown = std::env::args_os().map(|argument| text::line(&argument.to_string_lossy()).into_owned());
+            let error = Arguments::try_parse_from(shown).err().unwrap_or(error);
+            let text = error.render().to_string();
+            match error.use_stderr() {
+                true => text.trim_end().lines().for_each(complain),
+                // A reader that has gone is no error.
+                false => drop(std::io::stdout().write_all(text.as_bytes())),
+            }
             return ExitCode::from(code);
         }
     };
     match run(&arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            vfio_suite::tell!("vfio: {error:#}");
+            complain(format_args!("vfio: {error:#}"));
             ExitCode::from(ERRORS)
         }
     }
@@ -322,7 +334,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         | Verb::Report => ("", None),
     };
     if let Some(name) = name.filter(|name| !config::is_name(name)) {
-        vfio_suite::tell!("vfio: '{name}' cannot be the name of a [{kind}] section");
+        complain(format_args!("vfio: '{name}' cannot be the name of a [{kind}] section"));
         return Ok(USAGE);
     }
     match &arguments.verb {

@@ -2,14 +2,93 @@
 //! How answers are shown: JSON for programs, tables for people, colour only on a terminal.
 
 use serde::Serialize;
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use vfio_suite::logger::complain;
 use vfio_suite::root::Root;
+use vfio_suite::text;
+
+/// What our own colours begin and end with.
+const COLOURS: [&str; 4] = ["\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"];
 
 /// Says that only root sees who holds a card, if that is so.
 pub fn warn_of_unseen(root: &Root) {
     if root.is_system() && !rustix::process::geteuid().is_root() {
-        vfio_suite::tell!("vfio: warning: other users' processes cannot be looked at; run this as root");
+        complain("vfio: warning: other users' processes cannot be looked at; run this as root");
+    }
+}
+
+/// An answer, line by line. What is put in as a line stays one and shows as it is, whatever a name in it tries.
+#[derive(Default)]
+pub struct Text {
+    lines: String,
+    colour: bool,
+}
+
+impl Text {
+    /// A line.
+    pub fn line(&mut self, line: impl Display) {
+        let line = line.to_string();
+        let mut rest = line.as_str();
+        while let Some((at, code)) = self.first_colour(rest) {
+            self.lines.push_str(&text::line(&rest[..at]));
+            self.lines.push_str(code);
+            rest = &rest[at + code.len()..];
+        }
+        self.lines.push_str(&text::line(rest));
+        self.lines.push('\n');
+    }
+
+    /// Where the next of our own colours is. A name with the same bytes colours its own part of a line, no more.
+    fn first_colour(&self, text: &str) -> Option<(usize, &'static str)> {
+        let found = COLOURS.iter().filter_map(|code| Some((text.find(code)?, *code)));
+        found.min().filter(|_| self.colour)
+    }
+
+    /// Several lines: of a file, or of a text that is ours.
+    pub fn lines(&mut self, lines: &str) {
+        self.lines.push_str(&text::lines(lines));
+        if !self.lines.is_empty() && !self.lines.ends_with('\n') {
+            self.lines.push('\n');
+        }
+    }
+
+    /// The lines of another answer.
+    pub fn add(&mut self, other: &Text) {
+        self.lines.push_str(&other.lines);
+    }
+
+    /// Rows as padded columns; the last column is as long as it is.
+    pub fn table(&mut self, rows: &[Vec<String>]) {
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let rows: Vec<Vec<Cow<'_, str>>> =
+            rows.iter().map(|row| row.iter().map(|cell| self.cell(cell)).collect()).collect();
+        let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        for row in &rows {
+            let mut line = String::from(" ");
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push(' ');
+                line.push_str(cell);
+                line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 1));
+            }
+            self.line(line.trim_end());
+        }
+    }
+
+    /// A cell as it is shown: it is as wide as that.
+    fn cell<'c>(&self, cell: &'c str) -> Cow<'c, str> {
+        match self.first_colour(cell) {
+            Some(_) => cell.into(),
+            None => text::line(cell),
+        }
+    }
+
+    /// Steps, one a line, with numbers.
+    pub fn numbered<T: Display>(&mut self, steps: &[T]) {
+        steps.iter().enumerate().for_each(|(n, step)| self.line(format_args!("  {}. {step}", n + 1)));
     }
 }
 
@@ -52,14 +131,31 @@ impl Output {
             #[serde(flatten)]
             answer: &'a T,
         }
-        let mut text = serde_json::to_vec(&Envelope { schema, answer })?;
-        text.push(b'\n');
-        self.write(&text)
+        let mut text = serde_json::to_string(&Envelope { schema, answer })?;
+        text.push('\n');
+        self.json_text(&text)
     }
 
-    /// Prints text. A reader that has gone (`vfio groups | head`) is no error.
-    pub fn text(&self, text: &str) -> anyhow::Result<()> {
-        self.write(text.as_bytes())
+    /// Prints JSON.
+    pub fn json_text(&self, json: &str) -> anyhow::Result<()> {
+        self.write(text::json(json).as_bytes())
+    }
+
+    /// For the lines of an answer.
+    pub fn lines(&self) -> Text {
+        Text { lines: String::new(), colour: self.colour }
+    }
+
+    /// Prints an answer. A reader that has gone (`vfio groups | head`) is no error.
+    pub fn text(&self, text: &Text) -> anyhow::Result<()> {
+        self.write(text.lines.as_bytes())
+    }
+
+    /// Prints one line.
+    pub fn line(&self, line: impl Display) -> anyhow::Result<()> {
+        let mut text = self.lines();
+        text.line(line);
+        self.text(&text)
     }
 
     fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -97,26 +193,22 @@ impl Output {
     }
 }
 
-/// Rows as padded columns; the last column is as long as it is.
-pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::from(" ");
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push(' ');
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 1));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Steps, one a line, with numbers.
-pub fn numbered<T: std::fmt::Display>(steps: &[T]) -> String {
-    steps.iter().enumerate().map(|(n, step)| format!("  {}. {step}\n", n + 1)).collect()
+    #[test]
+    fn a_name_forges_no_line_and_no_column() {
+        for colour in [false, true] {
+            let out = Output { json: false, colour, kept: None };
+            let mut text = out.lines();
+            text.line(format_args!("{}: a\nb\x1b[2J\u{9b}K", out.bold("[gpu x\ny]")));
+            text.table(&[vec!["a\nb".to_owned(), "c".to_owned()], vec!["long\u{202e}".to_owned(), out.good("d")]]);
+            let (on, green, off) = if colour { ("\x1b[1m", "\x1b[32m", "\x1b[0m") } else { ("", "", "") };
+            let expected = format!(
+                "{on}[gpu x\\ny]{off}: a\\nb\\u{{1b}}[2J\\u{{9b}}K\n  a\\nb          c\n  long\\u{{202e}}  {green}d{off}\n"
+            );
+            assert_eq!(text.lines, expected);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio plan`: what the next boot will do with each card, and why.
 
-use crate::output::{numbered, Output};
+use crate::output::{Output, Text};
 use crate::{check, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
@@ -104,13 +104,13 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn text(answer: &Answer, out: &Output) -> String {
-    let mut text = String::new();
+fn text(answer: &Answer, out: &Output) -> Text {
+    let mut text = out.lines();
     if let Some(why) = &answer.forbidden {
-        text.push_str(&format!("{}\n", out.bad(why)));
+        text.line(out.bad(why));
     }
     if answer.cards.is_empty() {
-        text.push_str("no [gpu] section: nothing is bound at boot\n");
+        text.line("no [gpu] section: nothing is bound at boot");
     }
     for card in &answer.cards {
         let plan = &card.plan;
@@ -125,18 +125,18 @@ fn text(answer: &Answer, out: &Output) -> String {
             ("boot", true) => out.good("bound at boot, before any host driver"),
             _ => "left to the host until a guest starts".to_owned(),
         };
-        text.push_str(&format!("{}: {what}\n", out.bold(&format!("[gpu {}]", plan.gpu))));
+        text.line(format_args!("{}: {what}", out.bold(&format!("[gpu {}]", plan.gpu))));
         if !functions.is_empty() {
-            text.push_str(&format!("  functions: {}\n", functions.join(", ")));
+            text.line(format_args!("  functions: {}", functions.join(", ")));
         }
         if !card.late.is_empty() && card.late.len() < plan.functions.len() {
             let late: Vec<String> = card.late.iter().map(ToString::to_string).collect();
-            text.push_str(&format!("  when file systems are mounted: {}\n", late.join(", ")));
+            text.line(format_args!("  when file systems are mounted: {}", late.join(", ")));
         }
-        text.push_str(&numbered(&plan.steps));
-        plan.refusals.iter().for_each(|r| text.push_str(&format!("  {r}\n")));
-        plan.warnings.iter().for_each(|w| text.push_str(&format!("  warning: {w}\n")));
-        plan.notes.iter().for_each(|n| text.push_str(&format!("  note: {n}\n")));
+        text.numbered(&plan.steps);
+        plan.refusals.iter().for_each(|r| text.line(format_args!("  {r}")));
+        plan.warnings.iter().for_each(|w| text.line(format_args!("  warning: {w}")));
+        plan.notes.iter().for_each(|n| text.line(format_args!("  note: {n}")));
     }
     text
 }

@@ -2,11 +2,10 @@
 //! `vfio rebar`: the resizable BARs of cards, how large they are and can be; setting them by hand.
 
 use crate::act::{answer, choose, lock, plan_or_refusal};
-use crate::output::{numbered, table, Output};
+use crate::output::{Output, Text};
 use crate::{check, RebarVerb, DONE, NO};
 use anyhow::{bail, Context};
 use serde::Serialize;
-use std::fmt::Write;
 use std::path::Path;
 use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::guest;
@@ -15,6 +14,7 @@ use vfio_suite::host::bars::{show_size, Bar};
 use vfio_suite::host::room::Room;
 use vfio_suite::host::status::Outcome;
 use vfio_suite::host::{function, Depth, Host};
+use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::rebar::{self, Sizes};
 use vfio_suite::plan::{boot, select, udev_sizes};
@@ -106,14 +106,15 @@ fn offered(sizes: &[u64]) -> String {
     }
 }
 
-fn text(answer: &Answer, out: &Output) -> String {
+fn text(answer: &Answer, out: &Output) -> Text {
+    let mut text = out.lines();
     if answer.functions.is_empty() {
-        return "no BAR here can be resized\n".to_owned();
+        text.line("no BAR here can be resized");
+        return text;
     }
-    let mut text = String::new();
     for card in &answer.functions {
         let name = card.gpu.as_ref().map(|gpu| format!(" [gpu {gpu}]")).unwrap_or_default();
-        let _ = writeln!(text, "{}", out.bold(&format!("{}{name}", card.function)));
+        text.line(out.bold(&format!("{}{name}", card.function)));
         let head = ["BAR", "now", "firmware", "offers", "fits", "why not larger"].map(str::to_owned).to_vec();
         let line = |row: &Row| {
             let size = |size: Option<u64>| size.map_or("?".to_owned(), show_size);
@@ -123,10 +124,10 @@ fn text(answer: &Answer, out: &Output) -> String {
             vec![row.index.to_string(), now, size(row.firmware), offered(&row.sizes), size(largest), why]
         };
         let rows: Vec<Vec<String>> = std::iter::once(head).chain(card.bars.iter().map(line)).collect();
-        text.push_str(&table(&rows));
+        text.table(&rows);
     }
     if let Some(why) = answer.known_bad {
-        let _ = writeln!(text, "warning: kernel {} {why}", answer.kernel);
+        text.line(format_args!("warning: kernel {} {why}", answer.kernel));
     }
     text
 }
@@ -164,15 +165,19 @@ fn change(
         match out.is_json() {
             true => out.json("vfio.rebar-plan/1", &plan)?,
             false => {
-                let steps = numbered(&plan.steps);
-                out.text(if steps.is_empty() { "nothing to do\n" } else { &steps })?;
+                let mut text = out.lines();
+                text.numbered(&plan.steps);
+                if plan.steps.is_empty() {
+                    text.line("nothing to do");
+                }
+                out.text(&text)?;
             }
         }
-        plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
-        plan.refusals.iter().for_each(|refusal| vfio_suite::tell!("vfio: {refusal}"));
+        plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
+        plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {refusal}")));
         return Ok(if plan.refusals.is_empty() { DONE } else { NO });
     }
-    plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
     let vfio = |f: &Address| function::driver(root, *f).is_some_and(|driver| function::is_vfio(&driver));
     let bound = plan.functions.iter().all(vfio);
     let done = if bound { Outcome::Bound } else { Outcome::Restored };
@@ -196,10 +201,12 @@ fn adopt(out: &Output, config: &Config, file: &Path) -> anyhow::Result<u8> {
             config.gpus.iter().find(same)
         });
         let name = known.map_or_else(|| format!("card{n}"), |gpu| gpu.name.clone());
-        out.text(&udev_sizes::section(&name, found))?;
-        udev_sizes::remark(found).iter().for_each(|remark| vfio_suite::tell!("vfio: warning: {remark}"));
+        let mut text = out.lines();
+        text.lines(&udev_sizes::section(&name, found));
+        out.text(&text)?;
+        udev_sizes::remark(found).iter().for_each(|remark| complain(format_args!("vfio: warning: {remark}")));
     }
-    problems.iter().for_each(|problem| vfio_suite::tell!("vfio: {}: {problem}", file.display()));
+    problems.iter().for_each(|problem| complain(format_args!("vfio: {}: {problem}", file.display())));
     Ok(if found.is_empty() || !problems.is_empty() { NO } else { DONE })
 }
 

@@ -2,12 +2,13 @@
 //! `vfio reset`: how each function can be reset, and resetting a card now.
 
 use crate::act::{choose, lock};
-use crate::output::{table, Output};
+use crate::output::{Output, Text};
 use crate::{check, DONE, ERRORS, NO};
 use serde::Serialize;
 use vfio_suite::act::guest;
 use vfio_suite::act::reset::{self, Done};
 use vfio_suite::config::{self, Reset};
+use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::reset::{dead, wishes};
 use vfio_suite::plan::reset_now::{effect, known, plan, ResetPlan};
@@ -93,30 +94,30 @@ pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
     Ok(check::code(&config).max(if well { DONE } else { NO }))
 }
 
-fn text(cards: &[Card], out: &Output) -> String {
+fn text(cards: &[Card], out: &Output) -> Text {
+    let mut text = out.lines();
     if cards.is_empty() {
-        return "no card is configured: see /etc/vfio.conf\n".to_owned();
+        text.line("no card is configured: see /etc/vfio.conf");
     }
-    let mut text = String::new();
     for card in cards {
-        text.push_str(&format!("{}: reset = {}\n", out.bold(&format!("[gpu {}]", card.gpu)), card.configured));
-        text.extend(card.dead.iter().map(|why| format!("  {}\n", out.bad(why))));
+        text.line(format_args!("{}: reset = {}", out.bold(&format!("[gpu {}]", card.gpu)), card.configured));
+        card.dead.iter().for_each(|why| text.line(format_args!("  {}", out.bad(why))));
         for member in &card.functions {
             let driver = member.driver.as_deref().unwrap_or("no driver");
-            text.push_str(&format!("  {} ({}, {driver})\n", member.address, member.ids));
+            text.line(format_args!("  {} ({}, {driver})", member.address, member.ids));
             let row = |method: &Method| vec![format!("  {}", method.name), method.effect.to_owned()];
             match &member.methods {
-                None => text.push_str("    the kernel knows no way to reset it\n"),
-                Some(methods) if methods.is_empty() => text.push_str("    all its methods are switched off\n"),
-                Some(methods) => text.push_str(&table(&methods.iter().map(row).collect::<Vec<_>>())),
+                None => text.line("    the kernel knows no way to reset it"),
+                Some(methods) if methods.is_empty() => text.line("    all its methods are switched off"),
+                Some(methods) => text.table(&methods.iter().map(row).collect::<Vec<_>>()),
             }
-            text.extend(member.known.iter().map(|known| format!("    known: {known}\n")));
+            member.known.iter().for_each(|known| text.line(format_args!("    known: {known}")));
             let names = member.methods.iter().flatten().map(|method| &method.name);
             if let Some(now) = member.now.as_ref().filter(|now| !names.eq(now.iter())) {
-                text.push_str(&format!("    now: {}\n", shown(&now.join(" "))));
+                text.line(format_args!("    now: {}", shown(&now.join(" "))));
             }
-            text.extend(member.wanted.iter().map(|wanted| format!("    when it is bound: {}\n", shown(wanted))));
-            text.extend(member.problem.iter().map(|problem| format!("    {}\n", out.bad(problem))));
+            member.wanted.iter().for_each(|wanted| text.line(format_args!("    when it is bound: {}", shown(wanted))));
+            member.problem.iter().for_each(|problem| text.line(format_args!("    {}", out.bad(problem))));
         }
     }
     text
@@ -147,13 +148,15 @@ pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run
     let _lock = if dry_run { None } else { Some(lock(root)?) };
     let (choice, host) = choose(root, &config, name)?;
     let plan = plan(&choice, &host, guest::owner(root, name).as_deref(), method);
-    plan.warnings.iter().for_each(|warning| vfio_suite::tell!("vfio: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
     let done = match dry_run || !plan.refusals.is_empty() {
         true => Vec::new(),
         false => reset::reset(root, &plan)?,
     };
-    plan.refusals.iter().for_each(|refusal| vfio_suite::tell!("vfio: {refusal}"));
-    done.iter().filter_map(|done| done.problem.as_ref()).for_each(|why| vfio_suite::tell!("vfio: [gpu {name}] {why}"));
+    plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {refusal}")));
+    done.iter()
+        .filter_map(|done| done.problem.as_ref())
+        .for_each(|why| complain(format_args!("vfio: [gpu {name}] {why}")));
     let code = match (plan.refusals.is_empty(), done.iter().all(|done| done.problem.is_none())) {
         (false, _) => NO,
         (true, true) => DONE,
@@ -166,10 +169,10 @@ pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run
     for (function, methods) in plan.functions.iter().filter(|_| dry_run) {
         let now = || host.function(*function).and_then(|f| f.reset_methods.as_ref()).map(|m| m.join(" "));
         let methods = methods.clone().or_else(now).unwrap_or_default();
-        out.text(&format!("[gpu {name}] {function} would be reset by {methods}\n"))?;
+        out.line(format_args!("[gpu {name}] {function} would be reset by {methods}"))?;
     }
     for done in done.iter().filter(|done| done.problem.is_none()) {
-        out.text(&format!("[gpu {name}] {} was reset by {}\n", done.function, done.methods.join(" ")))?;
+        out.line(format_args!("[gpu {name}] {} was reset by {}", done.function, done.methods.join(" ")))?;
     }
     Ok(code)
 }

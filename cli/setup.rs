@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::io::ErrorKind;
 use vfio_suite::act::setup;
 use vfio_suite::act::tools::{tools_for, Tools};
+use vfio_suite::logger::complain;
 use vfio_suite::plan::setup::{commands, plan, undo};
 use vfio_suite::root::Root;
 
@@ -32,20 +33,20 @@ impl Told<'_> {
         self.answer.commands.push(words.to_owned());
         if !self.out.is_json() {
             // A reader that has gone must not stop a change in the middle.
-            let _ = self.out.text(&format!("{words}\n"));
+            let _ = self.out.line(format_args!("{words}"));
         }
     }
 
     fn end(self, nothing: &str) -> anyhow::Result<u8> {
         let Told { out, answer } = self;
-        answer.problems.iter().for_each(|problem| vfio_suite::tell!("vfio: {problem}"));
+        answer.problems.iter().for_each(|problem| complain(format_args!("vfio: {problem}")));
         match out.is_json() {
             true => out.json("vfio.setup/1", &answer)?,
-            false if answer.commands.is_empty() && answer.problems.is_empty() => out.text(&format!("{nothing}\n"))?,
+            false if answer.commands.is_empty() && answer.problems.is_empty() => out.line(format_args!("{nothing}"))?,
             false => {}
         }
         if !out.is_json() {
-            answer.notes.iter().try_for_each(|note| out.text(&format!("note: {note}\n")))?;
+            answer.notes.iter().try_for_each(|note| out.line(format_args!("note: {note}")))?;
         }
         Ok(match () {
             () if !answer.problems.is_empty() => ERRORS,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio status`: how each card is now, against what is configured, and why.
 
-use crate::output::{table, Output};
+use crate::output::{Output, Text};
 use crate::sync::line;
 use crate::{check, guest, DONE, NO};
 use serde::Serialize;
@@ -186,18 +186,18 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn text(answer: &Answer, out: &Output) -> String {
-    let mut text = String::new();
+fn text(answer: &Answer, out: &Output) -> Text {
+    let mut text = out.lines();
     let units = answer.iommu.units.join(", ");
     match answer.iommu.active {
-        true => text.push_str(&format!("IOMMU: {} ({units})\n", out.good("on"))),
-        false => text.push_str(&format!("IOMMU: {}\n", out.bad("off"))),
+        true => text.line(format_args!("IOMMU: {} ({units})", out.good("on"))),
+        false => text.line(format_args!("IOMMU: {}", out.bad("off"))),
     }
     if let Some(why) = &answer.off {
-        text.push_str(&format!("{}\n", out.bad(why)));
+        text.line(out.bad(why));
     }
     if answer.cards.is_empty() {
-        text.push_str("no card is configured: see /etc/vfio.conf\n");
+        text.line("no card is configured: see /etc/vfio.conf");
     }
     for card in &answer.cards {
         let state = match card.state {
@@ -208,19 +208,19 @@ fn text(answer: &Answer, out: &Output) -> String {
             State::Unknown => "not found",
         };
         let state = if card.ok { out.good(state) } else { out.bad(state) };
-        text.push_str(&format!("{}: {state}\n", out.bold(&format!("[gpu {}]", card.gpu))));
+        text.line(format_args!("{}: {state}", out.bold(&format!("[gpu {}]", card.gpu))));
         let row = |m: &Member| {
             let group = m.group.map_or("no group".to_owned(), |g| format!("group {g}"));
             let driver = m.driver.clone().unwrap_or_else(|| "no driver".to_owned());
             vec![m.address.to_string(), driver, group, m.node.clone().unwrap_or_default()]
         };
-        text.push_str(&table(&card.functions.iter().map(row).collect::<Vec<_>>()));
+        text.table(&card.functions.iter().map(row).collect::<Vec<_>>());
         card.blockers
             .iter()
-            .for_each(|b| text.push_str(&format!("  no guest can have it while {} has {}\n", b.driver, b.function)));
-        card.why.iter().for_each(|why| text.push_str(&format!("  {why}\n")));
+            .for_each(|b| text.line(format_args!("  no guest can have it while {} has {}", b.driver, b.function)));
+        card.why.iter().for_each(|why| text.line(format_args!("  {why}")));
     }
-    text.extend(answer.sync.as_ref().and_then(line).map(|line| format!("{}\n", out.bad(&line))));
-    answer.guests.iter().for_each(|guest| text.push_str(&guest.text(out)));
+    answer.sync.as_ref().and_then(line).into_iter().for_each(|line| text.line(out.bad(&line)));
+    answer.guests.iter().for_each(|guest| text.add(&guest.text(out)));
     text
 }

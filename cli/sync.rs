@@ -7,6 +7,7 @@ use vfio_suite::act::sync;
 use vfio_suite::act::tools::tools_for;
 use vfio_suite::config;
 use vfio_suite::host::sync::{Report, SyncOutcome};
+use vfio_suite::logger::complain;
 use vfio_suite::root::Root;
 
 /// What the last attempt says on one line, if it did not work.
@@ -27,7 +28,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         let mut progress = |text: &str| {
             if !out.is_json() {
                 // Whoever reads it may have gone; the work goes on.
-                let _ = out.text(&format!("{text}\n"));
+                let _ = out.line(format_args!("{text}"));
             }
         };
         sync::run(root, tools_for(root).as_ref(), &mut progress).map_err(anyhow::Error::msg)?
@@ -36,18 +37,18 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         out.json("vfio.sync/1", &report)?;
     } else {
         match report.outcome {
-            SyncOutcome::Nothing => out.text("boot entries and initramfs are up to date\n")?,
-            SyncOutcome::Done => out.text("boot entries and initramfs are up to date now\n")?,
+            SyncOutcome::Nothing => out.line("boot entries and initramfs are up to date")?,
+            SyncOutcome::Done => out.line("boot entries and initramfs are up to date now")?,
             SyncOutcome::Noted | SyncOutcome::Refused | SyncOutcome::Failed => {}
         }
     }
     match report.outcome {
         // The configuration's own findings, with how bad each is.
         SyncOutcome::Refused => check::report(&config),
-        _ => report.why.iter().for_each(|why| vfio_suite::tell!("vfio: {why}")),
+        _ => report.why.iter().for_each(|why| complain(format_args!("vfio: {why}"))),
     }
     if report.outcome == SyncOutcome::Refused {
-        vfio_suite::tell!("vfio: the configuration is wrong: boot entries and initramfs are as they were");
+        complain("vfio: the configuration is wrong: boot entries and initramfs are as they were");
     }
     Ok(report.outcome.code())
 }

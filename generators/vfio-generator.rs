@@ -15,13 +15,13 @@ use vfio_suite::survey;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let (1 | 3, Some(normal)) = (arguments.len(), arguments.first()) else {
-        vfio_suite::tell!("vfio-generator: give one output directory, or three (systemd.generator(7))");
+        logger::complain("vfio-generator: give one output directory, or three (systemd.generator(7))");
         return ExitCode::from(64);
     };
     let root = match Root::from_option(None) {
         Ok(root) => root,
         Err(error) => {
-            vfio_suite::tell!("vfio-generator: the root cannot be opened: {error}");
+            logger::complain(format_args!("vfio-generator: the root cannot be opened: {error}"));
             return ExitCode::FAILURE;
         }
     };

@@ -15,6 +15,7 @@ use vfio_suite::logger::{self, Target};
 use vfio_suite::plan::cmdline::new_entry::of_new_entries;
 use vfio_suite::root::Root;
 use vfio_suite::survey;
+use vfio_suite::text;
 
 fn main() -> ExitCode {
     let verbose = variable("VERBOSE").is_some_and(|value| value != "0");
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         _ => Ok(()),
     };
     if let Err(sentence) = done {
-        vfio_suite::tell!("95-vfio.install: {sentence}; run 'vfio cmdline apply' when it is mended");
+        logger::complain(format_args!("95-vfio.install: {sentence}; run 'vfio cmdline apply' when it is mended"));
     }
     ExitCode::SUCCESS
 }
@@ -71,8 +72,8 @@ fn source(root: &Root) -> Result<Option<Place>, String> {
 fn add(version: &str, verbose: bool) -> Result<(), String> {
     let say = |sentence: &str| {
         if verbose {
-            // Whether anybody reads it or not.
-            let _ = std::io::stdout().write_all(format!("vfio: {sentence}\n").as_bytes());
+            // A reader that has gone must not stop a change in the middle.
+            let _ = writeln!(std::io::stdout(), "vfio: {}", text::line(sentence));
         }
     };
     let layout = variable("LAYOUT").unwrap_or_else(|| "bls".to_owned());

@@ -20,6 +20,7 @@ use vfio_suite::config::{self, Runner};
 use vfio_suite::host::domain;
 use vfio_suite::logger;
 use vfio_suite::root::Root;
+use vfio_suite::text;
 
 fn main() -> ExitCode {
     if let Some(code) = live::run_as_child() {
@@ -48,14 +49,14 @@ fn main() -> ExitCode {
             if root.is_system() {
                 sentences.lines().for_each(|sentence| log::error!("{sentence}"));
             }
-            vfio_suite::tell!("{sentences}");
+            sentences.lines().for_each(logger::complain);
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage() -> ExitCode {
-    vfio_suite::tell!("vfio-libvirt-hook: libvirt calls this with a domain, an operation, its part and one word more");
+    logger::complain("vfio-libvirt-hook: libvirt calls this with a domain, an operation, its part and one word more");
     ExitCode::from(64)
 }
 
@@ -88,7 +89,7 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
         status::leave(root, name, GuestOutcome::Refused, &why);
-        return Err(why.join("\n"));
+        return Err(sentences(&why));
     }
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -97,8 +98,14 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     carry_out(&work, &plan, |step| log::info!("[guest {name}] {step}")).map_err(|why| {
         status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
         let problems = back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
-        [vec![why], problems].concat().join("\n")
+        sentences(&[vec![why], problems].concat())
     })
+}
+
+/// Sentences, a line each, whatever names are in them.
+fn sentences(sentences: &[String]) -> String {
+    let lines: Vec<_> = sentences.iter().map(|sentence| text::line(sentence)).collect();
+    lines.join("\n")
 }
 
 /// Gives everything back; a sentence for each thing that could not be.
@@ -137,7 +144,7 @@ fn release(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
             if problems.is_empty() {
                 Ok(())
             } else {
-                Err(problems.join("\n"))
+                Err(sentences(&problems))
             }
         }
         Err(error) => Err(format!("[guest {name}] {error}")),

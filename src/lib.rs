@@ -14,3 +14,4 @@ pub mod pci;
 pub mod plan;
 pub mod root;
 pub mod survey;
+pub mod text;

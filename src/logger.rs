@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Where messages go: the kernel log in the boot path, journal prefixes under systemd, plain lines on a terminal, and the
-//! journal's own socket from a program whose standard error is read by somebody else.
+//! journal's own socket from a program whose standard error is read by somebody else. A message is one line there, in which
+//! everything shows ([`crate::text`]): names of others cannot begin a second one, or move a cursor.
 
+use crate::text;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 use std::time::Duration;
-
-/// Says a line on standard error, as `eprintln!` does, which would end the program where nobody takes it: a full disk, a
-/// reader that has gone.
-#[macro_export]
-macro_rules! tell {
-    ($($text:tt)*) => { $crate::logger::line(std::format_args!($($text)*)) };
-}
-
-/// What [`tell!`] does. What cannot be said is lost: there is nowhere left to say so.
-pub fn line(text: std::fmt::Arguments<'_>) {
-    // In one piece, so that lines of several programs do not mix.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
-}
 
 /// Where messages go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +26,11 @@ pub enum Target {
 
 /// Where the journal listens (systemd's "Native Journal Protocol").
 const JOURNAL: &str = "/run/systemd/journal/socket";
+/// The kernel's log refuses a record that is longer, in bytes (`LOG_LINE_MAX`, kernel/printk/printk.c before 5.19; later ones
+/// take a little more).
+const LONGEST_RECORD: usize = 976;
+/// What systemd and the journal get is no longer, in bytes: systemd takes no more than 4096 with all else that is said at once.
+const LONGEST_LINE: usize = 2048;
 /// How long it may take a message.
 const MOMENT: Duration = Duration::from_millis(200);
 
@@ -70,18 +66,40 @@ impl Log for Logger {
             return;
         }
         let n = priority(record.level());
-        let text = record.args().to_string().replace('\n', " ");
+        let text = one_line(record.args());
         // A message that cannot be delivered is lost: there is nowhere left to say so.
         let _ = match &self.place {
-            Place::Kernel(kmsg) => kmsg.lock().map_or(Ok(()), |mut kmsg| {
-                kmsg.write_all(format!("<{n}>{}[{}]: {text}\n", self.program, std::process::id()).as_bytes())
-            }),
+            Place::Kernel(kmsg) => kmsg
+                .lock()
+                .map_or(Ok(()), |mut kmsg| kmsg.write_all(&kernel_record(n, self.program, std::process::id(), &text))),
             Place::Prefixed => writeln!(std::io::stderr(), "<{n}>{text}"),
             Place::Plain => writeln!(std::io::stderr(), "{}: {text}", self.program),
         };
     }
 
     fn flush(&self) {}
+}
+
+/// A message as one line. Sentences that we put together with ends of lines stay sentences.
+fn one_line(message: &dyn Display) -> String {
+    text::line(&message.to_string().replace('\n', " ")).into_owned()
+}
+
+/// A record for `/dev/kmsg`.
+fn kernel_record(priority: u8, program: &str, pid: u32, text: &str) -> Vec<u8> {
+    let head = format!("<{priority}>{program}[{pid}]: ");
+    let text = text::short(text, LONGEST_RECORD - head.len() - 1);
+    format!("{head}{text}\n").into_bytes()
+}
+
+/// Says something on standard error. One that is full or closed is no reason to stop in the middle of a change.
+pub fn complain(sentence: impl Display) {
+    let _ = std::io::stderr().write_all(format!("{}\n", text::line(&sentence.to_string())).as_bytes());
+}
+
+/// What a unit's state line may be: for systemd an end of line begins another variable, `MAINPID=` among them.
+pub fn state_line(sentence: &str) -> Cow<'_, str> {
+    text::short(sentence, LONGEST_LINE)
 }
 
 /// The level that `SYSTEMD_LOG_LEVEL` asks for; info without it.
@@ -149,7 +167,7 @@ impl Log for JournalLogger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let text = record.args().to_string().replace('\n', " ");
+            let text = one_line(record.args());
             // A message that cannot be delivered is lost: there is nowhere left to say so.
             let _ = self.socket.send(&entry(self.program, priority(record.level()), &text));
         }
@@ -193,6 +211,20 @@ mod tests {
         // The other one was not asked for.
         server.set_nonblocking(true).unwrap();
         assert_eq!(server.recv(&mut bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_name_of_somebody_else_begins_no_line_and_moves_no_cursor() {
+        let hostile = "x\nMESSAGE=y\u{9b}2J\x1b[1A\u{202e}\0";
+        let text = one_line(&hostile);
+        assert_eq!(text, "x MESSAGE=y\\u{9b}2J\\u{1b}[1A\\u{202e}\\u{0}");
+        assert_eq!(entry("vfio", 4, &text).iter().filter(|byte| **byte == b'\n').count(), 3);
+        assert_eq!(state_line("run 'x'\nMAINPID=1"), "run 'x'\\nMAINPID=1");
+        let record = kernel_record(6, "vfio-bind", 123, &"ä\u{1b}".repeat(2000));
+        let shown = String::from_utf8(record).unwrap();
+        assert!((900..=LONGEST_RECORD).contains(&shown.len()) && shown.ends_with("...\n"), "{shown}");
+        assert_eq!(shown.matches('\n').count(), 1);
+        assert_eq!(kernel_record(6, "vfio-bind", 123, "short"), b"<6>vfio-bind[123]: short\n");
     }
 
     #[test]

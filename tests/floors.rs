@@ -208,6 +208,45 @@ fn every_floor_keeps_to_itself() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Everything is printed by the ways that escape what does not show: the logger, and `vfio`'s own output.
+#[test]
+fn nothing_is_printed_past_what_escapes_it() {
+    const WORDS: [&str; 7] = ["print!", "println!", "eprint!", "eprintln!", "dbg!", "stdout", "stderr"];
+    // Its answer for udev is checked, kernel-install's and clap's are escaped where they stand, the model speaks to ourselves.
+    const MAY: [(&str, &str); 7] = [
+        ("src/logger.rs", "stderr"),
+        ("cli/output.rs", "stdout"),
+        ("cli/main.rs", "stdout"),
+        ("cli/report.rs", "stderr"),
+        ("udev/vfio-udev.rs", "stdout"),
+        ("kernel-install/95-vfio.rs", "stdout"),
+        ("src/act/rehearsal_tools.rs", "stdout"),
+    ];
+    // Of children: what a pipe of theirs is.
+    const CHILDREN: [&str; 3] = ["src/act/", "src/host/initramfs/", "units/vfio-guest.rs"];
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for directory in ["src", "cli", "units", "udev", "generators", "libvirt", "kernel-install"] {
+        for path in sources(&package.join(directory)) {
+            let source = fs::read_to_string(&path).unwrap();
+            let name = path.strip_prefix(package).unwrap().to_str().unwrap();
+            for (line, word) in words(&source) {
+                let pipe =
+                    matches!(word.as_str(), "stdout" | "stderr") && CHILDREN.iter().any(|of| name.starts_with(of));
+                if WORDS.contains(&word.as_str()) && !pipe && !MAY.contains(&(name, word.as_str())) {
+                    found.push(format!("{name}:{line}: '{word}'"));
+                }
+            }
+            // What systemd is told is one line.
+            for (at, _) in source.match_indices("NotifyState::Status(") {
+                let told = &source[at + "NotifyState::Status(".len()..];
+                assert!(told.starts_with('"') || told.starts_with("&logger::state_line("), "{name}: {}", &told[..40]);
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}\nuse logger::complain, log, or Output", found.join("\n"));
+}
+
 /// The scan finds what it should, and only that.
 #[test]
 fn the_scan_finds_planted_offences() {

@@ -19,13 +19,13 @@ use vfio_suite::survey;
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
     let (Some(name), None) = (arguments.next(), arguments.next()) else {
-        vfio_suite::tell!("vfio-udev: give the address of one PCI function, as 0000:03:00.0");
+        logger::complain("vfio-udev: give the address of one PCI function, as 0000:03:00.0");
         return ExitCode::from(64);
     };
     let root = match Root::from_option(None) {
         Ok(root) => root,
         Err(error) => {
-            vfio_suite::tell!("vfio-udev: the root cannot be opened: {error}");
+            logger::complain(format_args!("vfio-udev: the root cannot be opened: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -71,5 +71,34 @@ fn properties(root: &Root, function: Address) -> Option<String> {
         true => format!("VFIO_OVERRIDE={driver}\n"),
         false => String::new(),
     };
-    Some(format!("VFIO_GPU={name}\n{driver}{unit}"))
+    Some(format!("VFIO_GPU={name}\n{driver}{unit}")).filter(|properties| are_plain(properties))
+}
+
+/// Whether these are properties and no more: udev takes every line for one, and the rules put values into names of units.
+fn are_plain(properties: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'@');
+    properties.lines().all(|line| {
+        let value = ["VFIO_GPU=", "VFIO_OVERRIDE=", "VFIO_UNIT="].iter().find_map(|key| line.strip_prefix(key));
+        value.is_some_and(|value| !value.is_empty() && value.bytes().all(plain))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_plain;
+
+    #[test]
+    fn a_value_begins_no_property_of_its_own() {
+        assert!(are_plain("VFIO_GPU=big\nVFIO_OVERRIDE=vfio-pci\nVFIO_UNIT=vfio-bind@big.service\n"));
+        for bad in [
+            "VFIO_GPU=big\nPATH=/x\n",
+            "VFIO_GPU=\n",
+            "VFIO_GPU=a b\n",
+            "VFIO_GPU=a\n\n",
+            "VFIO_GPU=$x\n",
+            "VFIO_GPU=\u{9b}\n",
+        ] {
+            assert!(!are_plain(bad), "{bad:?}");
+        }
+    }
 }

@@ -35,14 +35,14 @@ fn main() -> ExitCode {
     let (verb, name) = match arguments.as_slice() {
         [verb, name] if matches!(verb.as_str(), "run" | "stop" | "give-back") && config::is_name(name) => (verb, name),
         _ => {
-            vfio_suite::tell!("vfio-guest: give 'run', 'stop' or 'give-back' and the name of a [guest] section");
+            logger::complain("vfio-guest: give 'run', 'stop' or 'give-back' and the name of a [guest] section");
             return ExitCode::from(64);
         }
     };
     let root = match Root::from_option(None) {
         Ok(root) => root,
         Err(error) => {
-            vfio_suite::tell!("vfio-guest: the root cannot be opened: {error}");
+            logger::complain(format_args!("vfio-guest: the root cannot be opened: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -71,7 +71,7 @@ fn notify(states: &[NotifyState<'_>]) {
 
 fn say(text: &str) {
     log::info!("{text}");
-    notify(&[NotifyState::Status(text)]);
+    notify(&[NotifyState::Status(&logger::state_line(text))]);
 }
 
 /// Asks systemd for so much time from now on.

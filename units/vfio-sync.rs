@@ -12,13 +12,13 @@ use vfio_suite::root::Root;
 
 fn main() -> ExitCode {
     if std::env::args_os().len() != 1 {
-        vfio_suite::tell!("vfio-sync: takes no arguments; 'vfio sync' is for people");
+        logger::complain("vfio-sync: takes no arguments; 'vfio sync' is for people");
         return ExitCode::from(64);
     }
     let root = match Root::from_option(None) {
         Ok(root) => root,
         Err(error) => {
-            vfio_suite::tell!("vfio-sync: the root cannot be opened: {error}");
+            logger::complain(format_args!("vfio-sync: the root cannot be opened: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 fn notify(text: &str) {
     // Outside a unit nobody listens.
-    if let Err(error) = sd_notify::notify(&[NotifyState::Status(text)]) {
+    if let Err(error) = sd_notify::notify(&[NotifyState::Status(&logger::state_line(text))]) {
         log::debug!("systemd cannot be told: {error}");
     }
 }

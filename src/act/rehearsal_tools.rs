@@ -57,7 +57,7 @@ fn failed(error: &io::Error) -> String {
 fn only_tells(words: &[&str]) -> bool {
     match words {
         ["systemctl", "show" | "is-system-running", ..] => true,
-        ["loginctl", "list-sessions", ..] => true,
+        ["loginctl", "list-sessions" | "list-users", ..] | ["journalctl", ..] => true,
         ["loginctl", verb, ..] => verb.starts_with("show-"),
         ["virsh", "--connect", _, verb, ..] => matches!(*verb, "domstate" | "dumpxml" | "list"),
         _ => false,

@@ -2,8 +2,9 @@
 //! Collects what there is to say about the files: in file order, printable, and never more than a screenful for one file.
 
 use super::{Diagnostic, Location, Severity};
+use crate::text::line;
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::rc::Rc;
 
 /// So many messages about one file are kept; the rest is counted. A binary file would give thousands.
@@ -56,7 +57,8 @@ impl Report {
 
     /// A finding, not yet kept.
     pub(super) fn make(&self, severity: Severity, spot: Spot, message: &dyn fmt::Display) -> Diagnostic {
-        let message = printable(&message.to_string()).into_owned();
+        // A no-break space that came with a copied line can be seen then.
+        let message = line(&message.to_string()).into_owned();
         Diagnostic { severity, at: self.location(spot), message }
     }
 
@@ -115,24 +117,6 @@ pub(super) fn clip(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a terminal or a kernel log would not show is shown by its number: a no-break space that came with a copied line
-/// can be seen then, and nothing in a file moves a cursor.
-fn printable(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
-        return text.into();
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if c.is_ascii() && !c.is_ascii_control() {
-            shown.push(c);
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(shown, "{}", c.escape_debug());
-        }
-    }
-    shown.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +140,11 @@ mod tests {
 
     #[test]
     fn nothing_invisible_in_a_message() {
-        assert_eq!(printable("'a\u{a0}b' \u{1b}[31m \u{202e} größe"), "'a\\u{a0}b' \\u{1b}[31m \\u{202e} größe");
+        let mut report = Report::default();
+        let file = report.file("/one");
+        let message = "'a\u{a0}b' \u{1b}[31m \u{202e} größe";
+        report.error(Spot { file, line: 1 }, &message);
+        assert_eq!(report.finish()[0].message, "'a\\u{a0}b' \\u{1b}[31m \\u{202e} größe");
         assert_eq!(clip(&"ä".repeat(61)), format!("{}...", "ä".repeat(60)));
         assert_eq!(clip("short"), "short");
     }

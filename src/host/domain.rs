@@ -2,7 +2,9 @@
 //! A libvirt domain, from its XML (libvirt's "Domain XML format"): what it is given of the host.
 
 use crate::pci::{Address, Slot};
+use crate::text::short;
 use roxmltree::{Document, Node, ParsingOptions};
+use std::borrow::Cow;
 
 /// What matters of a domain for a hand-over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +82,7 @@ const MOST_DEVICES: usize = 256;
 /// How deep elements may lie in each other; libvirt's own need not twenty. The parser calls itself for each level.
 const DEEPEST: usize = 256;
 
-/// The longest part of a foreign text in a message.
+/// The longest part of a foreign text in a message, in bytes.
 const LONGEST: usize = 200;
 
 /// Reads a domain's XML.
@@ -207,18 +209,8 @@ fn attribute(node: Node<'_, '_>, name: &str) -> Option<String> {
 }
 
 /// A foreign text for a message: short, and nothing in it moves a cursor.
-fn clip(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(LONGEST) {
-        match c {
-            '\'' | '"' | '\\' => shown.push(c),
-            _ => shown.extend(c.escape_debug()),
-        }
-    }
-    match text.chars().nth(LONGEST) {
-        Some(_) => format!("{shown}..."),
-        None => shown,
-    }
+fn clip(text: &str) -> Cow<'_, str> {
+    short(text, LONGEST)
 }
 
 /// A number with a unit, in bytes (`virScaleInteger`: `KB` is 1000, `K` and `KiB` are 1024, in any case of letters).

@@ -9,6 +9,7 @@ use super::services::unknown;
 use super::tree::Tree;
 use super::{processes, units};
 use crate::act::tools::failed;
+use crate::root::Root;
 use std::io;
 
 const SESSIONS: &str = ".kernel/sessions";
@@ -109,6 +110,16 @@ pub(super) fn revive(tree: &Tree<'_>, id: &str) -> io::Result<()> {
         Some(manager) => units::switch(tree, &manager, true),
         None => Ok(()),
     }
+}
+
+/// `loginctl list-users --no-legend`, without waiting for a turn.
+pub(super) fn users(root: &Root) -> String {
+    let line = |id: String| {
+        let text = root.read_text(&format!("{SESSIONS}/{id}")).unwrap_or_default();
+        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).unwrap_or("-");
+        format!("{:>5} {} no active\n", value("user"), value("name"))
+    };
+    root.list(SESSIONS).unwrap_or_default().into_iter().map(line).collect()
 }
 
 /// `loginctl ARGUMENTS`.

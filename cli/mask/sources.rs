@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The names that a machine knows and that tell whose it is: of itself, its users, networks, disks and guests.
+
+use super::parameters;
+use super::Mask;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+use vfio_suite::act::tools::tools_for;
+use vfio_suite::config::{self, Config};
+use vfio_suite::host::words::KernelWords;
+use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
+use vfio_suite::text;
+
+/// How long a question may take.
+const MOMENT: Duration = Duration::from_secs(5);
+
+/// The configuration as it is installed: what its words are, everybody's configuration may say.
+const SAMPLE: &str = include_str!("../../vfio.conf");
+
+/// Words of our own sentences that are in no sample, and names that many machines have.
+const COMMON: &str = "\
+    systemctl now path vfio-sync check groups plan status doctor report rescan restore cmdline apply revert adopt rescue \
+    sync setup services holders rebar reset list start stop only display dry run root user users admin administrator \
+    localhost localdomain local lan home internal domain host guest guests gpu card cards kernel driver drivers device \
+    devices windows linux debian ubuntu fedora arch gentoo opensuse nixos win10 win11 default system session service \
+    virtual machine vm boot efi data disk none null true false enable disable enabled disabled yes amd intel nvidia \
+    nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video audio render input kvm libvirt qemu wheel \
+    sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
+    kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p";
+
+/// Names that are shown whoever is called so.
+fn is_common(name: &str) -> bool {
+    let common = |text: &str| words(text).any(|word| word.eq_ignore_ascii_case(name));
+    common(COMMON) || common(SAMPLE) || parameters::is_shown(name)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).filter(|word| !word.is_empty())
+}
+
+/// What was found so far.
+struct Names(BTreeMap<String, &'static str>);
+
+impl Names {
+    fn add(&mut self, kind: &'static str, name: &str) {
+        let name = name.trim();
+        if name.chars().count() > 2 && !is_common(name) && !name.bytes().all(|b| b.is_ascii_digit()) {
+            // As it is printed.
+            self.0.entry(text::line(name).to_lowercase()).or_insert(kind);
+        }
+    }
+}
+
+fn lines(root: &Root, path: &str) -> Vec<String> {
+    // Of a file that is no text, or too long, nothing is known.
+    root.read_text(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Everything.
+pub fn read(root: &Root) -> Mask {
+    let config = config::load(root);
+    let mut names = Names(BTreeMap::new());
+    hosts(root, &mut names);
+    users(root, &mut names);
+    disks(root, &mut names);
+    guests(root, &config, &mut names);
+    parameters(root, &config, &mut names);
+    let mut names: Vec<(String, &'static str)> = names.0.into_iter().collect();
+    // One may begin with another.
+    names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    let kernel = root.read_text("proc/sys/kernel/osrelease").unwrap_or_default();
+    Mask { names, commands: commands(root), known: known(root, &config), kernel, ..Mask::default() }
+}
+
+/// What may stand in quotes.
+fn known(root: &Root, config: &Config) -> HashSet<String> {
+    let mut known: HashSet<String> = words(SAMPLE).chain(words(COMMON)).map(str::to_owned).collect();
+    for place in ["sys/module", "sys/bus/pci/drivers"] {
+        known.extend(root.list(place).unwrap_or_default());
+    }
+    known.extend(config.gpus.iter().map(|gpu| gpu.name.clone()));
+    known.extend(config.guests.iter().map(|guest| guest.name.clone()));
+    // Sections that were there earlier in this boot.
+    for place in ["status", "guest-status", "guests", "journal"] {
+        known.extend(root.list(&format!("{RUN}/{place}")).unwrap_or_default());
+    }
+    known
+}
+
+/// The machine, its domains and networks.
+fn hosts(root: &Root, names: &mut Names) {
+    let mut add = |name: &str| {
+        names.add("host", name);
+        name.split('.').for_each(|part| names.add("host", part));
+    };
+    for file in
+        ["proc/sys/kernel/hostname", "proc/sys/kernel/domainname", "etc/hostname", "etc/mailname", "etc/defaultdomain"]
+    {
+        lines(root, file).iter().for_each(|line| add(line.trim()));
+    }
+    for line in lines(root, "etc/hosts") {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split_ascii_whitespace().skip(1).filter(|name| !name.starts_with("ip6-")).for_each(&mut add);
+    }
+    for file in ["etc/resolv.conf", "run/systemd/resolve/resolv.conf"] {
+        for line in lines(root, file) {
+            if let Some(("search" | "domain", domains)) = line.split_once([' ', '\t']) {
+                domains.split_ascii_whitespace().for_each(&mut add);
+            }
+        }
+    }
+    for line in lines(root, "etc/machine-info") {
+        if let Some(("PRETTY_HOSTNAME" | "LOCATION", value)) = line.split_once('=') {
+            add(value.trim_matches('"'));
+        }
+    }
+}
+
+/// People: of the machine's list, of a directory service as far as they have been here, and whoever is logged in.
+fn users(root: &Root, names: &mut Names) {
+    let mut add = |name: &str| {
+        names.add("user", name);
+        // DOMAIN\user, user@domain.
+        name.split(['\\', '@']).for_each(|part| names.add("user", part));
+    };
+    for line in lines(root, "etc/passwd") {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, id, _, full, ..] = fields[..] else { continue };
+        // People, not services.
+        if id.parse::<u32>().is_ok_and(|id| id >= 1000 && id != 65534) {
+            add(name);
+            full.split(',').for_each(&mut add);
+            full.split([' ', ',']).for_each(&mut add);
+        }
+    }
+    root.directories("home").unwrap_or_default().iter().for_each(|name| add(name));
+    if root.is_system() {
+        ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok()).for_each(|name| add(&name));
+    }
+    let users = tools_for(root).run(&["loginctl", "list-users", "--no-legend"], MOMENT).unwrap_or_default();
+    users.lines().filter_map(|line| line.split_whitespace().nth(1)).filter(|name| *name != "root").for_each(add);
+}
+
+/// Disks, file systems and what is made of them.
+fn disks(root: &Root, names: &mut Names) {
+    for device in root.list("sys/class/block").unwrap_or_default() {
+        let read = |name: &str| root.read_text(&format!("sys/class/block/{device}/{name}")).unwrap_or_default();
+        let mapped = read("dm/name");
+        names.add("volume", &mapped);
+        // LVM's groups and volumes, with a "-" of their own doubled.
+        mapped.replace("--", "\0").split('-').for_each(|part| names.add("volume", &part.replace('\0', "-")));
+        names.add("volume", &read("md/array_name"));
+        ["serial", "device/serial", "wwid", "device/wwid"].iter().for_each(|name| names.add("disk", &read(name)));
+    }
+    for name in root.list("dev/mapper").unwrap_or_default().iter().filter(|name| *name != "control") {
+        names.add("volume", name);
+    }
+    root.list("dev/md").unwrap_or_default().iter().for_each(|name| names.add("volume", name));
+    for uuid in root.list("sys/fs/btrfs").unwrap_or_default() {
+        names.add("label", &root.read_text(&format!("sys/fs/btrfs/{uuid}/label")).unwrap_or_default());
+    }
+    for kind in ["label", "partlabel", "id", "uuid", "partuuid"] {
+        root.list(&format!("dev/disk/by-{kind}")).unwrap_or_default().iter().for_each(|name| names.add(kind, name));
+    }
+    for line in ["proc/1/mountinfo", "proc/self/mountinfo"].iter().flat_map(|file| lines(root, file)) {
+        let Some((_, mounted)) = line.split_once(" - ") else { continue };
+        match *mounted.split(' ').collect::<Vec<_>>() {
+            ["zfs", pool, ..] => pool.split('/').take(1).for_each(|pool| names.add("volume", pool)),
+            [_, source, ..] if source.starts_with("//") || source.contains(":/") => {
+                let host = source.trim_start_matches('/').split(['/', ':']).next().unwrap_or_default();
+                names.add("host", host);
+            }
+            _ => {}
+        }
+    }
+    for line in lines(root, "etc/crypttab") {
+        names.add("volume", line.split_ascii_whitespace().next().unwrap_or_default());
+    }
+    for file in root.list("run/udev/data").unwrap_or_default().iter().filter(|name| name.starts_with('b')) {
+        for line in lines(root, &format!("run/udev/data/{file}")) {
+            match line.strip_prefix("E:").and_then(|line| line.split_once('=')) {
+                Some(("ID_FS_LABEL" | "ID_PART_ENTRY_NAME", value)) => names.add("label", value),
+                Some((
+                    "ID_SERIAL" | "ID_SERIAL_SHORT" | "ID_WWN" | "DM_NAME" | "DM_VG_NAME" | "DM_LV_NAME" | "MD_NAME",
+                    value,
+                )) => {
+                    names.add("disk", value);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// libvirt's domains, the users' commands and their words.
+fn guests(root: &Root, config: &Config, names: &mut Names) {
+    for guest in &config.guests {
+        names.add("domain", &guest.domain);
+        for words in guest.before.iter().chain(&guest.after).chain([&guest.command]) {
+            command(&words.iter().map(String::as_str).collect::<Vec<_>>(), names);
+        }
+    }
+    // A section with an error does not count, and is talked of all the same.
+    for (key, value) in settings(root) {
+        match key.as_str() {
+            "domain" => names.add("domain", &value),
+            "before" | "after" | "command" => command(&value.split_whitespace().collect::<Vec<_>>(), names),
+            _ => {}
+        }
+    }
+    for directory in ["etc/libvirt/qemu", "run/libvirt/qemu"] {
+        for file in root.list(directory).unwrap_or_default() {
+            if let Some((name, "xml" | "pid")) = file.rsplit_once('.') {
+                names.add("domain", name);
+            }
+        }
+    }
+}
+
+/// A command of the user's, and its words.
+fn command(words: &[&str], names: &mut Names) {
+    names.add("command", &words.join(" "));
+    // An option's name says what it is; what it is set to may be a secret.
+    for word in words.iter().skip(1).filter(|word| !word.starts_with(['-', '/']) && word.len() > 5) {
+        names.add("", word.trim_matches(['"', '\'']));
+        word.split([',', '=']).filter(|part| part.len() > 7).for_each(|part| names.add("", part));
+    }
+}
+
+/// What the configuration sets, right or wrong.
+fn settings(root: &Root) -> Vec<(String, String)> {
+    let mut files = vec![CONFIG_FILE.to_owned()];
+    for directory in CONFIG_DIRS {
+        files.extend(root.list(directory).unwrap_or_default().iter().map(|name| format!("{directory}/{name}")));
+    }
+    let lines = files.iter().flat_map(|file| lines(root, file));
+    let settings = lines.filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        Some((key.trim().to_owned(), value.trim().to_owned()))
+    });
+    settings.collect()
+}
+
+/// What is masked on the kernel's command line is masked wherever else it is said.
+fn parameters(root: &Root, config: &Config, names: &mut Names) {
+    let running = KernelWords::read(root);
+    let lasting = config.host.kernel_parameters.iter().map(String::as_str);
+    let settings = settings(root);
+    let wrong =
+        settings.iter().filter(|(key, _)| key == "kernel-parameters").flat_map(|(_, value)| parameters::words(value));
+    for word in running.iter().chain(lasting).chain(wrong) {
+        match parameters::parts(word) {
+            (key, _) if parameters::is_shown(key) => {}
+            (_, Some(value)) if value.len() > 5 && !value.starts_with('/') => names.add("", value),
+            (flag, None) if flag.len() > 4 => names.add("", flag),
+            _ => {}
+        }
+    }
+}
+
+/// The commands of all processes.
+fn commands(root: &Root) -> BTreeMap<u32, String> {
+    let pids = root.list("proc").unwrap_or_default().into_iter().filter_map(|name| name.parse().ok());
+    let command = |pid: u32| Some((pid, text::line(&root.read_text(&format!("proc/{pid}/comm")).ok()?).into_owned()));
+    pids.filter_map(command).collect()
+}
