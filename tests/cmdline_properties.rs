@@ -472,6 +472,23 @@ fn white_space_of_a_person_between_words_of_ours() {
     }
 }
 
+/// Regression: what bash sends elsewhere, other shells run in the background, where it sets nothing.
+#[test]
+fn shells_disagree_about_an_ampersand_and_an_arrow() {
+    let value = |text: &str| lines(Grammar::GrubDefault, text).map(|lines| lines[0].words.clone());
+    assert_eq!(value("GRUB_CMDLINE_LINUX_DEFAULT=a\ntrue &>/dev/null\n"), Ok(vec!["a".to_owned()]));
+    for text in [
+        "GRUB_CMDLINE_LINUX_DEFAULT=a &>/dev/null\n",
+        "true && GRUB_CMDLINE_LINUX_DEFAULT=a &>/dev/null\n",
+        "GRUB_CMDLINE_LINUX_DEFAULT=a\ntrue &>/dev/null GRUB_CMDLINE_LINUX_DEFAULT=b\n",
+        "{ GRUB_CMDLINE_LINUX_DEFAULT=a; } &>/dev/null\n",
+    ] {
+        let known = value(text).ok();
+        let sourced: Vec<Vec<String>> = sourced_by_all(text).iter().map(|(_, value)| words_of(value)).collect();
+        assert!(known.is_none_or(|known| sourced.iter().all(|value| *value == known)), "{text}: {sourced:?}");
+    }
+}
+
 /// Regression: each run took one of several equal words.
 #[test]
 fn repeated_words_are_adopted_at_once() {

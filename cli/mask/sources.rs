@@ -26,7 +26,7 @@ const COMMON: &str = "\
     virtual machine vm boot efi data disk none null true false enable disable enabled disabled yes amd intel nvidia \
     nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video audio render input kvm libvirt qemu wheel \
     sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
-    kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p";
+    kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd";
 
 /// Names that are shown whoever is called so.
 fn is_common(name: &str) -> bool {

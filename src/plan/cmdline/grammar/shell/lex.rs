@@ -102,6 +102,8 @@ struct Lexer<'t> {
     list: usize,
     /// The first command behind those that were put in the background.
     background: usize,
+    /// Whether shells disagree to which command the words belong that are being read.
+    split: bool,
     /// Whether what comes next is the body of a function.
     body: bool,
     /// Whether the next word is where a redirection leads.
@@ -123,6 +125,7 @@ pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
         chained: None,
         list: 0,
         background: 0,
+        split: false,
         body: false,
         target: false,
     };
@@ -213,6 +216,15 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// In the background: in a process of its own, with all that is chained before it.
+    fn put_in_background(&mut self) {
+        self.end_command(true);
+        // In a block the list does not begin anew: what depends already is not looked at again.
+        let from = self.list.max(self.background);
+        self.commands[from..].iter_mut().for_each(|command| command.depends = true);
+        self.background = self.commands.len();
+    }
+
     fn list_operator(&mut self) {
         let rest = self.rest();
         let at = self.at;
@@ -221,14 +233,14 @@ impl<'t> Lexer<'t> {
                 self.end_command(false);
                 (self.chained, self.at) = (Some(at), at + 2);
             }
-            [b'&', b'>', ..] => (self.at, self.target) = (at + 2, true),
+            [b'&', b'>', ..] => {
+                // bash sends the output elsewhere; for other shells the command ends here, in the background, and what is
+                // behind is another.
+                self.put_in_background();
+                (self.at, self.target, self.split) = (at + 2, true, true);
+            }
             [b'&', ..] => {
-                // In the background: in a process of its own, with all that is chained before it.
-                self.end_command(true);
-                // In a block the list does not begin anew: what depends already is not looked at again.
-                let from = self.list.max(self.background);
-                self.commands[from..].iter_mut().for_each(|command| command.depends = true);
-                self.background = self.commands.len();
+                self.put_in_background();
                 self.end_list();
                 self.at += 1;
             }
@@ -354,6 +366,7 @@ impl<'t> Lexer<'t> {
     /// Takes the words that were read as a command, without the reserved words before it.
     fn end_command(&mut self, apart: bool) {
         self.target = false;
+        let apart = apart | std::mem::take(&mut self.split);
         let mut words = std::mem::take(&mut self.words);
         if words.is_empty() {
             return;
