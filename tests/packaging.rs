@@ -180,6 +180,31 @@ fn the_bill_of_materials_is_whole() {
     assert!(needed.iter().all(known), "{needed:?}");
 }
 
+/// What the documents say of a test is worth something only if the test is there.
+#[test]
+fn what_the_page_on_security_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
+    let mut named = 0;
+    for (number, line) in text.lines().enumerate() {
+        let pieces: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        for (at, piece) in pieces.iter().enumerate() {
+            if !["tests/", "src/", "benches/", "udev/"].iter().any(|folder| piece.starts_with(folder)) {
+                continue;
+            }
+            named += 1;
+            assert!(root.join(piece).exists(), "docs/SECURITY.md:{}: {piece} is not there", number + 1);
+            // A test of that file by its name.
+            let name = pieces.get(at + 1).filter(|name| name.len() > 15 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            if let (Some(name), true) = (name, piece.ends_with(".rs")) {
+                let source = std::fs::read_to_string(root.join(piece)).unwrap();
+                assert!(source.contains(&format!("fn {name}(")), "docs/SECURITY.md:{}: {name} is not in {piece}", number + 1);
+            }
+        }
+    }
+    assert!(named > 40, "{named}");
+}
+
 /// Every source file below a folder; test data is none.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) else { return };
