@@ -25,6 +25,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
 INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
 MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 # Of Debian's and Gentoo's kernel packages.
 KERNELPOSTINSTDIR ?= $(SYSCONFDIR)/kernel/postinst.d
 KERNELINSTALLDIR ?= $(PREFIX)/lib/kernel/install.d
@@ -114,6 +115,7 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/install.in,$(MKINITCPIODIR)/install/vfio))
 	$(if $(MKINITCPIODIR),$(call install_from,644,mkinitcpio/hook.in,$(MKINITCPIODIR)/hooks/vfio))
 	$(call install_file,644,units/vfio-tmpfiles.conf,$(TMPFILESDIR)/vfio.conf)
+	$(if $(and $(SYSTEMD),$(SYSUSERSDIR)),$(call install_file,644,units/vfio-sysusers.conf,$(SYSUSERSDIR)/vfio-suite.conf))
 	# For other packages' drop-ins.
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/lib/vfio.conf.d'
 	$(if $(DESTDIR),,test -e '$(SYSCONFDIR)/vfio.conf' ||) $(call install_file,644,vfio.conf,$(SYSCONFDIR)/vfio.conf)

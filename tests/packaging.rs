@@ -125,6 +125,23 @@ fn the_packages_have_the_version() {
     assert!(read("debian/changelog").starts_with("vfio-suite ("), "the changelog's newest entry is not its first");
 }
 
+/// The user that guests run as is the one that all packages make.
+#[test]
+fn the_packages_make_the_user_of_guests() {
+    let user = vfio_suite::config::DEFAULT_USER;
+    let lines = read("units/vfio-sysusers.conf");
+    let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with(&format!("u {user} - ")), "{lines:?}");
+    assert!(lines[0].ends_with(" /var/lib/vfio-guest /usr/sbin/nologin"), "{lines:?}");
+    let useradd = read("docs/PACKAGING.md");
+    let useradd = useradd.lines().find(|line| line.starts_with("    useradd ")).unwrap();
+    let end = format!(" --home-dir /var/lib/vfio-guest --no-create-home --shell /usr/sbin/nologin {user}");
+    assert!(useradd.ends_with(&end), "{useradd}");
+    for category in ["acct-user", "acct-group"] {
+        read(&format!("gentoo/{category}/{user}/{user}-0.ebuild"));
+    }
+}
+
 #[test]
 fn every_source_file_names_its_licence() {
     let folders =

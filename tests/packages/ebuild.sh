@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs the ebuild's phases with functions in the place of Portage's and its eclasses' (names and arguments are theirs),
-# with the programs that were built, for each choice of USE flags; and looks what was installed.
+# with the programs that were built, for each choice of USE flags; and looks what was installed. The user's ebuilds are read.
 # Usage: ebuild.sh TARGETDIR
 # shellcheck disable=SC1090,SC2034,SC2317 # what the ebuild is, reads and calls
 set -euo pipefail
@@ -57,10 +57,11 @@ scripts=(/etc/init.d/vfio-bind /etc/init.d/vfio-boot /etc/init.d/vfio-guest)
 
 installed systemd dracut libvirt >"$work/systemd"
 has systemd "${common[@]}" "${units[@]}" /etc/libvirt/hooks/qemu.d/50-vfio /usr/lib/dracut/modules.d/50vfio/module-setup.sh
-lacks systemd /etc/init.d /initcpio/ /initramfs-tools/
+# The user is acct-user's to make.
+lacks systemd /etc/init.d /initcpio/ /initramfs-tools/ /sysusers.d/
 installed openrc >"$work/openrc"
 has openrc "${common[@]}" "${scripts[@]}"
-lacks openrc /systemd/ /etc/libvirt /dracut/ /initcpio/ /initramfs-tools/
+lacks openrc /systemd/ /etc/libvirt /dracut/ /initcpio/ /initramfs-tools/ /sysusers.d/
 installed openrc systemd >"$work/both"
 has both "${common[@]}" "${units[@]}" "${scripts[@]}"
 # The programs say where units are; that is all they may know of systemd's place.
@@ -68,6 +69,34 @@ for script in "${scripts[@]}"; do
     sh -n "$work/image$script"
     ! grep -q '@' <(grep -v 'vfio-guest@' "$work/image$script") || fail "$script has a name that make install should have replaced"
 done
+
+# The user of guests is the one that other packages make from the file of systemd's; without systemd it needs kvm of itself.
+account=$(sed -n 's/^u //p' units/vfio-sysusers.conf)
+name=${account%% *} home=$(grep -o ' /var/[^ ]*' <<<"$account")
+depends=$(inherit() { :; } && P=vfio-suite-$version && . "$ebuild" && echo "$RDEPEND")
+# read_account CATEGORY VARIABLE... prints what the ebuild sets, the name of its category's eclass before it.
+read_account() {
+    (
+        CATEGORY=$1 PN=$name
+        grep -qx "	$CATEGORY/$PN" <<<"$depends" || fail "$ebuild does not depend on $CATEGORY/$PN"
+        inherit() { echo "$@"; }
+        acct-user_add_deps() { RDEPEND=" acct-group/${ACCT_USER_GROUPS[0]}"; }
+        . "gentoo/$CATEGORY/$PN/$PN-0.ebuild"
+        [[ $EAPI == 8 && -n $DESCRIPTION ]] || fail "the ebuild of $CATEGORY/$PN lacks something"
+        for variable in "${@:2}"; do
+            declare -n value=$variable
+            echo "${value[*]}"
+        done
+    )
+}
+[ "$(read_account acct-group ACCT_GROUP_ID)" = $'acct-group\n-1' ] || fail "the group is not made as it should"
+[ "$(read_account acct-user ACCT_USER_ID ACCT_USER_GROUPS ACCT_USER_HOME ACCT_USER_HOME_OWNER RDEPEND)" = "acct-user
+-1
+$name kvm
+${home# }
+root:root
+ acct-group/$name" ] || fail "the user is not made as it should: $(read_account acct-user ACCT_USER_ID ACCT_USER_GROUPS ACCT_USER_HOME RDEPEND)"
+passed=$((passed + 2))
 
 # A guest that runs is shut down by a removal, and by nothing else.
 mkdir -p "$work/prefix/usr/lib/vfio"

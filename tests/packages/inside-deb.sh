@@ -25,6 +25,13 @@ say "the previous commit's package is installed by apt, and vfio runs"
 install --reinstall /opt/this.deb
 quiet sh /opt/smoke
 say "this commit's package takes its place; what autopkgtest runs first passes"
+# A system user that nobody can log in as, whose folder is made when a guest starts.
+user=$(getent passwd vfio-guest) || fail "the package has not made the user of guests"
+[[ $user =~ ^vfio-guest:[^:]*:([0-9]+):([0-9]+):[^:]*:/var/lib/vfio-guest:/usr/sbin/nologin$ && ${BASH_REMATCH[1]} -lt 1000 && ${BASH_REMATCH[1]} -gt 0 ]] ||
+    fail "the user of guests: $user"
+[ "$(getent group vfio-guest | cut -d : -f 3)" = "${BASH_REMATCH[2]}" ] || fail "the user's group is another: $user"
+[[ $(getent shadow vfio-guest) =~ ^vfio-guest:[!*]+: ]] || fail "the user of guests has a password"
+say "the user of guests is there: $user"
 printf '# edited\n[gpu big]\ndevice = 1002:73bf\n' >>/etc/vfio.conf
 sum=$(cksum </etc/vfio.conf)
 quiet update-initramfs -u
@@ -45,7 +52,8 @@ quiet dpkg -r vfio-suite
 find / -xdev \( -path /opt -o -path /tmp -o -path /etc -o -path /run -o -path /var/lib/dpkg -o -path '/lib/modules' -o -path /usr/lib/modules \
     -o -path '/var/lib/systemd/deb-systemd-helper-enabled' -o -path '/usr/share/doc' \) -prune -o -iname '*vfio*' -print >/tmp/left
 [ ! -s /tmp/left ] || fail "removal left: $(cat /tmp/left)"
-say "removed: the configuration is kept, all else is gone"
+say "removed: the configuration and the user of guests are kept, all else is gone"
+[ "$(getent passwd vfio-guest)" = "$user" ] || fail "the user of guests, whose files there may be, is gone or another"
 # The maintainer scripts can be run again.
 quiet dpkg --purge vfio-suite
 quiet update-initramfs -u

@@ -55,6 +55,14 @@ quiet rc-service vfio-boot stop
 ! grep -aqs boot-ok /proc/[0-9]*/cmdline || fail "the program that waits is still there"
 say "vfio-boot stops: the boot is marked as good, nothing waits any more"
 
+# The user of guests, as vfio-guest becomes it here.
+[ ! -e /usr/lib/sysusers.d/vfio-suite.conf ] || fail "SYSTEMD= installs what only systemd reads"
+getent group kvm >/dev/null || quiet groupadd --system kvm
+grep -q . /opt/useradd.sh || fail "docs/PACKAGING.md does not say how the user is made"
+quiet sh -e /opt/useradd.sh
+[ "$(setpriv --reuid vfio-guest --regid vfio-guest --init-groups --no-new-privs -- id -Gn)" = "vfio-guest kvm" ] || fail "not the user's groups"
+say "useradd, as docs/PACKAGING.md has it, makes the user of guests"
+
 # Guests, with the real vfio-guest: a program as guest, no card needed to see how it begins and ends.
 ln -s vfio-guest /etc/init.d/vfio-guest.demo
 if rc-service vfio-guest start >/tmp/output 2>&1; then fail "vfio-guest starts without a name"; fi

@@ -18,5 +18,7 @@ make -C "$here/../.." --no-print-directory install NOBUILD=1 OPENRC=1 SYSTEMD= D
     echo "openrc: SYSTEMD= installs units all the same" >&2
     exit 1
 }
+# As the manual for packagers has it.
+sed -n 's/^    useradd /useradd /p' "$here/../../docs/PACKAGING.md" >"$work/opt/useradd.sh"
 cp "$here/../images/checks.sh" "$here/inside-openrc.sh" "$work/opt/"
 within "$work" VFIO_SUITE openrc /opt/inside-openrc.sh

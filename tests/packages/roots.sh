@@ -29,7 +29,14 @@ unchanged() {
         sed -i '/^d/d' "$work/before" "$work/after"
     fi
     diff -u "$work/before" "$work/after" || fail "$1: the tree is not as it was"
+    user_is_there "$1"
     say "$1: $(grep -vc '^sum' "$work/before") files and folders of /etc, /boot, /usr and /var are as before the installation"
+}
+
+# Whom the package makes, and a removal leaves.
+user_is_there() {
+    local file
+    for file in passwd shadow group gshadow; do grep -q '^vfio-guest:' "$tree/etc/$file" || fail "$1: no vfio-guest in /etc/$file"; done
 }
 
 # A tree of that suite, fresh.
@@ -48,7 +55,7 @@ with_apt() {
     cp "$dist"/test/later/vfio-suite_*.deb "$tree/opt/later.deb"
     cp "$here/../images/checks.sh" "$here/snapshot.sh" "$here/inside-deb.sh" "$here/../../debian/tests/smoke" "$tree/opt/"
     within "$tree" VFIO_SUITE "$1" /opt/inside-deb.sh
-    passed=$((passed + 6))
+    passed=$((passed + 7))
 }
 
 # A repository of Fedora as dnf sees it: our package, and one without files that provides what it requires of others.
@@ -86,7 +93,9 @@ with_dnf() {
     change install vfio-suite
     [ -L "$tree/etc/systemd/system/paths.target.wants/vfio-sync.path" ] || fail "dnf: %post has not asked systemd for its preset"
     [ -z "$("${rpm[@]}" --verify vfio-suite)" ] || fail "rpm -V: $("${rpm[@]}" --verify vfio-suite)"
-    say "dnf: installed from a repository, scriptlets ran, rpm -V finds nothing"
+    # By a scriptlet, or by an rpm that can itself.
+    user_is_there dnf
+    say "dnf: installed from a repository, scriptlets ran, the user of guests is made, rpm -V finds nothing"
     printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
     sum=$(cksum <"$tree/etc/vfio.conf")
     lay_repository "$dist/test/later"
@@ -114,12 +123,16 @@ with_pacman() {
     local pacman sum
     lay trixie
     "$here/snapshot.sh" "$tree" >"$work/before"
-    mkdir -p "$tree/var/lib/pacman" "$work/cache"
-    pacman=(pacman --root "$tree" --cachedir "$work/cache" --noconfirm --noprogressbar -dd --config /dev/null)
+    mkdir -p "$tree/var/lib/pacman" "$work/cache" "$work/hooks"
+    # What systemd's package of Arch Linux has for the users of others, without its own conditions.
+    printf '%s\n' '[Trigger]' Type=Path Operation=Install Operation=Upgrade 'Target=usr/lib/sysusers.d/*.conf' \
+        '[Action]' When=PostTransaction Exec=/usr/bin/systemd-sysusers >"$work/hooks/20-systemd-sysusers.hook"
+    pacman=(pacman --root "$tree" --cachedir "$work/cache" --hookdir "$work/hooks" --noconfirm --noprogressbar -dd --config /dev/null)
     "${pacman[@]}" -U "$dist"/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"
     grep -q 'say in /etc/vfio.conf' "$work/output" || fail "pacman: the package's script did not run: $(cat "$work/output")"
     pacman --root "$tree" --config /dev/null -Qkk vfio-suite >"$work/output" 2>&1 || fail "pacman -Qkk: $(cat "$work/output")"
-    say "pacman --root: installed, its script ran, pacman -Qkk finds nothing"
+    user_is_there "pacman --root"
+    say "pacman --root: installed, its script ran, systemd's hook makes the user of guests, pacman -Qkk finds nothing"
     printf '[gpu big]\ndevice = 1002:73bf\n' >>"$tree/etc/vfio.conf"
     sum=$(cksum <"$tree/etc/vfio.conf")
     "${pacman[@]}" -U "$dist"/test/later/vfio-suite-*.pkg.tar.zst >"$work/output" 2>&1 || fail "pacman -U: $(cat "$work/output")"

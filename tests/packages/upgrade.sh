@@ -23,7 +23,7 @@ below() { sed -E "s,(^|[^A-Za-z0-9_./])/(run/(systemd/system|udev|vfio)|etc|var/
 
 stand_ins=$work/bin
 mkdir "$stand_ins"
-for name in systemctl deb-systemd-helper deb-systemd-invoke udevadm dpkg-trigger update-initramfs dracut; do
+for name in systemctl systemd-sysusers deb-systemd-helper deb-systemd-invoke udevadm dpkg-trigger update-initramfs dracut; do
     cat >"$stand_ins/$name" <<SCRIPT
 #!/bin/sh
 echo "$name \$*" >>$work/ran

@@ -24,6 +24,8 @@ IUSE="dracut libvirt openrc systemd"
 REQUIRED_USE="|| ( openrc systemd )"
 
 RDEPEND="
+	acct-group/vfio-guest
+	acct-user/vfio-guest
 	sys-apps/kmod
 	virtual/udev
 	dracut? ( sys-kernel/dracut )
@@ -55,6 +57,7 @@ src_install() {
 		UDEVDIR="${EPREFIX}$(get_udevdir)"
 		INITRAMFSTOOLSDIR=
 		MKINITCPIODIR=
+		SYSUSERSDIR=
 	)
 	use dracut || args+=( DRACUTDIR= )
 	use openrc && args+=( OPENRC=1 )
