@@ -314,7 +314,7 @@ mod tests {
             "nvme0n1p2",
             "card0-HDMI-A-1",
             "snd_hda_intel",
-            "vfio-pci.ids=10de:1e87",
+            "vfio_pci.ids=10de:1e87",
             "amdgpu.dc=1",
             "i915.enable_guc=3",
             "initramfs-6.12.94.img",

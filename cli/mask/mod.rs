@@ -385,8 +385,8 @@ mod tests {
             ("ANNA anna 192.168.1.2 and 192.168.1.3, 192.168.1.2", "(user 1) (user 1) (ip 1) and (ip 2), (ip 1)"),
             ("1002:73bf 10de:2204 6.12.94-tower über", "1002:73bf 10de:2204 6.12.94-tower über"),
             (
-                "'quiet' \"iommu=pt video=efifb:off\" vfio-pci.ids=10de:1e87",
-                "'quiet' \"iommu=pt video=efifb:off\" vfio-pci.ids=10de:1e87",
+                "'quiet' \"iommu=pt video=efifb:off\" vfio_pci.ids=10de:1e87",
+                "'quiet' \"iommu=pt video=efifb:off\" vfio_pci.ids=10de:1e87",
             ),
             ("rd.luks.key=\"a b\" net.x='c d' y", "rd.luks.key=<masked> net.x=<masked> y"),
             ("qemu:///system qemu+ssh://anna@nas/system, x", "qemu:///system qemu+ssh://(address 1), x"),

@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn of_what_is_not_known_only_the_key_is_shown() {
-        let line = "BOOT_IMAGE=/boot/vmlinuz-6.12 root=UUID=2c3a ro quiet intel_iommu=on iommu=pt vfio-pci.ids=10de:1e87 \
+        let line = "BOOT_IMAGE=/boot/vmlinuz-6.12 root=UUID=2c3a ro quiet intel_iommu=on iommu=pt vfio_pci.ids=10de:1e87 pci-stub.ids=10de:1e87 \
                     rd.iscsi.password=hunter2 dyndbg=\"file a hunter2\" \"net.key=hunter 2\" systemd.set_credential=a:hunter2 \
                     hunter2 amdgpu.gpu_recovery=1 pcie_acs_override=downstream,multifunction hun/ter2=1 -- ro hunter2";
         assert_eq!(
             shown(line),
-            "BOOT_IMAGE=/boot/vmlinuz-6.12 root=<masked> ro quiet intel_iommu=on iommu=pt vfio-pci.ids=10de:1e87 \
+            "BOOT_IMAGE=/boot/vmlinuz-6.12 root=<masked> ro quiet intel_iommu=on iommu=pt vfio_pci.ids=10de:1e87 pci-stub.ids=10de:1e87 \
              rd.iscsi.password=<masked> dyndbg=<masked> net.key=<masked> systemd.set_credential=<masked> \
              <masked> amdgpu.gpu_recovery=1 pcie_acs_override=downstream,multifunction <masked> -- <masked> <masked>"
         );
