@@ -212,10 +212,16 @@ fn what_the_page_on_security_names_is_there() {
             named += 1;
             assert!(root.join(piece).exists(), "docs/SECURITY.md:{}: {piece} is not there", number + 1);
             // A test of that file by its name.
-            let name = pieces.get(at + 1).filter(|name| name.len() > 15 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            let name = pieces
+                .get(at + 1)
+                .filter(|name| name.len() > 15 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
             if let (Some(name), true) = (name, piece.ends_with(".rs")) {
                 let source = std::fs::read_to_string(root.join(piece)).unwrap();
-                assert!(source.contains(&format!("fn {name}(")), "docs/SECURITY.md:{}: {name} is not in {piece}", number + 1);
+                assert!(
+                    source.contains(&format!("fn {name}(")),
+                    "docs/SECURITY.md:{}: {name} is not in {piece}",
+                    number + 1
+                );
             }
         }
     }

@@ -169,6 +169,11 @@ impl Holder {
         Holder { node: "/proc".to_owned(), command: why, seen: Seen::Unanswered, ..Holder::default() }
     }
 
+    /// Whether this is nobody in particular: nobody could be looked at.
+    pub fn is_everybody(&self) -> bool {
+        self.pid.is_none() && self.seen == Seen::Unanswered
+    }
+
     /// Who it is, without what it holds: `aplay (pid 712, user ada, music.service)`.
     pub fn who(&self) -> String {
         let Some(pid) = self.pid else { return self.command.clone() };

@@ -227,7 +227,7 @@ pub(super) fn remarks(
                 units.push(unit);
             }
             // It is looked whether they did before anything else is done.
-            Way::ByHand(_) if !guest.before.is_empty() => {
+            Way::ByHand(_) if !guest.before.is_empty() && !holder.is_everybody() => {
                 warnings.push(Remark::new(guest, format!("{so}; it starts only if a 'before' command ends that")));
             }
             Way::ByHand(way) => refusals.push(Remark::new(guest, format!("{so}; {way}"))),
