@@ -42,7 +42,7 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// ended within the deadline and was killed.
     fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
 
-    /// Runs a command of the configuration, apart from our own program where that is possible ([`apart`]). What it prints goes to the log line by line, as it comes.
+    /// Runs a command of the configuration, apart from our own program where that is possible (`act::apart`). What it prints goes to the log line by line, as it comes.
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
         let output = self.run(words, deadline)?;
         output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));

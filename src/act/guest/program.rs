@@ -53,7 +53,7 @@ pub(super) fn remembered(root: &Root, guest: &str) -> Option<Process> {
 /// Starts the program that is the guest, and waits until it counts as started: where its words name QEMU's monitor, when
 /// QEMU answers there, else when it has the card and has lived with it for a second.
 ///
-/// It runs apart from us and as its user ([`apart`]).
+/// It runs apart from us and as its user (`act::apart`).
 pub fn start(
     root: &Root,
     tools: &dyn Tools,
