@@ -161,7 +161,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,format,60) $(CARGO) fmt --all --check
 	$(call stage,clippy,900) $(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(call stage,documentation,600) env RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
-	$(call stage,tests,900) env $(if $(filter all,$(VFIO_LAB)),VFIO_KILLS=1000,PROPTEST_RNG_SEED=1) $(CARGO) test --locked --no-fail-fast
+	$(call stage,tests,1500) env $(if $(filter all,$(VFIO_LAB)),VFIO_KILLS=1000,PROPTEST_RNG_SEED=1) $(CARGO) test --locked --no-fail-fast
 	$(call stage,advisories,900) tests/advisories.sh
 	$(call stage,shell,60) shellcheck $(SHELL_SCRIPTS)
 	$(call stage,manuals,60) mandoc -T lint -W warning $(MANUALS)
