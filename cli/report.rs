@@ -70,7 +70,9 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         let code = section.code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
         text.line("");
         text.line(out.bold(&format!("== {}{code}", section.what)));
-        text.lines(if section.text.is_empty() { "nothing" } else { &section.text });
+        let said = if section.text.is_empty() { "nothing" } else { &section.text };
+        // What was said is no file of anybody's: a tabulator in it is part of a name.
+        said.lines().for_each(|line| text.line(line));
     }
     out.text(&text)?;
     Ok(DONE)
