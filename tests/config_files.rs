@@ -199,6 +199,18 @@ fn a_directory_that_others_may_write_is_refused() {
     tree.refused("/etc/vfio.conf.d", "no file in it counts");
 }
 
+/// In a sticky directory others cannot replace what is root's: the root of an initramfs is one.
+#[test]
+fn a_sticky_directory_above_is_passed_through() {
+    let tree = Tree::new();
+    tree.write("etc/vfio.conf.d/60-other.conf", OTHER);
+    tree.mode("etc", 0o1777);
+    assert_eq!(tree.load().gpus.len(), 2);
+    tree.mode("etc", 0o777);
+    let config = load(&Root::open(tree.0.path()).unwrap());
+    assert!(config.gpu("other").is_none() && config.diagnostics.len() == 1, "{:?}", config.diagnostics);
+}
+
 /// Only root can give a file away. Anybody else checks what is left: that its own file is trusted in its own tree, which
 /// the other tests do; the rule itself has its table in src/config/files.rs.
 #[test]

@@ -94,7 +94,7 @@ impl Ways {
             return *closed;
         }
         // One that is not there has nothing below it, and one that cannot be opened says so there.
-        let why = open_directory(root, dir).ok().map(|fd| access::others_may_write(root, &fd));
+        let why = open_directory(root, dir).ok().map(|fd| access::others_may_replace(root, &fd));
         let closed = match why {
             None | Some(Ok(None)) => true,
             Some(Ok(Some(why))) => {
