@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use vfio_suite::act::tools::tools_for;
 use vfio_suite::config::{self, Config};
+use vfio_suite::host::mounts;
 use vfio_suite::host::words::KernelWords;
 use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
 use vfio_suite::text;
@@ -162,15 +163,13 @@ fn disks(root: &Root, names: &mut Names) {
     for kind in ["label", "partlabel", "id", "uuid", "partuuid"] {
         root.list(&format!("dev/disk/by-{kind}")).unwrap_or_default().iter().for_each(|name| names.add(kind, name));
     }
-    for line in ["proc/1/mountinfo", "proc/self/mountinfo"].iter().flat_map(|file| lines(root, file)) {
-        let Some((_, mounted)) = line.split_once(" - ") else { continue };
-        match *mounted.split(' ').collect::<Vec<_>>() {
-            ["zfs", pool, ..] => pool.split('/').take(1).for_each(|pool| names.add("volume", pool)),
-            [_, source, ..] if source.starts_with("//") || source.contains(":/") => {
-                let host = source.trim_start_matches('/').split(['/', ':']).next().unwrap_or_default();
-                names.add("host", host);
-            }
-            _ => {}
+    for mount in mounts::of_system(root) {
+        let source = mount.source;
+        if mount.kind == "zfs" {
+            source.split('/').take(1).for_each(|pool| names.add("volume", pool));
+        } else if source.starts_with("//") || source.contains(":/") {
+            let host = source.trim_start_matches('/').split(['/', ':']).next().unwrap_or_default();
+            names.add("host", host);
         }
     }
     for line in lines(root, "etc/crypttab") {

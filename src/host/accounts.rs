@@ -35,23 +35,23 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
-/// The lines of a file of accounts as their fields.
-fn fields(root: &Root, path: &str) -> io::Result<Vec<Vec<String>>> {
+/// The lines of a file of accounts that can be read.
+fn each<T>(root: &Root, path: &str, parse: impl Fn(&str) -> Option<T>) -> io::Result<Vec<T>> {
     let text = root.read(path).map_err(|error| io::Error::new(error.kind(), format!("/{path}: {error}")))?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
+    Ok(String::from_utf8_lossy(&text).lines().filter_map(parse).collect())
 }
 
 /// All users that the machine itself knows; those of a directory service are not among them.
 pub fn users(root: &Root) -> io::Result<Vec<User>> {
-    Ok(fields(root, "etc/passwd")?.iter().filter_map(|fields| User::parse(&fields.join(":"))).collect())
+    each(root, "etc/passwd", User::parse)
 }
 
 /// All groups.
 pub fn groups(root: &Root) -> io::Result<Vec<Group>> {
-    let group = |fields: Vec<String>| {
-        let members = fields.get(3)?.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Some(Group { name: fields.first()?.clone(), gid: fields.get(2)?.parse().ok()?, members })
-    };
-    Ok(fields(root, "etc/group")?.into_iter().filter_map(group).collect())
+    each(root, "etc/group", |line| {
+        let mut fields = line.split(':');
+        let (name, gid, members) = (fields.next()?, fields.nth(1)?, fields.next()?);
+        let members = members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Some(Group { name: name.to_owned(), gid: gid.parse().ok()?, members })
+    })
 }

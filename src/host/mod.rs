@@ -14,7 +14,7 @@ pub mod home;
 pub mod initramfs;
 pub mod iommu;
 pub mod modules;
-mod mounts;
+pub mod mounts;
 pub mod names;
 pub mod networks;
 pub mod platform;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What is mounted where (proc_pid_mountinfo(5)).
 
+use crate::root::Root;
+
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -36,6 +38,12 @@ impl Mount {
             details: details.to_owned(),
         })
     }
+}
+
+/// The mounts of the system. Not our own: a unit's view of them is narrowed (`ProtectHome=` and the like).
+pub fn of_system(root: &Root) -> Vec<Mount> {
+    let text = root.read("proc/1/mountinfo").or_else(|_| root.read("proc/self/mountinfo")).unwrap_or_default();
+    mounts(&String::from_utf8_lossy(&text))
 }
 
 /// The mounts of a `mountinfo`, in its order. Of two at one place the later one is what is seen there.

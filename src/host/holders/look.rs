@@ -124,7 +124,7 @@ fn answer(question: &Question) -> Vec<(Address, Holder)> {
     match &question.what {
         What::Holders(functions) => {
             let wanted: Vec<_> = functions.iter().map(|a| (*a, nodes::nodes(&root, *a))).collect();
-            let mut holders = mounts::mounts(&root, &wanted);
+            let mut holders = mounts::of_disks(&root, &wanted);
             // Without /proc there are no processes to find.
             let pids = root.list("proc").unwrap_or_default();
             let mut pids: Vec<u32> = pids.iter().filter_map(|name| name.parse().ok()).collect();

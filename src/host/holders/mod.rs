@@ -16,6 +16,7 @@ pub use nodes::{vfio_nodes, Device};
 
 use super::home::Home;
 use super::process::Process;
+use crate::host::accounts;
 use crate::pci::Address;
 use crate::root::Root;
 use serde::{Deserialize, Serialize};
@@ -218,17 +219,11 @@ pub fn still_holds(root: &Root, holder: &Holder) -> bool {
 /// Replaces users' ids by their names, where the system's own list has them. For programs that people read; at boot the id
 /// is enough.
 pub fn name_users(root: &Root, holders: &mut [(Address, Holder)]) {
-    let passwd = root.read_text("etc/passwd").unwrap_or_default();
-    let name = |uid: &str| {
-        passwd.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)? == uid).then(|| name.to_owned())
-        })
-    };
+    let users = accounts::users(root).unwrap_or_default();
     for (_, holder) in holders {
-        if let Some(named) = holder.user.as_deref().and_then(name) {
-            holder.user = Some(named);
+        let user = users.iter().find(|user| holder.user == Some(user.uid.to_string()));
+        if let Some(user) = user {
+            holder.user = Some(user.name.clone());
         }
     }
 }

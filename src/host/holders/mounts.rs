@@ -3,19 +3,21 @@
 
 use super::nodes::Node;
 use super::Holder;
+use crate::host::mounts::{self, Mount};
 use crate::pci::Address;
 use crate::root::Root;
 
 /// Mounted disks and swap below the functions.
-pub(super) fn mounts(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)> {
+pub(super) fn of_disks(root: &Root, nodes: &[(Address, Vec<Node>)]) -> Vec<(Address, Holder)> {
     let mut holders = Vec::new();
-    // Not our own mounts: a unit's view of them is narrowed (ProtectHome= and the like).
-    let mountinfo = root.read_text("proc/1/mountinfo").or_else(|_| root.read_text("proc/self/mountinfo"));
-    let mountinfo = mountinfo.unwrap_or_default();
+    if !nodes.iter().flat_map(|(_, nodes)| nodes).any(Node::is_disk) {
+        return holders;
+    }
+    let mounts = mounts::of_system(root);
     let swaps = root.read_text("proc/swaps").unwrap_or_default();
     for (address, nodes) in nodes {
         for node in nodes.iter().filter(|n| n.is_disk()) {
-            let mounted = mountinfo.lines().find_map(|line| mounted_at(line, node));
+            let mounted = mounts.iter().find(|mount| is_of(mount, node)).map(|mount| mount.at.clone());
             let swap = swaps.lines().any(|l| l.split_ascii_whitespace().next() == Some(&node.path));
             let stacked = node.stacked.first().cloned().or_else(|| claimed(root, node));
             if let Some(place) = mounted.or(stacked).or_else(|| swap.then(|| "swap".to_owned())) {
@@ -39,14 +41,10 @@ fn claimed(root: &Root, node: &Node) -> Option<String> {
     busy.then(|| "the kernel".to_owned())
 }
 
-/// The place at which a line of mountinfo mounts a node: `ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS... - TYPE SOURCE ...`
-/// (proc_pid_mountinfo(5)). btrfs shows a number of its own, so the source is compared too.
-fn mounted_at(line: &str, node: &Node) -> Option<String> {
-    let mut fields = line.split(' ').skip(2);
-    let (number, place) = (fields.next()?, fields.nth(1)?);
-    let source = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').nth(1));
-    let same = node.device.is_some_and(|device| number == format!("{}:{}", device.major, device.minor));
-    (same || source == Some(&node.path)).then(|| place.to_owned())
+/// Whether a node is mounted here. btrfs shows a number of its own, so the source is compared too.
+fn is_of(mount: &Mount, node: &Node) -> bool {
+    let same = node.device.is_some_and(|device| mount.number == format!("{}:{}", device.major, device.minor));
+    same || mount.source == node.path
 }
 
 #[cfg(test)]
@@ -61,9 +59,11 @@ mod tests {
         let ext4 = "29 1 259:2 / / rw,relatime shared:1 - ext4 /dev/disk/by-uuid/1 rw";
         let btrfs = "41 29 0:33 /home /home rw,relatime shared:2 - btrfs /dev/nvme0n1p2 rw,subvol=/home";
         let other = "42 29 259:3 / /srv rw - xfs /dev/nvme0n1p3 rw";
-        assert_eq!(mounted_at(ext4, &node).as_deref(), Some("/"));
-        assert_eq!(mounted_at(btrfs, &node).as_deref(), Some("/home"));
-        assert_eq!(mounted_at(other, &node), None);
-        assert_eq!(mounted_at("", &node), None);
+        let found: Vec<String> = mounts::mounts(&[ext4, btrfs, other, ""].join("\n"))
+            .into_iter()
+            .filter(|mount| is_of(mount, &node))
+            .map(|mount| mount.at)
+            .collect();
+        assert_eq!(found, ["/", "/home"]);
     }
 }

@@ -6,7 +6,7 @@
 //! no block device in mountinfo; their devices are looked up where each of them lists its own.
 
 use super::{functions_above, Usage, Use};
-use crate::host::mounts::{mounts, Mount};
+use crate::host::mounts::{self, Mount};
 use crate::pci::Address;
 use crate::root::Root;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -33,9 +33,7 @@ struct Stack<'r> {
 
 /// What the host has on disks, and file systems that come over the network.
 pub(super) fn look(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwork>) {
-    // Not our own mounts: a unit's view of them is narrowed (ProtectHome= and the like).
-    let text = root.read("proc/1/mountinfo").or_else(|_| root.read("proc/self/mountinfo")).unwrap_or_default();
-    let mounts = mounts(&String::from_utf8_lossy(&text));
+    let mounts = mounts::of_system(root);
     let mut stack = Stack { root, bottoms: HashMap::new() };
     let mut uses = Uses::new();
     let mut over_network = Vec::new();
