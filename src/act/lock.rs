@@ -2,6 +2,7 @@
 //! One program at a time: between looking at the machine and changing it nobody else of ours may change it.
 
 use super::files;
+use crate::host::process;
 use crate::root::{Root, RUN};
 use rustix::fs::FlockOperation;
 use rustix::io::FdFlags;
@@ -71,8 +72,5 @@ pub fn holder(root: &Root, path: &str) -> Option<(u32, bool)> {
         (kind == "FLOCK" && fields.next() == Some(&file)).then(|| process.parse().ok()).flatten()
     };
     let process: u32 = locks.lines().find_map(of_file)?;
-    let state = root.read_text(&format!("proc/{process}/stat")).ok();
-    let stopped =
-        state.is_some_and(|text| text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')));
-    Some((process, stopped))
+    Some((process, process::is_stopped(root, process)))
 }

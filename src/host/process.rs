@@ -36,6 +36,11 @@ fn field(root: &Root, pid: u32, number: usize) -> Option<String> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(number).map(str::to_owned)
 }
 
+/// Whether a process is stopped, so that it does nothing more until somebody lets it go on.
+pub fn is_stopped(root: &Root, pid: u32) -> bool {
+    field(root, pid, 0).is_some_and(|state| state == "T")
+}
+
 /// A process's parent.
 pub fn parent(root: &Root, pid: u32) -> Option<u32> {
     field(root, pid, 1)?.parse().ok()
