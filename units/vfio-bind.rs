@@ -70,9 +70,7 @@ fn main() -> ExitCode {
 /// root and be trusted.
 fn files(root: &Root) -> Result<ExitCode> {
     let files = config::lasting_files(root);
-    // A name of two lines would be two names.
-    let files = files.into_iter().filter(|(path, _)| !path.contains('\n'));
-    let lines: String = files.map(|(path, _)| format!("/{path}\n")).collect();
+    let lines: String = files.into_iter().map(|(path, _)| format!("/{path}\n")).collect();
     std::io::stdout().write_all(lines.as_bytes()).map_err(about("standard output"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 //! the ones that a report is for, and of every other only the key.
 
 use super::MASKED;
-use vfio_suite::host::words::is_space;
+use vfio_suite::plan::cmdline::line;
 
 /// Keys whose value is shown, and words without one. A module's parameters are allowed by the module.
 const SHOWN: &str = "
@@ -73,14 +73,9 @@ fn is_key(text: &str) -> bool {
     (1..=48).contains(&text.len()) && text.chars().all(fits)
 }
 
-/// The words of a command line, split as the kernel does.
+/// The words of a command line.
 pub fn words(line: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    let words = line.split(move |c: char| {
-        quoted ^= c == '"';
-        !quoted && u8::try_from(c).is_ok_and(is_space)
-    });
-    words.filter(|word| !word.is_empty())
+    line::words(line).into_iter().map(|word| &line[word])
 }
 
 /// A word's key and value, without the quotes that the kernel takes away.

@@ -25,7 +25,7 @@ const WRITE: u16 = 0x02;
 /// for root.
 pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Option<&'static str>> {
     let stat = rustix::fs::fstat(&file)?;
-    let roots = if root.is_system() { (0, 0) } else { root.owner()? };
+    let roots = roots(root)?;
     if let Some(why) = untrusted((stat.st_uid, stat.st_gid), stat.st_mode, roots) {
         return Ok(Some(why));
     }
@@ -43,10 +43,19 @@ pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Optio
 /// root's (inode(7), `S_ISVTX`): the root of an initramfs is such a one (tmpfs, `mm/shmem.c`).
 pub(super) fn others_may_replace(root: &Root, directory: impl AsFd) -> io::Result<Option<&'static str>> {
     let stat = rustix::fs::fstat(&directory)?;
-    let own = stat.st_uid == 0 || !root.is_system() && stat.st_uid == root.owner()?.0;
-    match own && stat.st_mode & 0o1000 != 0 {
-        true => Ok(None),
-        false => others_may_write(root, directory),
+    let is_sticky = stat.st_mode & 0o1000 != 0;
+    if is_sticky && untrusted((stat.st_uid, stat.st_gid), 0, roots(root)?).is_none() {
+        return Ok(None);
+    }
+    others_may_write(root, directory)
+}
+
+/// The user and the group who count as root's beside root.
+fn roots(root: &Root) -> io::Result<(u32, u32)> {
+    if root.is_system() {
+        Ok((0, 0))
+    } else {
+        root.owner()
     }
 }
 
