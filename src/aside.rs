@@ -6,6 +6,7 @@
 //! under another name, which no argument can bring about; [`serve`] is the first that a program calls if it may have one.
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fd::AsFd;
 use rustix::process::{pidfd_open, Pid, PidfdFlags, Signal};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -80,9 +81,8 @@ impl Aside {
         let mut answer = Vec::new();
         let mut buffer = [0; 1 << 14];
         while answer.last() != Some(&b'\n') {
-            if !ready(&PollFd::new(&self.from, PollFlags::IN), until.saturating_duration_since(Instant::now()))? {
-                let text = format!("the kernel has not answered within {} s", deadline.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            if !ready(&self.from, until.saturating_duration_since(Instant::now()))? {
+                return Err(no_answer(deadline));
             }
             match self.from.read(&mut buffer)? {
                 0 => return Err(io::Error::other("the child that reads was killed")),
@@ -98,17 +98,23 @@ impl Drop for Aside {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let ended = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())
-            .is_ok_and(|pid| ready(&PollFd::new(&pid, PollFlags::IN), KILLED).unwrap_or(false));
+            .is_ok_and(|pid| ready(&pid, KILLED).unwrap_or(false));
         if ended {
             let _ = self.child.wait();
         }
     }
 }
 
-fn ready(what: &PollFd<'_>, limit: Duration) -> io::Result<bool> {
+/// Waits for something to read, but not longer than this; whether there is anything.
+pub fn ready(source: &impl AsFd, limit: Duration) -> io::Result<bool> {
     let limit =
         Timespec { tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX), tv_nsec: limit.subsec_nanos().into() };
-    Ok(poll(&mut [what.clone()], Some(&limit))? > 0)
+    Ok(poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&limit))? > 0)
+}
+
+/// What is said where nothing came in time.
+pub fn no_answer(deadline: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("the kernel has not answered within {} s", deadline.as_secs()))
 }
 
 #[cfg(test)]

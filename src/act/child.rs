@@ -4,8 +4,8 @@
 //! An unbind may wait inside the kernel in a state that no signal ends. A child that hangs there is left behind; the
 //! program itself goes on, reports it, and can still undo what it did elsewhere.
 
+use crate::aside;
 pub(super) use crate::aside::is_called;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::io::{self, Read};
@@ -120,10 +120,9 @@ pub(super) fn wait_for(source: &impl AsFd, deadline: Duration) -> io::Result<()>
 }
 
 fn ready(source: &impl AsFd, deadline: Duration) -> io::Result<()> {
-    let timeout = Timespec { tv_sec: i64::try_from(deadline.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-    if poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&timeout))? == 0 {
-        let text = format!("the kernel has not answered within {} s", deadline.as_secs());
-        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+    if aside::ready(source, deadline)? {
+        Ok(())
+    } else {
+        Err(aside::no_answer(deadline))
     }
-    Ok(())
 }
