@@ -7,8 +7,9 @@
 
 mod common;
 
+use common::halfway::{files, old_or_new};
 use common::pairs::twins;
-use common::text::{Node, Nodes};
+use common::text::Nodes;
 use common::tree::Ran;
 use common::{boots, moments, strace, Tree};
 use std::process::{Command, Stdio};
@@ -23,15 +24,6 @@ fn ended_in_order(ran: &Ran, what: &str) {
     assert!(!ran.stderr.contains("panicked"), "{what}: {}", ran.stderr);
 }
 
-/// Files of others: not our state, and no temporary file, which no loader reads.
-fn files(tree: &Tree) -> Nodes {
-    let mut nodes = tree.snapshot();
-    nodes.retain(|path, node| {
-        !path.starts_with("run") && !path.starts_with("var") && !path.contains(".vfio-new") && *node != Node::Directory
-    });
-    nodes
-}
-
 fn booted(name: &str) -> Tree {
     let tree = Tree::new(&boots::of(name).0);
     tree.config("[host]\niommu = on\nkernel-parameters = lab.word=1\n");
@@ -41,18 +33,21 @@ fn booted(name: &str) -> Tree {
 /// Each file has its old or its new text, whole; the next apply does the rest, and the next revert takes all of it back.
 #[track_caller]
 fn old_or_new_and_back(tree: &Tree, old: &Nodes, new: &Nodes, what: &str) {
-    let now = files(tree);
-    for (path, node) in &now {
-        assert!(old.get(path) == Some(node) || new.get(path) == Some(node), "{what}: {path} is {node:?}");
-    }
-    for path in old.keys().filter(|path| new.contains_key(*path)) {
-        assert!(now.contains_key(path), "{what}: {path} is gone");
-    }
+    old_or_new(tree, old, new, what);
     for (verb, expected) in [("apply", new), ("revert", old)] {
         let ran = tree.run(VFIO, &["cmdline", verb]);
         assert_eq!(ran.status, Some(0), "{what}, then {verb}: {}", ran.stderr);
         assert_eq!(&files(tree), expected, "{what}, then {verb}");
     }
+}
+
+/// The card that was bound is restored, and nothing is left to undo.
+#[track_caller]
+fn all_is_restored(tree: &Tree, before: &Nodes, what: &str) {
+    let ran = tree.run(VFIO, &["restore", "big"]);
+    assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
+    tree.assert_same(before, what);
+    assert!(!tree.exists("run/vfio/journal/big"), "{what}: something is left to undo");
 }
 
 const LOADERS: [&str; 3] = ["fedora", "arch-systemd-boot", "debian-grub"];
@@ -86,9 +81,7 @@ fn sync_killed_at_a_random_moment() {
         let tree = booted("debian-grub");
         strace::kill(&tree, VFIO_SYNC, &[], "all", n);
         let what = format!("vfio-sync killed at call {n}");
-        for (path, node) in &files(&tree) {
-            assert!(old.get(path) == Some(node) || new.get(path) == Some(node), "{what}: {path} is {node:?}");
-        }
+        old_or_new(&tree, &old, &new, &what);
         let again = tree.run(VFIO_SYNC, &[]);
         ended_in_order(&again, &what);
         assert_eq!(files(&tree), new, "{what}, and run again");
@@ -110,11 +103,7 @@ fn restore_killed_at_a_random_moment() {
     for n in moments::drawn(calls, 4) {
         let (tree, before) = machine();
         strace::kill(&tree, VFIO, &["restore", "big"], "all", n);
-        let what = format!("killed at call {n}");
-        let ran = tree.run(VFIO, &["restore", "big"]);
-        assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
-        tree.assert_same(&before, &what);
-        assert!(!tree.exists("run/vfio/journal/big"), "{what}: something is left to undo");
+        all_is_restored(&tree, &before, &format!("killed at call {n}"));
     }
 }
 
@@ -126,19 +115,16 @@ fn boot_files_that_cannot_be_written() {
         let old = files(&tree);
         assert_eq!(tree.run(VFIO, &["cmdline", "apply"]).status, Some(0));
         let new = files(&tree);
-        for (calls, errors) in moments::WRITES {
-            for n in moments::every(calls) {
-                let tree = booted(name);
-                let error = errors[n as usize % errors.len()];
-                let what = format!("{name}: {calls} {n}: {error}");
-                let ran = strace::run(&tree, VFIO, &["cmdline", "apply"], calls, &format!("error={error}:when={n}"));
-                ended_in_order(&ran, &what);
-                if ran.status == Some(2) {
-                    assert!(!ran.stderr.trim().is_empty(), "{what}: it does not say why");
-                    failed += 1;
-                }
-                old_or_new_and_back(&tree, &old, &new, &what);
+        for (calls, n, error) in moments::failing_writes() {
+            let tree = booted(name);
+            let what = format!("{name}: {calls} {n}: {error}");
+            let ran = strace::run(&tree, VFIO, &["cmdline", "apply"], calls, &format!("error={error}:when={n}"));
+            ended_in_order(&ran, &what);
+            if ran.status == Some(2) {
+                assert!(!ran.stderr.trim().is_empty(), "{what}: it does not say why");
+                failed += 1;
             }
+            old_or_new_and_back(&tree, &old, &new, &what);
         }
     }
     assert!(failed > 20, "only {failed} failed");
@@ -147,23 +133,16 @@ fn boot_files_that_cannot_be_written() {
 #[test]
 fn journals_that_cannot_be_written() {
     let mut failed = 0;
-    for (calls, errors) in moments::WRITES {
-        for n in moments::every(calls) {
-            let error = errors[n as usize % errors.len()];
-            let tree = twins();
-            let before = tree.snapshot();
-            for verb in ["bind", "restore"] {
-                let what = format!("{verb}, {calls} {n}: {error}");
-                let ran = strace::run(&tree, VFIO, &[verb, "big"], calls, &format!("error={error}:when={n}"));
-                ended_in_order(&ran, &what);
-                failed += u32::from(ran.status == Some(2));
-            }
-            let what = format!("{calls} {n}: {error}");
-            let ran = tree.run(VFIO, &["restore", "big"]);
-            assert_eq!(ran.status, Some(0), "{what}: {}", ran.stderr);
-            tree.assert_same(&before, &what);
-            assert!(!tree.exists("run/vfio/journal/big"), "{what}: something is left to undo");
+    for (calls, n, error) in moments::failing_writes() {
+        let tree = twins();
+        let before = tree.snapshot();
+        for verb in ["bind", "restore"] {
+            let what = format!("{verb}, {calls} {n}: {error}");
+            let ran = strace::run(&tree, VFIO, &[verb, "big"], calls, &format!("error={error}:when={n}"));
+            ended_in_order(&ran, &what);
+            failed += u32::from(ran.status == Some(2));
         }
+        all_is_restored(&tree, &before, &format!("{calls} {n}: {error}"));
     }
     assert!(failed > 10, "only {failed} failed");
 }

@@ -5,9 +5,8 @@
 
 mod common;
 
-use common::text::{Node, Nodes};
-use common::Tree;
-use common::{boots, strace};
+use common::halfway::{files, old_or_new};
+use common::{boots, strace, Tree};
 use std::process::{Command, Stdio};
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
@@ -21,27 +20,6 @@ const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\
 fn run(tree: &Tree, verb: &str, what: &str) {
     let ran = tree.run(VFIO, &["cmdline", verb]);
     assert_eq!(ran.status, Some(0), "{what}: {verb}: {}", ran.stderr);
-}
-
-/// Files of others: not our state, and no temporary file, which no loader reads.
-fn files(tree: &Tree) -> Nodes {
-    let mut nodes = tree.snapshot();
-    nodes.retain(|path, node| {
-        !path.starts_with("run") && !path.starts_with("var") && !path.ends_with(".vfio-new") && *node != Node::Directory
-    });
-    nodes
-}
-
-/// Each file is as it was before, or as it is to be.
-#[track_caller]
-fn old_or_new(tree: &Tree, old: &Nodes, new: &Nodes, what: &str) {
-    let now = files(tree);
-    for (path, node) in &now {
-        assert!(old.get(path) == Some(node) || new.get(path) == Some(node), "{what}: {path} is {node:?}");
-    }
-    for path in old.keys().filter(|path| new.contains_key(*path)) {
-        assert!(now.contains_key(path), "{what}: {path} is gone");
-    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod desktop;
 pub mod domain;
 pub mod drivers;
 pub mod function;
+pub mod halfway;
 pub mod hand;
 pub mod hosts;
 pub mod layouts;

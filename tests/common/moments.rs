@@ -26,7 +26,7 @@ pub fn drawn(most: u32, share: u32) -> Vec<u32> {
 }
 
 /// Calls by which a file is changed, with what they may answer.
-pub const WRITES: [(&str, &[&str]); 5] = [
+const WRITES: [(&str, &[&str]); 5] = [
     ("write,pwrite64,writev", &["EIO", "ENOSPC", "EDQUOT"]),
     ("fsync,fdatasync", &["EIO", "ENOSPC"]),
     ("rename,renameat,renameat2", &["EIO", "ENOSPC", "EROFS"]),
@@ -34,8 +34,12 @@ pub const WRITES: [(&str, &[&str]); 5] = [
     ("ftruncate,fchmod,fchown", &["EIO", "EPERM"]),
 ];
 
-/// Which of the calls of a kind are tried: the first ones each, later ones further apart.
-pub fn every(calls: &str) -> Vec<u32> {
-    let most = if calls.starts_with("write") { 40 } else { 24 };
-    (1..=most).filter(|n| *n <= 12 || n % 3 == 0).collect()
+/// Which writes fail in a test, each in a run of its own: the calls, which of them, and what it answers. The first ones of a
+/// kind each, later ones further apart.
+pub fn failing_writes() -> impl Iterator<Item = (&'static str, u32, &'static str)> {
+    WRITES.into_iter().flat_map(|(calls, errors)| {
+        let most = if calls.starts_with("write") { 40 } else { 24 };
+        let tried = (1..=most).filter(|n| *n <= 12 || n % 3 == 0);
+        tried.map(move |n| (calls, n, errors[n as usize % errors.len()]))
+    })
 }
