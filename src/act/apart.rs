@@ -6,12 +6,22 @@
 //! rights by running something with a setuid bit. `before` and `after` are root's.
 
 use crate::plan::guest::ROOT;
+use crate::root::Root;
 use std::path::Path;
 use std::time::Duration;
+
+/// Where the system's D-Bus listens (dbus-daemon(1)).
+const BUS: &str = "run/dbus/system_bus_socket";
 
 /// Whether systemd is there to make units (sd_booted(3)).
 pub fn is_possible() -> bool {
     Path::new("/run/systemd/system").is_dir()
+}
+
+/// Whether systemd is there and cannot be asked to run anything: `systemd-run --wait` asks it by D-Bus (`src/run/run.c`), which
+/// a small installation may lack.
+pub fn lacks_bus(root: &Root) -> bool {
+    root.is_system() && is_possible() && !root.exists(BUS)
 }
 
 /// The unit of a guest that is a command.

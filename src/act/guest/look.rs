@@ -4,12 +4,12 @@
 use super::account;
 use super::runner::Libvirt;
 use super::services;
-use crate::act::child;
 use crate::act::tools::Tools;
+use crate::act::{apart, child};
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{home, modules, rom, Host};
+use crate::host::{home, modules, process, rom, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::display::goes_dark;
@@ -48,6 +48,7 @@ pub fn look(
         unloadable_missing: loaded.iter().filter(|m| !modules::has_file(root, m)).cloned().collect(),
         modules: loaded,
         vfio_available: vfio_available(root),
+        lacks_bus: apart::lacks_bus(root),
         memory: memory(root),
         consoles: consoles(root),
         ..Surroundings::default()
@@ -168,9 +169,7 @@ fn manager(root: &Root, leader: u32) -> Option<String> {
         if let Some(service) = service.filter(|s| s.ends_with(".service")) {
             return Some(service.to_owned());
         }
-        // Fields of proc_pid_stat(5) after the command, which may contain anything: state, parent.
-        let stat = root.read_text(&format!("proc/{pid}/stat")).ok()?;
-        pid = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok().filter(|parent| *parent > 1)?;
+        pid = process::parent(root, pid).filter(|parent| *parent > 1)?;
     }
     None
 }

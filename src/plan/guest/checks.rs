@@ -41,6 +41,7 @@ pub(super) fn check(
     refusals.extend(all.way_back());
     refusals.extend(all.files());
     refusals.extend(all.user());
+    refusals.extend(all.bus());
     all.memory(&mut refusals, &mut warnings);
     (refusals, warnings)
 }
@@ -86,6 +87,14 @@ impl All<'_> {
             false => "write user = and one that 'getent passwd' lists",
         };
         Some(Remark::new(self.guest, format!("there is no user '{user}' to run its command; {hint}")))
+    }
+
+    /// Nobody who could be asked to run commands.
+    fn bus(&self) -> Option<Remark> {
+        let Guest { runner, before, after, .. } = self.guest;
+        let has_commands = *runner == Runner::Command || !before.is_empty() || !after.is_empty();
+        let text = "systemd is asked by D-Bus to run its commands, and there is no D-Bus here; install dbus";
+        (self.around.lacks_bus && has_commands).then(|| Remark::new(self.guest, text))
     }
 
     /// Functions of a card that must still be moved to the driver they should have.

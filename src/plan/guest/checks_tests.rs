@@ -377,6 +377,26 @@ fn a_command_is_somebodys_to_run() {
     refused(&case("user = root\n", false), &[]);
 }
 
+/// Regression: a command ended at once, and that D-Bus was missing was said only by systemd-run, in the journal.
+#[test]
+fn commands_are_run_by_way_of_the_bus() {
+    let without =
+        "/etc/vfio.conf:5: [guest win10] systemd is asked by D-Bus to run its commands, and there is no D-Bus here; \
+                   install dbus";
+    for (guest, why) in [
+        ("runner = command\ncommand = /usr/bin/qemu\nuser = root\n", &[without][..]),
+        ("before = /bin/true\n", &[without]),
+        ("after = /bin/true\n", &[without]),
+        ("", &[]),
+    ] {
+        let mut case = with("", guest);
+        case.around.lacks_bus = true;
+        refused(&case, why);
+        case.around.lacks_bus = false;
+        refused(&case, &[]);
+    }
+}
+
 #[test]
 fn memory() {
     const GIB: u64 = 1 << 30;

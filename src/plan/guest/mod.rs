@@ -257,6 +257,8 @@ pub struct Surroundings {
     pub no_systemd: Option<String>,
     /// Why logind could not be asked about sessions, if so.
     pub no_logind: Option<String>,
+    /// Whether there is no D-Bus, by which systemd is asked to run the guest's commands.
+    pub lacks_bus: bool,
     /// Units asked about; those that do not exist are left out.
     pub units: Vec<Unit>,
     /// The display manager's own unit, if one is there and active.

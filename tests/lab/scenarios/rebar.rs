@@ -67,6 +67,8 @@ const GUEST: &str = "#!/bin/sh\n\
 
 pub fn guests() -> Result<()> {
     let mut disk = Disk::new("rebar", Initramfs::InitramfsTools);
+    // By which systemd is asked to run the guests' commands.
+    disk.packages = "dbus";
     disk.copies = vec![(module("trixie", REBAR)?, "root/lab_rebar.ko")];
     disk.files = vec![("usr/local/bin/guest", GUEST.to_owned())];
     let mut boot = Boot::new("boot", GUESTS);
