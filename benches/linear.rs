@@ -16,9 +16,9 @@ use vfio_suite::config;
 use vfio_suite::host::boot::{efi, BootSystem, Grammar};
 use vfio_suite::host::domain;
 use vfio_suite::host::initramfs::image::{self, Packing, Unpack};
-use vfio_suite::host::words::KernelWords;
+use vfio_suite::host::kernel_cmdline::KernelWords;
 use vfio_suite::plan::cmdline::record::Record;
-use vfio_suite::plan::cmdline::unseen;
+use vfio_suite::plan::cmdline::unchecked;
 
 /// What is measured no better than this is not judged.
 const MEASURABLE: Duration = Duration::from_millis(20);
@@ -70,7 +70,7 @@ fn boot_file(
 ) -> Case {
     let read = move |text: &str| {
         let words = ["iommu=pt".to_owned(), "lab.word=1".to_owned()];
-        drop(unseen::sentences(&boot::system(grammar, text)));
+        drop(unchecked::sentences(&boot::system(grammar, text)));
         let first = boot::planned(grammar, text, &words, &Record::default(), false);
         let Ok(new) = boot::after(&first, text) else { return };
         drop(boot::planned(grammar, &new, &words, &first.record, true));

@@ -8,8 +8,8 @@ use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Config};
-use vfio_suite::host::status::{Outcome, Status};
-use vfio_suite::host::{function, Host};
+use vfio_suite::host::run::card_status::{Outcome, Status};
+use vfio_suite::host::{detail, Host};
 use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
@@ -83,7 +83,7 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let (choice, host) = choose(root, &config, name)?;
     let plan = plan_or_refusal(&config, &choice, &host, || {
         let functions = boot::functions(std::slice::from_ref(&choice));
-        let above = |f: &Address| function::parents(root, *f);
+        let above = |f: &Address| detail::parents(root, *f);
         // The nearest bridge above all of them, or the whole bus.
         let common = |bridge: &Address| functions.iter().all(|f| above(f).contains(bridge));
         let bridge = functions.first().and_then(|first| above(first).into_iter().find(common));

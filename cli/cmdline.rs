@@ -5,14 +5,14 @@ use crate::output::{Output, Text};
 use crate::{check, CmdlineOptions, CmdlineVerb, DONE, ERRORS, NO};
 use serde::Serialize;
 use similar::TextDiff;
-use vfio_suite::act::cmdline::{self, apply};
-use vfio_suite::act::tools::tools_for;
+use vfio_suite::act::backend::tools_for;
+use vfio_suite::act::boot::cmdline::{self, apply};
 use vfio_suite::config::{self, Severity};
 use vfio_suite::host::boot::{BootSystem, Role};
 use vfio_suite::logger::complain;
+use vfio_suite::plan::cmdline::parameters::Word;
 use vfio_suite::plan::cmdline::status::{status, PlaceStatus, Status};
-use vfio_suite::plan::cmdline::unseen;
-use vfio_suite::plan::cmdline::wanted::Word;
+use vfio_suite::plan::cmdline::unchecked;
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, FileChange, Options};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -129,7 +129,7 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
     let record = cmdline::load_record(root).map_err(failed)?;
     let (system, words) = survey::boot_words(root, &config);
     let plan = plan(&system, &texts(&words), &record, &plan_options(options));
-    let unseen = unseen::sentences(&system);
+    let unseen = unchecked::sentences(&system);
     let code = check::code(&config).max(code(&system, &words, &plan));
     if out.is_json() {
         out.json("vfio.cmdline-plan/1", &PlanAnswer { wanted: &words, plan: &plan, unseen: &unseen })?;

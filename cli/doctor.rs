@@ -4,10 +4,11 @@
 use crate::output::{Output, Text};
 use crate::{DoctorPart, DONE, ERRORS, NO};
 use serde::Serialize;
-use vfio_suite::act::sync::Look;
+use vfio_suite::act::boot::sync::Look;
 use vfio_suite::config;
 use vfio_suite::host::iommu::Iommu;
-use vfio_suite::host::{boots, sync, Depth, Host};
+use vfio_suite::host::run::{boot_counter, sync_report};
+use vfio_suite::host::{Depth, Host};
 use vfio_suite::plan::cmdline::{self, status::status, Options};
 use vfio_suite::plan::doctor::{self, BootFacts, Check, Level};
 use vfio_suite::plan::iommu::why_off;
@@ -44,10 +45,10 @@ fn boot(root: &Root) -> Vec<Check> {
         problems: &plan.problems,
         notes: &plan.notes,
         initramfs: &look.initramfs,
-        report: sync::read(root).as_ref(),
+        report: sync_report::read(root).as_ref(),
         watched: is_watched(root),
         no_iommu: (!iommu.active || !Iommu::covers_pci(root)).then(|| why_off(&iommu, &look.system.words)).as_deref(),
-        counter: boots::obstacle(root).as_ref(),
+        counter: boot_counter::obstacle(root).as_ref(),
     })
 }
 

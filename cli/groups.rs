@@ -5,7 +5,7 @@ use crate::output::{Output, Text};
 use crate::{DONE, NO};
 use std::collections::BTreeMap;
 use vfio_suite::host::iommu::Iommu;
-use vfio_suite::host::names::Names;
+use vfio_suite::host::pci_ids::Names;
 use vfio_suite::host::usage::Use;
 use vfio_suite::host::{Function, Host};
 use vfio_suite::pci::{Address, Class, Identity};

@@ -6,13 +6,14 @@ use crate::{check, GuestVerb, DONE, ERRORS, NO};
 use anyhow::{bail, Context};
 use serde::Serialize;
 use std::time::Duration;
+use vfio_suite::act::backend::tools::Tools;
+use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::guest::give_back::{give_back, End};
-use vfio_suite::act::guest::look::Source;
-use vfio_suite::act::guest::status::{self, GuestOutcome, GuestStatus};
+use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::lock;
-use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Config, Runner};
+use vfio_suite::host::run::guest_status::{self, GuestOutcome, GuestStatus};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::complain;
 use vfio_suite::root::{Root, RUN};
@@ -62,7 +63,7 @@ pub struct Row {
 
 fn row(root: &Root, config: &Config, name: &str) -> Row {
     let section = config.guest(name);
-    let last = status::read(root, name);
+    let last = guest_status::read(root, name);
     // Its content is root's alone to read; that it is there is enough.
     let has_cards = root.exists(&guest::journal_path(name));
     let state = match last.as_ref().map(|s| s.outcome) {
@@ -124,7 +125,7 @@ impl Row {
 pub fn rows(root: &Root, config: &Config) -> Vec<Row> {
     let mut names: Vec<String> = config.guests.iter().map(|g| g.name.clone()).collect();
     names.extend(guest::with_journal(root));
-    names.extend(status::all(root).into_iter().filter(|s| s.outcome == GuestOutcome::Stuck).map(|s| s.guest));
+    names.extend(guest_status::all(root).into_iter().filter(|s| s.outcome == GuestOutcome::Stuck).map(|s| s.guest));
     let mut rows: Vec<Row> = Vec::new();
     for name in names {
         if !rows.iter().any(|r| r.guest == name) {
@@ -215,7 +216,7 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
             Ok(DONE)
         }
         Err(error) => {
-            let why = status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
+            let why = guest_status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
             why.iter().for_each(|why| complain(format_args!("vfio: {why}")));
             if why.is_empty() {
                 let error = error.to_string();

@@ -5,7 +5,7 @@ use crate::output::{Output, Text};
 use crate::{check, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
-use vfio_suite::host::boots::{self, Before, Boots, Obstacle};
+use vfio_suite::host::run::boot_counter::{self, Before, Boots, Obstacle};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::select::Choice;
@@ -86,9 +86,9 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
     // A boot that has come up by now does not count against the next one; one that is still coming up may.
-    let before = match (boots::obstacle(root), Boots::read(root)) {
+    let before = match (boot_counter::obstacle(root), Boots::read(root)) {
         (Some(Obstacle::NoCount(why)), _) | (_, Err(why)) => Before::NotKnown(why),
-        (_, Ok(now)) if now.boot == boots::current(root) => Before::Failed(0),
+        (_, Ok(now)) if now.boot == boot_counter::current(root) => Before::Failed(0),
         (_, Ok(earlier)) => earlier.before(""),
     };
     let forbidden = boot::forbidden(&config, &host, &before);

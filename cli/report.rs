@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use vfio_suite::act::tools::tools_for;
+use vfio_suite::act::backend::tools_for;
 use vfio_suite::root::Root;
 use vfio_suite::text;
 

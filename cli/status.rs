@@ -6,12 +6,12 @@ use crate::sync::line;
 use crate::{check, guest, DONE, NO};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
-use vfio_suite::host::boots::{self, Before, Boots};
+use vfio_suite::host::detail::Detail;
 use vfio_suite::host::display::Display;
-use vfio_suite::host::function::Detail;
-use vfio_suite::host::status::{self, Outcome, Status};
-use vfio_suite::host::sync::{self, Report};
-use vfio_suite::host::{function, reset, Depth, Host};
+use vfio_suite::host::run::boot_counter::{self, Before, Boots};
+use vfio_suite::host::run::card_status::{self, Outcome, Status};
+use vfio_suite::host::run::sync_report::{self, Report};
+use vfio_suite::host::{detail, function, reset, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::group::{blockers, Blocker};
 use vfio_suite::plan::select::{self, Choice};
@@ -91,13 +91,13 @@ fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
         driver: f.driver.clone(),
         group: f.group,
         node: f.group.map(|g| format!("dev/vfio/{g}")).filter(|n| root.exists(n)).map(|n| format!("/{n}")),
-        detail: function::detail(root, f.address),
+        detail: detail::detail(root, f.address),
     };
     functions.iter().filter_map(|a| host.function(*a)).map(member).collect()
 }
 
 fn cards(root: &Root, config: &Config, host: &Host, judged: &[Choice<'_>], off: bool) -> Vec<Card> {
-    let statuses = status::read_all(root);
+    let statuses = card_status::read_all(root);
     let last = |name: &str| statuses.iter().find(|s| s.gpu == name);
     let mut cards = Vec::new();
     for choice in select::all(config, host) {
@@ -165,7 +165,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
     let judged = survey::judged(root, &config, &mut host);
-    let before = Boots::read(root).map(|boots| boots.before(&boots::current(root)));
+    let before = Boots::read(root).map(|boots| boots.before(&boot_counter::current(root)));
     let failed_boots = before.ok().and_then(|before| match before {
         Before::Failed(boots) => Some(boots),
         Before::NotKnown(_) => None,
@@ -173,7 +173,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let off = vfio_suite::plan::idle(&config, &host).or_else(|| host.off.clone());
     let cards = cards(root, &config, &host, &judged, off.is_some());
     let guests: Vec<guest::Row> = guest::rows(root, &config).into_iter().filter(|g| !g.is_quiet()).collect();
-    let sync = sync::read(root);
+    let sync = sync_report::read(root);
     let synced = sync.as_ref().and_then(line).is_none();
     let well = synced && cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
     let code = check::code(&config).max(if well { DONE } else { NO });

@@ -3,10 +3,10 @@
 
 use crate::check;
 use crate::output::Output;
-use vfio_suite::act::sync;
-use vfio_suite::act::tools::tools_for;
+use vfio_suite::act::backend::tools_for;
+use vfio_suite::act::boot::sync;
 use vfio_suite::config;
-use vfio_suite::host::sync::{Report, SyncOutcome};
+use vfio_suite::host::run::sync_report::{Report, SyncOutcome};
 use vfio_suite::logger::complain;
 use vfio_suite::root::Root;
 

@@ -7,8 +7,8 @@
 use std::env;
 use std::io::Write;
 use std::process::ExitCode;
-use vfio_suite::act::cmdline;
-use vfio_suite::act::tools::tools_for;
+use vfio_suite::act::backend::tools_for;
+use vfio_suite::act::boot::cmdline;
 use vfio_suite::config::{self, Severity};
 use vfio_suite::host::boot::{entry, Grammar, Place, Role};
 use vfio_suite::logger::{self, Target};

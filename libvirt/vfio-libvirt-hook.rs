@@ -9,21 +9,22 @@
 use std::io::Read;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use vfio_suite::act::backend::sysfs;
+use vfio_suite::act::backend::tools::Tools;
+use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
-use vfio_suite::act::guest::look::Source;
-use vfio_suite::act::guest::status::{self, GuestOutcome};
+use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
-use vfio_suite::act::live;
-use vfio_suite::act::tools::{tools_for, Tools};
 use vfio_suite::config::{self, Runner};
 use vfio_suite::host::domain;
+use vfio_suite::host::run::guest_status::{self, GuestOutcome};
 use vfio_suite::logger;
 use vfio_suite::root::Root;
 use vfio_suite::text;
 
 fn main() -> ExitCode {
-    if let Some(code) = live::run_as_child() {
+    if let Some(code) = sysfs::run_as_child() {
         return code;
     }
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
@@ -88,15 +89,15 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let plan = start::plan(root, tools, &config, guest, Source::Hook(&xml));
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
-        status::leave(root, name, GuestOutcome::Refused, &why);
+        guest_status::leave(root, name, GuestOutcome::Refused, &why);
         return Err(sentences(&why));
     }
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    status::leave(root, name, GuestOutcome::HandedOver, &warnings);
+    guest_status::leave(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };
     carry_out(&work, &plan, |step| log::info!("[guest {name}] {step}")).map_err(|why| {
-        status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
+        guest_status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
         let problems = back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
         sentences(&[vec![why], problems].concat())
     })

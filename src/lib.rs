@@ -9,6 +9,7 @@ pub mod act;
 mod aside;
 pub mod config;
 pub mod host;
+pub mod journal;
 pub mod logger;
 pub mod pci;
 pub mod plan;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking at the machine as far as a decision needs it, and deciding: what the doors share.
 
-use crate::act::journal;
-use crate::act::state::{self, claim_path};
 use crate::config::{Bind, Config, Gpu, Guest};
 use crate::host::boot::BootSystem;
-use crate::host::{status, Depth, Host};
+use crate::host::run::card_status;
+use crate::host::run::claims::claim_path;
+use crate::host::run::marks;
+use crate::host::{Depth, Host};
+use crate::journal;
 use crate::pci::{Address, Slot};
-use crate::plan::cmdline::wanted::{self, Word};
+use crate::plan::already_decided::{settled, SoFar};
+use crate::plan::cmdline::parameters::{self, Word};
 use crate::plan::guest::cards;
 use crate::plan::select::{self, Choice};
-use crate::plan::settled::{settled, SoFar};
 use crate::plan::{bind, boot, rebar, reset, section, usage, Finding};
 use crate::root::Root;
 
@@ -163,7 +165,7 @@ pub fn boot_words(root: &Root, config: &Config) -> (BootSystem, Vec<Word>) {
     let choices = select::all(config, &host);
     // Intel's own graphics are always at 00:02.0 (drivers/iommu/intel/iommu.c knows them by class on the root bus).
     let integrated = boot::functions(&choices).iter().any(|a| a.slot == Slot { domain: 0, bus: 0, device: 2 });
-    let words = wanted::words(config, &system, integrated);
+    let words = parameters::words(config, &system, integrated);
     (system, words)
 }
 
@@ -179,9 +181,9 @@ pub fn with_data(root: &Root, config: &Config) -> Vec<Finding> {
 pub fn nothing_to_do(root: &Root, gpu: &str) -> Option<String> {
     settled(&SoFar {
         gpu,
-        given_back: root.exists(&state::given_back_path(gpu)),
-        last: status::read_all(root).into_iter().find(|s| s.gpu == gpu).map(|s| s.outcome),
-        boot_is_over: root.exists(&state::booted_path()),
-        decided_at_boot: state::decided_at_boot(root, gpu),
+        given_back: root.exists(&marks::given_back_path(gpu)),
+        last: card_status::read_all(root).into_iter().find(|s| s.gpu == gpu).map(|s| s.outcome),
+        boot_is_over: root.exists(&marks::booted_path()),
+        decided_at_boot: marks::decided_at_boot(root, gpu),
     })
 }

@@ -254,7 +254,7 @@ fn check_change(grammar: Grammar, old: &str, new: &str, words: &[String]) {
     assert_eq!(before.len(), after.len());
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before.key, after.key);
-        assert!(words.iter().all(|word| vfio_suite::plan::cmdline::wanted::is_there(word, &after.words)), "{new}");
+        assert!(words.iter().all(|word| vfio_suite::plan::cmdline::parameters::is_there(word, &after.words)), "{new}");
         // Ours come in; no other word comes or goes, and none moves.
         let mut theirs = after.words.clone();
         for word in words.iter().filter(|word| !before.words.contains(word)) {

@@ -8,7 +8,7 @@ mod common;
 use common::parts::{self, disk, Part, StackKind};
 use common::{hosts, text, Function, Machine, Tree};
 use std::collections::HashSet;
-use vfio_suite::act::kernel::Kernel;
+use vfio_suite::act::backend::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
 
 /// `UPDATE_HOSTS=1 cargo test --test hosts` writes the texts anew.

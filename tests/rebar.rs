@@ -11,7 +11,7 @@ use common::Tree;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::Cell;
-use vfio_suite::act::kernel::Kernel;
+use vfio_suite::act::backend::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");

@@ -10,10 +10,10 @@ use common::{hosts, pe, Tree};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use vfio_suite::act::sync;
-use vfio_suite::act::unpack::Programs;
+use vfio_suite::act::boot::sync;
+use vfio_suite::act::boot::unpack::Programs;
 use vfio_suite::host::initramfs::image::{self, Seen};
-use vfio_suite::host::sync::{Report, SyncOutcome};
+use vfio_suite::host::run::sync_report::{Report, SyncOutcome};
 use vfio_suite::root::Root;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");

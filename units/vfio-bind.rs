@@ -11,13 +11,13 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
+use vfio_suite::act::backend::sysfs;
 use vfio_suite::act::card::{self, OnFailure};
-use vfio_suite::act::live;
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Bind, Config, Severity};
 use vfio_suite::host::display::BootSign;
-use vfio_suite::host::status::{Outcome, Status};
+use vfio_suite::host::run::card_status::{Outcome, Status};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::{Address, Slot};
@@ -37,7 +37,7 @@ fn about<E: Display>(what: &str) -> impl FnOnce(E) -> String + '_ {
 const CAME_UP: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
-    if let Some(code) = live::run_as_child() {
+    if let Some(code) = sysfs::run_as_child() {
         return code;
     }
     // What is not text is none of our words.

@@ -7,15 +7,16 @@
 use sd_notify::NotifyState;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+use vfio_suite::act::backend::tools::Tools;
+use vfio_suite::act::backend::tools_for;
+use vfio_suite::act::backend::{child, sysfs};
 use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
-use vfio_suite::act::guest::look::Source;
+use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::runner::{self, Libvirt};
-use vfio_suite::act::guest::status::{self, GuestOutcome};
 use vfio_suite::act::guest::{self, program, start, GuestRecord};
-use vfio_suite::act::tools::{tools_for, Tools};
-use vfio_suite::act::{child, live};
 use vfio_suite::config::{self, Guest, Runner, Severity};
+use vfio_suite::host::run::guest_status::{self, GuestOutcome};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::plan::guest::GuestStep;
 use vfio_suite::root::Root;
@@ -28,7 +29,7 @@ const GIVING_BACK: Duration = Duration::from_secs(300);
 type Result<T> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
-    if let Some(code) = live::run_as_child() {
+    if let Some(code) = sysfs::run_as_child() {
         return code;
     }
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
@@ -143,7 +144,7 @@ fn is_up(root: &Root, tools: &dyn Tools, guest: &Guest) -> bool {
 }
 
 fn refuse(root: &Root, name: &str, why: &[String]) {
-    status::leave(root, name, GuestOutcome::Refused, why);
+    guest_status::leave(root, name, GuestOutcome::Refused, why);
 }
 
 /// Hands over and starts the guest. What was done when this fails is given back by whoever runs after us.
@@ -160,7 +161,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
         return Err(last.to_string());
     }
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
-    status::leave(root, name, GuestOutcome::HandedOver, &warnings);
+    guest_status::leave(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config, guest, until };
     let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
@@ -175,7 +176,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     });
     started
         .inspect(|()| clock.tell("started"))
-        .inspect_err(|why| status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
+        .inspect_err(|why| guest_status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
 }
 
 /// How long something takes, and what part of it is ours.

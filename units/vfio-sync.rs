@@ -4,9 +4,9 @@
 
 use sd_notify::NotifyState;
 use std::process::ExitCode;
-use vfio_suite::act::sync;
-use vfio_suite::act::tools::tools_for;
-use vfio_suite::host::sync::{Report, SyncOutcome};
+use vfio_suite::act::backend::tools_for;
+use vfio_suite::act::boot::sync;
+use vfio_suite::host::run::sync_report::{Report, SyncOutcome};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::root::Root;
 

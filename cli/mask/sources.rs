@@ -5,10 +5,10 @@ use super::parameters;
 use super::Mask;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
-use vfio_suite::act::tools::tools_for;
+use vfio_suite::act::backend::tools_for;
 use vfio_suite::config::{self, Config};
+use vfio_suite::host::kernel_cmdline::KernelWords;
 use vfio_suite::host::mounts;
-use vfio_suite::host::words::KernelWords;
 use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
 use vfio_suite::text;
 

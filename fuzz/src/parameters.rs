@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The kernel's command line.
 
-use vfio_suite::host::words::KernelWords;
+use vfio_suite::host::kernel_cmdline::KernelWords;
 use vfio_suite::plan::cmdline::line;
 
 /// What is read of it never fails, and its parameters are its text in order.

@@ -2,11 +2,12 @@
 //! What our programs wrote down, and what a crash or somebody else made of it.
 
 use crate::tree::Spot;
-use vfio_suite::act::journal::{self, Record};
-use vfio_suite::host::boots::Boots;
+use vfio_suite::act::journal;
 use vfio_suite::host::holders::Holder;
-use vfio_suite::host::status::{self, Status};
-use vfio_suite::host::sync;
+use vfio_suite::host::run::boot_counter::Boots;
+use vfio_suite::host::run::card_status::{self, Status};
+use vfio_suite::host::run::sync_report;
+use vfio_suite::journal::Record;
 use vfio_suite::plan::cmdline::record;
 
 /// A journal, a status, a counter or a record, by the first byte. What was read can be written, and is the same again.
@@ -31,7 +32,7 @@ pub fn check(data: &[u8]) {
         }),
         1 => STATUS.with(|spot| {
             spot.put(rest);
-            status::read_all(spot.root());
+            card_status::read_all(spot.root());
             let _ = serde_json::from_slice::<Status>(rest);
         }),
         2 => BOOTS.with(|spot| {
@@ -40,7 +41,7 @@ pub fn check(data: &[u8]) {
         }),
         3 => SYNC.with(|spot| {
             spot.put(rest);
-            sync::read(spot.root());
+            sync_report::read(spot.root());
         }),
         4 => {
             if let Ok(record) = serde_json::from_slice::<record::Record>(rest) {

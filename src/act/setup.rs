@@ -3,10 +3,11 @@
 
 use super::files;
 use super::guest::services::{blocks, value};
-use super::journal::{self, Journal};
+use super::journal::Journal;
 use super::lock::Lock;
-use super::tools::Tools;
+use crate::act::backend::tools::Tools;
 use crate::host::{accounts, networks};
+use crate::journal;
 use crate::plan::setup::{self, Init, Record, Service, SetupStep, Surroundings};
 use crate::root::{Root, RUN, STATE};
 use std::io;

@@ -2,10 +2,12 @@
 //! Our own state: status of each card, whether anything is bound in this boot, and the failed-boot counter.
 
 use super::files;
-use crate::host::boots::{self, Before, Boots};
 use crate::host::display;
 use crate::host::reset;
-use crate::host::status::{self, Status};
+use crate::host::run::boot_counter::{self, Before, Boots};
+use crate::host::run::card_status::{self, Status};
+use crate::host::run::guest_status::{self, GuestOutcome, GuestStatus};
+use crate::host::run::marks::{active_path, given_back_path};
 use crate::pci::Address;
 use crate::plan::reset::silent;
 use crate::root::{Root, RUN};
@@ -15,10 +17,22 @@ use std::io;
 pub fn write_status(root: &Root, status: &Status) -> io::Result<()> {
     let mut json = serde_json::to_vec(status)?;
     json.push(b'\n');
-    files::replace(root, &status::path(&status.gpu), &json)
+    files::replace(root, &card_status::path(&status.gpu), &json)
 }
 
-pub use crate::host::status::{claim_path, CLAIMS};
+pub use crate::host::run::claims::{claim_path, CLAIMS};
+
+/// Leaves a guest's status.
+pub fn write_guest_status(root: &Root, guest: &str, outcome: GuestOutcome, why: &[String]) {
+    let status = GuestStatus { guest: guest.to_owned(), outcome, why: why.to_vec() };
+    let written = serde_json::to_vec(&status).map_err(std::io::Error::from).and_then(|mut json| {
+        json.push(b'\n');
+        files::replace(root, &guest_status::path(guest), &json)
+    });
+    if let Err(error) = written {
+        log::warn!("the status of [guest {guest}] cannot be written: {error}");
+    }
+}
 
 /// Writes down on which display the early part of this boot saw the firmware's framebuffer, once.
 pub fn remember_boot_display(root: &Root, function: Address) -> io::Result<()> {
@@ -29,30 +43,9 @@ pub fn remember_boot_display(root: &Root, function: Address) -> io::Result<()> {
     files::replace(root, &path, format!("{function}\n").as_bytes())
 }
 
-/// The file whose presence lets the udev rule ask our helper.
-pub fn active_path() -> String {
-    format!("{RUN}/active")
-}
-
 /// Says which cards this boot binds, there or not; where none is, the udev rule costs nothing.
 pub fn set_active(root: &Root, names: &[&str]) -> io::Result<()> {
     files::replace(root, &active_path(), format!("{}\n", names.join("\n")).as_bytes())
-}
-
-/// Whether this boot has heard of a card.
-pub fn decided_at_boot(root: &Root, gpu: &str) -> bool {
-    root.read_text(&active_path()).is_ok_and(|names| names.lines().any(|name| name == gpu))
-}
-
-/// The file that says that the early part of the boot is over (tmpfiles.d): what is configured from then on waits for the
-/// next one.
-pub fn booted_path() -> String {
-    format!("{RUN}/booted")
-}
-
-/// The file that says that a person gave a card back to the host in this boot.
-pub fn given_back_path(gpu: &str) -> String {
-    format!("{RUN}/given-back/{gpu}")
 }
 
 /// Says whether a person gave a card back, so that replayed events leave it where it is.
@@ -84,7 +77,7 @@ pub fn set_off(root: &Root, why: &str) -> io::Result<()> {
 /// Counts this boot as failed until it comes up, once however often it is asked. Gives what is known of the boots before
 /// it: nothing, if this one cannot be counted, for then nobody would know of it either.
 pub fn begin_boot(root: &Root) -> Before {
-    let current = boots::current(root);
+    let current = boot_counter::current(root);
     let read = Boots::read(root);
     let now = match &read {
         Ok(before) => before.begun(&current),
@@ -92,7 +85,7 @@ pub fn begin_boot(root: &Root) -> Before {
     };
     let written = if read.as_ref() == Ok(&now) { Ok(()) } else { write_boots(root, &now) };
     match (read, written) {
-        (_, Err(error)) => Before::NotKnown(format!("/{} cannot be written ({error})", boots::path())),
+        (_, Err(error)) => Before::NotKnown(format!("/{} cannot be written ({error})", boot_counter::path())),
         (Err(why), Ok(())) => Before::NotKnown(format!("{why} and was written anew")),
         (Ok(before), Ok(())) => before.before(&current),
     }
@@ -100,11 +93,11 @@ pub fn begin_boot(root: &Root) -> Before {
 
 /// This boot came up.
 pub fn boot_came_up(root: &Root) -> io::Result<()> {
-    write_boots(root, &Boots::came_up(&boots::current(root)))
+    write_boots(root, &Boots::came_up(&boot_counter::current(root)))
 }
 
 fn write_boots(root: &Root, boots: &Boots) -> io::Result<()> {
     let mut json = serde_json::to_vec(boots)?;
     json.push(b'\n');
-    files::replace(root, &boots::path(), &json)
+    files::replace(root, &boot_counter::path(), &json)
 }

@@ -3,8 +3,8 @@
 
 use super::report::clip;
 use super::values::Parsed;
-use super::words::{split, split_kernel, Word};
 use super::{HostSection, Iommu};
+use crate::config::split::{split, split_kernel, Word};
 
 /// A value, and warnings about it.
 pub(super) type WithWarnings<T> = (T, Vec<String>);

@@ -4,13 +4,13 @@
 use super::commands::{command, commands, kernel_parameters, WithWarnings};
 use super::keys::{did_you_mean, guest_bar, Kind, BARS};
 use super::report::{clip, Report, Spot};
-use super::sections::{Section, Sections, Setting};
 use super::values::{self, Parsed};
 use super::DEFAULT_USER;
 use super::{
     At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, GuestBar, Handover, HostSection,
     RebarMethod, Reset, Runner, Selector,
 };
+use crate::config::merge::{Section, Sections, Setting};
 use std::time::Duration;
 
 /// Reads the values of one section.

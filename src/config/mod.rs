@@ -13,11 +13,11 @@ mod example_tests;
 mod files;
 mod interpret;
 mod keys;
+mod merge;
 mod report;
 mod scan;
-mod sections;
+mod split;
 mod values;
-mod words;
 
 use crate::pci::{Address, Identity};
 use crate::root::{Root, CONFIG_DIRS, CONFIG_FILE};
@@ -83,7 +83,7 @@ pub struct At<T> {
 
 /// Whether a text can be the name of a section: of a unit's instance and of a file as well.
 pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && sections::check_name(text).is_ok()
+    !text.is_empty() && merge::check_name(text).is_ok()
 }
 
 /// A size as `bar0` takes it; an error is a sentence fragment.
@@ -162,7 +162,7 @@ pub fn parse_files(files: &[(&str, &[u8])]) -> Config {
 }
 
 fn parse<'t>(files: impl Iterator<Item = (u32, &'t [u8])>, mut report: report::Report, guests: bool) -> Config {
-    let mut sections = sections::Sections::default();
+    let mut sections = merge::Sections::default();
     for (file, bytes) in files {
         sections.read(&mut report, file, bytes);
     }

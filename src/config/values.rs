@@ -212,7 +212,7 @@ pub(super) fn handover(text: &str) -> Parsed<Handover> {
 
 /// `gpus`: names; whether they exist is seen when all sections are read.
 pub(super) fn names(text: &str) -> Parsed<Vec<String>> {
-    list_of(text, "[gpu] section", |name| match super::sections::check_name(name) {
+    list_of(text, "[gpu] section", |name| match crate::config::merge::check_name(name) {
         Ok(()) => Ok(name.to_owned()),
         Err(why) => Err(format!("'{}' cannot be the name of a [gpu] section: {why}", clip(name))),
     })

@@ -136,6 +136,22 @@ pub fn lost(root: &Root, address: Address) -> Option<u8> {
     had.iter().find(|(index, _)| !has.iter().any(|(now, _)| now == index)).map(|(index, _)| *index)
 }
 
+/// One BAR of a function; `None` if it is not there.
+pub fn bar(root: &Root, function: Address, index: u8) -> Option<Bar> {
+    read(root, function).0.into_iter().find(|bar| bar.index == index)
+}
+
+/// The size of a BAR as it is now.
+pub fn size(root: &Root, function: Address, index: u8) -> Option<u64> {
+    bar(root, function, index).map(|bar| bar.size)
+}
+
+/// What is wrong with a function that has lost the place of a BAR.
+pub fn loss(root: &Root, function: Address) -> Option<String> {
+    let bar = lost(root, function)?;
+    Some(format!("{function} has no place for its BAR {bar} any more and gets no driver; reboot"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //! The firmware's framebuffer: in whose memory it lies, as `/proc/iomem` shows it (`kernel/resource.c`), and which device of
 //! the platform bus it is (`drivers/firmware/sysfb.c`).
 
-use super::function::parents;
+use crate::host::detail::parents;
 use crate::pci::Address;
 use crate::root::{Root, PLATFORM_DRIVERS};
 

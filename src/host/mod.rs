@@ -4,7 +4,8 @@
 pub mod accounts;
 pub mod bars;
 pub mod boot;
-pub mod boots;
+pub mod bridge_window;
+pub mod detail;
 pub mod display;
 pub mod domain;
 pub mod framebuffer;
@@ -13,27 +14,25 @@ pub mod holders;
 pub mod home;
 pub mod initramfs;
 pub mod iommu;
+pub mod kernel_cmdline;
 pub mod modules;
 pub mod mounts;
-pub mod names;
 pub mod networks;
+pub mod pci_ids;
 pub mod platform;
 pub mod power;
 pub mod process;
 pub mod reset;
 pub mod rom;
-pub mod room;
-pub mod status;
+pub mod run;
 mod switch;
-pub mod sync;
 pub mod usage;
-pub mod words;
 
 pub use function::Function;
 
 use crate::pci::{Address, Slot};
 use crate::root::{self, Root};
-use room::Room;
+use bridge_window::Room;
 
 /// How closely to look: what stands in the boot path reads no more than it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +59,7 @@ pub struct Host {
     /// The state of the IOMMU.
     pub iommu: iommu::Iommu,
     /// The kernel's command line.
-    pub words: words::KernelWords,
+    pub words: kernel_cmdline::KernelWords,
     /// Displays with their DRM nodes; empty if not looked at, or if no DRM driver is loaded yet.
     pub displays: Vec<display::Display>,
     /// The display that the firmware showed its messages on; known after `Depth::Full` or [`Host::find_boot_display`].
@@ -112,7 +111,7 @@ impl Host {
         if depth == Depth::Full {
             host.whole = true;
             host.find_displays(root);
-            host.claims = status::claims(root);
+            host.claims = run::claims::claims(root);
         }
         host
     }
@@ -127,7 +126,7 @@ impl Host {
         let mut host = Host {
             functions,
             iommu: iommu::Iommu::scan(root),
-            words: words::KernelWords::read(root),
+            words: kernel_cmdline::KernelWords::read(root),
             off: root.read_text(&format!("{}/off", root::RUN)).ok(),
             ..Host::default()
         };
@@ -264,8 +263,8 @@ impl Host {
     /// Looks at the BARs of functions and the room they have.
     pub fn look_at_bars(&mut self, root: &Root, functions: &[Address]) {
         let room = |f: Address| {
-            let room = room::look(root, f)?;
-            Some((f, Room { alone_below: room::alone_below(root, f, functions), ..room }))
+            let room = bridge_window::look(root, f)?;
+            Some((f, Room { alone_below: bridge_window::alone_below(root, f, functions), ..room }))
         };
         self.rooms = functions.iter().filter_map(|f| room(*f)).collect();
         self.locked_down = reset::is_locked_down(root);

@@ -2,7 +2,8 @@
 //! What functions and the ports above them are allowed: to be without power, to sleep while nobody uses them
 //! (`drivers/pci/pci-sysfs.c`, `drivers/base/power/sysfs.c`).
 
-use super::function::{self, attribute};
+use super::detail;
+use super::function::attribute;
 use crate::pci::Address;
 use crate::root::Root;
 
@@ -13,7 +14,7 @@ pub const AWAKE: [(&str, &str); 2] = [("d3cold_allowed", "0"), ("power/control",
 pub fn with_ports(root: &Root, functions: &[Address]) -> Vec<Address> {
     let mut all: Vec<Address> = Vec::new();
     for function in functions {
-        let ports = function::parents(root, *function).into_iter().rev();
+        let ports = detail::parents(root, *function).into_iter().rev();
         for address in ports.chain([*function]) {
             if !all.contains(&address) {
                 all.push(address);

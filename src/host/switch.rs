@@ -2,6 +2,7 @@
 //! Cards with a switch of their own, whose functions are in slots of their own: Intel's Arc has its sound behind another
 //! downstream port than its display.
 
+use super::detail;
 use super::function::{self, Function};
 use crate::pci::Address;
 use crate::root::{Root, PCI_DEVICES};
@@ -20,7 +21,7 @@ pub(super) fn may_have(display: &Function, slot: &[Function]) -> bool {
 /// but what graphics cards have, of the same maker, and no other display.
 pub(super) fn behind(root: &Root, display: &Function) -> Vec<Function> {
     // The nearest bridge is the downstream port, the next the upstream port; above that is the port of the slot.
-    let parents = function::parents(root, display.address);
+    let parents = detail::parents(root, display.address);
     let [_, upstream, _, ..] = parents[..] else { return Vec::new() };
     if function::read(root, upstream).is_none_or(|port| port.vendor != display.vendor) {
         return Vec::new();

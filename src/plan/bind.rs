@@ -4,10 +4,10 @@
 
 use super::rebar::{self, Sizes};
 use super::select::Choice;
-use super::{framebuffer, group, release, reset, usage, Finding, Plan, Step};
 use crate::config::Driver;
 use crate::host::Host;
 use crate::pci::Address;
+use crate::plan::{framebuffer, group, reset, unbind, usage, Finding, Plan, Step};
 
 /// Each function with the driver it should have.
 pub fn wanted(choice: &Choice<'_>, host: &Host) -> Vec<(Address, String)> {
@@ -89,7 +89,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
 
     let moves = |w: &&(Address, String)| host.function(w.0).is_some() && (!there(w) || resized.contains(&w.0));
     let moving: Vec<Address> = wanted.iter().filter(moves).map(|(address, _)| *address).collect();
-    plan.refusals = release::forbids(choice.gpu, &moving, host);
+    plan.refusals = unbind::forbids(choice.gpu, &moving, host);
     plan.refusals.extend(reset::dead(choice.gpu, &plan.functions, host));
     plan.refusals.extend(rebar::unplaced(choice.gpu, &resizes, host));
     if plan.refusals.is_empty() {
@@ -99,7 +99,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
         let apart = |(address, driver): &(Address, String)| {
             (*address, if resized.contains(address) { String::new() } else { driver.clone() })
         };
-        plan.steps.extend(release::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
+        plan.steps.extend(unbind::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
         // Nobody draws on what is resized or found anew, and nothing lies in the way of a guest.
         plan.steps.extend(framebuffer::evictions(&functions, host, finds_anew));
         for kept in anew {

@@ -4,7 +4,7 @@
 use super::select::{self, Choice};
 use super::{bind, card, display, group, idle, iommu, usage, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
-use crate::host::boots::Before;
+use crate::host::run::boot_counter::Before;
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
 

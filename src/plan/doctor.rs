@@ -2,13 +2,13 @@
 //! What is well and what is not, why, and what to do about it: from facts to findings.
 
 use super::cmdline::status::{PlaceStatus, Status};
-use super::cmdline::unseen;
 use super::sync::{self, Fit};
 use crate::config::{Bind, Config, Severity};
 use crate::host::boot::BootSystem;
-use crate::host::boots::Obstacle;
 use crate::host::initramfs::{Image, Initramfs, Tool};
-use crate::host::sync::{Report, SyncOutcome};
+use crate::host::run::boot_counter::Obstacle;
+use crate::host::run::sync_report::{Report, SyncOutcome};
+use crate::plan::cmdline::unchecked;
 use serde::Serialize;
 
 /// How it is.
@@ -208,7 +208,7 @@ fn words(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
             found.add("boot-entries", Level::Error, problem.clone(), None);
         }
     }
-    let notes = facts.notes.iter().cloned().chain(unseen::sentences(facts.system));
+    let notes = facts.notes.iter().cloned().chain(unchecked::sentences(facts.system));
     notes.for_each(|note| found.add("boot-entries", Level::Note, note, None));
 }
 

@@ -5,10 +5,10 @@ use super::*;
 use crate::config;
 use crate::host::boot::{Content, Grammar, Loader, LoaderKind, Place, Role};
 use crate::host::initramfs::image::Seen;
-use crate::host::words::KernelWords;
+use crate::host::kernel_cmdline::KernelWords;
+use crate::plan::cmdline::parameters::Word;
 use crate::plan::cmdline::record::Record;
 use crate::plan::cmdline::status::status;
-use crate::plan::cmdline::wanted::Word;
 use crate::plan::cmdline::{self, Options};
 
 const CARD: &str = "[gpu big]\ndevice = 0000:03:00.0\n";

@@ -4,8 +4,8 @@
 use super::select::Choice;
 use super::Finding;
 use crate::host::iommu::Iommu;
+use crate::host::kernel_cmdline::KernelWords;
 use crate::host::platform::Architecture;
-use crate::host::words::KernelWords;
 use crate::host::Host;
 use crate::pci::Address;
 

@@ -6,8 +6,8 @@ use super::select::Choice;
 use super::{Finding, Plan, Step};
 use crate::config::{At, BarSize, Gpu, Guest, RebarMethod};
 use crate::host::bars::{show_size, Bar};
+use crate::host::bridge_window::Room;
 use crate::host::function::is_vfio;
-use crate::host::room::Room;
 use crate::host::Host;
 use crate::pci::Address;
 

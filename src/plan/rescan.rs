@@ -2,9 +2,9 @@
 //! Taking a card off the bus and finding it again, without the host's driver getting it in between.
 
 use super::select::Choice;
-use super::{bind, framebuffer, release, reset, Finding, Plan, Step};
 use crate::host::Host;
 use crate::pci::Address;
+use crate::plan::{bind, framebuffer, reset, unbind, Finding, Plan, Step};
 
 /// The plan for a choice that nothing forbids; `bridge` is the port above the card.
 ///
@@ -19,7 +19,7 @@ pub fn plan(choice: &Choice<'_>, host: &Host, bridge: Option<Address>) -> Plan {
     let (resets, findings) = reset::steps(choice, host, true);
     warnings.extend(findings);
     let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
-    plan.refusals = release::forbids(choice.gpu, &functions, host);
+    plan.refusals = unbind::forbids(choice.gpu, &functions, host);
     plan.refusals.extend(reset::dead(choice.gpu, &functions, host));
     // Its ids read as ones: only its physical function's driver finds it (`pci_iov_add_virtfn`).
     if let Some(function) = functions.iter().filter_map(|a| host.function(*a)).find(|f| f.is_virtual()) {

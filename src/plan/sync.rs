@@ -3,12 +3,12 @@
 //! the boot entries, and the initramfs where it reserves other cards than the configuration wants.
 
 use super::cmdline::record::Record;
-use super::cmdline::wanted::{self, Word};
 use super::cmdline::{self, CmdlinePlan, Options};
 use super::Finding;
 use crate::config::{self, Bind, Config, Driver, Functions, Gpu, Severity};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{Image, Initramfs, Tool};
+use crate::plan::cmdline::parameters::{self, Word};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Synced`]'s form.
@@ -190,7 +190,7 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     let line = cmdline::plan(facts.system, &words, facts.record, &Options::default());
     plan.notes.extend(line.problems.iter().chain(&line.notes).cloned());
     let running: Vec<String> = facts.system.words.iter().map(str::to_owned).collect();
-    let lacking: Vec<String> = words.iter().filter(|word| !wanted::is_there(word, &running)).cloned().collect();
+    let lacking: Vec<String> = words.iter().filter(|word| !parameters::is_there(word, &running)).cloned().collect();
     if facts.system.loaders.is_empty() && !lacking.is_empty() {
         plan.notes.push(by_hand(&lacking));
     }

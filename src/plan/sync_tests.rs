@@ -205,7 +205,7 @@ fn an_unknown_loader_is_said_until_the_words_are_there() {
     let wanted = [Word { word: "iommu=pt".to_owned(), why: String::new() }];
     let (record, synced, initramfs) = (Record::default(), Synced::default(), debian(vec![image(CARD)]));
     for (line, said) in [("quiet", true), ("quiet iommu=pt", false), ("iommu.passthrough=1", false)] {
-        let running = crate::host::words::KernelWords::parse(line);
+        let running = crate::host::kernel_cmdline::KernelWords::parse(line);
         let system = BootSystem { words: running, ..BootSystem::default() };
         let facts = Facts {
             system: &system,

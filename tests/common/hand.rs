@@ -5,9 +5,9 @@
 use super::boot::{after, planned, system};
 use vfio_suite::host::boot::Grammar;
 use vfio_suite::plan::cmdline::grammar::lines;
+use vfio_suite::plan::cmdline::parameters::Word;
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::status::status;
-use vfio_suite::plan::cmdline::wanted::Word;
 
 /// What is white space to the kernel, to a shell, to Unicode, or to nobody but looks like it.
 const SPACES: [&str; 10] = [" ", "\t", "\r", "\n", "\u{b}", "\u{c}", "\u{a0}", "\u{e0}", "\u{85}", "\u{2003}"];

@@ -4,10 +4,11 @@
 
 use super::*;
 use rustix::fs::{FileType, Mode};
+use vfio_suite::act::backend::kernel::Kernel;
+use vfio_suite::act::backend::tools::Signal;
+use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::guest::runner::Libvirt;
-use vfio_suite::act::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
-use vfio_suite::act::tools::{tools_for, Signal};
 use vfio_suite::host::process::Process;
 
 /// The host's other display, and its twin's sound.

@@ -2,7 +2,7 @@
 //! Nothing goes wrong: the hand-over, the guest's end in every way, the give-back.
 
 use super::*;
-use vfio_suite::act::kernel::Kernel;
+use vfio_suite::act::backend::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
 
 /// Runs a guest, ends it, gives back; gives what the supervisor said.

@@ -4,7 +4,7 @@
 use super::*;
 use common::machine::MEMORY_64;
 use common::pairs::{framed, framed_simply, FRAMED};
-use vfio_suite::act::tools::Tools;
+use vfio_suite::act::backend::tools::Tools;
 
 const EFI: &str = "sys/bus/platform/drivers/efi-framebuffer";
 const SIMPLE: &str = "sys/bus/platform/drivers/simple-framebuffer";

@@ -12,7 +12,7 @@ mod services;
 
 use common::{cards, Function, Machine, Tree};
 use std::io::ErrorKind;
-use vfio_suite::act::kernel::Kernel;
+use vfio_suite::act::backend::kernel::Kernel;
 use vfio_suite::act::model::ModelKernel;
 
 const EPERM: i32 = 1;

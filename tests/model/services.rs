@@ -5,7 +5,7 @@ use super::*;
 use common::desktop::{self, ALIAS, COMPOSITOR, DISPLAY_MANAGER, SESSION, SOUND_SERVER};
 use common::domain::{self, domain};
 use std::time::Duration;
-use vfio_suite::act::tools::{Signal, Tools};
+use vfio_suite::act::backend::tools::{Signal, Tools};
 use vfio_suite::host::process::Process;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");

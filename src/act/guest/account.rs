@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The user who runs a guest that is a command, and the nodes by which that user has the cards.
 
-use crate::act::tools::Tools;
+use crate::act::backend::tools::Tools;
 use crate::host::accounts::{self, User};
 use crate::host::holders::vfio_nodes;
 use crate::pci::Address;
@@ -74,7 +74,7 @@ fn own(root: &Root, node: &str, uid: u32, gid: u32) -> io::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::act::tools::tools_for;
+    use crate::act::backend::tools_for;
     use std::fs;
     use std::os::unix::fs::symlink;
 

@@ -3,15 +3,20 @@
 //! after any crash of its own, and goes on past what cannot be given back: a desktop without sound is better than none.
 
 use super::hand_over::{announce, console_path, run_command};
-use super::status::{self, GuestOutcome};
 use super::{account, forget, journal_path, records, runner, services, sizes_path, GuestRecord};
-use crate::act::kernel::{kernel_for, Kernel};
+use crate::act::backend::kernel::Kernel;
+use crate::act::backend::kernel_for;
+use crate::act::backend::tools::Tools;
+use crate::act::card::writes::{rescan, wait_until};
+use crate::act::card::{self, power};
+use crate::act::files;
 use crate::act::lock::Lock;
-use crate::act::state::{claim_path, CLAIMS};
-use crate::act::tools::Tools;
-use crate::act::{card, execute, files, power};
+use crate::act::state;
+use crate::host::detail;
 use crate::host::function::{self, attribute};
-use crate::host::status::Outcome;
+use crate::host::run::card_status::Outcome;
+use crate::host::run::claims::{claim_path, CLAIMS};
+use crate::host::run::guest_status::{self, GuestOutcome};
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, PCI_DEVICES};
@@ -103,7 +108,7 @@ fn settle(root: &Root, guest: &str, left: &[&GuestRecord]) -> io::Result<()> {
 
 /// Leaves word of how it went. Why a start failed stays: that is what the user wants to know.
 fn report(root: &Root, guest: &str, problems: &[String]) {
-    let before = status::read(root, guest).filter(|s| s.outcome == GuestOutcome::Failed);
+    let before = guest_status::read(root, guest).filter(|s| s.outcome == GuestOutcome::Failed);
     let mut why = before.as_ref().map(|s| s.why.clone()).unwrap_or_default();
     let outcome = match (problems.is_empty(), before.is_some()) {
         (true, true) => GuestOutcome::Failed,
@@ -111,7 +116,7 @@ fn report(root: &Root, guest: &str, problems: &[String]) {
         (false, _) => GuestOutcome::Stuck,
     };
     why.extend(problems.iter().cloned());
-    status::leave(root, guest, outcome, &why);
+    state::write_guest_status(root, guest, outcome, &why);
 }
 
 struct Undo<'a> {
@@ -266,12 +271,12 @@ fn reset(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
 
 fn off_and_on(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
     for function in functions {
-        let bridge = function::parents(root, *function).first().copied();
+        let bridge = detail::parents(root, *function).first().copied();
         let removed = kernel.write(&attribute(*function, "remove"), "1");
-        let found = removed.and_then(|()| execute::rescan(kernel, bridge));
+        let found = removed.and_then(|()| rescan(kernel, bridge));
         if let Err(error) = found {
             log::warn!("{function}: {error}");
         }
-        execute::wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}")));
+        wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}")));
     }
 }

@@ -2,17 +2,19 @@
 //! Carrying out a hand-over: each step is journalled, then made.
 
 use super::{account, note, services, sizes_path, GuestRecord};
+use crate::act::backend::child;
+use crate::act::backend::kernel_for;
+use crate::act::backend::tools::{Signal, Tools};
+use crate::act::card::power;
 use crate::act::card::{self, OnFailure};
-use crate::act::kernel::kernel_for;
+use crate::act::files;
 use crate::act::lock::Lock;
-use crate::act::state::claim_path;
-use crate::act::tools::{Signal, Tools};
-use crate::act::{child, files, power};
 use crate::config::{Config, Guest};
 use crate::host::display;
 use crate::host::holders::{self, Holder, Looker};
 use crate::host::power::with_ports;
-use crate::host::status::Outcome;
+use crate::host::run::card_status::Outcome;
+use crate::host::run::claims::claim_path;
 use crate::pci::Address;
 use crate::plan::guest::{GuestPlan, GuestStep};
 use crate::plan::{bind, boot, rebar, Plan};
@@ -148,7 +150,7 @@ pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Durat
 /// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.
 fn claim(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
     let _lock = Lock::take(root)?;
-    match super::owner(root, gpu).filter(|owner| owner != guest) {
+    match crate::host::run::claims::owner(root, gpu).filter(|owner| owner != guest) {
         Some(owner) => Err(io::Error::other(format!("it belongs to [guest {owner}] now"))),
         None => files::replace(root, &claim_path(gpu), format!("{guest}\n").as_bytes()),
     }

@@ -8,17 +8,17 @@
 mod account;
 pub mod give_back;
 pub mod hand_over;
-pub mod look;
 mod monitor;
+pub mod probe;
 pub mod program;
 pub mod runner;
 pub mod services;
 pub mod start;
-pub mod status;
 
 use crate::act::files;
-use crate::act::journal::{self, Journal};
+use crate::act::journal::Journal;
 use crate::act::lock::Lock;
+use crate::journal;
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, RUN};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ pub fn of_domain(root: &Root, domain: &str) -> Option<String> {
     with_journal(root).into_iter().find(|guest| records(root, guest).is_ok_and(|r| r.iter().any(starts)))
 }
 
-pub use crate::host::status::{claims, owner};
+pub use crate::host::run::claims::{claims, owner};
 
 /// The file that says that the guest has ended: its supervisor saw it.
 fn ended_path(guest: &str) -> String {

@@ -4,8 +4,9 @@
 use super::directory;
 use super::monitor::{self, Greeting};
 use super::runner::wait_for_process;
-use crate::act::tools::{Signal, Tools};
-use crate::act::{apart, child, files};
+use crate::act::backend::tools::{Signal, Tools};
+use crate::act::backend::{apart, child};
+use crate::act::files;
 use crate::host::accounts;
 use crate::host::holders::Looker;
 use crate::host::process::{started, Process};

@@ -6,7 +6,7 @@
 //! whoever brought it about. Then it is waited until libvirt has noticed, too.
 
 use super::{directory, program};
-use crate::act::tools::{open_process, Signal, Tools};
+use crate::act::backend::tools::{open_process, Signal, Tools};
 use crate::host::process::Process;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;

@@ -4,9 +4,9 @@
 //! Their programs, not D-Bus of our own: a hand-over asks a handful of times, and what these print with `show` is as
 //! stable as the bus interface (systemctl(1), loginctl(1)).
 
-use crate::act::child;
-use crate::act::execute::wait_until;
-use crate::act::tools::Tools;
+use crate::act::backend::child;
+use crate::act::backend::tools::Tools;
+use crate::act::card::writes::wait_until;
 use crate::host::display;
 use crate::pci::Address;
 use crate::plan::guest::Session;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! From a guest's name to its plan: what the unit, libvirt's hook and `vfio guest plan` share.
 
-use super::look::{look, Source};
-use crate::act::tools::Tools;
+use crate::act::backend::tools::Tools;
+use crate::act::guest::probe::{look, Source};
 use crate::config::{Config, Guest};
 use crate::host::holders;
 use crate::plan::boot;

@@ -3,7 +3,7 @@
 
 use super::services::unknown;
 use super::tree::Tree;
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use std::io;
 
 /// `gpasswd -a|-d USER GROUP`.

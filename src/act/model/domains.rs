@@ -14,7 +14,7 @@ use super::driver;
 use super::services::unknown;
 use super::tree::Tree;
 use super::{networks, openrc, platform, units};
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use crate::root::IOMMU_GROUPS;
 use std::io;
 

@@ -8,7 +8,7 @@
 use super::services::unknown;
 use super::tree::Tree;
 use super::{processes, units};
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use crate::root::Root;
 use std::io;
 

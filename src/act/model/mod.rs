@@ -53,8 +53,8 @@ mod tree;
 mod udev;
 mod units;
 
-use super::kernel::Kernel;
-use super::tools::{Signal, Tools};
+use crate::act::backend::kernel::Kernel;
+use crate::act::backend::tools::{Signal, Tools};
 use crate::host::process::Process;
 use crate::root::Root;
 use device::Device;

@@ -4,7 +4,7 @@
 use super::device::Device;
 use super::driver::{self, Known};
 use super::tree::Tree;
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use crate::root::{PCI_BUS, PCI_DRIVERS};
 use rustix::io::Errno;
 use std::io;

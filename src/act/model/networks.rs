@@ -4,7 +4,7 @@
 
 use super::services::unknown;
 use super::tree::Tree;
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use std::io;
 
 const DEFINED: &str = "etc/libvirt/qemu/networks";

@@ -5,7 +5,7 @@
 use super::networks;
 use super::services::unknown;
 use super::tree::Tree;
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use std::io;
 
 const SCRIPTS: &str = "etc/init.d";

@@ -3,7 +3,7 @@
 
 use super::domains;
 use super::tree::Tree;
-use crate::act::tools::Signal;
+use crate::act::backend::tools::Signal;
 use std::io;
 
 const PARKED: &str = ".kernel/parked-processes";

@@ -4,7 +4,7 @@
 
 use super::tree::Tree;
 use super::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units};
-use crate::act::tools::{failed, Signal};
+use crate::act::backend::tools::{failed, Signal};
 use crate::root::Root;
 use std::io;
 

@@ -19,7 +19,7 @@
 use super::services::unknown;
 use super::tree::Tree;
 use super::{logins, networks, processes, udev};
-use crate::act::tools::failed;
+use crate::act::backend::tools::failed;
 use std::io;
 
 /// Where libvirt answers; the first question to a socket starts its daemon.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Boot entries by name, and files with command lines.
 
-use super::{look, Grammar, Place, Role};
+use crate::host::boot::{probe, Grammar, Place, Role};
 use crate::root::Root;
 
 impl Place {
     /// Looks at a file.
     pub fn read(root: &Root, path: &str, grammar: Grammar, role: Role) -> Place {
-        Place { path: path.to_owned(), grammar, role, content: look::content(root, path) }
+        Place { path: path.to_owned(), grammar, role, content: probe::content(root, path) }
     }
 
     /// What the file is known by while its name changes: a boot counter comes and goes (`NAME+2-1.conf`), and the newest
@@ -16,7 +16,7 @@ impl Place {
         let (directory, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         match self.grammar {
             Grammar::RpmOstree => format!("{directory}/ostree"),
-            Grammar::Bls => look::join(directory, &without_counter(name)),
+            Grammar::Bls => probe::join(directory, &without_counter(name)),
             _ => self.path.clone(),
         }
     }

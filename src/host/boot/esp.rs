@@ -6,7 +6,7 @@
 //! with a loader of its own is somebody else's, and so is whatever can be pulled out.
 
 use super::efi;
-use super::look::below;
+use crate::host::boot::probe::below;
 use crate::host::mounts::{mounts, Mount};
 use crate::root::Root;
 use std::collections::BTreeMap;

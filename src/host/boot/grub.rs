@@ -2,8 +2,8 @@
 //! GRUB, in the three ways in which distributions keep its command lines.
 
 use super::esp::Partitions;
-use super::look::{assigned, files, first_program, program, text};
 use super::{Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::probe::{assigned, files, first_program, program, text};
 use crate::root::Root;
 
 /// What `grub-mkconfig` reads.

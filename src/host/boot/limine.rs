@@ -2,8 +2,8 @@
 //! Limine: one file for the menu, written by a person or by limine-entry-tool.
 
 use super::esp::Partitions;
-use super::look::{below, files, first_program, join, text};
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::probe::{below, files, first_program, join, text};
 use crate::root::Root;
 use std::io::Read;
 

@@ -10,16 +10,16 @@ pub mod esp;
 mod grub;
 mod kernels;
 mod limine;
-mod look;
 mod others;
 pub mod pe;
+mod probe;
 mod refind;
 mod scan;
 mod systemd_boot;
 mod uki;
 
 use super::platform::Platform;
-use super::words::KernelWords;
+use crate::host::kernel_cmdline::KernelWords;
 use serde::{Deserialize, Serialize};
 
 /// How a command line stands in a file.

@@ -3,9 +3,9 @@
 //! of them is, nothing else is to touch those entries.
 
 use super::esp::Partitions;
-use super::look::{assigned, content, files, program, text};
 use super::systemd_boot;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::probe::{assigned, content, files, program, text};
 use crate::root::Root;
 
 /// rpm-ostree, alone or below bootc: the newest deployment's entry shows what the next will have.
@@ -45,7 +45,7 @@ pub(super) fn kernelstub(root: &Root, partitions: &Partitions) -> Option<Loader>
         role: Role::Source,
         content: Some(settings),
     }];
-    let directory = super::look::below(root, esp, "loader/entries");
+    let directory = crate::host::boot::probe::below(root, esp, "loader/entries");
     // The recovery system's entry is not made from it.
     let mut entries = systemd_boot::entries(root, directory.into_iter());
     entries.retain(|place| place.role == Role::Entry);

@@ -3,8 +3,8 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::look::{below, join, text};
 use super::{Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::probe::{below, join, text};
 use crate::root::Root;
 
 /// The file beside kernels.

@@ -6,8 +6,8 @@ use super::esp::Partitions;
 use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
 use super::{BootSystem, Grammar, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
+use crate::host::kernel_cmdline::KernelWords;
 use crate::host::platform::Platform;
-use crate::host::words::KernelWords;
 use crate::root::Root;
 use std::io::ErrorKind;
 

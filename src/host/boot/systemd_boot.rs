@@ -3,9 +3,9 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::look::{self, assigned, files, program, text};
 use super::pe::Program;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::probe::{self, assigned, files, program, text};
 use crate::root::Root;
 
 /// What Arch's and CachyOS's tool makes entries from.
@@ -14,7 +14,7 @@ const SDBOOT_MANAGE: &str = "etc/sdboot-manage.conf";
 /// Whether it is installed, or booted.
 pub(super) fn is_there(root: &Root, partitions: &Partitions, variables: &Variables) -> bool {
     let Some(esp) = partitions.esp.as_deref() else { return false };
-    let named = |name: &str| look::below(root, esp, name);
+    let named = |name: &str| probe::below(root, esp, name);
     let own = named("EFI/systemd").map(|directory| files(root, &directory, ".efi")).unwrap_or_default();
     // Where a firmware looks that has forgotten its settings.
     let usual = named("EFI/BOOT").map(|directory| files(root, &directory, ".efi")).unwrap_or_default();
@@ -76,7 +76,7 @@ fn entry(root: &Root, path: &str) -> Option<Place> {
             lines.find(|(there, _)| *there == key).map(|(_, value)| value.trim())
         };
         // Another system's, on the same ESP.
-        let machine = look::text(root, "etc/machine-id");
+        let machine = probe::text(root, "etc/machine-id");
         if value("machine-id").zip(machine.as_deref().map(str::trim)).is_some_and(|(its, this)| its != this) {
             return None;
         }

@@ -4,9 +4,9 @@
 //! systemd's stub takes more of a command line from addons beside the image; any other image is built anew.
 
 use super::esp::Partitions;
-use super::look::{assigned, below, files, join, program, text};
 use super::pe::Program;
 use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::probe::{assigned, below, files, join, program, text};
 use crate::root::Root;
 use std::collections::BTreeSet;
 

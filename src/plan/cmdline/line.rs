@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! A command line as text: its words, and how one is taken out or put in while every other byte stays.
 
-use crate::host::words::is_space;
+use crate::host::kernel_cmdline::is_space;
 use std::collections::BTreeMap;
 use std::ops::Range;
 

@@ -4,15 +4,15 @@
 //!
 //! Only words that we put in are ever taken out; what was there before is the user's and stays, byte for byte.
 
-mod by_tool;
+mod edit_line;
 pub mod grammar;
 pub mod line;
 pub mod new_entry;
-mod of_line;
+pub mod parameters;
 pub mod record;
 pub mod status;
-pub mod unseen;
-pub mod wanted;
+mod tool_managed;
+pub mod unchecked;
 
 use crate::host::boot::{BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};
 use grammar::Problem;
@@ -204,7 +204,7 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
         if place.grammar.is_changed_by_a_tool() {
             let mine = ours.map(Vec::as_slice).unwrap_or_default();
             let (runs, owned) =
-                by_tool::change(loader.kind, place, wanted, mine, options).map_err(|p| said(place, &p))?;
+                tool_managed::change(loader.kind, place, wanted, mine, options).map_err(|p| said(place, &p))?;
             part.runs.extend(runs);
             part.owned.push((place.key(), owned));
             continue;
@@ -233,7 +233,7 @@ fn of_loader(loader: &Loader, wanted: &[String], record: &Record, options: &Opti
 
 /// The wanted words that are not there in any form.
 fn missing(wanted: &[String], there: &[String]) -> Vec<String> {
-    wanted.iter().filter(|word| !wanted::is_there(word, there)).cloned().collect()
+    wanted.iter().filter(|word| !parameters::is_there(word, there)).cloned().collect()
 }
 
 type Changed = Result<(Option<FileChange>, Vec<Owned>), Problem>;
@@ -293,16 +293,16 @@ fn shared(
     for line in &lines {
         let raw = &text[line.span.clone()];
         let mine = ours.get(line.key.as_str()).copied();
-        let edited = of_line::change(place.grammar, raw, &line.words, wanted, mine, options)
+        let edited = edit_line::change(place.grammar, raw, &line.words, wanted, mine, options)
             .map_err(|problem| Problem { line: line.number + problem.line.saturating_sub(1), ..problem })?;
-        if let Some(word) = wanted::against(wanted, &line.words) {
+        if let Some(word) = parameters::against(wanted, &line.words) {
             notes.push(format!(
                 "{}: '{word}' is against what /etc/vfio.conf wants; it is left there",
                 at(place, line.number)
             ));
         }
         edits.push((line.span.clone(), edited.raw));
-        then.push(of_line::after(&line.words, &edited.removes, &edited.adds));
+        then.push(edit_line::after(&line.words, &edited.removes, &edited.adds));
         adds.extend(edited.adds);
         removes.extend(edited.removes);
         if !edited.owned.is_empty() {

@@ -2,9 +2,9 @@
 //! How the words are now: in the running kernel, in each boot file, in the record.
 
 use super::record::Record;
-use super::wanted::{self, Word};
-use super::{missing, unseen, words_of};
 use crate::host::boot::{BootSystem, LoaderKind, Role};
+use crate::plan::cmdline::parameters::{self, Word};
+use crate::plan::cmdline::{missing, unchecked, words_of};
 use serde::Serialize;
 
 /// All of it.
@@ -114,11 +114,11 @@ pub fn status(system: &BootSystem, wanted: Vec<Word>, record: &Record) -> Status
         }
     }
     Status {
-        running_missing: words.iter().filter(|word| !wanted::is_there(word, &running)).cloned().collect(),
+        running_missing: words.iter().filter(|word| !parameters::is_there(word, &running)).cloned().collect(),
         running_unwanted: unwanted(&running),
         booted: system.booted.clone().or_else(|| system.stub.clone()),
         places,
-        unseen: unseen::sentences(system),
+        unseen: unchecked::sentences(system),
         wanted,
     }
 }

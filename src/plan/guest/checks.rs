@@ -3,13 +3,14 @@
 
 use super::hand_over::{with_host, ROOT};
 use super::leaving::leaving;
-use super::{DomainState, Remark, Surroundings};
 use crate::config::{Bind, Gpu, Guest, Handover, Runner, DEFAULT_USER};
 use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
+use crate::plan::guest::{DomainState, Surroundings};
 use crate::plan::select::{Choice, Chosen};
-use crate::plan::{bind, boot, display, group, iommu, release, reset, usage, Finding};
+use crate::plan::Remark;
+use crate::plan::{bind, boot, display, group, iommu, reset, unbind, usage, Finding};
 
 /// Why the guest cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
 /// the guest's own sections; the host is one seen in full, with holders of all their functions.
@@ -170,7 +171,7 @@ impl All<'_> {
                 );
                 findings.push(Finding::new(gpu, &gpu.device.at, text));
             } else {
-                findings.extend(release::stays(gpu, function));
+                findings.extend(unbind::stays(gpu, function));
             }
         }
         findings

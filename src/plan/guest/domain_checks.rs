@@ -2,12 +2,13 @@
 //! What must be so of the libvirt domain: there, not running, given just the configured cards.
 
 use super::checks::{edit, show};
-use super::{DomainState, Remark, Surroundings};
 use crate::config::Guest;
 use crate::host::domain::{Domain, HostDevice};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
+use crate::plan::guest::{DomainState, Surroundings};
 use crate::plan::select::{Choice, Chosen};
+use crate::plan::Remark;
 
 /// Why the domain cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
 /// the guest's own sections; `others` the functions of cards that other `[gpu]` sections name, with the section.

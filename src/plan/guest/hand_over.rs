@@ -6,11 +6,12 @@
 //! it when they go. Overrides stand before a driver goes, so that no other can come.
 
 use super::leaving::{self, Leaving};
-use super::{checks, domain_checks, is_up, GuestPlan, GuestStep, Remark, Session, Surroundings};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::host::{function, Host};
 use crate::pci::Address;
+use crate::plan::guest::{checks, domain_checks, is_up, GuestPlan, GuestStep, Session, Surroundings};
 use crate::plan::select::{self, Choice};
+use crate::plan::Remark;
 use crate::plan::{boot, idle, rebar};
 
 /// NVIDIA's modules in the order in which they can be unloaded; the last is the PCI driver's own.

@@ -3,14 +3,15 @@
 //! hold the cards after all of that.
 
 use super::hand_over::{all_of_nvidia, NVIDIA_UNITS};
-use super::{is_up, Remark, Session, Surroundings};
 use crate::config::{Guest, Handover};
 use crate::host::holders::Holder;
 use crate::host::home::Home;
 use crate::host::Host;
 use crate::pci::Address;
 use crate::plan::display;
+use crate::plan::guest::{is_up, Session, Surroundings};
 use crate::plan::select::Choice;
+use crate::plan::Remark;
 
 /// Who makes way.
 #[derive(Debug, Default)]

@@ -2,12 +2,13 @@
 //! A machine and what surrounds a guest, for the tests of the checks.
 #![allow(clippy::unwrap_used)]
 
-use super::{DomainState, Remark, Surroundings};
 use crate::config::{parse_files, Config, Guest, Severity};
 use crate::host::domain::{Domain, HostDevice};
 use crate::host::{Function, Host};
 use crate::pci::Address;
+use crate::plan::guest::{DomainState, Surroundings};
 use crate::plan::select::{self, Choice};
+use crate::plan::Remark;
 
 /// A function of Intel's.
 pub fn function(address: &str, class: u32, group: u32, driver: Option<&str>) -> Function {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Who answers what is written and asked: the running kernel and the system's programs, or, in a test tree, the simulator.
+
+pub(crate) mod apart;
+pub mod child;
+pub mod kernel;
+mod rehearsal_tools;
+pub mod simulated;
+pub mod sysfs;
+pub mod tools;
+
+use crate::root::Root;
+use kernel::Kernel;
+use simulated::Rehearsal;
+use sysfs::LiveKernel;
+use tools::{LiveTools, Tools};
+
+/// The kernel that belongs to a root: the running one for "/", the simulated one for a test tree.
+pub fn kernel_for(root: &Root) -> Box<dyn Kernel + '_> {
+    if root.is_system() {
+        Box::new(LiveKernel::new(root))
+    } else {
+        Box::new(Rehearsal::new(root))
+    }
+}
+
+/// The tools that belong to a root: the system's for "/", simulated ones for a test tree.
+pub fn tools_for(root: &Root) -> Box<dyn Tools + '_> {
+    if root.is_system() {
+        Box::new(LiveTools)
+    } else {
+        Box::new(Rehearsal::new(root))
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Programs of the system that do part of the work: systemctl, loginctl, virsh, modprobe, and the user's own commands.
+
+use crate::act::backend::apart;
+use crate::act::backend::child;
+use crate::host::process::Process;
+use crate::root::Root;
+use rustix::io::Errno;
+use rustix::process::{pidfd_open, pidfd_send_signal, Pid, PidfdFlags};
+use std::cmp::Ordering;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A signal for a process that holds a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// End, please.
+    Term,
+    /// End.
+    Kill,
+}
+
+/// How long to wait for what a program printed when it has ended: one that it left behind may keep the pipe open.
+const AFTERWARDS: Duration = Duration::from_secs(1);
+
+/// So much of what a program printed is kept, in bytes, and read at a time.
+const KEPT: usize = 4 << 20;
+const PIECE: u64 = 1 << 20;
+/// So many lines of a command's are logged, and so many bytes of each.
+const LINES: usize = 1_000;
+const LINE: u64 = 1_024;
+
+/// The system's programs, and in a test tree a model of them.
+pub trait Tools: std::fmt::Debug + Sync {
+    /// Runs a program and gives what it printed on standard output. No shell is involved.
+    ///
+    /// Errors: it cannot be started, it failed (its last line on standard error is the text), or `TimedOut`: it has not
+    /// ended within the deadline and was killed.
+    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
+
+    /// Runs a command of the configuration, apart from our own program where that is possible (`act::apart`). What it prints goes to the log line by line, as it comes.
+    fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
+        let output = self.run(words, deadline)?;
+        output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
+        Ok(())
+    }
+
+    /// Sends a signal to this process and no other that has its number by now. One that has ended meanwhile is no error.
+    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()>;
+}
+
+/// The running system's.
+#[derive(Debug)]
+pub struct LiveTools;
+
+impl Tools for LiveTools {
+    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String> {
+        let (program, mut child) = started(words)?;
+        // Each pipe has a reader of its own: a program that fills one would wait for ever.
+        let output = child.stdout.take().map(read_aside);
+        let errors = child.stderr.take().map(read_aside);
+        let well = child::wait(child, deadline)?;
+        let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
+        let (output, errors) = (text(output).unwrap_or_default(), text(errors).unwrap_or_default());
+        match well {
+            // Half an answer is none.
+            true if output.len() >= KEPT => Err(io::Error::other(format!("{program}: it prints more than 4 MiB"))),
+            true => Ok(output),
+            false => Err(failed(program, &errors)),
+        }
+    }
+
+    fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
+        let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let (words, limit) = match apart::is_possible() {
+            // systemd ends it; this program only has to hear of it.
+            true => (apart::once(words, deadline), deadline + AFTERWARDS * 5),
+            false => (words.iter().map(|word| (*word).to_owned()).collect(), deadline),
+        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (_, mut child) = started(&words)?;
+        let output = child.stdout.take().map(log_aside);
+        let errors = child.stderr.take().map(log_aside);
+        let well = child::wait(child, limit)?;
+        let last = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
+        let (_, errors) = (last(output), last(errors).unwrap_or_default());
+        if well {
+            Ok(())
+        } else {
+            Err(failed(program, &errors))
+        }
+    }
+
+    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
+        let signal = match signal {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        let Some(open) = open_process(process)? else { return Ok(()) };
+        match pidfd_send_signal(open, signal) {
+            Err(Errno::SRCH) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A process of the running system, held on to: from now on nobody else is meant. `None` if it has ended.
+pub(crate) fn open_process(process: &Process) -> io::Result<Option<OwnedFd>> {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // What was opened may be another already; it is not when it has begun at the same time.
+        Ok(open) => Ok(process.is_there(&Root::open(Path::new("/"))?).then_some(open)),
+        Err(Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts a program with pipes for what it prints.
+fn started<'w>(words: &[&'w str]) -> io::Result<(&'w str, Child)> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    log::debug!("run: {}", words.join(" "));
+    let mut command = Command::new(program);
+    // Words of programs are read here, whatever the machine's language is.
+    command.args(arguments).env("LC_ALL", "C.UTF-8").env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    Ok((program, child))
+}
+
+/// The error of a program that failed: its name, and the last line that it wrote on standard error.
+pub(crate) fn failed(program: &str, errors: &str) -> io::Error {
+    let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
+    let last = last.strip_prefix("error: ").unwrap_or(last);
+    // Some name themselves: "modprobe: FATAL: ...".
+    let last = last.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(last);
+    io::Error::other(format!("{program}: {last}"))
+}
+
+/// What comes out of a pipe, read by a thread: all of it, so that nobody waits, but only the last of it is kept.
+pub(crate) fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error counts.
+        while let Ok(1..) = pipe.by_ref().take(PIECE).read_to_end(&mut bytes) {
+            bytes.drain(..bytes.len().saturating_sub(KEPT));
+        }
+        // Nobody waits for it any more if it comes too late.
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}
+
+/// Logs what comes out of a pipe line by line, in a thread. Gives the last line.
+fn log_aside(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut last = String::new();
+        each_line(pipe, |number, line| {
+            if line.trim().is_empty() {
+                return;
+            }
+            match number.cmp(&LINES) {
+                Ordering::Less => log::info!("{line}"),
+                Ordering::Equal => log::info!("it prints more than {LINES} lines; the rest is left out"),
+                Ordering::Greater => {}
+            }
+            line.clone_into(&mut last);
+        });
+        // Nobody waits for it any more if it comes too late.
+        let _ = sender.send(last);
+    });
+    receiver
+}
+
+/// The lines of a pipe, numbered from 0. A line that is longer than any is parted.
+fn each_line(pipe: impl Read, mut each: impl FnMut(usize, &str)) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    for number in 0.. {
+        line.clear();
+        match pipe.by_ref().take(LINE).read_until(b'\n', &mut line) {
+            Ok(1..) => each(number, String::from_utf8_lossy(&line).trim_end()),
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    /// Regression: the signal went to whoever had the number.
+    #[test]
+    fn a_signal_goes_to_the_process_that_was_meant() {
+        let mut child = Command::new("sleep").arg("300").spawn().unwrap();
+        let root = Root::open(Path::new("/")).unwrap();
+        let process = Process::now(&root, child.id()).unwrap();
+        for started in [Some("1".to_owned()), None] {
+            let another = Process { started, ..process };
+            LiveTools.signal(&another, Signal::Kill).unwrap();
+            assert!(open_process(&another).unwrap().is_none());
+        }
+        LiveTools.signal(&process, Signal::Term).unwrap();
+        // Neither of the signals before has ended it.
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        LiveTools.signal(&process, Signal::Kill).unwrap();
+        assert!(Process::now(&root, process.pid).is_none());
+    }
+
+    /// Regression: all that a command printed was kept in memory, for nobody.
+    #[test]
+    fn what_a_program_prints_is_bounded() {
+        let endless = io::repeat(b'x').take(64 << 20);
+        assert_eq!(read_aside(endless).recv().unwrap().len(), KEPT);
+        let lines = io::Cursor::new(b"a\n".repeat(1 << 20)).chain(&b"the last"[..]);
+        assert!(read_aside(lines).recv().unwrap().ends_with("a\nthe last"));
+        let deadline = Duration::from_secs(60);
+        let shell = |script: &str| LiveTools.run(&["sh", "-c", script], deadline);
+        assert_eq!(shell("printf abc").unwrap(), "abc");
+        let error = shell("head -c 9000000 /dev/zero").unwrap_err();
+        assert_eq!(error.to_string(), "sh: it prints more than 4 MiB");
+        let aloud = |script: &str| LiveTools.run_aloud(&["sh", "-c", script], deadline);
+        aloud("yes | head -n 300000; head -c 30000000 /dev/zero").unwrap();
+        let error = aloud("yes | head -n 9000 >&2; echo why >&2; echo; exit 1").unwrap_err();
+        assert_eq!(error.to_string(), "sh: why");
+    }
+
+    #[test]
+    fn lines_are_parted_where_they_are_too_long() {
+        let mut seen = Vec::new();
+        let text = [&b"a\n\n"[..], &[b'b'; 3000], b"\nc"].concat();
+        each_line(&text[..], |number, line| seen.push((number, line.len())));
+        assert_eq!(seen, [(0, 1), (1, 0), (2, 1024), (3, 1024), (4, 952), (5, 1)]);
+    }
+}

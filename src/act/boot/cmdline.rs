@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Making boot files as they should be: all of a plan, or nothing of it.
+//!
+//! The record is written first: after a power cut in the middle, what was put in is known as ours, and the next apply or
+//! revert does the rest.
+
+use crate::act::backend::tools::Tools;
+use crate::act::boot::boot_files;
+use crate::act::files;
+use crate::act::lock::Lock;
+use crate::host::boot::{entry, Grammar};
+use crate::plan::cmdline::record::{Record, VERSION};
+use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
+use crate::root::{Root, RUN, STATE};
+use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// `grub-mkconfig` looks for other systems on every disk; images of several kernels are built anew.
+const TOOL: Duration = Duration::from_secs(1200);
+/// How long to wait for another program of ours that changes boot files.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where file systems with boot files are mounted.
+const BOOT: [&str; 3] = ["boot", "boot/efi", "efi"];
+
+fn record_path() -> String {
+    format!("{STATE}/cmdline")
+}
+
+/// From looking at boot files until they are changed, nobody else of ours changes them.
+pub fn lock(root: &Root) -> io::Result<Lock> {
+    Lock::take_within(root, &format!("{RUN}/cmdline-lock"), PATIENCE)
+}
+
+/// What is ours. One that cannot be read is an error: without it nothing may be taken out.
+pub fn load_record(root: &Root) -> Result<Record, String> {
+    let path = record_path();
+    let bytes = match boot_files::read(root, &path) {
+        Ok(None) => return Ok(Record::default()),
+        Ok(Some(bytes)) => bytes,
+        Err(error) => return Err(format!("/{path}: {error}")),
+    };
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+        format!("/{path}: it does not say which words are ours ({error}); take them out of the boot files by hand and remove it")
+    })?;
+    match record.version {
+        VERSION => Ok(record),
+        other => Err(format!("/{path}: version {other} was written by a newer vfio: update this one")),
+    }
+}
+
+fn save(root: &Root, record: &Record) -> Result<(), String> {
+    let path = record_path();
+    let saved = match record.is_empty() {
+        true => files::remove(root, &path),
+        false => {
+            let text = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
+            // One that could not be read again would keep the words where they are for ever.
+            match text.len() as u64 >= boot_files::LIMIT {
+                true => Err(io::Error::other("it would be larger than 4 MiB: shorten the boot files")),
+                false => files::replace(root, &path, &[text, b"\n".to_vec()].concat()),
+            }
+        }
+    };
+    saved.map_err(|error| format!("/{path}: {error}; nothing was changed"))
+}
+
+/// Forgets files that are not there any more.
+pub fn forget_what_is_gone(root: &Root) -> Result<(), String> {
+    let before = load_record(root)?;
+    let mut record = before.clone();
+    record.places.retain(|known, _| entry::is_there(root, known));
+    match record == before {
+        true => Ok(()),
+        false => save(root, &record),
+    }
+}
+
+/// What is ours before or after: whatever of it is found is ours.
+fn either(before: &Record, after: &Record) -> Record {
+    let mut all = before.clone();
+    all.directories.extend(after.directories.iter().filter(|d| !before.directories.contains(d)).cloned());
+    for (path, owned) in &after.places {
+        let there = all.places.entry(path.clone()).or_default();
+        let known: BTreeMap<String, usize> =
+            there.iter().enumerate().rev().map(|(at, other)| (other.key.clone(), at)).collect();
+        for one in owned {
+            match known.get(&one.key).and_then(|at| there.get_mut(*at)) {
+                Some(other) => {
+                    let more = one.words.iter().filter(|word| !other.words.contains(word)).cloned().collect::<Vec<_>>();
+                    other.words.extend(more);
+                    other.before.clone_from(&one.before);
+                }
+                None => there.push(one.clone()),
+            }
+        }
+    }
+    all
+}
+
+/// Carries out a plan. On any failure everything is as it was, and the error is one sentence.
+pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let before = load_record(root)?;
+    let mut after = plan.record.clone();
+    after.directories.extend(missing_directories(root, plan));
+    let mut work = Work { root, tools, done: Vec::new(), ran: Vec::new() };
+    for change in &plan.changes {
+        work.is_as_planned(change)?;
+    }
+    if !plan.is_empty() {
+        save(root, &either(&before, &after))?;
+    }
+    let result = work.carry_out(plan, progress);
+    match result {
+        Ok(()) if after == before && plan.is_empty() => Ok(()),
+        Ok(()) => {
+            // Boot entries go with their kernels.
+            after.places.retain(|known, _| entry::is_there(root, known));
+            remove_directories(root, &mut after);
+            save(root, &after)
+        }
+        Err(sentence) => {
+            let mut sentences = vec![sentence];
+            sentences.extend(work.take_back(plan));
+            after.places.clone_from(&before.places);
+            remove_directories(root, &mut after);
+            sentences.extend(save(root, &before).err());
+            Err(sentences.join("; "))
+        }
+    }
+}
+
+/// The directories that have to be made for new files, outermost first.
+fn missing_directories(root: &Root, plan: &CmdlinePlan) -> Vec<String> {
+    let mut missing = Vec::new();
+    for change in plan.changes.iter().filter(|change| change.old.is_none()) {
+        let above = change.path.match_indices('/').map(|(at, _)| &change.path[..at]);
+        for directory in above.filter(|directory| !root.exists(directory)) {
+            if !missing.iter().any(|other| other == directory) {
+                missing.push(directory.to_owned());
+            }
+        }
+    }
+    missing
+}
+
+/// Removes the directories that were made for files of ours and are empty again.
+fn remove_directories(root: &Root, record: &mut Record) {
+    let used = |directory: &str| record.places.keys().any(|path| path.starts_with(&format!("{directory}/")));
+    let gone: Vec<String> = record.directories.iter().filter(|directory| !used(directory)).cloned().collect();
+    for directory in gone.iter().rev() {
+        // What somebody else has put in there keeps it.
+        if let Err(error) = files::remove_dir(root, directory) {
+            log::debug!("/{directory}: {error}");
+        }
+    }
+    record.directories.retain(|directory| !gone.contains(directory));
+}
+
+/// Has what tools have written last: grub-mkconfig renames a menu that it has not synced, of which some file systems keep an
+/// empty file when the power goes.
+fn settle(root: &Root) -> Result<(), String> {
+    // In a test tree a model wrote.
+    let places = BOOT.iter().filter(|_| root.is_system());
+    for place in places {
+        let Ok(directory) = root.open_at(place, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else { continue };
+        rustix::fs::syncfs(directory).map_err(|error| format!("/{place}: {}", reason(&error.into())))?;
+    }
+    Ok(())
+}
+
+struct Work<'a> {
+    root: &'a Root,
+    tools: &'a dyn Tools,
+    /// What was changed, with the bytes that were there.
+    done: Vec<(&'a FileChange, Option<Vec<u8>>)>,
+    ran: Vec<&'a ToolRun>,
+}
+
+impl<'a> Work<'a> {
+    /// Somebody may have changed the file since it was looked at.
+    fn is_as_planned(&self, change: &FileChange) -> Result<(), String> {
+        let path = &change.path;
+        let there =
+            boot_files::read(self.root, path).map_err(|error| format!("/{path}: {error}; nothing was changed"))?;
+        // Of an addon the plan knows its command line only.
+        let same = match change.grammar {
+            Grammar::Addon => there.is_some() == change.old.is_some(),
+            _ => there.as_deref() == change.old.as_ref().map(String::as_bytes),
+        };
+        match same {
+            true => Ok(()),
+            false => Err(format!("/{path}: it has changed since it was looked at; nothing was done, run this again")),
+        }
+    }
+
+    fn carry_out(&mut self, plan: &'a CmdlinePlan, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+        for change in &plan.changes {
+            progress(&change.sentence());
+            let path = &change.path;
+            let failed = |error: &io::Error| format!("/{path}: {}", reason(error));
+            let old = boot_files::read(self.root, path).map_err(|error| failed(&error))?;
+            self.done.push((change, old));
+            let made = match (&change.new, change.grammar) {
+                (None, _) => files::remove(self.root, path),
+                (Some(line), Grammar::Addon) => self.build(change, line.trim_end())?,
+                (Some(text), _) => self.write(path, text.as_bytes()),
+            };
+            made.map_err(|error| failed(&error))?;
+        }
+        for run in &plan.tools {
+            progress(&run.words.join(" "));
+            self.ran.push(run);
+            self.run(&run.words)?;
+        }
+        match plan.tools.is_empty() {
+            true => Ok(()),
+            false => settle(self.root),
+        }
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> io::Result<()> {
+        if let Some((directory, _)) = path.rsplit_once('/') {
+            files::make_dirs(self.root, directory)?;
+        }
+        boot_files::write(self.root, path, content)
+    }
+
+    /// Has an addon built beside our run state, and puts it where it belongs in one piece.
+    fn build(&self, change: &FileChange, line: &str) -> Result<io::Result<()>, String> {
+        let made = format!("{RUN}/addon.efi");
+        let (line, output) = (format!("--cmdline={line}"), format!("--output={}", self.root.show(&made)));
+        let mut words: Vec<&str> = change.builder.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            words = vec!["ukify", "build"];
+        }
+        words.extend([line.as_str(), output.as_str()]);
+        files::make_dirs(self.root, RUN).map_err(|error| format!("/{RUN}: {error}"))?;
+        self.tools.run(&words, TOOL).map_err(|error| error.to_string())?;
+        let bytes = boot_files::read(self.root, &made).map_err(|error| format!("/{made}: {error}"))?;
+        let bytes = bytes.ok_or_else(|| format!("{} made no addon", words[0]))?;
+        let written = self.write(&change.path, &bytes);
+        Ok(written.and_then(|()| files::remove(self.root, &made)))
+    }
+
+    fn run(&self, words: &[String]) -> Result<(), String> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.tools.run(&words, TOOL).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Makes everything as it was; what did not work.
+    fn take_back(&mut self, plan: &CmdlinePlan) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (change, old) in self.done.drain(..).rev() {
+            let path = &change.path;
+            let back = match &old {
+                Some(bytes) if boot_files::read(self.root, path).ok().flatten().as_ref() == Some(bytes) => Ok(()),
+                Some(bytes) => boot_files::write(self.root, path, bytes),
+                None => files::remove(self.root, path),
+            };
+            problems.extend(back.err().map(|error| format!("/{path} could not be put back: {}", reason(&error))));
+        }
+        for run in std::mem::take(&mut self.ran).into_iter().rev() {
+            // One without an undo makes the same from the files, which are as before.
+            let words = if run.undo.is_empty() { &run.words } else { &run.undo };
+            problems.extend(self.run(words).err());
+        }
+        if problems.is_empty() && !plan.changes.is_empty() {
+            problems.push("everything is as it was".to_owned());
+        }
+        problems
+    }
+}
+
+/// What went wrong, and what to do about it.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "it is on a file system that is mounted read-only: mount it writable".to_owned()
+        }
+        io::ErrorKind::StorageFull => "there is no space left: remove kernels that are not needed any more".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "cmdline_tests.rs"]
+mod tests;

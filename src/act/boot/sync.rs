@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Bringing boot entries and images up to date with the configuration: for `vfio-sync.service` and for `vfio sync`.
+
+use crate::act::backend::tools::Tools;
+use crate::act::boot::cmdline;
+use crate::act::boot::unpack::unpacker_for;
+use crate::act::files;
+use crate::act::lock::Lock;
+use crate::config::{self, Config};
+use crate::host::boot::BootSystem;
+use crate::host::initramfs::{self, Image, Initramfs};
+use crate::host::run::sync_report::{self, Report, SyncOutcome};
+use crate::plan::cmdline::parameters::Word;
+use crate::plan::cmdline::record::Record;
+use crate::plan::sync::{self as decide, Facts, Fit, SyncPlan, SyncStep, Synced};
+use crate::plan::Finding;
+use crate::root::{Root, RUN, STATE};
+use crate::survey;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long an image may take; several kernels are built one after the other.
+const BUILD: Duration = Duration::from_secs(600);
+/// How long another attempt may take before this one gives up.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// How long to wait for a package manager.
+const PACKAGES: Duration = Duration::from_secs(600);
+/// How often to look whether it has ended.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What of the machine an attempt, or a look at one, has to know.
+#[derive(Debug)]
+pub struct Look {
+    /// The configuration that the next boot has.
+    pub config: Config,
+    /// Boot loaders and their files.
+    pub system: BootSystem,
+    /// The words that the kernel needs for this configuration.
+    pub words: Vec<Word>,
+    /// Which words there are ours; an error keeps everything as it is.
+    pub record: Result<Record, String>,
+    /// The images.
+    pub initramfs: Initramfs,
+    /// What was last brought up to date.
+    pub synced: Synced,
+    /// Cards that the next boot will not bind, because the host's data is on them.
+    pub refused: Vec<Finding>,
+}
+
+impl Look {
+    /// Looks, and into the images if they matter, or if all is to be known.
+    pub fn at(root: &Root, everything: bool) -> Look {
+        let config = config::load_for_next_boot(root);
+        let mut initramfs = Initramfs::scan(root, None);
+        if everything && !initramfs.immutable || decide::must_look(&config, &initramfs) {
+            initramfs = Initramfs::scan(root, Some(unpacker_for(root).as_ref()));
+        }
+        let (system, words) = survey::boot_words(root, &config);
+        let (record, synced) = (cmdline::load_record(root), load_synced(root));
+        let refused = survey::with_data(root, &config);
+        Look { config, system, words, record, initramfs, synced, refused }
+    }
+
+    /// The same for a decision. Without a record nothing is known to be ours.
+    pub fn facts<'f>(&'f self, record: &'f Record) -> Facts<'f> {
+        Facts {
+            system: &self.system,
+            record,
+            initramfs: &self.initramfs,
+            synced: &self.synced,
+            words: &self.words,
+            refused: &self.refused,
+        }
+    }
+}
+
+fn synced_path() -> String {
+    format!("{STATE}/synced")
+}
+
+/// What was last brought up to date. One that is lost or of another version: nothing was, and the images tell.
+pub fn load_synced(root: &Root) -> Synced {
+    let read = root.read(&synced_path()).ok().and_then(|bytes| serde_json::from_slice::<Synced>(&bytes).ok());
+    read.filter(|synced| synced.version == decide::VERSION).unwrap_or_default()
+}
+
+fn save_synced(root: &Root, synced: &Synced) -> io::Result<()> {
+    if *synced == Synced::default() {
+        return files::remove(root, &synced_path());
+    }
+    let mut json = serde_json::to_vec(synced)?;
+    json.push(b'\n');
+    files::replace(root, &synced_path(), &json)
+}
+
+/// One attempt.
+struct Attempt<'a> {
+    root: &'a Root,
+    tools: &'a dyn Tools,
+    progress: &'a mut dyn FnMut(&str),
+    did: Vec<String>,
+    failed: Vec<String>,
+}
+
+/// Brings everything up to date, and leaves word of it. Errors: it could not even begin.
+pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, String> {
+    let _lock = lock(root, progress)?;
+    let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new() };
+    let report = attempt.make();
+    let mut json = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
+    json.push(b'\n');
+    files::replace(root, &sync_report::path(), &json).map_err(|error| format!("/{}: {error}", sync_report::path()))?;
+    Ok(report)
+}
+
+/// How often an attempt is repeated because the configuration was written meanwhile.
+const ROUNDS: u32 = 10;
+
+/// Runs attempts until the configuration is as it was when the last one began: what is written while one runs is not
+/// lost, for systemd starts no unit that is being started already. `settle` waits until whoever writes has finished.
+pub fn until_settled<T>(root: &Root, settle: impl Fn(&Root), mut attempt: impl FnMut() -> T) -> T {
+    for _ in 1..ROUNDS {
+        settle(root);
+        let before = initramfs::configuration(root);
+        let result = attempt();
+        if initramfs::configuration(root) == before {
+            return result;
+        }
+        log::info!("the configuration was written again meanwhile");
+    }
+    attempt()
+}
+
+/// Waits until the configuration has not changed for a while: editors write in several steps, and people save twice.
+pub fn settle(root: &Root) {
+    let until = Instant::now() + SETTLED * 10;
+    let mut before = initramfs::configuration(root);
+    loop {
+        std::thread::sleep(SETTLED);
+        let now = initramfs::configuration(root);
+        if now == before || Instant::now() >= until {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// How long nobody must have written.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Never two at once.
+fn lock(root: &Root, progress: &mut dyn FnMut(&str)) -> Result<Lock, String> {
+    let path = format!("{RUN}/sync-lock");
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("/{path}: {error}; run this as root"),
+        _ => format!("/{path}: {error}"),
+    };
+    match Lock::take_within(root, &path, Duration::ZERO) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            progress("waiting for another vfio sync");
+            Lock::take_within(root, &path, PATIENCE).map_err(failed)
+        }
+        other => other.map_err(failed),
+    }
+}
+
+impl Attempt<'_> {
+    fn make(&mut self) -> Report {
+        self.wait_for_packages();
+        // From looking to changing nobody else of ours changes boot files.
+        let lock = match cmdline::lock(self.root) {
+            Ok(lock) => lock,
+            Err(error) => return self.report(SyncOutcome::Failed, vec![format!("boot files: {error}")]),
+        };
+        let look = Look::at(self.root, false);
+        let (record, known) = match &look.record {
+            Ok(record) => (record.clone(), true),
+            Err(error) => {
+                self.failed.push(error.clone());
+                (Record::default(), false)
+            }
+        };
+        let plan = decide::plan(&look.config, &look.facts(&record));
+        if !plan.refusals.is_empty() {
+            return self.report(SyncOutcome::Refused, plan.refusals);
+        }
+        let mut up_to_date = look.synced.clone();
+        let words = plan.steps.iter().find_map(|step| match step {
+            SyncStep::Words { plan } => Some(plan),
+            SyncStep::Initramfs { .. } => None,
+        });
+        if let Some(line) = words.filter(|_| known) {
+            if let Err(sentence) = cmdline::apply(self.root, self.tools, line, self.progress) {
+                self.failed.push(sentence);
+            } else {
+                self.did.extend(line.changes.iter().map(|change| change.sentence()));
+                self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.words.join(" "))));
+            }
+        }
+        drop(lock);
+        if self.failed.is_empty() {
+            up_to_date.words.clone_from(&plan.synced.words);
+        }
+        if self.build(&look, &plan) {
+            up_to_date.cards.clone_from(&plan.synced.cards);
+        }
+        if let Err(error) = save_synced(self.root, &up_to_date) {
+            self.failed.push(format!("/{}: {error}", synced_path()));
+        }
+        let outcome = match (self.failed.is_empty(), plan.notes.is_empty(), self.did.is_empty()) {
+            (false, ..) => SyncOutcome::Failed,
+            (true, false, _) => SyncOutcome::Noted,
+            (true, true, false) => SyncOutcome::Done,
+            (true, true, true) => SyncOutcome::Nothing,
+        };
+        self.report(outcome, plan.notes)
+    }
+
+    fn report(&mut self, outcome: SyncOutcome, more: Vec<String>) -> Report {
+        let mut why = std::mem::take(&mut self.failed);
+        why.extend(more);
+        Report { version: sync_report::VERSION, outcome, did: std::mem::take(&mut self.did), why }
+    }
+
+    /// A package manager builds images itself, and two builds of one image spoil it.
+    fn wait_for_packages(&mut self) {
+        let until = Instant::now() + PACKAGES;
+        let mut said = false;
+        while let Some(name) = sync_report::package_manager(self.root) {
+            if !said {
+                (self.progress)(&format!("waiting for {name} to end"));
+                said = true;
+            }
+            if Instant::now() >= until {
+                log::warn!("{name} is still at work after {} s: not waiting any longer", PACKAGES.as_secs());
+                return;
+            }
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// Builds images if need be, and looks whether they are right then.
+    fn build(&mut self, look: &Look, plan: &SyncPlan) -> bool {
+        let build = plan.steps.iter().find_map(|step| match step {
+            SyncStep::Initramfs { runs, why } => Some((runs, why)),
+            SyncStep::Words { .. } => None,
+        });
+        let Some((runs, why)) = build else {
+            // An image that is still wrong, which nothing here can build, is in the notes.
+            let wrong = |image| matches!(decide::fit(image, &plan.synced.cards), Fit::Wrong(_));
+            return !look.initramfs.images.iter().any(wrong);
+        };
+        why.iter().for_each(|why| (self.progress)(why));
+        for run in runs {
+            (self.progress)(&format!("building the initramfs: {}", run.join(" ")));
+            let words: Vec<&str> = run.iter().map(String::as_str).collect();
+            if let Err(error) = self.tools.run(&words, BUILD) {
+                self.failed.push(format!("the initramfs was not built: {error}"));
+                return false;
+            }
+            self.did.push(format!("ran {}", run.join(" ")));
+        }
+        (self.progress)("looking into the initramfs");
+        let built = Initramfs::scan(self.root, Some(unpacker_for(self.root).as_ref()));
+        let mut right = true;
+        for image in &built.images {
+            if let Fit::Wrong(sentence) = decide::fit(image, &plan.synced.cards) {
+                let before = look.initramfs.images.iter().find(|other| other.paths == image.paths);
+                self.failed.push(match before.is_some_and(|before| before.made == image.made) {
+                    true => format!("{sentence}: nothing that ran builds it"),
+                    false => format!("{sentence}, although it was built anew"),
+                });
+                right = false;
+            }
+        }
+        let clean = |image: &Image| image.seen.as_ref().is_ok_and(|seen| !seen.program);
+        if right && built.images.iter().all(clean) {
+            // No image has anything of ours any more: none has to be looked into.
+            if let Err(error) = files::remove(self.root, &format!("{STATE}/initramfs")) {
+                log::debug!("/{STATE}/initramfs: {error}");
+            }
+        }
+        right
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_while_an_attempt_runs_is_not_lost() {
+        let tree = tempfile::tempdir().unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        std::fs::create_dir(tree.path().join("etc")).unwrap();
+        let file = tree.path().join("etc/vfio.conf");
+        std::fs::write(&file, "1").unwrap();
+        let mut seen = Vec::new();
+        until_settled(
+            &root,
+            |_| {},
+            || {
+                seen.push(std::fs::read_to_string(&file).unwrap_or_default());
+                match seen.len() {
+                    1 => std::fs::write(&file, "2").unwrap(),
+                    2 => std::fs::remove_file(&file).unwrap(),
+                    _ => {}
+                }
+            },
+        );
+        assert_eq!(seen, ["1", "2", ""]);
+        // One who writes for ever is not waited for for ever.
+        let mut rounds = 0;
+        until_settled(
+            &root,
+            |_| {},
+            || {
+                rounds += 1;
+                std::fs::write(&file, rounds.to_string()).unwrap();
+            },
+        );
+        assert_eq!(rounds, ROUNDS);
+    }
+}

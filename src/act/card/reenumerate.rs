@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Giving a BAR another size where the kernel's own way finds no room: its function is taken off the bus and found again.
+
+use crate::act::backend::kernel::Kernel;
+use crate::act::card::writes::nobody_holds;
+use crate::act::card::writes::{appears, comes_back, set_override, unbind};
+use crate::host::bars::{self, show_size};
+use crate::host::bridge_window;
+use crate::host::function::{self, attribute};
+use crate::pci::Address;
+use crate::root::Root;
+use std::io;
+
+/// Writes a size into the register of a BAR, takes all below a bridge off the bus and has the kernel look for it anew, which
+/// gives the window of an empty bridge a new place (`rescan_store` in `drivers/pci/pci-sysfs.c`, `pci_rescan_bus_bridge_resize`).
+/// Overrides outlast it. The kernel puts nothing back by itself.
+pub(crate) fn find(
+    root: &Root,
+    kernel: &dyn Kernel,
+    function: Address,
+    (bar, size): (u8, u64),
+    bridge: Address,
+) -> io::Result<()> {
+    const COMMAND: usize = 4;
+    const MEMORY: u8 = 2;
+    let missing = |what: &str| io::Error::new(io::ErrorKind::NotFound, what.to_owned());
+    let below = bridge_window::with_all_below(root, bridge);
+    for f in &below[1..] {
+        let Some(driver) = function::driver(root, *f).filter(|_| bridge_window::children(root, *f).is_empty()) else {
+            continue;
+        };
+        nobody_holds(root, *f)?;
+        unbind(root, kernel, *f, &driver)?;
+    }
+    let register =
+        bars::size_register(root, function, bar).ok_or_else(|| missing("it shows no register for its size"))?;
+    let kept = below[1..].iter().filter_map(|f| Some((*f, function::driver_override(root, *f)?)));
+    let kept: Vec<(Address, String)> = kept.collect();
+    // While it answers at its addresses, its size must not change (PCI Express, 7.8.6). Its next driver switches that on again.
+    if let Some(command) = byte(root, function, COMMAND).filter(|command| command & MEMORY != 0) {
+        kernel.write_config(function, COMMAND, command & !MEMORY)?;
+    }
+    kernel.write_config(function, register, number(size))?;
+    for child in bridge_window::children(root, bridge).into_iter().rev() {
+        kernel.write(&attribute(child, "remove"), "1")?;
+    }
+    look_again(root, kernel, bridge)?;
+    if let Some(f) = below.iter().find(|f| !appears(root, **f)) {
+        return Err(missing(&format!("{f} was not found again; a reboot brings it back")));
+    }
+    kept.iter().try_for_each(|(f, driver)| set_override(kernel, *f, Some(driver)))
+}
+
+/// What stands for a size in the register: 2^(number+20) bytes, from 1 MiB to 128 TiB.
+fn number(size: u64) -> u8 {
+    size.trailing_zeros().saturating_sub(20) as u8 & 0x3f
+}
+
+/// A byte of configuration space.
+fn byte(root: &Root, function: Address, at: usize) -> Option<u8> {
+    let mut config = [0; 4096];
+    root.read_into(&attribute(function, "config"), &mut config).ok()?.get(at).copied()
+}
+
+/// Has the kernel look for what is below a bridge.
+fn look_again(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result<()> {
+    let buses = attribute(bridge, "pci_bus");
+    let bus = root.list(&buses)?.into_iter().next().ok_or(io::ErrorKind::NotFound)?;
+    kernel.write(&format!("{buses}/{bus}/rescan"), "1")
+}
+
+/// Gives a BAR the size that it had, by the register of it; also where its function was off the bus when we were ended.
+/// Whether all BARs have a place is asked when all of them had their turn.
+pub(crate) fn undo(
+    root: &Root,
+    kernel: &dyn Kernel,
+    function: Address,
+    bar: u8,
+    (bridge, before): (Address, Option<&str>),
+) -> io::Result<()> {
+    // Whoever was ended on the way may have left any of them off the bus.
+    look_again(root, kernel, bridge)?;
+    comes_back(root, function)?;
+    let Some(size) = before.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
+    let is_so = || bars::bar(root, function, bar).is_some_and(|b| b.size == size && b.is_placed());
+    let register = bars::size_register(root, function, bar).and_then(|at| byte(root, function, at));
+    if is_so() && register.is_none_or(|now| now == number(size)) && bars::loss(root, function).is_none() {
+        return Ok(());
+    }
+    find(root, kernel, function, (bar, size), bridge)?;
+    if is_so() || bars::loss(root, function).is_some() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("the kernel did not give {} back", show_size(size))))
+}

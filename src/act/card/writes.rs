@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What is written to one PCI function, and what is waited for after it: each a write or two of `Documentation/ABI/testing/sysfs-bus-pci`.
+
+use crate::act::backend::kernel::Kernel;
+use crate::host::function::{self, attribute};
+use crate::host::holders;
+use crate::pci::Address;
+use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long to wait for what the kernel does on its own time: a found device, a driver that probes asynchronously.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for something, some seconds at most; whether it came about.
+pub(crate) fn wait_until(condition: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(1);
+    while !condition() {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+    true
+}
+
+/// Waits for a function that the kernel was asked to look for; whether it is there.
+pub(crate) fn appears(root: &Root, function: Address) -> bool {
+    wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}")))
+}
+
+/// The same for one that was taken off the bus.
+pub(crate) fn comes_back(root: &Root, function: Address) -> io::Result<()> {
+    match appears(root, function) {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back")),
+    }
+}
+
+/// Writes `driver_override`; an empty line clears it.
+pub(crate) fn set_override(kernel: &dyn Kernel, function: Address, driver: Option<&str>) -> io::Result<()> {
+    kernel.write(&attribute(function, "driver_override"), driver.unwrap_or_default())
+}
+
+/// Takes a function from a driver. One that the driver has let go of meanwhile (ENODEV) is as wished.
+pub(crate) fn unbind(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str) -> io::Result<()> {
+    match kernel.write(&format!("{PCI_DRIVERS}/{driver}/unbind"), &function.to_string()) {
+        Err(_) if function::driver(root, function).is_none() => Ok(()),
+        other => other,
+    }
+}
+
+/// Asks the kernel to bind a function. Success says nothing of whether a driver took it.
+pub(crate) fn probe(kernel: &dyn Kernel, function: Address) -> io::Result<()> {
+    kernel.write(&format!("{PCI_BUS}/drivers_probe"), &function.to_string())
+}
+
+/// Looks for devices below a bridge, or on the whole bus.
+pub(crate) fn rescan(kernel: &dyn Kernel, below: Option<Address>) -> io::Result<()> {
+    match below {
+        Some(bridge) => kernel.write(&attribute(bridge, "rescan"), "1"),
+        None => kernel.write(&format!("{PCI_BUS}/rescan"), "1"),
+    }
+}
+
+/// Binds what was plugged in while autoprobe was off: functions without driver and without override.
+pub(crate) fn probe_newcomers(root: &Root, kernel: &dyn Kernel) {
+    for name in root.list(PCI_DEVICES).unwrap_or_default() {
+        let Some(address) = Address::from_sysfs(name.as_bytes()) else { continue };
+        if function::driver(root, address).is_none() && function::driver_override(root, address).is_none() {
+            // Most functions without a driver have none that fits; that is no error.
+            let _ = probe(kernel, address);
+        }
+    }
+}
+
+/// A guest that has started meanwhile, or a program on the host, must not lose what it has open.
+pub(crate) fn nobody_holds(root: &Root, function: Address) -> io::Result<()> {
+    match holders::find(root, &[function]).first() {
+        Some((_, holder)) => Err(io::Error::other(holder.to_string())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Looking around before a hand-over: services, sessions, libvirt, files, memory.
+
+use crate::act::backend::tools::Tools;
+use crate::act::backend::{apart, child};
+use crate::act::guest::account;
+use crate::act::guest::runner::Libvirt;
+use crate::act::guest::services;
+use crate::config::{DisplayManager, Guest, Handover, Runner};
+use crate::host::display;
+use crate::host::domain::{self, Domain, HugePages};
+use crate::host::{home, modules, process, rom, Host};
+use crate::pci::Address;
+use crate::plan::boot;
+use crate::plan::display::goes_dark;
+use crate::plan::guest::{
+    is_up, with_host, Console, DomainState, FileProblem, Memory, Session, Surroundings, Unit, NVIDIA_MODULES,
+    NVIDIA_UNITS,
+};
+use crate::plan::select::Choice;
+use crate::root::{Root, PCI_DRIVERS};
+use rustix::fs::FileType;
+use std::io::Read;
+
+/// Where the domain's description comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'t> {
+    /// libvirt is asked.
+    Libvirt,
+    /// libvirt gave it to its hook, which may not ask.
+    Hook(&'t str),
+}
+
+/// Looks at all that a plan for this guest needs. `choices` are its cards.
+pub fn look(
+    root: &Root,
+    tools: &dyn Tools,
+    guest: &Guest,
+    choices: &[Choice<'_>],
+    host: &Host,
+    source: Source<'_>,
+) -> Surroundings {
+    let functions = boot::functions(choices);
+    let loaded = |m: &&&str| root.exists(&format!("sys/module/{m}"));
+    let loaded: Vec<String> = NVIDIA_MODULES.iter().filter(loaded).map(|m| (*m).to_owned()).collect();
+    let mut around = Surroundings {
+        claims: crate::host::run::claims::claims(root),
+        unloadable_missing: loaded.iter().filter(|m| !modules::has_file(root, m)).cloned().collect(),
+        modules: loaded,
+        vfio_available: vfio_available(root),
+        lacks_bus: apart::lacks_bus(root),
+        memory: memory(root),
+        consoles: consoles(root),
+        ..Surroundings::default()
+    };
+    let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain, guest: &guest.name };
+    let has_domain = guest.runner == Runner::Libvirt;
+    let domain = || has_domain.then(|| domain_state(root, libvirt, source));
+    if with_host(&functions, host).is_empty() {
+        around.domain = domain();
+    } else {
+        // Where nobody holds anything, `auto` ends nobody but who is about to show something on the only display.
+        let held = host.holders.iter().any(|(_, holder)| holder.pid.is_some());
+        let end = match guest.handover {
+            Handover::Steal => true,
+            Handover::Auto => held || goes_dark(choices, host),
+            Handover::Hot | Handover::None => false,
+        };
+        around.seats = seats(root, &functions);
+        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, end, &mut around));
+    }
+    if guest.runner == Runner::Command {
+        around.user = account::find(root, tools, &guest.user);
+    }
+    let roms = choices.iter().filter_map(|choice| Some(choice.gpu.rom.as_ref()?.value.clone()));
+    let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();
+    if let Some(DomainState::Known { domain, .. }) = &around.domain {
+        files.extend(needed(root, domain));
+        around.memory.free_huge = free_huge(root, domain.huge_pages);
+    }
+    around.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
+    around
+}
+
+/// Asks two at the same time. A model is asked one after the other: its tests count the questions.
+fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    match root.is_system() {
+        true => child::both(one, other),
+        false => (one(), other()),
+    }
+}
+
+/// Services and sessions that use the host's display, or, where no session can end, only services.
+fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, around: &mut Surroundings) {
+    const ALIAS: &str = "display-manager.service";
+    let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).collect();
+    // Of units that are not there systemd would look for files.
+    if !around.modules.is_empty() {
+        names.extend(NVIDIA_UNITS);
+    }
+    let wanted = match &guest.display_manager {
+        DisplayManager::Unit(unit) => Some(unit.as_str()),
+        DisplayManager::Auto => Some(ALIAS),
+        DisplayManager::None => None,
+    };
+    names.extend(wanted);
+    let sessions = || if end { services::sessions(tools) } else { Ok(Vec::new()) };
+    let (sessions, units) = both(root, sessions, || services::units(tools, &names));
+    let units = match units {
+        Ok(units) => units,
+        Err(error) => {
+            around.no_systemd = Some(error.to_string());
+            return;
+        }
+    };
+    let manages = units.iter().find(|(name, unit)| Some(name.as_str()) == wanted && is_up(&unit.state));
+    around.display_manager = manages.map(|(_, unit)| unit.id.clone());
+    around.units = units.into_iter().map(|(name, unit)| Unit { name, id: unit.id, state: unit.state }).collect();
+    around.sessions = sessions.unwrap_or_else(|error| {
+        around.no_logind = Some(error.to_string());
+        Vec::new()
+    });
+    let opened: Vec<Option<String>> = around.sessions.iter().map(|s| manager(root, s.leader?)).collect();
+    if end && around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
+        let shown = |s: &Session| s.is_graphical() && around.seats.contains(&s.seat);
+        let mut opened = around.sessions.iter().zip(&opened);
+        around.display_manager = opened.find_map(|(session, unit)| unit.clone().filter(|_| shown(session)));
+    }
+    for (session, opened) in around.sessions.iter_mut().zip(opened) {
+        session.managed = match opened {
+            Some(unit) => around.display_manager == Some(unit),
+            None => !session.leader.is_some_and(|leader| is_login(root, leader)),
+        };
+    }
+}
+
+/// Whether a session was opened by hand, on a text console or from elsewhere: no display manager has it. By the program,
+/// since a command's name is anybody's to take.
+fn is_login(root: &Root, leader: u32) -> bool {
+    let program = root.link_name(&format!("proc/{leader}/exe")).unwrap_or_default();
+    let program = program.trim_end_matches(" (deleted)");
+    matches!(program, "login" | "sshd" | "sshd-session" | "su")
+}
+
+/// The seats of cards: udev's property `ID_SEAT` of their DRM nodes, else the first seat (sd-login(3)).
+fn seats(root: &Root, functions: &[Address]) -> Vec<String> {
+    let cards = functions.iter().flat_map(|function| display::cards(root, *function));
+    let nodes = cards.filter_map(|card| root.read_text(&format!("{card}/dev")).ok());
+    let seat = |number: String| {
+        let data = root.read_text(&format!("run/udev/data/c{number}")).unwrap_or_default();
+        data.lines().find_map(|line| line.strip_prefix("E:ID_SEAT=")).unwrap_or("seat0").to_owned()
+    };
+    let mut seats: Vec<String> = nodes.map(seat).collect();
+    if seats.is_empty() {
+        seats.push("seat0".to_owned());
+    }
+    seats.sort_unstable();
+    seats.dedup();
+    seats
+}
+
+/// The system service from which a session was opened: the first above its leader, by parents.
+fn manager(root: &Root, leader: u32) -> Option<String> {
+    let mut pid = leader;
+    // Deep enough for any chain of wrappers, and an end if parents ever form a circle.
+    for _ in 0..16 {
+        let path = home::cgroup(root, pid)?;
+        let service = path.strip_prefix("/system.slice/").and_then(|rest| rest.rsplit('/').next());
+        if let Some(service) = service.filter(|s| s.ends_with(".service")) {
+            return Some(service.to_owned());
+        }
+        pid = process::parent(root, pid).filter(|parent| *parent > 1)?;
+    }
+    None
+}
+
+fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> DomainState {
+    let described = match source {
+        // The hook is called for a domain that is about to start.
+        Source::Hook(xml) => Ok(("shut off".to_owned(), xml.to_owned())),
+        // The system's libvirt has a file for each domain that is not off.
+        Source::Libvirt if libvirt.is_up(root) == Some(false) => {
+            libvirt.description().map(|description| ("shut off".to_owned(), description))
+        }
+        Source::Libvirt => libvirt.state().and_then(|state| Ok((state, libvirt.description()?))),
+    };
+    match described {
+        Err(error) => DomainState::Unknown(error.to_string()),
+        Ok((state, xml)) => match domain::parse(&xml) {
+            Ok(domain) => DomainState::Known { state, domain: Box::new(domain) },
+            Err(sentence) => DomainState::Unknown(sentence),
+        },
+    }
+}
+
+fn needed(root: &Root, domain: &Domain) -> Vec<(String, &'static str)> {
+    let roms = domain.hostdevs.iter().filter_map(|h| Some((h.rom.clone()?, "option ROM")));
+    let there = |path: &String| root.exists(path.trim_start_matches('/'));
+    let files = domain.files.iter().filter(|f| !f.unless.as_ref().is_some_and(there));
+    roms.chain(files.map(|f| (f.path.clone(), f.what))).collect()
+}
+
+/// What is free in huge pages of the size that a domain asks for, in bytes.
+fn free_huge(root: &Root, pages: HugePages) -> Option<u64> {
+    let meminfo = |key: &str| meminfo(&root.read_text("proc/meminfo").ok()?, key);
+    let size = match pages {
+        HugePages::No | HugePages::Mixed => return None,
+        HugePages::Default => meminfo("Hugepagesize")?.checked_mul(1024)?,
+        HugePages::Size(bytes) => bytes,
+    };
+    let kind = format!("sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size / 1024);
+    let free = root.read_text(&kind).ok().and_then(|text| text.parse().ok());
+    let default = || if pages == HugePages::Default { meminfo("HugePages_Free") } else { None };
+    free.or_else(default)?.checked_mul(size)
+}
+
+/// A field of proc_meminfo(5): a number, without its unit.
+fn meminfo(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What is wrong with a file that the guest needs.
+fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem> {
+    let relative = path.trim_start_matches('/');
+    let problem = match root.stat(relative) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => "is a directory".to_owned(),
+        // The path is somebody else's: nothing but a file is opened.
+        Ok(_) if what == "option ROM" => match rom_problem(root, relative) {
+            Ok(None) => return None,
+            Ok(Some(problem)) => problem,
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is no file".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+        },
+        Ok(_) => return None,
+    };
+    Some(FileProblem { path, what, problem })
+}
+
+fn rom_problem(root: &Root, path: &str) -> std::io::Result<Option<String>> {
+    let file = root.open_regular(path)?;
+    let size = file.metadata()?.len();
+    let mut begin = Vec::new();
+    file.take(2).read_to_end(&mut begin)?;
+    Ok(rom::problem(size, &begin))
+}
+
+/// Whether vfio-pci is there, or can be loaded by the running kernel.
+fn vfio_available(root: &Root) -> bool {
+    root.exists(&format!("{PCI_DRIVERS}/vfio-pci")) || modules::is_known(root, "vfio_pci")
+}
+
+fn memory(root: &Root) -> Memory {
+    let text = root.read_text("proc/meminfo").unwrap_or_default();
+    let bytes = |key: &str| meminfo(&text, key).map_or(0, |kib| kib.saturating_mul(1024));
+    Memory { total: bytes("MemTotal"), available: bytes("MemAvailable"), free_huge: None }
+}
+
+fn consoles(root: &Root) -> Vec<Console> {
+    const CLASS: &str = "sys/class/vtconsole";
+    let console = |name: String| Console {
+        // The kernel's names: "(S) dummy device", "(M) frame buffer device".
+        framebuffer: root.read_text(&format!("{CLASS}/{name}/name")).is_ok_and(|text| text.contains("frame buffer")),
+        bound: root.read_text(&format!("{CLASS}/{name}/bind")).is_ok_and(|text| text == "1"),
+        name,
+    };
+    root.list(CLASS).unwrap_or_default().into_iter().map(console).collect()
+}

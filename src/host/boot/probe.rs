@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Looking for boot files: what is in them, under which name they are there, which programs are installed.
+
+use crate::host::boot::Content;
+use crate::root::Root;
+use std::io::ErrorKind;
+
+/// Where programs are.
+const PROGRAMS: [&str; 6] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "bin", "sbin"];
+
+/// What is in a file; `None` if it is not there.
+pub(super) fn content(root: &Root, path: &str) -> Option<Content> {
+    let unreadable = |why: &str| Some(Content::Unreadable(why.to_owned()));
+    match root.read_regular(path) {
+        Ok(bytes) => Some(match String::from_utf8(bytes) {
+            Ok(text) => Content::Text(text),
+            Err(_) => Content::Unreadable("is not text in UTF-8: write it anew as UTF-8".to_owned()),
+        }),
+        Err(error) if is_missing(error.kind()) => None,
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            unreadable("is no file: a boot file belongs there, or nothing")
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            unreadable("is larger than 1 MiB, which no file with command lines is: look what became of it")
+        }
+        Err(error) => unreadable(&format!("cannot be read: {error}")),
+    }
+}
+
+fn is_missing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// The text of a file, if it is there and is text.
+pub(super) fn text(root: &Root, path: &str) -> Option<String> {
+    match content(root, path)? {
+        Content::Text(text) => Some(text),
+        Content::Unreadable(_) => None,
+    }
+}
+
+/// The path of a program that is installed, below the root.
+pub(super) fn program(root: &Root, name: &str) -> Option<String> {
+    PROGRAMS.iter().map(|directory| format!("{directory}/{name}")).find(|path| root.exists(path))
+}
+
+/// The first of some programs that is installed: its name.
+pub(super) fn first_program<'n>(root: &Root, names: &[&'n str]) -> Option<&'n str> {
+    names.iter().copied().find(|name| program(root, name).is_some())
+}
+
+/// What lies below a directory at a path like `EFI/Linux`, under the names it really has: on the FAT of an ESP case does not
+/// count.
+pub(super) fn below(root: &Root, directory: &str, path: &str) -> Option<String> {
+    let mut at = directory.to_owned();
+    for part in path.split('/') {
+        let next = join(&at, part);
+        at = match root.exists(&next) {
+            true => next,
+            false => join(&at, &root.list(&at).ok()?.into_iter().find(|name| name.eq_ignore_ascii_case(part))?),
+        };
+    }
+    Some(at)
+}
+
+/// A path in a directory; the root directory has no name.
+pub(super) fn join(directory: &str, name: &str) -> String {
+    match directory.is_empty() {
+        true => name.to_owned(),
+        false => format!("{directory}/{name}"),
+    }
+}
+
+/// The files of a directory whose names end so, whatever the case, sorted by name. Hidden ones are nobody's boot files.
+pub(super) fn files(root: &Root, directory: &str, end: &str) -> Vec<String> {
+    let ends = |name: &String| {
+        let (name, end) = (name.as_bytes(), end.as_bytes());
+        name.len() > end.len() && name[0] != b'.' && name[name.len() - end.len()..].eq_ignore_ascii_case(end)
+    };
+    let names = root.list(directory).unwrap_or_default();
+    names.into_iter().filter(ends).map(|name| join(directory, &name)).collect()
+}
+
+/// The value that a file of assignments, as a shell reads it, gives a name at last: quotes off, nothing expanded.
+pub(super) fn assigned(text: &str, name: &str) -> Option<String> {
+    let value = |line: &str| {
+        let rest = line.trim_start();
+        let rest = rest.strip_prefix("export ").unwrap_or(rest).trim_start();
+        let value = rest.strip_prefix(name)?.strip_prefix('=')?;
+        let plain = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => value[1..].split(quote).next(),
+            _ => value.split([' ', '\t', '#', ';']).next(),
+        };
+        Some(plain.unwrap_or_default().to_owned())
+    };
+    text.lines().filter_map(value).next_back()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_assignment_counts() {
+        for (text, value) in [
+            ("A=1\n", Some("1")),
+            ("A=1\n  export A='2 3' # more\n", Some("2 3")),
+            ("A=\"yes\"\r\nAB=no\n#A=no\n", Some("yes")),
+            ("A=yes # no\n", Some("yes")),
+            ("A=\n", Some("")),
+            ("AB=1\nB A=1\n", None),
+        ] {
+            assert_eq!(assigned(text, "A").as_deref(), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_on_fat_have_no_case() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("boot/efi/Linux")).unwrap();
+        std::fs::write(tree.path().join("boot/efi/Linux/A.EFI"), "").unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        assert_eq!(below(&root, "boot", "EFI/linux").as_deref(), Some("boot/efi/Linux"));
+        assert_eq!(below(&root, "boot", "EFI/Boot"), None);
+        assert_eq!(files(&root, "boot/efi/Linux", ".efi"), ["boot/efi/Linux/A.EFI"]);
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Which words the kernel needs, and why each.
+
+use crate::config::{Config, Iommu};
+use crate::host::boot::{BootSystem, IntelDefault, Vendor};
+use crate::host::platform::Architecture;
+use serde::Serialize;
+
+/// A wanted word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Word {
+    /// The word.
+    pub word: String,
+    /// Why it is wanted: a sentence.
+    pub why: String,
+}
+
+/// `iommu=pt` where that is none of the kernel's words: it is x86's own (arch/x86/kernel/pci-dma.c), this one everybody's.
+const PASSTHROUGH: &str = "iommu.passthrough=1";
+
+/// Whether a word is there, in this form or one that means the same.
+pub fn is_there(word: &str, there: &[String]) -> bool {
+    there.iter().any(|other| {
+        other == word
+            || match word {
+                "intel_iommu=on" => {
+                    other.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|part| part == "on"))
+                }
+                "iommu=pt" | PASSTHROUGH => {
+                    matches!(other.as_str(), "iommu=pt" | "iommu.passthrough=1" | "iommu.passthrough=y")
+                }
+                _ => false,
+            }
+    })
+}
+
+/// A word of the user that is against what is wanted.
+pub fn against<'t>(wanted: &[String], there: &'t [String]) -> Option<&'t str> {
+    let wants = |word: &str| wanted.iter().any(|w| w == word);
+    let wants_passthrough = wants("iommu=pt") || wants(PASSTHROUGH);
+    let off = ["iommu=off", "intel_iommu=off", "amd_iommu=off"];
+    let slow = ["iommu=nopt", "iommu.passthrough=0"];
+    let is = |list: &[&str], word: &&String| list.contains(&word.as_str());
+    let found = there.iter().find(|word| {
+        (wants("intel_iommu=on") || wants_passthrough) && is(&off, word) || wants_passthrough && is(&slow, word)
+    });
+    found.map(String::as_str)
+}
+
+/// The words that this machine's boot entries need for this configuration, in order. `integrated` says whether one of the
+/// cards is the processor's own graphics.
+pub fn words(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Word> {
+    let host = &config.host;
+    if !host.enable {
+        return Vec::new();
+    }
+    let mut words: Vec<Word> = Vec::new();
+    // One of the user's that means the same counts in its place.
+    let mut want = |word: &str, why: String| {
+        let theirs =
+            host.kernel_parameters.iter().any(|other| other == word) || !is_there(word, &host.kernel_parameters);
+        if theirs && !words.iter().any(|w| w.word == word) {
+            words.push(Word { word: word.to_owned(), why });
+        }
+    };
+    let cards = !config.gpus.is_empty() || config.disabled.iter().any(|d| d.kind == "gpu");
+    let iommu = match host.iommu {
+        Iommu::On => true,
+        Iommu::Auto => cards && !never(system),
+        Iommu::Off => false,
+    };
+    if iommu {
+        if system.vendor == Vendor::Intel {
+            if let Some(why) = why_intel(config, system, integrated) {
+                want("intel_iommu=on", why);
+            }
+        }
+        if host.iommu_passthrough {
+            let word = if system.platform.architecture == Architecture::Arm { PASSTHROUGH } else { "iommu=pt" };
+            want(word, "iommu-passthrough = yes: devices of the host are not slowed down by the IOMMU".to_owned());
+        }
+    }
+    for word in &host.kernel_parameters {
+        want(word, "kernel-parameters in [host]".to_owned());
+    }
+    words
+}
+
+/// Whether no word brings an IOMMU about: a virtual machine to which none was given, or ARM without an SMMU. On other
+/// machines it may only be switched off in the firmware's setup.
+fn never(system: &BootSystem) -> bool {
+    let platform = &system.platform;
+    !system.has_iommu && (platform.hypervisor.is_some() || platform.architecture == Architecture::Arm)
+}
+
+/// Why Intel's IOMMU needs a word; `None` if all installed kernels switch it on by themselves.
+fn why_intel(config: &Config, system: &BootSystem, integrated: bool) -> Option<String> {
+    if config.host.iommu == Iommu::On {
+        return Some("iommu = on".to_owned());
+    }
+    if system.kernels.is_empty() {
+        return Some("no kernel was found whose configuration says that it is not needed".to_owned());
+    }
+    system.kernels.iter().find_map(|kernel| {
+        let release = &kernel.release;
+        match kernel.intel {
+            IntelDefault::On => None,
+            IntelDefault::OnButIntegrated if integrated => {
+                Some(format!("kernel {release} leaves the processor's own graphics out unless told otherwise"))
+            }
+            IntelDefault::OnButIntegrated => None,
+            IntelDefault::Off => Some(format!("kernel {release} leaves Intel's IOMMU off unless told otherwise")),
+            IntelDefault::Unknown => {
+                Some(format!("the configuration of kernel {release} is not there to say that it is not needed"))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_files;
+    use crate::host::boot::KernelBuild;
+
+    fn machine(vendor: Vendor, kernels: &[IntelDefault]) -> BootSystem {
+        let build = |intel: &IntelDefault| KernelBuild { release: "6.12-lab".to_owned(), intel: *intel };
+        BootSystem { vendor, kernels: kernels.iter().map(build).collect(), ..BootSystem::default() }
+    }
+
+    fn wanted(text: &str, system: &BootSystem, integrated: bool) -> String {
+        let config = parse_files(&[("/etc/vfio.conf", text.as_bytes())]);
+        let words = words(&config, system, integrated);
+        words.into_iter().map(|word| word.word).collect::<Vec<_>>().join(" ")
+    }
+
+    const CARD: &str = "[gpu big]\ndevice = 1002:73bf\n";
+
+    #[test]
+    fn intel_gets_a_word_only_where_its_kernels_need_one() {
+        use IntelDefault::{Off, On, OnButIntegrated, Unknown};
+        for (kernels, integrated, with) in [
+            (&[On][..], false, "iommu=pt"),
+            (&[On], true, "iommu=pt"),
+            (&[OnButIntegrated], false, "iommu=pt"),
+            (&[OnButIntegrated], true, "intel_iommu=on iommu=pt"),
+            (&[On, Off], false, "intel_iommu=on iommu=pt"),
+            (&[Unknown], false, "intel_iommu=on iommu=pt"),
+            (&[], false, "intel_iommu=on iommu=pt"),
+        ] {
+            assert_eq!(wanted(CARD, &machine(Vendor::Intel, kernels), integrated), with, "{kernels:?}");
+        }
+    }
+
+    /// Regression: `amd_iommu=on` is no word of any kernel, and Intel's word is none for AMD.
+    #[test]
+    fn amd_needs_no_word() {
+        let amd = machine(Vendor::Amd, &[IntelDefault::Off]);
+        assert_eq!(wanted(CARD, &amd, true), "iommu=pt");
+        assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &amd, true), "iommu=pt");
+        assert_eq!(wanted(CARD, &machine(Vendor::Other, &[IntelDefault::Off]), true), "iommu=pt");
+    }
+
+    #[test]
+    fn no_word_where_none_helps() {
+        use crate::host::platform::Platform;
+        let machine = |vendor, architecture, hypervisor, has_iommu| BootSystem {
+            vendor,
+            platform: Platform { architecture, hypervisor },
+            has_iommu,
+            ..BootSystem::default()
+        };
+        for (system, with) in [
+            (machine(Vendor::Other, Architecture::Arm, None, false), ""),
+            (machine(Vendor::Other, Architecture::Arm, None, true), "iommu.passthrough=1"),
+            (machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), false), ""),
+            (machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), true), "intel_iommu=on iommu=pt"),
+            (machine(Vendor::Intel, Architecture::Intel, None, false), "intel_iommu=on iommu=pt"),
+            (machine(Vendor::Amd, Architecture::Amd, Some("QEMU"), false), ""),
+        ] {
+            assert_eq!(wanted(CARD, &system, false), with, "{:?}", system.platform);
+        }
+        let guest = machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), false);
+        assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &guest, false), "intel_iommu=on iommu=pt");
+    }
+
+    #[test]
+    fn the_file_decides() {
+        let intel = machine(Vendor::Intel, &[IntelDefault::Off]);
+        for (text, with) in [
+            ("", ""),
+            ("[host]\nkernel-parameters = a=1 b\n", "a=1 b"),
+            ("[host]\niommu = on\n", "intel_iommu=on iommu=pt"),
+            ("[host]\niommu = off\nkernel-parameters = a=1\n[gpu big]\ndevice = 1002:73bf\n", "a=1"),
+            ("[host]\niommu-passthrough = no\n[gpu big]\ndevice = 1002:73bf\n", "intel_iommu=on"),
+            ("[host]\nenable = no\nkernel-parameters = a=1\n[gpu big]\ndevice = 1002:73bf\n", ""),
+            (
+                "[host]\nkernel-parameters = intel_iommu=on,sm_on\n[gpu big]\ndevice = 1002:73bf\n",
+                "iommu=pt intel_iommu=on,sm_on",
+            ),
+            // A card whose section has a mistake is a card all the same.
+            ("[gpu big]\ndevice = nonsense\n", "intel_iommu=on iommu=pt"),
+        ] {
+            assert_eq!(wanted(text, &intel, false), with, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_in_another_form_is_there() {
+        let there = |word: &str, line: &str| is_there(word, &line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(there("intel_iommu=on", "intel_iommu=sm_on,on") && there("iommu=pt", "quiet iommu.passthrough=1"));
+        assert!(!there("intel_iommu=on", "intel_iommu=sm_on") && !there("iommu=pt", "iommu=ptx xiommu=pt"));
+        let against = |line: &str| {
+            let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            crate::plan::cmdline::parameters::against(&["iommu=pt".to_owned()], &line).map(str::to_owned)
+        };
+        assert_eq!(against("quiet intel_iommu=off").as_deref(), Some("intel_iommu=off"));
+        assert_eq!(against("quiet iommu=pt"), None);
+    }
+}

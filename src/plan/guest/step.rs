@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The steps of a hand-over.
+
+use super::ROOT;
+use crate::host::holders::Holder;
+use crate::pci::Address;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One step of a hand-over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum GuestStep {
+    /// The card belongs to this guest from now on.
+    Claim {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
+    /// A command of the user's, run when all has been given back; here it is only remembered.
+    After {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
+    /// A command of the user's, run now.
+    Before {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
+    /// See that a process that no step ends has let go of the card since the plan was made: a command of the user's was to
+    /// end it.
+    Gone {
+        /// Who, and what it held.
+        holder: Holder,
+    },
+    /// Stop a unit of the system that is active; it is started again when all has been given back.
+    StopUnit {
+        /// Its name.
+        unit: String,
+        /// Login sessions that end with it though they have nothing to do with the card, as they are shown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ends: Vec<String>,
+    },
+    /// End a login session.
+    EndSession {
+        /// Its id, as `loginctl` knows it.
+        session: String,
+        /// Whose it is.
+        user: String,
+        /// The seat that it is on.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        seat: String,
+    },
+    /// Ask a process that holds the card and does not end with a session to end.
+    AskToEnd {
+        /// Who, and what it holds.
+        holder: Holder,
+    },
+    /// Tell programs that watch for devices that the card's display and sound are going, so that they let go of them.
+    Announce {
+        /// The card's functions.
+        functions: Vec<Address>,
+    },
+    /// Wait until nobody holds the card.
+    LetGo {
+        /// The card's functions.
+        functions: Vec<Address>,
+        /// Ask whoever still holds it to end (SIGTERM).
+        end: bool,
+        /// Kill whoever does not.
+        kill: bool,
+    },
+    /// Let no driver but vfio's have the card from now on.
+    Reserve {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
+    /// Take the text console from a framebuffer.
+    Console {
+        /// `vtcon1`.
+        console: String,
+    },
+    /// Unload a module that would not let go of its devices otherwise.
+    Unload {
+        /// Its name.
+        module: String,
+    },
+    /// Keep functions and the ports above them from sleeping: what sleeps deeply may not wake up, or with a reset not be
+    /// there.
+    Awake {
+        /// The cards' functions.
+        functions: Vec<Address>,
+    },
+    /// Bind the card to vfio, as `vfio bind` does, with a journal of its own.
+    Bind {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
+    /// Give the BARs of a card that is with vfio already the sizes that this guest wants.
+    Resize {
+        /// The `[gpu]` section's name.
+        gpu: String,
+    },
+    /// Give the nodes by which a guest has the cards to the user who runs it.
+    Give {
+        /// The cards' functions.
+        functions: Vec<Address>,
+        /// The user.
+        user: String,
+    },
+    /// Start the libvirt domain.
+    StartDomain {
+        /// Where libvirt is.
+        uri: String,
+        /// The domain.
+        domain: String,
+        /// How long it may take to shut down, in seconds.
+        patience: u64,
+    },
+    /// Start the program that is the guest.
+    StartCommand {
+        /// The program and its arguments, addresses filled in.
+        command: Vec<String>,
+        /// Who runs it.
+        #[serde(default = "by_root")]
+        user: String,
+        /// How long it may take to end, in seconds.
+        patience: u64,
+    },
+}
+
+impl GuestStep {
+    /// Whether the step starts the guest; then, how long the guest may take to end, in seconds.
+    pub fn starts(&self) -> Option<u64> {
+        match self {
+            GuestStep::StartDomain { patience, .. } | GuestStep::StartCommand { patience, .. } => Some(*patience),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for GuestStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |functions: &[Address]| functions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            GuestStep::Claim { gpu } => write!(f, "reserve [gpu {gpu}] for this guest"),
+            GuestStep::After { command } => write!(f, "remember to run '{}' afterwards", command.join(" ")),
+            GuestStep::Before { command } => write!(f, "run '{}'", command.join(" ")),
+            GuestStep::Gone { holder } => write!(f, "see that {} has let go", holder.who()),
+            GuestStep::StopUnit { unit, ends } if ends.is_empty() => write!(f, "stop {unit}"),
+            GuestStep::StopUnit { unit, ends } => write!(f, "stop {unit}, which ends {}", ends.join(", ")),
+            GuestStep::EndSession { session, user, seat } => {
+                write!(f, "end {}", show_session(session, user, seat))
+            }
+            GuestStep::AskToEnd { holder } => write!(f, "ask {} to end", holder.who()),
+            GuestStep::Announce { functions } => write!(f, "announce that {} is going", list(functions)),
+            GuestStep::LetGo { functions, .. } => write!(f, "wait until nobody holds {}", list(functions)),
+            GuestStep::Reserve { gpu } => write!(f, "keep other drivers from [gpu {gpu}]"),
+            GuestStep::Console { console } => write!(f, "take the text console from {console}"),
+            GuestStep::Unload { module } => write!(f, "unload module {module}"),
+            GuestStep::Awake { functions } => write!(f, "keep {} awake", list(functions)),
+            GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
+            GuestStep::Resize { gpu } => write!(f, "resize the BARs of [gpu {gpu}]"),
+            GuestStep::Give { functions, user } => write!(f, "give {} to the user {user}", list(functions)),
+            GuestStep::StartDomain { domain, .. } => write!(f, "start domain {domain}"),
+            GuestStep::StartCommand { command, .. } => {
+                write!(f, "start {}", command.first().map_or("nothing", String::as_str))
+            }
+        }
+    }
+}
+
+/// Who runs what a journal of a version before users has.
+fn by_root() -> String {
+    ROOT.to_owned()
+}
+
+/// A session in a sentence.
+pub(super) fn show_session(id: &str, user: &str, seat: &str) -> String {
+    match seat {
+        "" => format!("session {id} of {user}"),
+        seat => format!("session {id} of {user} on {seat}"),
+    }
+}
