@@ -87,7 +87,7 @@ help: ## this list
 
 .PHONY: build
 build:
-	$(RELEASE_ENV) $(CARGO) build --release --locked --bins
+	$(RELEASE_ENV) $(CARGO) build --release --locked $(PROGRAMS:%=--bin %)
 
 .PHONY: install
 install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was built before)

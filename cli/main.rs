@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use vfio_suite::act::backend::{simulated, sysfs};
+use vfio_suite::act::backend::sysfs;
 use vfio_suite::config;
 use vfio_suite::logger::complain;
 use vfio_suite::logger::{self, Target};
@@ -272,7 +272,7 @@ const ERRORS: u8 = 2;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    if let Some(code) = sysfs::run_as_child().or_else(simulated::run_as_model) {
+    if let Some(code) = sysfs::run_as_child() {
         return code;
     }
     let arguments = match Arguments::try_parse() {

@@ -16,9 +16,10 @@ use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
 use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
+use vfio_suite::act::state;
 use vfio_suite::config::{self, Runner};
 use vfio_suite::host::domain;
-use vfio_suite::host::run::guest_status::{self, GuestOutcome};
+use vfio_suite::host::run::guest_status::GuestOutcome;
 use vfio_suite::logger;
 use vfio_suite::root::Root;
 use vfio_suite::text;
@@ -89,15 +90,15 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let plan = start::plan(root, tools, &config, guest, Source::Hook(&xml));
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
-        guest_status::leave(root, name, GuestOutcome::Refused, &why);
+        state::write_guest_status(root, name, GuestOutcome::Refused, &why);
         return Err(sentences(&why));
     }
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    guest_status::leave(root, name, GuestOutcome::HandedOver, &warnings);
+    state::write_guest_status(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };
     carry_out(&work, &plan, |step| log::info!("[guest {name}] {step}")).map_err(|why| {
-        guest_status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
+        state::write_guest_status(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
         let problems = back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
         sentences(&[vec![why], problems].concat())
     })

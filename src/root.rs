@@ -96,7 +96,7 @@ impl Root {
     }
 
     /// Opens a file below the root. Links are followed, but never out of a test tree.
-    pub(crate) fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    pub fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
         // openat2() refuses with O_PATH what open() would ignore.
         let flags =
             flags | OFlags::CLOEXEC | if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
@@ -115,7 +115,7 @@ impl Root {
     }
 
     /// The directory that holds `path`, opened, and the last part of `path`.
-    pub(crate) fn parent<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+    pub fn parent<'a>(&self, path: &'a str) -> io::Result<(OwnedFd, &'a str)> {
         let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         Ok((self.open_at(parent, flags, Mode::empty())?, name))

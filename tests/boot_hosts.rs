@@ -426,7 +426,7 @@ fn what_is_put_in_is_found_and_taken_out() {
     }
 }
 
-/// Directories that were made for our files stay here; `act::cmdline` removes them.
+/// Directories that were made for our files stay here; `act::boot::cmdline` removes them.
 fn without_new_directories(mut nodes: Nodes, tree: &Tree) -> Nodes {
     for (path, node) in tree.snapshot() {
         if node == Node::Directory {
@@ -494,7 +494,7 @@ fn a_stick_with_a_loader_is_left_alone() {
         }
         let system = scan(&boot);
         assert!(system.is_unknown(), "{}", show(&system));
-        let notes = cmdline::unseen::sentences(&system);
+        let notes = cmdline::unchecked::sentences(&system);
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(notes[0].starts_with(&format!("/{at} is ")) && notes[0].ends_with("by hand"), "{notes:?}");
     }

@@ -8,8 +8,7 @@ mod common;
 use common::parts::{self, disk, Part, StackKind};
 use common::{hosts, text, Function, Machine, Tree};
 use std::collections::HashSet;
-use vfio_suite::act::backend::kernel::Kernel;
-use vfio_suite::act::model::ModelKernel;
+use vfio_suite::act::backend::kernel_for;
 
 /// `UPDATE_HOSTS=1 cargo test --test hosts` writes the texts anew.
 #[test]
@@ -207,7 +206,7 @@ fn what_lies_below_functions_goes_with_the_driver_and_comes_back() {
     let tree = crowded().build();
     let before = tree.snapshot();
     let root = tree.root();
-    let kernel = ModelKernel::new(&root);
+    let kernel = kernel_for(&root);
     for (address, driver) in [("0000:03:00.0", "ahci"), ("0000:04:00.0", "xhci_hcd"), ("0000:05:00.0", "igc")] {
         let attribute = |name: &str| format!("sys/bus/pci/drivers/{driver}/{name}");
         kernel.write(&attribute("unbind"), address).unwrap();

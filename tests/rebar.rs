@@ -11,8 +11,7 @@ use common::Tree;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::cell::Cell;
-use vfio_suite::act::backend::kernel::Kernel;
-use vfio_suite::act::model::ModelKernel;
+use vfio_suite::act::backend::kernel_for;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VFIO_BIND: &str = env!("CARGO_BIN_EXE_vfio-bind");
@@ -224,7 +223,7 @@ fn a_card_is_found_anew_by_hand_only_while_it_is_with_vfio() {
     assert_eq!((sizes(&tree), tree.driver(VIDEO).as_deref()), ([8 * G, 256 * M], Some("vfio-pci")));
     for (address, _) in SMALL {
         let root = tree.root();
-        ModelKernel::new(&root).write("sys/bus/pci/drivers/vfio-pci/unbind", address).unwrap();
+        kernel_for(&root).write("sys/bus/pci/drivers/vfio-pci/unbind", address).unwrap();
     }
     let ran = tree.run(VFIO, &["rebar", "set", "big", "0=4G"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);

@@ -10,7 +10,7 @@
 //! have everything, /run is empty, /etc and /var are as they were), `desktop VIDEO SOUND` (somebody is logged in there),
 //! `process PID COMMAND UID CGROUP NODE...` (has these device nodes open), `login ID SEAT USER UID PID NODE...` (a session with
 //! such a compositor), `seat ADDRESS SEAT` (a display has a seat of its own),
-//! `domain NAME ADDRESS...` (defines one of libvirt's with these host devices), `model WORDS...` (the model runs a program
+//! `domain NAME ADDRESS...` (defines one of libvirt's with these host devices), `sim WORDS...` (the simulator runs a program
 //! of the system, or a guest's end: `guest-ends`). `vfio-libvirt-hook` gets the domain's description, as from libvirt.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -89,7 +89,7 @@ fn command(tree: &Tree, line: &str) -> String {
         }
         ["seat", address, seat] => desktop::on_seat(tree, address, seat),
         ["domain", name, ..] => domain::domain(tree, name, &words[2..], &[]),
-        ["model", ..] => return program_output(tree, "vfio-model", &[&["run"], &words[1..]].concat()),
+        ["sim", ..] => return program_output(tree, "vfio-sim", &[&["run"], &words[1..]].concat()),
         ["drivers", ..] => {
             return words[1..].iter().fold(String::new(), |mut text, address| {
                 let driver = tree.driver(address).unwrap_or_else(|| "-".to_owned());
@@ -108,7 +108,8 @@ fn command(tree: &Tree, line: &str) -> String {
 /// What a program of ours printed: standard output, then errors, then the exit code if it is not 0.
 fn program_output(tree: &Tree, program: &str, arguments: &[&str]) -> String {
     let path = match program {
-        "vfio" | "vfio-model" => env!("CARGO_BIN_EXE_vfio"),
+        "vfio" => env!("CARGO_BIN_EXE_vfio"),
+        "vfio-sim" => env!("CARGO_BIN_EXE_vfio-sim"),
         "vfio-bind" => env!("CARGO_BIN_EXE_vfio-bind"),
         "vfio-sync" => env!("CARGO_BIN_EXE_vfio-sync"),
         "vfio-guest" => env!("CARGO_BIN_EXE_vfio-guest"),

@@ -38,7 +38,7 @@ fn debian() -> Tree {
 }
 
 fn model(tree: &Tree, words: &[&str]) {
-    let ran = tree.run(VFIO, &[&["--vfio-model", "run"], words].concat());
+    let ran = tree.simulate(&[&["run"], words].concat());
     assert_eq!(ran.status, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
 }
 

@@ -6,9 +6,9 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use vfio_suite::act::state;
 use vfio_suite::config;
-use vfio_suite::host::{function, Depth, Host};
+use vfio_suite::host::run::marks;
+use vfio_suite::host::{detail, Depth, Host};
 use vfio_suite::logger::{self, Target};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::boot::Stage;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn properties(root: &Root, function: Address) -> Option<String> {
     let config = config::load_without_guests(root);
     let look = || Host::scan_slot(root, function.slot);
-    if !boot::concerns(&config, function, look, |below| function::parents(root, below)) {
+    if !boot::concerns(&config, function, look, |below| detail::parents(root, below)) {
         return None;
     }
     let (mut choices, host) = survey::admitted(root, &config, Depth::Boot);
@@ -57,7 +57,7 @@ fn properties(root: &Root, function: Address) -> Option<String> {
     let (_, driver) = bind::wanted(choice, &host).into_iter().find(|(address, _)| *address == function)?;
     let name = &choice.gpu.name;
     // A person gave it back to the host: a replayed event is no reason to take it again.
-    if root.exists(&state::given_back_path(name)) {
+    if root.exists(&marks::given_back_path(name)) {
         return None;
     }
     // Units are for the running system: in an initramfs nothing is bound yet, and one without systemd has no such file.
@@ -66,7 +66,7 @@ fn properties(root: &Root, function: Address) -> Option<String> {
         false => String::new(),
     };
     // What may carry a file system is not kept from the host's driver while there are some to be mounted.
-    let stage = if root.exists(&state::booted_path()) { Stage::Running } else { Stage::Early };
+    let stage = if root.exists(&marks::booted_path()) { Stage::Running } else { Stage::Early };
     let driver = match boot::may_reserve(function, &host, stage) {
         true => format!("VFIO_OVERRIDE={driver}\n"),
         false => String::new(),

@@ -7,6 +7,7 @@
 use sd_notify::NotifyState;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+use vfio_suite::act::backend::process::wait_for_process;
 use vfio_suite::act::backend::tools::Tools;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::backend::{child, sysfs};
@@ -15,8 +16,9 @@ use vfio_suite::act::guest::hand_over::{carry_out, Work};
 use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::runner::{self, Libvirt};
 use vfio_suite::act::guest::{self, program, start, GuestRecord};
+use vfio_suite::act::state;
 use vfio_suite::config::{self, Guest, Runner, Severity};
-use vfio_suite::host::run::guest_status::{self, GuestOutcome};
+use vfio_suite::host::run::guest_status::GuestOutcome;
 use vfio_suite::logger::{self, Target};
 use vfio_suite::plan::guest::GuestStep;
 use vfio_suite::root::Root;
@@ -117,7 +119,7 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         }
         Runner::Command => {
             if let Some(process) = program::process(root, name) {
-                runner::wait_for_process(root, &process, None);
+                wait_for_process(root, &process, None);
             }
         }
     }
@@ -144,7 +146,7 @@ fn is_up(root: &Root, tools: &dyn Tools, guest: &Guest) -> bool {
 }
 
 fn refuse(root: &Root, name: &str, why: &[String]) {
-    guest_status::leave(root, name, GuestOutcome::Refused, why);
+    state::write_guest_status(root, name, GuestOutcome::Refused, why);
 }
 
 /// Hands over and starts the guest. What was done when this fails is given back by whoever runs after us.
@@ -161,7 +163,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
         return Err(last.to_string());
     }
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
-    guest_status::leave(root, name, GuestOutcome::HandedOver, &warnings);
+    state::write_guest_status(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config, guest, until };
     let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
@@ -176,7 +178,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     });
     started
         .inspect(|()| clock.tell("started"))
-        .inspect_err(|why| guest_status::leave(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
+        .inspect_err(|why| state::write_guest_status(root, name, GuestOutcome::Failed, std::slice::from_ref(why)))
 }
 
 /// How long something takes, and what part of it is ours.

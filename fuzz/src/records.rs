@@ -2,12 +2,11 @@
 //! What our programs wrote down, and what a crash or somebody else made of it.
 
 use crate::tree::Spot;
-use vfio_suite::act::journal;
 use vfio_suite::host::holders::Holder;
 use vfio_suite::host::run::boot_counter::Boots;
 use vfio_suite::host::run::card_status::{self, Status};
 use vfio_suite::host::run::sync_report;
-use vfio_suite::journal::Record;
+use vfio_suite::journal::{self, Record};
 use vfio_suite::plan::cmdline::record;
 
 /// A journal, a status, a counter or a record, by the first byte. What was read can be written, and is the same again.

@@ -8,6 +8,5 @@ pub mod files;
 pub mod guest;
 pub mod journal;
 pub mod lock;
-pub mod model;
 pub mod setup;
 pub mod state;

@@ -2,8 +2,11 @@
 //! Sections to the configuration: every value read, required keys there, names that lead somewhere.
 
 use super::commands::{command, commands, kernel_parameters, WithWarnings};
-use super::keys::{did_you_mean, guest_bar, Kind, BARS};
+use super::keys::{did_you_mean, Kind};
 use super::report::{clip, Report, Spot};
+use super::sections::gpu::{self, BARS};
+use super::sections::guest::{self, guest_bar};
+use super::sections::host;
 use super::values::{self, Parsed};
 use super::DEFAULT_USER;
 use super::{
@@ -144,11 +147,11 @@ fn host(mut r: Reader<'_, '_>) -> HostSection {
     let mut host = HostSection {
         // Nobody knows what a wrong value was to be; to do nothing is safe.
         enable: enable.map_or(default.enable && !asked, |at| at.value),
-        iommu: r.or("iommu", default.iommu, values::iommu),
+        iommu: r.or("iommu", default.iommu, host::iommu),
         iommu_passthrough: r.or("iommu-passthrough", default.iommu_passthrough, values::boolean),
         kernel_parameters: default.kernel_parameters,
         headless: r.or("headless", default.headless, values::boolean),
-        failed_boots: r.or("failed-boots", default.failed_boots, values::failed_boots),
+        failed_boots: r.or("failed-boots", default.failed_boots, host::failed_boots),
     };
     host.kernel_parameters = r.words("kernel-parameters", |text| kernel_parameters(text, &host));
     host
@@ -157,16 +160,16 @@ fn host(mut r: Reader<'_, '_>) -> HostSection {
 fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Option<Gpu> {
     let begin = r.section.spot;
     let name = r.section.name.to_owned();
-    let device = r.get("device", values::selector);
-    let identity = r.get("identity", values::identity);
-    let functions = r.get("functions", values::functions);
+    let device = r.get("device", gpu::selector);
+    let identity = r.get("identity", gpu::identity);
+    let functions = r.get("functions", gpu::functions);
     let optional = r.or("optional", false, values::boolean);
-    let also = r.get("also", values::addresses);
-    let bind = r.or("bind", Bind::Boot, values::bind);
-    let driver = r.or("driver", Driver::VfioPci, values::driver);
-    let bars = BARS.map(|key| r.get(key, values::bar));
-    let rebar_method = r.or("rebar-method", RebarMethod::Kernel, values::rebar_method);
-    let reset = r.or("reset", Reset::Auto, values::reset);
+    let also = r.get("also", gpu::addresses);
+    let bind = r.or("bind", Bind::Boot, gpu::bind);
+    let driver = r.or("driver", Driver::VfioPci, gpu::driver);
+    let bars = BARS.map(|key| r.get(key, gpu::bar));
+    let rebar_method = r.or("rebar-method", RebarMethod::Kernel, gpu::rebar_method);
+    let reset = r.or("reset", Reset::Auto, gpu::reset);
     let rom = r.get("rom", values::absolute_path);
     r.warn_of_comment("rom");
     let only_display = r.or("only-display", false, values::boolean);
@@ -239,16 +242,16 @@ fn useful_also(
 fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     let begin = r.section.spot;
     let name = r.section.name.to_owned();
-    let gpus = r.get("gpus", values::names);
-    let domain = r.or("domain", name.clone(), values::domain);
+    let gpus = r.get("gpus", guest::names);
+    let domain = r.or("domain", name.clone(), guest::domain);
     r.warn_of_comment("domain");
-    let uri = r.or("uri", "qemu:///system".to_owned(), values::uri);
-    let runner = r.get("runner", values::runner);
+    let uri = r.or("uri", "qemu:///system".to_owned(), guest::uri);
+    let runner = r.get("runner", guest::runner);
     let command = r.words("command", command);
-    let user = r.or("user", DEFAULT_USER.to_owned(), values::user);
-    let handover = r.or("handover", Handover::Auto, values::handover);
-    let display_manager = r.or("display-manager", DisplayManager::Auto, values::display_manager);
-    let stop_units = r.or("stop-units", Vec::new(), values::units);
+    let user = r.or("user", DEFAULT_USER.to_owned(), guest::user);
+    let handover = r.or("handover", Handover::Auto, guest::handover);
+    let display_manager = r.or("display-manager", DisplayManager::Auto, guest::display_manager);
+    let stop_units = r.or("stop-units", Vec::new(), guest::units);
     let before = command_list(&mut r, "before");
     let after = command_list(&mut r, "after");
     let kill_holders = r.or("kill-holders", false, values::boolean);
@@ -304,7 +307,7 @@ fn guest_bars(r: &mut Reader<'_, '_>, gpus: &[String]) -> Vec<GuestBar> {
             let near = if first { did_you_mean(gpu, gpus.iter().map(String::as_str)) } else { String::new() };
             let message = format!("'{key}' is about '{gpu}', which is not among the 'gpus' of this guest{near}");
             r.section.fail(r.report, setting.spot, &message);
-        } else if let Some(size) = r.get(setting.key, values::bar) {
+        } else if let Some(size) = r.get(setting.key, gpu::bar) {
             bars.push(GuestBar { gpu: gpu.to_owned(), bar, size });
         }
     }

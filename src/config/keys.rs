@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Which sections and keys there are, and which one an unknown word was probably meant to be.
+//! Which sections and keys there are, and which one an unknown name was probably meant to be.
+
+use super::sections::{gpu, guest, host};
 
 /// What a section is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,67 +30,17 @@ impl Kind {
     /// The keys that such a section may have.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
-            Kind::Host => &["enable", "iommu", "iommu-passthrough", "kernel-parameters", "headless", "failed-boots"],
-            Kind::Gpu => &[
-                "device",
-                "identity",
-                "functions",
-                "optional",
-                "also",
-                "bind",
-                "driver",
-                BARS[0],
-                BARS[1],
-                BARS[2],
-                BARS[3],
-                BARS[4],
-                BARS[5],
-                "rebar-method",
-                "reset",
-                "rom",
-                "only-display",
-            ],
-            Kind::Guest => &[
-                "gpus",
-                "domain",
-                "uri",
-                "runner",
-                "command",
-                "user",
-                "handover",
-                "display-manager",
-                "stop-units",
-                "before",
-                "after",
-                "kill-holders",
-                "start-timeout",
-                "stop-timeout",
-                "inhibit-sleep",
-            ],
+            Kind::Host => host::KEYS,
+            Kind::Gpu => gpu::KEYS,
+            Kind::Guest => guest::KEYS,
         }
     }
 
     /// The key, if such a section can have it.
     pub(super) fn key(self, name: &str) -> Option<&str> {
-        let known = self.keys().contains(&name) || (self == Kind::Guest && guest_bar(name).is_some());
+        let known = self.keys().contains(&name) || (self == Kind::Guest && guest::guest_bar(name).is_some());
         known.then_some(name)
     }
-}
-
-/// The BARs, which `[gpu]` has as keys.
-pub(super) const BARS: [&str; 6] = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"];
-
-/// The card and the number of the BAR in a guest's `GPU.barN`.
-pub(super) fn guest_bar(key: &str) -> Option<(&str, u8)> {
-    let (gpu, bar) = key.rsplit_once('.')?;
-    let bar = BARS.iter().position(|known| *known == bar)?;
-    // There are six.
-    (!gpu.is_empty()).then_some((gpu, bar as u8))
-}
-
-/// `before` and `after` may be written more than once in a file: each line adds commands.
-pub(super) fn accumulates(key: &str) -> bool {
-    matches!(key, "before" | "after")
 }
 
 /// `; did you mean 'device'?`, or nothing where no name is near.

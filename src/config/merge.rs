@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Lines to sections: which settings stand in which section, over all files. Nothing here knows what a value means.
 
-use crate::config::keys::{accumulates, did_you_mean, nearest, Kind, BARS};
+use crate::config::keys::{did_you_mean, nearest, Kind};
 use crate::config::report::{clip, Report, Spot};
 use crate::config::scan::{broken_header, first_word, Fault, Line, Lines};
+use crate::config::sections::gpu::BARS;
+use crate::config::sections::guest::accumulates;
 use crate::config::{Diagnostic, Severity};
 use std::fmt;
 

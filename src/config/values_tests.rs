@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::config::sections::gpu::*;
+use crate::config::sections::guest::*;
+use crate::config::sections::host::*;
+use crate::pci::Address;
 
 /// What is read, and that everything in `wrong` is refused with a fragment that quotes the beginning of the value.
 fn table<T: PartialEq + std::fmt::Debug>(read: impl Fn(&str) -> Parsed<T>, right: &[(&str, T)], wrong: &[&str]) {

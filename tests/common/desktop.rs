@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Who uses a machine: processes, units of systemd, login sessions, a desktop with all of these.
 //!
-//! Everything is added to a tree that is there already; `src/act/model/units.rs` and `logins.rs` have the formats.
+//! Everything is added to a tree that is there already; `sim/units.rs` and `logins.rs` have the formats.
 
 use super::Tree;
 use std::fs;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Domains of libvirt on a tree (`src/act/model/domains.rs` has the format).
+//! Domains of libvirt on a tree (`sim/domains.rs` has the format).
 
 use super::Tree;
 

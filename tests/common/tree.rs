@@ -199,13 +199,12 @@ impl Tree {
 
     /// Runs one of our programs on the tree.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Ran {
-        let mut command = self.command(program);
-        // The model is no verb: a program is it under another name.
-        match arguments.split_first() {
-            Some((&"--vfio-model", request)) => command.arg0("vfio-model").args(request),
-            _ => command.args(arguments),
-        };
-        command.output().unwrap().into()
+        self.command(program).args(arguments).output().unwrap().into()
+    }
+
+    /// Asks the simulator of the tree: to run a program of the system, or to send a signal.
+    pub fn simulate(&self, request: &[&str]) -> Ran {
+        self.run(env!("CARGO_BIN_EXE_vfio-sim"), request)
     }
 
     /// One of our programs, to be run on the tree.

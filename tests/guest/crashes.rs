@@ -23,7 +23,7 @@ fn injected(tree: &Tree, arguments: &[&str], calls: &str, injection: &str) -> Op
         }
         assert!(begin.elapsed() < Duration::from_secs(120), "{arguments:?} does not end");
         if arguments[0] == "run" && domain::runs(tree, arguments[1]) {
-            tree.run(VFIO, &["--vfio-model", "run", "guest-ends", arguments[1]]);
+            tree.simulate(&["run", "guest-ends", arguments[1]]);
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -117,7 +117,7 @@ fn started(tree: &Tree, guest: &str) -> Running {
 /// The guest shuts itself down.
 #[track_caller]
 fn guest_ends(tree: &Tree, name: &str) {
-    assert_eq!(tree.run(VFIO, &["--vfio-model", "run", "guest-ends", name]).status, Some(0));
+    assert_eq!(tree.simulate(&["run", "guest-ends", name]).status, Some(0));
 }
 
 fn has_card(tree: &Tree) -> bool {
@@ -135,8 +135,8 @@ fn log_in_again(tree: &Tree, what: &str) {
     assert_eq!(desktop::unit_state(tree, ALIAS).as_deref(), Some("active"), "{what}: the display manager");
     if !tree.exists(".kernel/sessions/2") {
         for verb in ["stop", "start"] {
-            let words = ["--vfio-model", "run", "systemctl", verb, "--", "gdm.service"];
-            assert_eq!(tree.run(VFIO, &words).status, Some(0), "{what}");
+            let words = ["run", "systemctl", verb, "--", "gdm.service"];
+            assert_eq!(tree.simulate(&words).status, Some(0), "{what}");
         }
     }
 }

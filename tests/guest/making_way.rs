@@ -4,11 +4,9 @@
 
 use super::*;
 use rustix::fs::{FileType, Mode};
-use vfio_suite::act::backend::kernel::Kernel;
 use vfio_suite::act::backend::tools::Signal;
-use vfio_suite::act::backend::tools_for;
+use vfio_suite::act::backend::{kernel_for, tools_for};
 use vfio_suite::act::guest::runner::Libvirt;
-use vfio_suite::act::model::ModelKernel;
 use vfio_suite::host::process::Process;
 
 /// The host's other display, and its twin's sound.
@@ -138,7 +136,7 @@ fn a_compositor_that_has_both_cards_ends_and_it_is_said_why_and_what_avoids_it()
 fn the_desktop_of_the_only_display_ends_without_a_warning() {
     let tree = machine();
     tree.config("[gpu big]\ndevice = 0000:03:00.0\nbind = guest\n[guest demo]\ngpus = big\n");
-    ModelKernel::new(&tree.root()).write("sys/bus/pci/drivers/amdgpu/unbind", OTHER).unwrap();
+    kernel_for(&tree.root()).write("sys/bus/pci/drivers/amdgpu/unbind", OTHER).unwrap();
     has(&plan(&tree), &["end session 2 of ada on seat0", "stop gdm.service"], &["warning"]);
 }
 
@@ -210,7 +208,7 @@ fn an_x_server_of_the_display_manager_is_its_sessions() {
 fn a_greeter_holds_the_card_too() {
     let tree = machine();
     desktop::greeter(&tree, "c1", "seat0", 2600, &desktop::nodes(&tree, VIDEO));
-    assert_eq!(tree.run(VFIO, &["--vfio-model", "run", "loginctl", "terminate-session", "2"]).status, Some(0));
+    assert_eq!(tree.simulate(&["run", "loginctl", "terminate-session", "2"]).status, Some(0));
     has(&plan(&tree), &["end session c1 of gdm on seat0", "stop gdm.service"], &[]);
 }
 
@@ -452,7 +450,7 @@ fn what_logind_does_not_say_is_not_guessed() {
 fn on_the_only_display_nobody_is_waited_for_to_open_it() {
     let tree = machine();
     tree.config("[gpu big]\ndevice = 0000:03:00.0\nbind = guest\n[guest demo]\ngpus = big\n");
-    ModelKernel::new(&tree.root()).write("sys/bus/pci/drivers/amdgpu/unbind", OTHER).unwrap();
+    kernel_for(&tree.root()).write("sys/bus/pci/drivers/amdgpu/unbind", OTHER).unwrap();
     for pid in [2100, 2200] {
         std::fs::remove_dir_all(tree.join(&format!("proc/{pid}/fd"))).unwrap();
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use vfio_suite::act::guest::GuestRecord;
-use vfio_suite::act::journal;
+use vfio_suite::journal;
 use vfio_suite::journal::Record;
 use vfio_suite::plan::setup;
 

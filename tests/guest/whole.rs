@@ -2,8 +2,7 @@
 //! Nothing goes wrong: the hand-over, the guest's end in every way, the give-back.
 
 use super::*;
-use vfio_suite::act::backend::kernel::Kernel;
-use vfio_suite::act::model::ModelKernel;
+use vfio_suite::act::backend::kernel_for;
 
 /// Runs a guest, ends it, gives back; gives what the supervisor said.
 fn whole(tree: &Tree, end: impl FnOnce(&Tree)) -> Ran {
@@ -25,7 +24,7 @@ fn whole(tree: &Tree, end: impl FnOnce(&Tree)) -> Ran {
 }
 
 fn model(tree: &Tree, words: &[&str]) {
-    let ran = tree.run(VFIO, &[&["--vfio-model", "run"], words].concat());
+    let ran = tree.simulate(&[&["run"], words].concat());
     assert_eq!(ran.status, Some(0), "{} {}", ran.stdout, ran.stderr);
 }
 
@@ -59,7 +58,7 @@ fn a_guest_that_is_destroyed() {
 fn a_guest_whose_qemu_is_killed() {
     whole(&machine(), |tree| {
         let pid = domain::pid(tree, "demo").to_string();
-        assert_eq!(tree.run(VFIO, &["--vfio-model", "signal", &pid, "KILL"]).status, Some(0));
+        assert_eq!(tree.simulate(&["signal", &pid, "KILL"]).status, Some(0));
     });
 }
 
@@ -232,7 +231,7 @@ fn who_computes_on_the_only_card_of_amdgpu_holds_it() {
     // The twin of the card is amdgpu's as well: which of the two is computed on cannot be told.
     assert_eq!(tree.run(VFIO, &["holders", "big"]).status, Some(0));
     let root = tree.root();
-    ModelKernel::new(&root).write("sys/bus/pci/drivers/amdgpu/unbind", "0000:04:00.0").unwrap();
+    kernel_for(&root).write("sys/bus/pci/drivers/amdgpu/unbind", "0000:04:00.0").unwrap();
     let ran = tree.run(VFIO, &["holders", "big"]);
     assert_eq!(ran.status, Some(1));
     assert!(ran.stdout.contains("trainer") && ran.stdout.contains("/dev/kfd"), "{}", ran.stdout);

@@ -5,61 +5,12 @@
 //! program itself goes on, reports it, and can still undo what it did elsewhere.
 
 use crate::aside;
-pub(crate) use crate::aside::is_called;
-use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// Runs a child that ends with [`answer`]: its error is ours. `TimedOut` if it has not ended within the deadline.
-pub(crate) fn ask(command: &mut Command, deadline: Duration) -> io::Result<()> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-    let answer = child.stdout.take();
-    if wait(child, deadline)? {
-        return Ok(());
-    }
-    answer.map_or(Ok(Errno::IO.raw_os_error()), |mut pipe| heard(&mut pipe)).and_then(as_result)
-}
-
-/// What a child says: an errno in the machine's own bytes, 0 for none. An exit status could not hold all of the kernel's.
-pub(crate) fn heard(pipe: &mut ChildStdout) -> io::Result<i32> {
-    let mut errno = [0; size_of::<i32>()];
-    // It comes as a whole, or not at all.
-    if pipe.read(&mut errno)? != errno.len() {
-        return Err(io::Error::other("the child that writes was killed"));
-    }
-    Ok(i32::from_ne_bytes(errno))
-}
-
-/// What an errno means.
-pub(crate) fn as_result(errno: i32) -> io::Result<()> {
-    match errno {
-        0 => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
-}
-
-/// Says that to whoever started us.
-pub(crate) fn say(result: &io::Result<()>) -> io::Result<()> {
-    let errno = match result {
-        Ok(()) => 0,
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Errno::TIMEDOUT.raw_os_error(),
-        Err(error) => error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
-    };
-    rustix::io::write(rustix::stdio::stdout(), &errno.to_ne_bytes())?;
-    Ok(())
-}
-
-/// Ends a child that was asked one thing.
-pub(crate) fn answer(result: io::Result<()>) -> ExitCode {
-    match (say(&result), result) {
-        (Ok(()), Ok(())) => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
-}
 
 /// What this program has spent waiting for others, in microseconds.
 static WAITED: AtomicU64 = AtomicU64::new(0);

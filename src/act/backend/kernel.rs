@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What answers our writes: the running kernel, or in a test tree a model of it.
+//! What answers our writes: the running kernel, or in a test tree the simulator.
 
 use crate::host::function::attribute;
 use crate::pci::Address;

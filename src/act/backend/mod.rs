@@ -4,14 +4,14 @@
 pub(crate) mod apart;
 pub mod child;
 pub mod kernel;
-mod rehearsal_tools;
+pub mod process;
 pub mod simulated;
 pub mod sysfs;
 pub mod tools;
 
 use crate::root::Root;
 use kernel::Kernel;
-use simulated::Rehearsal;
+use simulated::Simulated;
 use sysfs::LiveKernel;
 use tools::{LiveTools, Tools};
 
@@ -20,7 +20,7 @@ pub fn kernel_for(root: &Root) -> Box<dyn Kernel + '_> {
     if root.is_system() {
         Box::new(LiveKernel::new(root))
     } else {
-        Box::new(Rehearsal::new(root))
+        Box::new(Simulated::new(root))
     }
 }
 
@@ -29,6 +29,6 @@ pub fn tools_for(root: &Root) -> Box<dyn Tools + '_> {
     if root.is_system() {
         Box::new(LiveTools)
     } else {
-        Box::new(Rehearsal::new(root))
+        Box::new(Simulated::new(root))
     }
 }

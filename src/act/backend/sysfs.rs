@@ -3,12 +3,14 @@
 
 use crate::act::backend::child;
 use crate::act::backend::kernel::Kernel;
+use crate::aside::is_called;
 use crate::host::holders;
 use crate::root::Root;
+use rustix::io::Errno;
 use rustix::stdio::stdin;
 use std::cell::RefCell;
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
@@ -51,7 +53,7 @@ impl Kernel for LiveKernel<'_> {
         // Nothing would not reach the kernel at all; an end of line alone clears an override.
         let errno = writer.ask(&[&self.root.show(attribute), "\0", value, "\n"].concat(), WRITE)?;
         *place = Some(writer);
-        child::as_result(errno)
+        as_result(errno)
     }
 
     fn modprobe(&self, module: &str) -> io::Result<()> {
@@ -92,7 +94,7 @@ impl Writer {
             to.write_all(request.as_bytes())?;
         }
         child::wait_for(&self.from, deadline).inspect_err(|_| self.leave())?;
-        child::heard(&mut self.from)
+        read_errno(&mut self.from)
     }
 
     /// Leaves a child behind for which the kernel is at work.
@@ -112,6 +114,35 @@ impl Drop for Writer {
     }
 }
 
+/// What a child says: an errno in the machine's own bytes, 0 for none. An exit status could not hold all of the kernel's.
+fn read_errno(pipe: &mut ChildStdout) -> io::Result<i32> {
+    let mut errno = [0; size_of::<i32>()];
+    // It comes as a whole, or not at all.
+    if pipe.read(&mut errno)? != errno.len() {
+        return Err(io::Error::other("the child that writes was killed"));
+    }
+    Ok(i32::from_ne_bytes(errno))
+}
+
+/// What an errno means.
+fn as_result(errno: i32) -> io::Result<()> {
+    match errno {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Says that to whoever started us.
+fn write_errno(result: &io::Result<()>) -> io::Result<()> {
+    let errno = match result {
+        Ok(()) => 0,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Errno::TIMEDOUT.raw_os_error(),
+        Err(error) => error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
+    };
+    rustix::io::write(rustix::stdio::stdout(), &errno.to_ne_bytes())?;
+    Ok(())
+}
+
 /// If the program was started as a child, the one that writes or the one that looks at processes: does so, and gives its
 /// exit code.
 pub fn run_as_child() -> Option<ExitCode> {
@@ -119,7 +150,7 @@ pub fn run_as_child() -> Option<ExitCode> {
 }
 
 fn run_as_writer() -> Option<ExitCode> {
-    if !child::is_called(CHILD) || std::env::args_os().len() != 1 {
+    if !is_called(CHILD) || std::env::args_os().len() != 1 {
         return None;
     }
     let mut request = [0; REQUEST];
@@ -128,7 +159,7 @@ fn run_as_writer() -> Option<ExitCode> {
         let length = rustix::io::read(stdin(), &mut request).unwrap_or(0);
         let mut parts = request[..length].splitn(2, |byte| *byte == 0);
         let (Some(path), Some(value)) = (parts.next(), parts.next()) else { break };
-        if child::say(&write(path, value)).is_err() {
+        if write_errno(&write(path, value)).is_err() {
             break;
         }
     }

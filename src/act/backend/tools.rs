@@ -3,14 +3,12 @@
 
 use crate::act::backend::apart;
 use crate::act::backend::child;
+use crate::act::backend::process::open_process;
 use crate::host::process::Process;
-use crate::root::Root;
 use rustix::io::Errno;
-use rustix::process::{pidfd_open, pidfd_send_signal, Pid, PidfdFlags};
+use rustix::process::pidfd_send_signal;
 use std::cmp::Ordering;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -34,7 +32,7 @@ const PIECE: u64 = 1 << 20;
 const LINES: usize = 1_000;
 const LINE: u64 = 1_024;
 
-/// The system's programs, and in a test tree a model of them.
+/// The system's programs, and in a test tree the simulator.
 pub trait Tools: std::fmt::Debug + Sync {
     /// Runs a program and gives what it printed on standard output. No shell is involved.
     ///
@@ -42,7 +40,7 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// ended within the deadline and was killed.
     fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
 
-    /// Runs a command of the configuration, apart from our own program where that is possible (`act::apart`). What it prints goes to the log line by line, as it comes.
+    /// Runs a command of the configuration, apart from our own program where that is possible (`act::backend::apart`). What it prints goes to the log line by line, as it comes.
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
         let output = self.run(words, deadline)?;
         output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
@@ -108,17 +106,6 @@ impl Tools for LiveTools {
     }
 }
 
-/// A process of the running system, held on to: from now on nobody else is meant. `None` if it has ended.
-pub(crate) fn open_process(process: &Process) -> io::Result<Option<OwnedFd>> {
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        // What was opened may be another already; it is not when it has begun at the same time.
-        Ok(open) => Ok(process.is_there(&Root::open(Path::new("/"))?).then_some(open)),
-        Err(Errno::SRCH) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Starts a program with pipes for what it prints.
 fn started<'w>(words: &[&'w str]) -> io::Result<(&'w str, Child)> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -131,7 +118,7 @@ fn started<'w>(words: &[&'w str]) -> io::Result<(&'w str, Child)> {
 }
 
 /// The error of a program that failed: its name, and the last line that it wrote on standard error.
-pub(crate) fn failed(program: &str, errors: &str) -> io::Error {
+pub fn failed(program: &str, errors: &str) -> io::Error {
     let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
     let last = last.strip_prefix("error: ").unwrap_or(last);
     // Some name themselves: "modprobe: FATAL: ...".
@@ -193,7 +180,9 @@ fn each_line(pipe: impl Read, mut each: impl FnMut(usize, &str)) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::root::Root;
     use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
 
     /// Regression: the signal went to whoever had the number.
     #[test]

@@ -162,7 +162,7 @@ fn remove_directories(root: &Root, record: &mut Record) {
 /// Has what tools have written last: grub-mkconfig renames a menu that it has not synced, of which some file systems keep an
 /// empty file when the power goes.
 fn settle(root: &Root) -> Result<(), String> {
-    // In a test tree a model wrote.
+    // In a test tree the simulator wrote.
     let places = BOOT.iter().filter(|_| root.is_system());
     for place in places {
         let Ok(directory) = root.open_at(place, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else { continue };

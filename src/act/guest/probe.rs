@@ -82,7 +82,7 @@ pub fn look(
     around
 }
 
-/// Asks two at the same time. A model is asked one after the other: its tests count the questions.
+/// Asks two at the same time. The simulator is asked one after the other: its tests count the questions.
 fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
     match root.is_system() {
         true => child::both(one, other),

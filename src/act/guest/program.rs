@@ -3,7 +3,7 @@
 
 use super::directory;
 use super::monitor::{self, Greeting};
-use super::runner::wait_for_process;
+use crate::act::backend::process::wait_for_process;
 use crate::act::backend::tools::{Signal, Tools};
 use crate::act::backend::{apart, child};
 use crate::act::files;
@@ -54,7 +54,7 @@ pub(super) fn remembered(root: &Root, guest: &str) -> Option<Process> {
 /// Starts the program that is the guest, and waits until it counts as started: where its words name QEMU's monitor, when
 /// QEMU answers there, else when it has the card and has lived with it for a second.
 ///
-/// It runs apart from us and as its user (`act::apart`).
+/// It runs apart from us and as its user (`act::backend::apart`).
 pub fn start(
     root: &Root,
     tools: &dyn Tools,

@@ -6,11 +6,11 @@
 //! whoever brought it about. Then it is waited until libvirt has noticed, too.
 
 use super::{directory, program};
-use crate::act::backend::tools::{open_process, Signal, Tools};
+use crate::act::backend::process::wait_for_process;
+use crate::act::backend::tools::{Signal, Tools};
 use crate::host::process::Process;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -239,47 +239,3 @@ const AGAIN: Duration = Duration::from_secs(10);
 const RESTART: Duration = Duration::from_secs(1);
 /// Between two questions to libvirt.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Waits for the end of a process that need not be ours, so long at most if there is a limit; whether it has ended.
-pub fn wait_for_process(root: &Root, process: &Process, limit: Option<Duration>) -> bool {
-    if !root.is_system() {
-        return wait_in_tree(root, process, limit);
-    }
-    let fd = match open_process(process) {
-        Ok(Some(fd)) => fd,
-        // It has ended already.
-        Ok(None) => return true,
-        Err(error) => return wait_otherwise(root, process, limit, &error),
-    };
-    let until = limit.map(|limit| Instant::now() + limit);
-    loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = left.map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
-            Ok(0) => return false,
-            Ok(_) => return true,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return wait_otherwise(root, process, limit, &error.into()),
-        }
-    }
-}
-
-fn wait_otherwise(root: &Root, process: &Process, limit: Option<Duration>, error: &io::Error) -> bool {
-    log::warn!("cannot wait for process {}: {error}", process.pid);
-    wait_in_tree(root, process, limit)
-}
-
-/// The same where there is nothing to wait on but the directory in /proc.
-fn wait_in_tree(root: &Root, process: &Process, limit: Option<Duration>) -> bool {
-    let until = limit.map(|limit| Instant::now() + limit);
-    while process.is_there(root) {
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    true
-}

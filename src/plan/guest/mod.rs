@@ -39,7 +39,7 @@ pub struct GuestPlan {
     pub warnings: Vec<Remark>,
 }
 
-/// What surrounds the guest: services, sessions, libvirt, files. Asked for by `act::guest::look`.
+/// What surrounds the guest: services, sessions, libvirt, files. Asked for by `act::guest::probe`.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// Why systemd could not be asked about units, if so.

@@ -9,14 +9,14 @@
 //!
 //! A function that is not with vfio is refused, `managed='yes'` or not: our programs bind before they start a domain.
 
-use super::device::Device;
-use super::driver;
-use super::services::unknown;
-use super::tree::Tree;
-use super::{networks, openrc, platform, units};
-use crate::act::backend::tools::failed;
-use crate::root::IOMMU_GROUPS;
+use crate::device::Device;
+use crate::driver;
+use crate::error::unknown;
+use crate::tree::Tree;
+use crate::{networks, openrc, platform, units};
 use std::io;
+use vfio_suite::act::backend::tools::failed;
+use vfio_suite::root::IOMMU_GROUPS;
 
 const DOMAINS: &str = ".kernel/domains";
 const RUNNING: &str = ".kernel/running";
@@ -30,7 +30,7 @@ const RESET: &str = ".kernel/reset-in-use";
 const FIRST_PID: u32 = 7001;
 
 /// `virsh ARGUMENTS`.
-pub(super) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     let ["--connect", _, ref request @ ..] = *arguments else { return Err(unknown("virsh", arguments)) };
     let answers =
         !tree.root.exists(".kernel/no-libvirt") && !units::libvirt_is_down(tree)? && !openrc::libvirt_is_down(tree);
@@ -81,7 +81,7 @@ pub(super) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
 }
 
 /// For tests, `guest-ends DOMAIN`: the guest switches itself off.
-pub(super) fn ends_from_inside(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn ends_from_inside(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     match *arguments {
         [name] if !name.contains('/') && tree.root.exists(&format!("{RUNNING}/{name}")) => {
             end(tree, name).map(|()| String::new())
@@ -91,7 +91,7 @@ pub(super) fn ends_from_inside(tree: &Tree<'_>, arguments: &[&str]) -> io::Resul
 }
 
 /// The domain whose QEMU a process is.
-pub(super) fn of_process(tree: &Tree<'_>, pid: &str) -> io::Result<Option<String>> {
+pub(crate) fn of_process(tree: &Tree<'_>, pid: &str) -> io::Result<Option<String>> {
     for name in tree.list(RUNNING) {
         if tree.fact(&format!("running/{name}"), "pid")?.is_some_and(|words| words.iter().any(|word| word == pid)) {
             return Ok(Some(name));
@@ -163,7 +163,7 @@ fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
 }
 
 /// Ends a domain that runs: nothing is left of its process, and the groups can be opened again.
-pub(super) fn end(tree: &Tree<'_>, name: &str) -> io::Result<()> {
+pub(crate) fn end(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     let facts = tree.facts(&format!("running/{name}"))?;
     let values = |key: &str| -> Vec<&String> {
         facts.iter().filter(|words| words[0] == key).filter_map(|words| words.get(1)).collect()

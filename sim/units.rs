@@ -16,11 +16,11 @@
 //!
 //! `.kernel/system-state` has the state of the whole if it is not `running`.
 
-use super::services::unknown;
-use super::tree::Tree;
-use super::{logins, networks, processes, udev};
-use crate::act::backend::tools::failed;
+use crate::error::unknown;
+use crate::tree::Tree;
+use crate::{logins, networks, processes, udev};
 use std::io;
+use vfio_suite::act::backend::tools::failed;
 
 /// Where libvirt answers; the first question to a socket starts its daemon.
 const LIBVIRT: [&str; 4] = ["libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket"];
@@ -190,7 +190,7 @@ impl Unit {
 }
 
 /// Whether libvirt's daemon is a unit, and none of its units is active.
-pub(super) fn libvirt_is_down(tree: &Tree<'_>) -> io::Result<bool> {
+pub(crate) fn libvirt_is_down(tree: &Tree<'_>) -> io::Result<bool> {
     let mut units = Vec::new();
     for name in LIBVIRT {
         units.extend(Unit::find(tree, name)?);
@@ -204,7 +204,7 @@ fn state_of_all(tree: &Tree<'_>) -> io::Result<String> {
 }
 
 /// Starts or stops a user's manager with their sessions; one that is no unit of the tree has nothing to end.
-pub(super) fn switch(tree: &Tree<'_>, name: &str, on: bool) -> io::Result<()> {
+pub(crate) fn switch(tree: &Tree<'_>, name: &str, on: bool) -> io::Result<()> {
     match Unit::find(tree, name)? {
         Some(unit) if on => unit.start(tree),
         Some(unit) => unit.stop(tree),
@@ -213,7 +213,7 @@ pub(super) fn switch(tree: &Tree<'_>, name: &str, on: bool) -> io::Result<()> {
 }
 
 /// Display managers greet somebody on a seat on which nobody is left and which is there, or do so no longer.
-pub(super) fn greet(tree: &Tree<'_>, seat: &str, on: bool) -> io::Result<()> {
+pub(crate) fn greet(tree: &Tree<'_>, seat: &str, on: bool) -> io::Result<()> {
     for name in tree.list(".kernel/units") {
         let Some(unit) = Unit::find(tree, &name)?.filter(|unit| unit.name == name && unit.is_active()) else {
             continue;
@@ -231,7 +231,7 @@ pub(super) fn greet(tree: &Tree<'_>, seat: &str, on: bool) -> io::Result<()> {
 }
 
 /// `systemctl ARGUMENTS`.
-pub(super) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     match *arguments {
         ["show", "--property=Id,LoadState,ActiveState", "--", ref names @ ..] if !names.is_empty() => {
             let blocks = names.iter().map(|name| show(tree, name)).collect::<io::Result<Vec<_>>>()?;

@@ -5,12 +5,12 @@
 //! can put a card there that was never plugged in. Found again it is a new function: no override, no driver but one
 //! that takes it now.
 
-use super::device::Device;
-use super::tree::Tree;
-use super::{driver, platform, reset, resize};
-use crate::pci::Address;
-use crate::root::{IOMMU_GROUPS, PCI_BUS, PCI_DEVICES};
+use crate::device::Device;
+use crate::tree::Tree;
+use crate::{driver, platform, reset, resize};
 use std::io;
+use vfio_suite::pci::Address;
+use vfio_suite::root::{IOMMU_GROUPS, PCI_BUS, PCI_DEVICES};
 
 const REMOVED: &str = ".kernel/removed";
 const EMPTY_GROUPS: &str = ".kernel/groups";
@@ -28,7 +28,7 @@ fn functions(tree: &Tree<'_>, path: &str, into: &mut Vec<Device>) {
 }
 
 /// `remove`: the function and, if it is a bridge, everything below it goes, each taken from its driver first.
-pub(super) fn remove(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+pub(crate) fn remove(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let mut all = Vec::new();
     functions(tree, &device.path, &mut all);
     for function in all.iter().rev() {
@@ -76,7 +76,7 @@ fn join_group(tree: &Tree<'_>, group: &str, device: &Device) -> io::Result<()> {
 
 /// `rescan`: what is not on the bus at or below `bus` is found. The functions appear, then the drivers that are
 /// registered take what matches.
-pub(super) fn rescan(tree: &Tree<'_>, bus: &str) -> io::Result<()> {
+pub(crate) fn rescan(tree: &Tree<'_>, bus: &str) -> io::Result<()> {
     let mut found = Vec::new();
     // Sorted, so a bridge comes before what was below it.
     for name in tree.list(REMOVED) {

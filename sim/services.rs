@@ -2,11 +2,12 @@
 //! Programs of the system, as far as a hand-over and `vfio setup` use them: what is asked of systemctl, loginctl, virsh,
 //! modprobe, udevadm, OpenRC's programs and gpasswd, word by word, and the commands of the user. What is not known here is an error, never a success.
 
-use super::tree::Tree;
-use super::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units};
-use crate::act::backend::tools::{failed, Signal};
-use crate::root::Root;
+use crate::error::unknown;
+use crate::tree::Tree;
+use crate::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units};
 use std::io;
+use vfio_suite::act::backend::tools::{failed, Signal};
+use vfio_suite::root::Root;
 
 /// Where the user's own commands are listed as they are run, a line each.
 const RAN: &str = ".kernel/ran";
@@ -15,7 +16,7 @@ const RAN: &str = ".kernel/ran";
 const JOURNAL: &str = ".kernel/journal";
 
 /// What a report asks for: it changes nothing, is no act to be counted, and leaves no trace. Nothing for other programs.
-pub(super) fn only_told(root: &Root, words: &[&str]) -> Option<io::Result<String>> {
+pub(crate) fn only_told(root: &Root, words: &[&str]) -> Option<io::Result<String>> {
     match words {
         ["journalctl", ..] => Some(root.read(JOURNAL).map(|text| String::from_utf8_lossy(&text).into_owned())),
         ["loginctl", "list-users", "--no-legend"] => Some(Ok(logins::users(root))),
@@ -24,7 +25,7 @@ pub(super) fn only_told(root: &Root, words: &[&str]) -> Option<io::Result<String
 }
 
 /// Runs a program. A fault makes it fail with the errno's text; `ENOENT` and `EACCES` mean that it cannot be started.
-pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
+pub(crate) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut output = String::new();
     let act = || {
@@ -38,7 +39,7 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "modprobe" => modprobe(tree, arguments)?,
             "udevadm" => udev::udevadm(tree, arguments)?,
             "update-initramfs" | "mkinitcpio" | "dracut" => images::build(tree, program, arguments)?,
-            // What they make from boot files is theirs; a model of it would prove nothing.
+            // What they make from boot files is theirs; a simulation of it would prove nothing.
             "update-grub" | "grub-mkconfig" | "grub2-mkconfig" | "grub-script-check" => String::new(),
             "guest-ends" => domains::ends_from_inside(tree, arguments)?,
             path if path.starts_with('/') => command(tree, words)?,
@@ -55,14 +56,9 @@ pub(super) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
 }
 
 /// Sends a signal.
-pub(super) fn signal(tree: &Tree<'_>, pid: u32, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal(tree: &Tree<'_>, pid: u32, signal: Signal) -> io::Result<()> {
     let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
     faults::around(tree, &format!("signal:{pid}:{name}"), || processes::signal(tree, pid, signal))
-}
-
-/// What the model has no answer to: a program that asks it must be told, or its test would prove nothing.
-pub(super) fn unknown(program: &str, arguments: &[&str]) -> io::Error {
-    failed(program, &format!("the model does not know '{program} {}'", arguments.join(" ")))
 }
 
 fn modprobe(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {

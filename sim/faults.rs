@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What goes wrong on purpose.
 
-use super::tree::{glob, Tree};
+use crate::tree::{glob, Tree};
 use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const ERRNOS: [(&str, Errno); 15] = [
 const SLOW: Duration = Duration::from_millis(500);
 
 /// Counts an act, and lets it happen, fail, or both.
-pub(super) fn around(tree: &Tree<'_>, what: &str, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn around(tree: &Tree<'_>, what: &str, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let count = tree.facts("count")?.concat().first().and_then(|n| n.parse().ok()).unwrap_or(0) + 1;
     tree.put(".kernel/count", &format!("{count}\n"))?;
     match planned(tree, what, Some(count))? {
@@ -45,7 +45,7 @@ pub(super) fn around(tree: &Tree<'_>, what: &str, act: impl FnOnce() -> io::Resu
 }
 
 /// The fault that waits for `what`, and whether the act takes effect first.
-pub(super) fn planned(tree: &Tree<'_>, what: &str, count: Option<u64>) -> io::Result<Option<(io::Error, bool)>> {
+pub(crate) fn planned(tree: &Tree<'_>, what: &str, count: Option<u64>) -> io::Result<Option<(io::Error, bool)>> {
     for words in tree.facts("faults")? {
         let hit = match words[0].parse::<u64>() {
             Ok(n) => Some(n) == count,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The tools that build an initramfs, as far as our hooks in them go: what they put into an image, and where they write it.
 
-use super::services::unknown;
-use super::tree::Tree;
-use crate::host::initramfs::Initramfs;
-use crate::root::STATE;
+use crate::error::unknown;
+use crate::tree::Tree;
 use std::io;
+use vfio_suite::host::initramfs::Initramfs;
+use vfio_suite::root::STATE;
 
 /// Runs `update-initramfs`, `mkinitcpio` or `dracut`.
-pub(super) fn build(tree: &Tree<'_>, program: &str, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn build(tree: &Tree<'_>, program: &str, arguments: &[&str]) -> io::Result<String> {
     let releases = tree.root.list("lib/modules").unwrap_or_default();
     let all = |name: fn(&str) -> String| releases.iter().map(|release| name(release)).collect::<Vec<_>>();
     let hooked = program != "mkinitcpio" || Initramfs::scan(tree.root, None).hooked;
@@ -55,7 +55,7 @@ fn image(tree: &Tree<'_>, program: &str, hooked: bool) -> io::Result<String> {
                 None => entry(path, 0o12_0777, "/dev/null"),
             });
         }
-        super::tree::make(tree.root, STATE)?;
+        crate::tree::make(tree.root, STATE)?;
         tree.put(&format!("{STATE}/initramfs"), "")?;
     }
     text.push_str(&entry("TRAILER!!!", 0, ""));

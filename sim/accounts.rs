@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `gpasswd`, as far as it changes who is in a group.
 
-use super::services::unknown;
-use super::tree::Tree;
-use crate::act::backend::tools::failed;
+use crate::error::unknown;
+use crate::tree::Tree;
 use std::io;
+use vfio_suite::act::backend::tools::failed;
 
 /// `gpasswd -a|-d USER GROUP`.
-pub(super) fn gpasswd(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn gpasswd(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     let [verb @ ("-a" | "-d"), user, group] = *arguments else { return Err(unknown("gpasswd", arguments)) };
     let users = tree.root.read_text("etc/passwd")?;
     if !users.lines().any(|line| line.split(':').next() == Some(user)) {

@@ -12,8 +12,7 @@ mod services;
 
 use common::{cards, Function, Machine, Tree};
 use std::io::ErrorKind;
-use vfio_suite::act::backend::kernel::Kernel;
-use vfio_suite::act::model::ModelKernel;
+use vfio_suite::act::backend::kernel_for;
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
@@ -47,11 +46,11 @@ fn machine() -> Machine {
 
 /// A write as our programs make it: 0, or the errno; a hang is -1.
 fn write(tree: &Tree, attribute: &str, value: &str) -> i32 {
-    result(ModelKernel::new(&tree.root()).write(attribute, value))
+    result(kernel_for(&tree.root()).write(attribute, value))
 }
 
 fn modprobe(tree: &Tree, module: &str) -> i32 {
-    result(ModelKernel::new(&tree.root()).modprobe(module))
+    result(kernel_for(&tree.root()).modprobe(module))
 }
 
 fn result(result: std::io::Result<()>) -> i32 {
@@ -394,7 +393,7 @@ fn processes_that_write_at_once_see_one_machine() {
             std::thread::spawn(move || {
                 let root = vfio_suite::root::Root::open(&path).unwrap();
                 for _ in 0..25 {
-                    let kernel = ModelKernel::new(&root);
+                    let kernel = kernel_for(&root);
                     kernel.write(&device(VIDEO, "driver_override"), &format!("driver{n}")).unwrap();
                 }
             })

@@ -18,14 +18,14 @@
 //! A function that is found by a rescan has the sizes that its registers in configuration space hold, which the kernel writes
 //! too when it resizes. If that finds no place twice in a row, all other ports lose their windows, with what is in them.
 
-use super::device::Device;
-use super::number;
-use super::tree::Tree;
-use crate::host::bars;
-use crate::host::reset::is_locked_down;
-use crate::pci::Address;
+use crate::device::Device;
+use crate::parse::number;
+use crate::tree::Tree;
 use rustix::io::Errno;
 use std::io;
+use vfio_suite::host::bars;
+use vfio_suite::host::reset::is_locked_down;
+use vfio_suite::pci::Address;
 
 /// The kernel's own ENOTSUPP, which is no errno of programs.
 const NOTSUPP: Errno = Errno::from_raw_os_error(524);
@@ -71,7 +71,7 @@ fn said(tree: &Tree<'_>, word: &str) -> io::Result<Option<String>> {
 }
 
 /// `resourceN_resize`: the value is the number of the bit in the attribute's list of sizes, 2^(value+20) bytes.
-pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -> io::Result<()> {
+pub(crate) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -> io::Result<()> {
     let invalid = || io::Error::from(Errno::INVAL);
     let bar: usize = bar.parse().map_err(|_| invalid())?;
     if said(tree, "privileged")?.is_some() {
@@ -127,7 +127,7 @@ pub(super) fn resize(tree: &Tree<'_>, device: &Device, bar: &str, value: &str) -
 }
 
 /// `config@PLACE`: a byte of configuration space (`pci_write_config()`), which a kernel under lockdown lets nobody write.
-pub(super) fn write_config(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str) -> io::Result<()> {
+pub(crate) fn write_config(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str) -> io::Result<()> {
     if is_locked_down(tree.root) {
         return Err(Errno::PERM.into());
     }
@@ -146,7 +146,7 @@ fn configure(tree: &Tree<'_>, device: &Device, place: usize, byte: u8) -> io::Re
 
 /// A function that is found: where the registers of its BARs hold other sizes than it had, all BARs of the kind are placed
 /// anew, or none of them.
-pub(super) fn found(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+pub(crate) fn found(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let Some(address) = Address::from_sysfs(device.name.as_bytes()) else { return Ok(()) };
     let config = tree.root.read(&device.file("config")).unwrap_or_default();
     let mut own = regions(tree, device)?;

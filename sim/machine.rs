@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! A rehearsal of the kernel's PCI core on a tree of plain files.
+//! A simulation of the kernel's PCI core on a tree of plain files.
 //!
 //! With `--root DIR` nothing of the running system is touched: what we would write to sysfs is answered here, and the
-//! tree changes as the kernel would change it, errors included. The model keeps nothing in memory, so separate
+//! tree changes as the kernel would change it, errors included. The simulator keeps nothing in memory, so separate
 //! processes see one machine. What plain files cannot say lies in `DIR/.kernel/` (all files optional, one fact a line,
 //! `#` begins a comment):
 //!
@@ -32,51 +32,32 @@
 //! The errors are those of `drivers/base/{bus,dd,driver}.c`, `drivers/pci/{pci,pci-driver,pci-sysfs,setup-res}.c` and
 //! `drivers/vfio/pci/` of 6.1 and 6.12.
 
-mod accounts;
-mod device;
-mod domains;
-mod driver;
-mod faults;
-mod hotplug;
-mod images;
-mod logins;
-mod made;
-mod modules;
-mod networks;
-mod openrc;
-mod platform;
-mod processes;
-mod reset;
-mod resize;
-mod services;
-mod tree;
-mod udev;
-mod units;
-
-use crate::act::backend::kernel::Kernel;
-use crate::act::backend::tools::{Signal, Tools};
-use crate::host::process::Process;
-use crate::root::Root;
-use device::Device;
+use crate::device::Device;
+use crate::parse::{found, line, number};
+use crate::tree::Tree;
+use crate::{driver, faults, hotplug, modules, platform, reset, resize, services};
 use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
-use tree::Tree;
+use vfio_suite::act::backend::kernel::Kernel;
+use vfio_suite::act::backend::tools::{Signal, Tools};
+use vfio_suite::host::process::Process;
+use vfio_suite::root::Root;
 
 /// The kernel of a test tree.
 #[derive(Debug)]
-pub struct ModelKernel<'a> {
+pub struct Simulator<'a> {
     root: &'a Root,
 }
 
-impl<'a> ModelKernel<'a> {
+impl<'a> Simulator<'a> {
     /// The kernel of the machine below `root`.
     pub fn new(root: &'a Root) -> Self {
-        ModelKernel { root }
+        Simulator { root }
     }
 }
 
-impl Kernel for ModelKernel<'_> {
+impl Kernel for Simulator<'_> {
     fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
         let tree = Tree::lock(self.root)?;
         let attribute = attribute.trim_matches('/');
@@ -91,7 +72,7 @@ impl Kernel for ModelKernel<'_> {
 }
 
 /// The system's programs beside that kernel. Nothing takes time: a deadline passes only where a fault says so.
-impl Tools for ModelKernel<'_> {
+impl Tools for Simulator<'_> {
     fn run(&self, words: &[&str], _deadline: Duration) -> io::Result<String> {
         match services::only_told(self.root, words) {
             Some(told) => told,
@@ -180,44 +161,4 @@ fn plain(tree: &Tree<'_>, attribute: &str, value: &str, mode: u32) -> io::Result
         return Ok(());
     }
     tree.put(attribute, &format!("{}\n", line(value)))
-}
-
-/// The function that a value names.
-fn found(tree: &Tree<'_>, value: &str) -> io::Result<Device> {
-    Device::find(tree, line(value)).ok_or(Errno::NODEV.into())
-}
-
-/// A value without the one newline at its end that the kernel disregards.
-fn line(value: &str) -> &str {
-    value.strip_suffix('\n').unwrap_or(value)
-}
-
-/// A number as `kstrtoul(value, 0)` reads it: decimal, 0x and hexadecimal, or 0 and octal.
-fn number(value: &str) -> io::Result<u64> {
-    let digits = line(value);
-    let digits = digits.strip_prefix('+').unwrap_or(digits);
-    let (digits, base) = match (digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")), digits) {
-        (Some(hex), _) => (hex, 16),
-        (None, digits) if digits.len() > 1 && digits.starts_with('0') => (&digits[1..], 8),
-        (None, digits) => (digits, 10),
-    };
-    if digits.starts_with('+') {
-        return Err(Errno::INVAL.into());
-    }
-    u64::from_str_radix(digits, base).map_err(|_| Errno::INVAL.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number;
-
-    #[test]
-    fn numbers_as_the_kernel_reads_them() {
-        for (text, value) in [("1", 1), ("1\n", 1), ("0x9", 9), ("010", 8), ("0", 0), ("+14\n", 14), ("0Xff", 255)] {
-            assert_eq!(number(text).ok(), Some(value), "{text:?}");
-        }
-        for text in ["", "\n", "abc", "-1", "1 ", " 1", "1\n\n", "0x", "08", "++1", "0x+1", "99999999999999999999"] {
-            assert!(number(text).is_err(), "{text:?}");
-        }
-    }
 }

@@ -5,12 +5,12 @@
 //!
 //! A session that has ended is kept in `.kernel/parked-sessions`: who logs in again gets the same.
 
-use super::services::unknown;
-use super::tree::Tree;
-use super::{processes, units};
-use crate::act::backend::tools::failed;
-use crate::root::Root;
+use crate::error::unknown;
+use crate::tree::Tree;
+use crate::{processes, units};
 use std::io;
+use vfio_suite::act::backend::tools::failed;
+use vfio_suite::root::Root;
 
 const SESSIONS: &str = ".kernel/sessions";
 const PARKED: &str = ".kernel/parked-sessions";
@@ -37,13 +37,13 @@ fn fact(tree: &Tree<'_>, id: &str, key: &str) -> io::Result<Option<String>> {
 }
 
 /// The seat of a session, which has ended or not.
-pub(super) fn seat_of(tree: &Tree<'_>, id: &str) -> io::Result<Option<String>> {
+pub(crate) fn seat_of(tree: &Tree<'_>, id: &str) -> io::Result<Option<String>> {
     let ended = tree.fact(&format!("parked-sessions/{id}"), "seat")?;
     Ok(fact(tree, id, "seat")?.or_else(|| ended.and_then(|words| words.into_iter().next())))
 }
 
 /// Whether somebody is on a seat.
-pub(super) fn is_used(tree: &Tree<'_>, seat: &str) -> io::Result<bool> {
+pub(crate) fn is_used(tree: &Tree<'_>, seat: &str) -> io::Result<bool> {
     for id in tree.list(SESSIONS) {
         if fact(tree, &id, "seat")?.as_deref() == Some(seat) {
             return Ok(true);
@@ -60,12 +60,12 @@ fn processes_of(tree: &Tree<'_>, directory: &str, id: &str) -> io::Result<Vec<St
 }
 
 /// The processes of a session that has ended.
-pub(super) fn parked_processes(tree: &Tree<'_>, id: &str) -> io::Result<Vec<String>> {
+pub(crate) fn parked_processes(tree: &Tree<'_>, id: &str) -> io::Result<Vec<String>> {
     processes_of(tree, PARKED, id)
 }
 
 /// Whether a session has this scope.
-pub(super) fn has_scope(tree: &Tree<'_>, unit: &str) -> io::Result<bool> {
+pub(crate) fn has_scope(tree: &Tree<'_>, unit: &str) -> io::Result<bool> {
     for id in tree.list(SESSIONS) {
         if fact(tree, &id, "scope")?.as_deref() == Some(unit) {
             return Ok(true);
@@ -75,7 +75,7 @@ pub(super) fn has_scope(tree: &Tree<'_>, unit: &str) -> io::Result<bool> {
 }
 
 /// Ends a session, if it is there, and its user's manager if it was the last.
-pub(super) fn end(tree: &Tree<'_>, id: &str) -> io::Result<()> {
+pub(crate) fn end(tree: &Tree<'_>, id: &str) -> io::Result<()> {
     if !exists(tree, id) {
         return Ok(());
     }
@@ -95,7 +95,7 @@ pub(super) fn end(tree: &Tree<'_>, id: &str) -> io::Result<()> {
 }
 
 /// Logs in again, if the session has ended.
-pub(super) fn revive(tree: &Tree<'_>, id: &str) -> io::Result<()> {
+pub(crate) fn revive(tree: &Tree<'_>, id: &str) -> io::Result<()> {
     let kept = format!("{PARKED}/{id}");
     if id.contains('/') || !tree.root.exists(&kept) {
         return Ok(());
@@ -113,7 +113,7 @@ pub(super) fn revive(tree: &Tree<'_>, id: &str) -> io::Result<()> {
 }
 
 /// `loginctl list-users --no-legend`, without waiting for a turn.
-pub(super) fn users(root: &Root) -> String {
+pub(crate) fn users(root: &Root) -> String {
     let line = |id: String| {
         let text = root.read_text(&format!("{SESSIONS}/{id}")).unwrap_or_default();
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')).unwrap_or("-");
@@ -123,7 +123,7 @@ pub(super) fn users(root: &Root) -> String {
 }
 
 /// `loginctl ARGUMENTS`.
-pub(super) fn loginctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn loginctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     match *arguments {
         ["show-seat", "--property=Sessions", seat] => {
             let mut sessions = Vec::new();

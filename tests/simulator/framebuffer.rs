@@ -4,7 +4,7 @@
 use super::*;
 use common::machine::MEMORY_64;
 use common::pairs::{framed, framed_simply, FRAMED};
-use vfio_suite::act::backend::tools::Tools;
+use vfio_suite::act::backend::tools_for;
 
 const EFI: &str = "sys/bus/platform/drivers/efi-framebuffer";
 const SIMPLE: &str = "sys/bus/platform/drivers/simple-framebuffer";
@@ -50,7 +50,8 @@ fn guest(class: u32) -> Result<String, String> {
     assert_eq!(tree.driver(DISPLAY).as_deref(), Some("vfio-pci"), "binding always succeeds");
     let root = tree.root();
     let words = ["virsh", "--connect", "qemu:///system", "start", "--", "demo"];
-    ModelKernel::new(&root).run(&words, std::time::Duration::from_secs(5)).map_err(|error| error.to_string())
+    let ran = tools_for(&root).run(&words, std::time::Duration::from_secs(5));
+    ran.map_err(|error| error.to_string())
 }
 
 #[test]

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Modules: loading with what they are built on, and unloading, as modprobe(8) does both.
 
-use super::device::Device;
-use super::driver::{self, Known};
-use super::tree::Tree;
-use crate::act::backend::tools::failed;
-use crate::root::{PCI_BUS, PCI_DRIVERS};
+use crate::device::Device;
+use crate::driver::{self, Known};
+use crate::tree::Tree;
 use rustix::io::Errno;
 use std::io;
+use vfio_suite::act::backend::tools::failed;
+use vfio_suite::root::{PCI_BUS, PCI_DRIVERS};
 
 const PARKED: &str = ".kernel/parked-modules";
 
@@ -30,7 +30,7 @@ fn depends(tree: &Tree<'_>, module: &str) -> io::Result<Vec<String>> {
 }
 
 /// Loads a module by its name, or all that match an alias. One that is there already is success.
-pub(super) fn load(tree: &Tree<'_>, name: &str) -> io::Result<()> {
+pub(crate) fn load(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     let by_alias = name.contains(':');
     let known = driver::known(tree)?;
     let wanted: Vec<&Known> = if by_alias {
@@ -148,7 +148,7 @@ fn in_use(tree: &Tree<'_>, module: &str) -> bool {
 
 /// `modprobe -r`: the module goes, and then what it was built on, as far as nobody else uses it. One that is not loaded
 /// is success.
-pub(super) fn remove(tree: &Tree<'_>, name: &str) -> io::Result<()> {
+pub(crate) fn remove(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     let module = plain(name);
     if !tree.root.exists(&directory(&module)) {
         let known = driver::known(tree)?;

@@ -2,16 +2,16 @@
 //! libvirt's networks, in libvirt's own places: what is defined is there before, what is up and what starts by itself are
 //! made and removed here.
 
-use super::services::unknown;
-use super::tree::Tree;
-use crate::act::backend::tools::failed;
+use crate::error::unknown;
+use crate::tree::Tree;
 use std::io;
+use vfio_suite::act::backend::tools::failed;
 
 const DEFINED: &str = "etc/libvirt/qemu/networks";
 const UP: &str = "run/libvirt/network";
 
 /// `virsh --connect URI net-...`.
-pub(super) fn virsh(tree: &Tree<'_>, request: &[&str]) -> io::Result<String> {
+pub(crate) fn virsh(tree: &Tree<'_>, request: &[&str]) -> io::Result<String> {
     let (verb, name) = match *request {
         [verb @ ("net-start" | "net-destroy" | "net-autostart"), "--", name] => (verb, name),
         ["net-autostart", "--disable", "--", name] => ("net-autostart --disable", name),
@@ -50,7 +50,7 @@ fn start(tree: &Tree<'_>, name: &str) -> io::Result<()> {
 }
 
 /// libvirt's daemon starts: so do the networks that it is to start.
-pub(super) fn daemon_starts(tree: &Tree<'_>) -> io::Result<()> {
+pub(crate) fn daemon_starts(tree: &Tree<'_>) -> io::Result<()> {
     for xml in tree.list(&format!("{DEFINED}/autostart")) {
         let name = xml.trim_end_matches(".xml");
         if !tree.root.exists(&format!("{UP}/{xml}")) {

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! One PCI function of the tree.
 
-use super::made;
-use super::tree::Tree;
-use crate::host::holders;
-use crate::pci::Address;
-use crate::root::{IOMMU_GROUPS, PCI_DEVICES};
+use crate::made;
+use crate::tree::Tree;
 use rustix::io::Errno;
 use std::io;
+use vfio_suite::host::holders;
+use vfio_suite::pci::Address;
+use vfio_suite::root::{IOMMU_GROUPS, PCI_DEVICES};
 
 /// Drivers that let their functions sleep when they come and forbid it when they go; vfio-pci does, too.
 const SLEEPERS: [&str; 2] = ["amdgpu", "snd_hda_intel"];
 
 /// A function on the bus.
 #[derive(Debug)]
-pub(super) struct Device {
+pub(crate) struct Device {
     /// Its address as sysfs writes it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its directory, below `sys/devices`.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 impl Device {
     /// The function of an address, if it is on the bus.
-    pub(super) fn find(tree: &Tree<'_>, name: &str) -> Option<Device> {
+    pub(crate) fn find(tree: &Tree<'_>, name: &str) -> Option<Device> {
         Address::from_sysfs(name.as_bytes())?;
         let link = format!("{PCI_DEVICES}/{name}");
         let path = match tree.root.read_link(&link) {
@@ -35,62 +35,62 @@ impl Device {
     }
 
     /// All functions on the bus.
-    pub(super) fn all(tree: &Tree<'_>) -> Vec<Device> {
+    pub(crate) fn all(tree: &Tree<'_>) -> Vec<Device> {
         tree.list(PCI_DEVICES).iter().filter_map(|name| Device::find(tree, name)).collect()
     }
 
     /// An attribute's path.
-    pub(super) fn file(&self, attribute: &str) -> String {
+    pub(crate) fn file(&self, attribute: &str) -> String {
         format!("{}/{attribute}", self.path)
     }
 
     /// The directory that the function lies in: the bridge above it, or the host bridge.
-    pub(super) fn bus(&self) -> &str {
+    pub(crate) fn bus(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(bus, _)| bus)
     }
 
     /// The driver that has it.
-    pub(super) fn driver(&self, tree: &Tree<'_>) -> Option<String> {
+    pub(crate) fn driver(&self, tree: &Tree<'_>) -> Option<String> {
         tree.root.link_name(&self.file("driver")).ok()
     }
 
     /// The number of its IOMMU group.
-    pub(super) fn group(&self, tree: &Tree<'_>) -> Option<String> {
+    pub(crate) fn group(&self, tree: &Tree<'_>) -> Option<String> {
         tree.root.link_name(&self.file("iommu_group")).ok()
     }
 
     /// Whether a guest has its IOMMU group open.
-    pub(super) fn owned(&self, tree: &Tree<'_>) -> io::Result<bool> {
+    pub(crate) fn owned(&self, tree: &Tree<'_>) -> io::Result<bool> {
         let Some(group) = self.group(tree) else { return Ok(false) };
         Ok(tree.facts("owned")?.iter().any(|words| words[0] == group))
     }
 
     /// Whether a process has a device node of it open that is one of `which`.
-    pub(super) fn held(&self, tree: &Tree<'_>, which: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn held(&self, tree: &Tree<'_>, which: impl Fn(&str) -> bool) -> bool {
         let Some(address) = Address::from_sysfs(self.name.as_bytes()) else { return false };
         let held = holders::find_here(tree.root, &[address]);
         held.iter().any(|(_, holder)| holder.pid.is_some() && which(&holder.node))
     }
 
     /// What modules are looked up by.
-    pub(super) fn modalias(&self, tree: &Tree<'_>) -> String {
+    pub(crate) fn modalias(&self, tree: &Tree<'_>) -> String {
         tree.root.read_text(&self.file("modalias")).unwrap_or_default()
     }
 
     /// A number that an attribute has in hexadecimal, with `0x` before it.
-    pub(super) fn id(&self, tree: &Tree<'_>, attribute: &str) -> Option<u32> {
+    pub(crate) fn id(&self, tree: &Tree<'_>, attribute: &str) -> Option<u32> {
         let text = tree.root.read_text(&self.file(attribute)).ok()?;
         u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
     }
 
     /// Whether it is a bridge. The kernel looks at the header type; of the classes only 0604 and 0607 have one of their
     /// own.
-    pub(super) fn is_bridge(&self, tree: &Tree<'_>) -> bool {
+    pub(crate) fn is_bridge(&self, tree: &Tree<'_>) -> bool {
         matches!(self.id(tree, "class").map(|class| class >> 8), Some(0x0604 | 0x0607 | 0x0609))
     }
 
     /// The only driver that may take it.
-    pub(super) fn driver_override(&self, tree: &Tree<'_>) -> Option<String> {
+    pub(crate) fn driver_override(&self, tree: &Tree<'_>) -> Option<String> {
         let text = tree.root.read(&self.file("driver_override")).ok()?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let name = text.strip_suffix('\n').unwrap_or(&text);
@@ -98,7 +98,7 @@ impl Device {
     }
 
     /// `driver_set_override()`: the first line counts, an empty one clears. Nothing is bound or unbound by it.
-    pub(super) fn set_override(&self, tree: &Tree<'_>, value: &str) -> io::Result<()> {
+    pub(crate) fn set_override(&self, tree: &Tree<'_>, value: &str) -> io::Result<()> {
         // A page, less the newline and the NUL that reading it back needs.
         if value.len() >= 4095 {
             return Err(Errno::INVAL.into());
@@ -110,7 +110,7 @@ impl Device {
     }
 
     /// Makes the links and files of a bound function.
-    pub(super) fn show_bound(&self, tree: &Tree<'_>, driver: &str, vfio: bool) -> io::Result<()> {
+    pub(crate) fn show_bound(&self, tree: &Tree<'_>, driver: &str, vfio: bool) -> io::Result<()> {
         let directory = format!("sys/bus/pci/drivers/{driver}");
         tree.link(&self.file("driver"), &directory)?;
         tree.link(&format!("{directory}/{}", self.name), &self.path)?;
@@ -128,7 +128,7 @@ impl Device {
     }
 
     /// Undoes it; what the driver had made of the function is kept for the next time.
-    pub(super) fn show_unbound(&self, tree: &Tree<'_>, driver: &str, vfio: bool) -> io::Result<()> {
+    pub(crate) fn show_unbound(&self, tree: &Tree<'_>, driver: &str, vfio: bool) -> io::Result<()> {
         if vfio {
             self.remove_vfio_nodes(tree)?;
         }

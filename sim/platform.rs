@@ -5,13 +5,13 @@
 //! A driver that lets go gives back the range that it had asked for; what the device itself has (`BOOTFB`) stays until the
 //! device is gone. That line is kept in `.kernel/framebuffer` for when the driver comes back.
 
-use super::device::Device;
-use super::tree::Tree;
-use crate::host::framebuffer::{self, OWN};
-use crate::pci::Address;
-use crate::root::PLATFORM_DRIVERS;
+use crate::device::Device;
+use crate::tree::Tree;
 use rustix::io::Errno;
 use std::io;
+use vfio_suite::host::framebuffer::{self, OWN};
+use vfio_suite::pci::Address;
+use vfio_suite::root::PLATFORM_DRIVERS;
 
 const DEVICES: &str = "sys/bus/platform/devices";
 const IOMEM: &str = "proc/iomem";
@@ -41,7 +41,7 @@ fn is_of(tree: &Tree<'_>, line: &str, which: impl Fn(&framebuffer::Framebuffer) 
 }
 
 /// `unbind`: ENODEV if it is not this driver's.
-pub(super) fn unbind(tree: &Tree<'_>, driver: &str, name: &str) -> io::Result<()> {
+pub(crate) fn unbind(tree: &Tree<'_>, driver: &str, name: &str) -> io::Result<()> {
     let bound = format!("{PLATFORM_DRIVERS}/{driver}/{name}");
     if !tree.root.exists(&bound) {
         return Err(Errno::NODEV.into());
@@ -56,7 +56,7 @@ pub(super) fn unbind(tree: &Tree<'_>, driver: &str, name: &str) -> io::Result<()
 }
 
 /// `bind`: ENODEV if there is no such device any more.
-pub(super) fn bind(tree: &Tree<'_>, driver: &str, name: &str) -> io::Result<()> {
+pub(crate) fn bind(tree: &Tree<'_>, driver: &str, name: &str) -> io::Result<()> {
     let place = place(tree, name)?;
     let bound = format!("{PLATFORM_DRIVERS}/{driver}/{name}");
     if tree.root.exists(&bound) {
@@ -80,7 +80,7 @@ pub(super) fn bind(tree: &Tree<'_>, driver: &str, name: &str) -> io::Result<()> 
 
 /// `aperture_remove_conflicting_pci_devices()`: the device of a framebuffer in the function's memory is gone for good, with
 /// the memory. So it is for us when the function goes itself.
-pub(super) fn remove(tree: &Tree<'_>, function: &Device) -> io::Result<()> {
+pub(crate) fn remove(tree: &Tree<'_>, function: &Device) -> io::Result<()> {
     let Some(address) = Address::from_sysfs(function.name.as_bytes()) else { return Ok(()) };
     let of = |f: &framebuffer::Framebuffer| f.function == address;
     let left = tree.list(&function.path).into_iter().filter(|name| name.contains("-framebuffer."));
@@ -116,6 +116,6 @@ fn remove_class_links(tree: &Tree<'_>, device: &str) -> io::Result<()> {
 }
 
 /// Whether nobody else can have a BAR of the function as a whole.
-pub(super) fn is_in_the_way(tree: &Tree<'_>, function: &Device) -> bool {
+pub(crate) fn is_in_the_way(tree: &Tree<'_>, function: &Device) -> bool {
     framebuffer::find(tree.root).iter().any(|f| f.function.to_string() == function.name)
 }

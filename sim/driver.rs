@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Drivers: which matches which function, binding, unbinding.
 
-use super::device::Device;
-use super::faults;
-use super::platform;
-use super::tree::{glob, Tree};
-use crate::root::PCI_DRIVERS;
+use crate::device::Device;
+use crate::faults;
+use crate::platform;
+use crate::tree::{glob, Tree};
 use rustix::io::Errno;
 use std::io;
+use vfio_suite::root::PCI_DRIVERS;
 
 /// A line of `.kernel/drivers`.
-pub(super) struct Known {
+pub(crate) struct Known {
     /// Its name on the PCI bus; `None` for a module that registers no PCI driver.
-    pub(super) driver: Option<String>,
+    pub(crate) driver: Option<String>,
     /// Its module; `None` if it is built in.
-    pub(super) module: Option<String>,
+    pub(crate) module: Option<String>,
     /// Which modaliases it matches.
     globs: Vec<String>,
 }
 
 impl Known {
-    pub(super) fn matches(&self, modalias: &str) -> bool {
+    pub(crate) fn matches(&self, modalias: &str) -> bool {
         self.globs.iter().any(|pattern| glob(pattern, modalias))
     }
 
     /// Whether it hands functions to guests: its alias says so, as that of every VFIO driver does.
-    pub(super) fn is_vfio(&self) -> bool {
+    pub(crate) fn is_vfio(&self) -> bool {
         self.globs.iter().any(|pattern| pattern.starts_with("vfio_pci:"))
     }
 }
@@ -39,7 +39,7 @@ enum Refusal {
 }
 
 /// What can be loaded, or is built in.
-pub(super) fn known(tree: &Tree<'_>) -> io::Result<Vec<Known>> {
+pub(crate) fn known(tree: &Tree<'_>) -> io::Result<Vec<Known>> {
     let some = |word: Option<&String>| word.filter(|word| *word != "-").cloned();
     let line = |words: Vec<String>| Known {
         driver: some(words.first()),
@@ -49,7 +49,7 @@ pub(super) fn known(tree: &Tree<'_>) -> io::Result<Vec<Known>> {
     Ok(tree.facts("drivers")?.into_iter().map(line).collect())
 }
 
-/// The drivers that are registered: those the model knows, in the order in which they come, then the tree's others.
+/// The drivers that are registered: those the simulator knows, in the order in which they come, then the tree's others.
 fn registered(tree: &Tree<'_>, known: &[Known]) -> Vec<String> {
     let mut all = tree.list(PCI_DRIVERS);
     let mut names: Vec<String> = Vec::new();
@@ -132,7 +132,7 @@ fn offer(tree: &Tree<'_>, known: &[Known], device: &Device) -> io::Result<()> {
 }
 
 /// `driver_attach()`: a new driver or id is offered every unbound function; what fails is passed over.
-pub(super) fn offer_all(tree: &Tree<'_>, known: &[Known], driver: &str) -> io::Result<()> {
+pub(crate) fn offer_all(tree: &Tree<'_>, known: &[Known], driver: &str) -> io::Result<()> {
     for device in Device::all(tree) {
         if device.driver(tree).is_none() && matches(tree, known, driver, &device)? {
             let _refused = attach(tree, known, driver, &device);
@@ -142,19 +142,19 @@ pub(super) fn offer_all(tree: &Tree<'_>, known: &[Known], driver: &str) -> io::R
 }
 
 /// What a function that is new on the bus meets: whoever is registered and matches. What fails is only logged.
-pub(super) fn meet(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+pub(crate) fn meet(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let _refused = offer(tree, &known(tree)?, device);
     Ok(())
 }
 
 /// `drivers_probe`: success says that no error happened, not that anything was bound; every error is EINVAL.
-pub(super) fn probe(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+pub(crate) fn probe(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     offer(tree, &known(tree)?, device).map_err(|_| Errno::INVAL.into())
 }
 
 /// `drivers/NAME/bind`: ENODEV if it does not match; EBUSY if it is bound already, be it to the same driver (so since
 /// 5.12; before, ENODEV); what `probe()` says is returned as it is.
-pub(super) fn bind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Result<()> {
+pub(crate) fn bind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Result<()> {
     let known = known(tree)?;
     if !matches(tree, &known, driver, device)? {
         return Err(Errno::NODEV.into());
@@ -165,7 +165,7 @@ pub(super) fn bind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Result
 }
 
 /// `drivers/NAME/unbind`: ENODEV if it is not this driver's.
-pub(super) fn unbind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Result<()> {
+pub(crate) fn unbind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Result<()> {
     if device.driver(tree).as_deref() != Some(driver) {
         return Err(Errno::NODEV.into());
     }
@@ -174,7 +174,7 @@ pub(super) fn unbind(tree: &Tree<'_>, driver: &str, device: &Device) -> io::Resu
 
 /// Takes the driver away from a function, if it has one. A function that a guest uses is not given back until the guest
 /// lets go, nor one whose driver waits for its last user: the writer waits with it.
-pub(super) fn release(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+pub(crate) fn release(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let Some(driver) = device.driver(tree) else { return Ok(()) };
     let vfio = is_vfio(&known(tree)?, &driver);
     if (vfio && device.owned(tree)?) || waits(tree, &driver, device) {
@@ -198,13 +198,13 @@ fn waits(tree: &Tree<'_>, driver: &str, device: &Device) -> bool {
 }
 
 /// Whether a function is with a driver that hands it to guests.
-pub(super) fn is_with_vfio(tree: &Tree<'_>, device: &Device) -> io::Result<bool> {
+pub(crate) fn is_with_vfio(tree: &Tree<'_>, device: &Device) -> io::Result<bool> {
     let known = known(tree)?;
     Ok(device.driver(tree).is_some_and(|driver| is_vfio(&known, &driver)))
 }
 
 /// Forgets what was written to a driver's `new_id`: it goes with the driver.
-pub(super) fn forget_ids(tree: &Tree<'_>, driver: &str) -> io::Result<()> {
+pub(crate) fn forget_ids(tree: &Tree<'_>, driver: &str) -> io::Result<()> {
     match dynids(tree, driver)?.is_empty() {
         true => Ok(()),
         false => write_dynids(tree, driver, &[]),
@@ -286,7 +286,7 @@ fn write_dynids(tree: &Tree<'_>, driver: &str, ids: &[DynamicId]) -> io::Result<
 }
 
 /// `drivers/NAME/new_id`: EEXIST if the driver has it already; then every unbound function that matches is bound.
-pub(super) fn new_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<()> {
+pub(crate) fn new_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<()> {
     let (id, fields) = DynamicId::parse(value.split_whitespace()).ok_or(Errno::INVAL)?;
     let known = known(tree)?;
     let mut ids = dynids(tree, driver)?;
@@ -300,7 +300,7 @@ pub(super) fn new_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<(
 }
 
 /// `drivers/NAME/remove_id`: forgets one such id; what is bound stays bound.
-pub(super) fn remove_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<()> {
+pub(crate) fn remove_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<()> {
     let (wanted, _) = DynamicId::parse(value.split_whitespace()).ok_or(Errno::INVAL)?;
     let mut ids = dynids(tree, driver)?;
     let same = |id: &DynamicId| {

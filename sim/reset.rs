@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! How a function can be reset, and what may become of it.
 
-use super::device::Device;
-use super::tree::Tree;
-use super::{line, number};
-use crate::host::reset::MODULE;
-use crate::plan::reset::chip;
+use crate::device::Device;
+use crate::parse::{line, number};
+use crate::tree::Tree;
 use rustix::io::Errno;
 use std::io;
+use vfio_suite::host::reset::MODULE;
+use vfio_suite::plan::reset::chip;
 
 /// Every method the kernel knows (`pci_reset_fn_methods`).
 const METHODS: [&str; 7] = ["device_specific", "acpi", "flr", "af_flr", "pm", "bus", "cxl_bus"];
@@ -43,7 +43,7 @@ fn supported(tree: &Tree<'_>, device: &Device) -> io::Result<Vec<String>> {
 
 /// `reset_method`: a list in the order wanted, `default`, or an empty line for none. What is not supported is EINVAL
 /// and changes nothing.
-pub(super) fn choose(tree: &Tree<'_>, device: &Device, value: &str) -> io::Result<()> {
+pub(crate) fn choose(tree: &Tree<'_>, device: &Device, value: &str) -> io::Result<()> {
     let supported = supported(tree, device)?;
     let chosen: Vec<&str> = match line(value) {
         "default" => supported.iter().map(String::as_str).collect(),
@@ -61,7 +61,7 @@ fn show(tree: &Tree<'_>, device: &Device, methods: &[&str]) -> io::Result<()> {
 }
 
 /// What a new function starts with.
-pub(super) fn forget(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
+pub(crate) fn forget(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     if tree.fact("reset", &device.name)?.is_none() {
         return Ok(());
     }
@@ -70,7 +70,7 @@ pub(super) fn forget(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
 }
 
 /// `reset`: only `1` is a request. The methods are tried in order, the next where one does not apply; ENOTTY if none does.
-pub(super) fn reset(tree: &Tree<'_>, device: &Device, value: &str) -> io::Result<()> {
+pub(crate) fn reset(tree: &Tree<'_>, device: &Device, value: &str) -> io::Result<()> {
     if number(value)? != 1 {
         return Err(Errno::INVAL.into());
     }

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Changing a test tree, confined to it.
 
-use crate::root::Root;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::io::{self, Write};
+use vfio_suite::root::Root;
 
-/// Where the model keeps what plain files cannot say.
+/// Where the simulator keeps what plain files cannot say.
 const KERNEL: &str = ".kernel";
 
 /// A test tree, for as long as one write lasts. Real writes to one bus are serialised by the kernel's locks; here the
 /// processes take turns.
-pub(super) struct Tree<'a> {
-    pub(super) root: &'a Root,
+pub(crate) struct Tree<'a> {
+    pub(crate) root: &'a Root,
     _lock: OwnedFd,
 }
 
 impl<'a> Tree<'a> {
     /// Waits for its turn.
-    pub(super) fn lock(root: &'a Root) -> io::Result<Self> {
+    pub(crate) fn lock(root: &'a Root) -> io::Result<Self> {
         let path = format!("{KERNEL}/lock");
         let flags = OFlags::RDWR | OFlags::CREATE;
         let lock = match root.open_at(&path, flags, Mode::from(0o644)) {
@@ -34,19 +34,19 @@ impl<'a> Tree<'a> {
     }
 
     /// The permission bits of a file.
-    pub(super) fn mode(&self, path: &str) -> io::Result<u32> {
+    pub(crate) fn mode(&self, path: &str) -> io::Result<u32> {
         Ok(self.root.stat(path)?.st_mode & 0o7777)
     }
 
     /// Replaces a file's content, or makes the file. A process that is killed leaves the old or the new content, as the
     /// kernel would, never half of it.
-    pub(super) fn put(&self, path: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> io::Result<()> {
+    pub(crate) fn put(&self, path: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> io::Result<()> {
         let mode = self.mode(path).unwrap_or(0o644);
         self.make_file(path, content, mode)
     }
 
     /// The same with these permissions.
-    pub(super) fn make_file(&self, path: &str, content: &(impl AsRef<[u8]> + ?Sized), mode: u32) -> io::Result<()> {
+    pub(crate) fn make_file(&self, path: &str, content: &(impl AsRef<[u8]> + ?Sized), mode: u32) -> io::Result<()> {
         let new = format!("{KERNEL}/new");
         let fd = self.root.open_at(&new, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC, Mode::from(0o600))?;
         rustix::fs::fchmod(&fd, Mode::from(mode))?;
@@ -55,14 +55,14 @@ impl<'a> Tree<'a> {
     }
 
     /// Moves a file or directory.
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, old) = self.root.parent(from)?;
         let (to, new) = self.root.parent(to)?;
         Ok(rustix::fs::renameat(from, old, to, new)?)
     }
 
     /// Makes the link that sysfs would make at `path` to `to`: relative, by way of /sys. One that is there is replaced.
-    pub(super) fn link(&self, path: &str, to: &str) -> io::Result<()> {
+    pub(crate) fn link(&self, path: &str, to: &str) -> io::Result<()> {
         let up = path.matches('/').count() - 1;
         let target = format!("{}{}", "../".repeat(up), to.strip_prefix("sys/").unwrap_or(to));
         self.unlink(path)?;
@@ -71,13 +71,13 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes a link that says just this.
-    pub(super) fn symlink(&self, path: &str, target: &str) -> io::Result<()> {
+    pub(crate) fn symlink(&self, path: &str, target: &str) -> io::Result<()> {
         let (parent, name) = self.root.parent(path)?;
         Ok(rustix::fs::symlinkat(target, parent, name)?)
     }
 
     /// Removes a directory, if it is there, with all that is in it.
-    pub(super) fn remove_all(&self, path: &str) -> io::Result<()> {
+    pub(crate) fn remove_all(&self, path: &str) -> io::Result<()> {
         for name in self.list(path) {
             let below = format!("{path}/{name}");
             match self.unlink(&below) {
@@ -89,7 +89,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Removes a file or link, if it is there.
-    pub(super) fn unlink(&self, path: &str) -> io::Result<()> {
+    pub(crate) fn unlink(&self, path: &str) -> io::Result<()> {
         match self.root.parent(path) {
             Ok((parent, name)) => gone(rustix::fs::unlinkat(parent, name, AtFlags::empty())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -98,7 +98,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Removes a directory if it is there and empty.
-    pub(super) fn rmdir(&self, path: &str) -> io::Result<()> {
+    pub(crate) fn rmdir(&self, path: &str) -> io::Result<()> {
         match self.root.parent(path) {
             Ok((parent, name)) => match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
                 Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
@@ -110,17 +110,17 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes a directory and those above it.
-    pub(super) fn mkdir(&self, path: &str) -> io::Result<()> {
+    pub(crate) fn mkdir(&self, path: &str) -> io::Result<()> {
         make(self.root, path)
     }
 
     /// The names in a directory, sorted; none if there is no such directory.
-    pub(super) fn list(&self, path: &str) -> Vec<String> {
+    pub(crate) fn list(&self, path: &str) -> Vec<String> {
         self.root.list(path).unwrap_or_default()
     }
 
-    /// The words of the lines of one of the model's own files; none if there is no such file.
-    pub(super) fn facts(&self, file: &str) -> io::Result<Vec<Vec<String>>> {
+    /// The words of the lines of one of the simulator's own files; none if there is no such file.
+    pub(crate) fn facts(&self, file: &str) -> io::Result<Vec<Vec<String>>> {
         let text = match self.root.read(&format!("{KERNEL}/{file}")) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text?,
@@ -131,8 +131,8 @@ impl<'a> Tree<'a> {
         Ok(words.filter(|words| !words.is_empty()).collect())
     }
 
-    /// The words after a key in one of the model's own files.
-    pub(super) fn fact(&self, file: &str, key: &str) -> io::Result<Option<Vec<String>>> {
+    /// The words after a key in one of the simulator's own files.
+    pub(crate) fn fact(&self, file: &str, key: &str) -> io::Result<Option<Vec<String>>> {
         let line = self.facts(file)?.into_iter().find(|words| words[0] == key);
         Ok(line.map(|words| words[1..].to_vec()))
     }
@@ -146,7 +146,7 @@ fn gone(result: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-pub(super) fn make(root: &Root, path: &str) -> io::Result<()> {
+pub(crate) fn make(root: &Root, path: &str) -> io::Result<()> {
     let (parent, name) = match root.parent(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             make(root, path.rsplit_once('/').map_or(path, |(parent, _)| parent))?;
@@ -161,7 +161,7 @@ pub(super) fn make(root: &Root, path: &str) -> io::Result<()> {
 }
 
 /// Whether a text matches a pattern of `*` and `?`, as modprobe(8) matches aliases.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     // The last `*` seen, and the text position from which to try again.

@@ -5,16 +5,16 @@ use super::*;
 use common::desktop::{self, ALIAS, COMPOSITOR, DISPLAY_MANAGER, SESSION, SOUND_SERVER};
 use common::domain::{self, domain};
 use std::time::Duration;
-use vfio_suite::act::backend::tools::{Signal, Tools};
+use vfio_suite::act::backend::tools::Signal;
+use vfio_suite::act::backend::tools_for;
 use vfio_suite::host::process::Process;
 
-const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VIRSH: &str = "virsh --connect qemu:///system";
 
 /// Runs a line: what it printed, or the text of its failure.
 pub fn run(tree: &Tree, line: &str) -> Result<String, String> {
     let words: Vec<&str> = line.split(' ').collect();
-    ModelKernel::new(&tree.root()).run(&words, Duration::from_secs(1)).map_err(|error| match error.kind() {
+    tools_for(&tree.root()).run(&words, Duration::from_secs(1)).map_err(|error| match error.kind() {
         ErrorKind::TimedOut => "hang".to_owned(),
         _ => error.to_string(),
     })
@@ -37,7 +37,7 @@ fn virsh(tree: &Tree, request: &str) -> Result<String, String> {
 
 fn signal(tree: &Tree, pid: u32, signal: Signal) -> i32 {
     let process = Process { pid, started: None };
-    result(ModelKernel::new(&tree.root()).signal(&process, signal))
+    result(tools_for(&tree.root()).signal(&process, signal))
 }
 
 fn alive(tree: &Tree, pid: u32) -> bool {
@@ -284,7 +284,7 @@ fn commands_of_the_user_are_written_down() {
 #[test]
 fn the_program_answers_with_what_is_printed_or_with_the_failure() {
     let tree = with_domains();
-    let ask = |words: &[&str]| tree.run(VFIO, &[&["--vfio-model"], words].concat());
+    let ask = |words: &[&str]| tree.simulate(words);
     let ran = ask(&["run", "virsh", "--connect", "qemu:///system", "domstate", "--", "win10"]);
     assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "shut off\n\n", ""));
     let ran = ask(&["run", "virsh", "--connect", "qemu:///system", "start", "--", "nobody"]);

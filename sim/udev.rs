@@ -3,18 +3,18 @@
 //! gone, a number each, and open it again when it is said to have come. A seat other than the first is gone with its display
 //! (`.kernel/gone-seats`), and a display manager greets nobody there meanwhile.
 
-use super::services::unknown;
-use super::tree::Tree;
-use super::units;
-use crate::root::Root;
+use crate::error::unknown;
+use crate::tree::Tree;
+use crate::units;
 use std::io;
+use vfio_suite::root::Root;
 
 /// What has been closed, by process and descriptor.
 const CLOSED: &str = ".kernel/closed";
 const GONE: &str = ".kernel/gone-seats";
 
 /// `udevadm ARGUMENTS`.
-pub(super) fn udevadm(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn udevadm(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     match *arguments {
         ["settle", ..] | ["trigger"] => {}
         ["trigger", action, path] if action.starts_with("--action=") && path.starts_with("/sys/") => {
@@ -89,7 +89,7 @@ fn open(tree: &Tree<'_>, nodes: &[String]) -> io::Result<()> {
 }
 
 /// Whether a seat is not there now.
-pub(super) fn is_gone(tree: &Tree<'_>, seat: &str) -> io::Result<bool> {
+pub(crate) fn is_gone(tree: &Tree<'_>, seat: &str) -> io::Result<bool> {
     Ok(tree.facts("gone-seats")?.iter().any(|words| words[0] == seat))
 }
 

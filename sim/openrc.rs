@@ -2,17 +2,17 @@
 //! OpenRC's services: a script in `/etc/init.d`, whose `need` lines count; links in `/etc/runlevels` and
 //! `/run/openrc/started`.
 
-use super::networks;
-use super::services::unknown;
-use super::tree::Tree;
-use crate::act::backend::tools::failed;
+use crate::error::unknown;
+use crate::networks;
+use crate::tree::Tree;
 use std::io;
+use vfio_suite::act::backend::tools::failed;
 
 const SCRIPTS: &str = "etc/init.d";
 const STARTED: &str = "run/openrc/started";
 
 /// Whether libvirt's daemon is a service of OpenRC that does not run.
-pub(super) fn libvirt_is_down(tree: &Tree<'_>) -> bool {
+pub(crate) fn libvirt_is_down(tree: &Tree<'_>) -> bool {
     tree.root.exists(&format!("{SCRIPTS}/libvirtd")) && !is_started(tree, "libvirtd")
 }
 
@@ -31,7 +31,7 @@ fn has_script(tree: &Tree<'_>, name: &str) -> bool {
 }
 
 /// `rc-update ARGUMENTS`.
-pub(super) fn rc_update(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn rc_update(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     let [verb @ ("add" | "del"), name, level] = *arguments else { return Err(unknown("rc-update", arguments)) };
     let directory = format!("etc/runlevels/{level}");
     if !tree.root.exists(&directory) {
@@ -51,7 +51,7 @@ pub(super) fn rc_update(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<Strin
 }
 
 /// `rc-service ARGUMENTS`.
-pub(super) fn rc_service(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
+pub(crate) fn rc_service(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     let [name, verb @ ("start" | "stop")] = *arguments else { return Err(unknown("rc-service", arguments)) };
     if !has_script(tree, name) {
         return Err(failed("rc-service", &format!(" * rc-service: service `{name}' does not exist")));

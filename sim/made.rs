@@ -2,10 +2,10 @@
 //! What a driver makes of a function: directories that are there only while it is bound, and the links that lead to the
 //! devices in them.
 
-use super::device::Device;
-use super::tree::Tree;
-use crate::pci::Address;
+use crate::device::Device;
+use crate::tree::Tree;
 use std::io;
+use vfio_suite::pci::Address;
 
 /// Directories of classes. Those of DRM, framebuffers and sound cards are what people look for; the others are what else
 /// sits beside a GPU.
@@ -25,7 +25,7 @@ fn made(tree: &Tree<'_>, device: &Device) -> Vec<String> {
 }
 
 /// Keeps what a driver that goes had made, for when it comes back.
-pub(super) fn park(tree: &Tree<'_>, device: &Device, driver: &str) -> io::Result<()> {
+pub(crate) fn park(tree: &Tree<'_>, device: &Device, driver: &str) -> io::Result<()> {
     let parked = format!(".kernel/parked/{}/{driver}", device.name);
     for name in made(tree, device) {
         each_link(tree, &device.file(&name), &name, &mut |link, _| tree.unlink(link))?;
@@ -36,7 +36,7 @@ pub(super) fn park(tree: &Tree<'_>, device: &Device, driver: &str) -> io::Result
 }
 
 /// Brings it back.
-pub(super) fn unpark(tree: &Tree<'_>, device: &Device, driver: &str) -> io::Result<()> {
+pub(crate) fn unpark(tree: &Tree<'_>, device: &Device, driver: &str) -> io::Result<()> {
     let of_device = format!(".kernel/parked/{}", device.name);
     let parked = format!("{of_device}/{driver}");
     for name in tree.list(&parked) {

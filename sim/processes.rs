@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Processes: directories in `/proc`. One that has ended is kept, for whoever starts the like of it again.
 
-use super::domains;
-use super::tree::Tree;
-use crate::act::backend::tools::Signal;
+use crate::domains;
+use crate::tree::Tree;
 use std::io;
+use vfio_suite::act::backend::tools::Signal;
 
 const PARKED: &str = ".kernel/parked-processes";
 
 /// Ends a process, if it is there.
-pub(super) fn park(tree: &Tree<'_>, pid: &str) -> io::Result<()> {
+pub(crate) fn park(tree: &Tree<'_>, pid: &str) -> io::Result<()> {
     let directory = format!("proc/{pid}");
     if !is_pid(pid) || !tree.root.exists(&directory) {
         return Ok(());
@@ -19,7 +19,7 @@ pub(super) fn park(tree: &Tree<'_>, pid: &str) -> io::Result<()> {
 }
 
 /// Starts a process that has ended, as it was.
-pub(super) fn unpark(tree: &Tree<'_>, pid: &str) -> io::Result<()> {
+pub(crate) fn unpark(tree: &Tree<'_>, pid: &str) -> io::Result<()> {
     let kept = format!("{PARKED}/{pid}");
     if !is_pid(pid) || !tree.root.exists(&kept) {
         return Ok(());
@@ -30,7 +30,7 @@ pub(super) fn unpark(tree: &Tree<'_>, pid: &str) -> io::Result<()> {
 
 /// The display that a process would need and that is not there: it has ended with a node of DRM open which no driver
 /// makes any more.
-pub(super) fn missing_display(tree: &Tree<'_>, pid: &str) -> Option<String> {
+pub(crate) fn missing_display(tree: &Tree<'_>, pid: &str) -> Option<String> {
     let open = format!("{PARKED}/{pid}/fd");
     let targets = tree.list(&open).into_iter().filter_map(|fd| tree.root.read_link(&format!("{open}/{fd}")).ok());
     let mut nodes = targets.filter_map(|target| Some(target.to_str()?.strip_prefix("/dev/dri/")?.to_owned()));
@@ -38,7 +38,7 @@ pub(super) fn missing_display(tree: &Tree<'_>, pid: &str) -> Option<String> {
 }
 
 /// `kill(2)`: the signal ends the process, unless it is one that disregards SIGTERM. Nobody there is no error.
-pub(super) fn signal(tree: &Tree<'_>, pid: u32, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal(tree: &Tree<'_>, pid: u32, signal: Signal) -> io::Result<()> {
     let pid = pid.to_string();
     let stubborn = tree.facts("stubborn")?.iter().any(|words| words[0] == pid);
     if signal == Signal::Term && stubborn {

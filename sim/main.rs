@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The program `vfio-sim`: answers for the kernel and for the system's programs in a test tree (`act::backend::simulated` asks
+//! it). It is built for tests and for `--root`, and not installed.
+
+mod accounts;
+mod device;
+mod domains;
+mod driver;
+mod error;
+mod faults;
+mod hotplug;
+mod images;
+mod logins;
+mod machine;
+mod made;
+mod modules;
+mod networks;
+mod openrc;
+mod parse;
+mod platform;
+mod processes;
+mod reset;
+mod resize;
+mod services;
+mod tree;
+mod udev;
+mod units;
+
+use machine::Simulator;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+use vfio_suite::act::backend::kernel::Kernel;
+use vfio_suite::act::backend::simulated::show_failure;
+use vfio_suite::act::backend::tools::{Signal, Tools};
+use vfio_suite::host::process::{self, Process};
+use vfio_suite::root::Root;
+
+fn main() -> ExitCode {
+    let request: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let request: Vec<&str> = request.iter().map(String::as_str).collect();
+    let (code, text) = match answer(&request) {
+        Ok(output) => (ExitCode::SUCCESS, output),
+        Err(error) => (ExitCode::FAILURE, show_failure(&error)),
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => code,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The answer to a request: what a program prints, and nothing for the kernel.
+fn answer(request: &[&str]) -> io::Result<String> {
+    let root = Root::from_option(None)?;
+    let simulator = Simulator::new(&root);
+    let nothing = |()| String::new();
+    match *request {
+        _ if root.is_system() => Err(io::ErrorKind::PermissionDenied.into()),
+        ["write", attribute, value] => simulator.write(attribute, value).map(nothing),
+        ["modprobe", module] => simulator.modprobe(module).map(nothing),
+        // Who asks has the deadline.
+        ["run", ref words @ ..] => simulator.run(words, Duration::MAX),
+        ["signal", pid, "TERM"] => simulator.signal(&numbered(&root, pid)?, Signal::Term).map(nothing),
+        ["signal", pid, "KILL"] => simulator.signal(&numbered(&root, pid)?, Signal::Kill).map(nothing),
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+fn numbered(root: &Root, text: &str) -> io::Result<Process> {
+    let pid = text.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(Process { pid, started: process::started(root, pid) })
+}
