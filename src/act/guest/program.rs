@@ -90,11 +90,14 @@ pub fn start(
         Start::Up => {}
         Start::Late(missed) => log::warn!("{program} runs, but {missed}"),
         Start::Ended(end) if !end.success() => {
-            let messages = match in_a_unit {
-                true => format!("'journalctl -u {}' shows its messages", apart::unit(guest)),
-                false => "its messages are above".to_owned(),
+            let unit = apart::unit(guest);
+            let how = match in_a_unit {
+                // systemd-run says that of one that a signal has ended, or that systemd could not start.
+                true if end.code() == Some(255) => format!("; 'journalctl -u {unit}' shows why"),
+                true => format!(" ({end}); 'journalctl -u {unit}' shows its messages"),
+                false => format!(" ({end}); its messages are above"),
             };
-            return Err(io::Error::other(format!("{program} has ended at once ({end}); {messages}")));
+            return Err(io::Error::other(format!("{program} has ended at once{how}")));
         }
         Start::Ended(_) if has_card() => {
             let why = "has left the card to another process: it must stay in the foreground (without -daemonize)";

@@ -153,7 +153,7 @@ const FAILURES: [(&str, &[&str]); 7] = [
     ("before", &["[guest early]", "no luck"]),
     ("disk", &["[guest lame]", "the disk /srv/gone.img is not there"]),
     ("command", &["[guest wrong]", "has ended at once", "exit status: 1"]),
-    ("killed", &["[guest plain]", "has ended at once", "signal: 9"]),
+    ("killed", &["[guest plain]", "has ended at once", "vfio-guest-plain-command.service"]),
     ("manager", &["[guest plain]", "stop display-manager.service"]),
     ("holder", &["[guest plain]", "user desk", "write 'stop-units = stubborn.service'"]),
 ];
