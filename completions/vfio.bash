@@ -16,7 +16,7 @@ _vfio() {
         return
     fi
     if [[ $before == --only ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'boot reset' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'boot reset display' -- "$word")
         return
     fi
     if [[ $before == --method ]]; then
@@ -46,7 +46,7 @@ _vfio() {
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor reset setup report rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor explain reset setup report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         guest) words="list status plan start stop restore help" ;;
