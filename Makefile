@@ -52,7 +52,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 RELEASE_RUSTFLAGS = $(RUSTFLAGS) --remap-path-prefix=$(CURDIR)=/usr/src/vfio-suite --remap-path-prefix=$(CARGO_HOME)=/usr/src/cargo
 
 # The lab builds with the same, so that nothing is compiled twice.
-RELEASE_ENV = VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))'
+RELEASE_ENV = CONST_RANDOM_SEED=vfio-suite VFIO_UNITDIR='$(SYSTEMUNITDIR)' RUSTFLAGS='$(strip $(RELEASE_RUSTFLAGS))'
 
 SUBSTITUTE = sed -e 's,@BINDIR@,$(BINDIR),g' -e 's,@LIBDIR@,$(LIBDIR),g' -e 's,@UDEVDIR@,$(UDEVDIR),g' \
 	-e 's,@SYSTEMUNITDIR@,$(SYSTEMUNITDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' -e 's,@INITDIR@,$(INITDIR),g'

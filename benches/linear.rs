@@ -9,14 +9,15 @@
 mod common;
 
 use common::{boot, Tree};
+use nix::time::{clock_gettime, ClockId};
 use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 use vfio_suite::config;
-use vfio_suite::host::boot::{efi, BootSystem, Grammar};
+use vfio_suite::host::boot::{efi, BootSystem, Format};
 use vfio_suite::host::domain;
 use vfio_suite::host::initramfs::image::{self, Packing, Unpack};
-use vfio_suite::host::kernel_cmdline::KernelWords;
+use vfio_suite::host::kernel_cmdline::KernelCmdline;
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::unchecked;
 
@@ -64,17 +65,17 @@ fn configuration(name: &'static str, begin: &'static str, make: impl Fn(usize) -
 /// A file as a boot file: words put in, put in again, taken out, and what is to be said of it.
 fn boot_file(
     name: &'static str,
-    grammar: Grammar,
+    format: Format,
     begin: &'static str,
     make: impl Fn(usize) -> String + 'static,
 ) -> Case {
     let read = move |text: &str| {
         let words = ["iommu=pt".to_owned(), "lab.word=1".to_owned()];
-        drop(unchecked::sentences(&boot::system(grammar, text)));
-        let first = boot::planned(grammar, text, &words, &Record::default(), false);
+        drop(unchecked::sentences(&boot::system(format, text)));
+        let first = boot::planned(format, text, &words, &Record::default(), false);
         let Ok(new) = boot::after(&first, text) else { return };
-        drop(boot::planned(grammar, &new, &words, &first.record, true));
-        drop(boot::planned(grammar, &new, &[], &first.record, false));
+        drop(boot::planned(format, &new, &words, &first.record, true));
+        drop(boot::planned(format, &new, &[], &first.record, false));
     };
     case(name, move |n| format!("{begin}{}", make(n)), read)
 }
@@ -120,7 +121,7 @@ fn archive(name: &'static str, entry: fn(usize) -> (String, u32, Vec<u8>)) -> Ca
         let tree = Tree::new(&common::text::Nodes::default());
         std::fs::create_dir_all(tree.join("boot")).unwrap();
         std::fs::write(tree.join("boot/initrd"), bytes).unwrap();
-        drop(image::look(&tree.root(), &["boot/initrd".to_owned()], &Plain));
+        drop(image::read_image(&tree.root(), &["boot/initrd".to_owned()], &Plain));
     };
     Case { name, make: Box::new(make), read: Box::new(read), most: 64 << 20 }
 }
@@ -150,7 +151,7 @@ fn of_configuration() -> Vec<Case> {
 }
 
 fn of_boot_files() -> Vec<Case> {
-    use Grammar::{
+    use Format::{
         Bls, GrubCfg, GrubDefault, Kernelstub, Limine, LimineDefault, Plain, Refind, RefindLinux, SdbootManage,
     };
     const ENTRY: &str = "linux /l\n";
@@ -261,7 +262,7 @@ fn of_the_machine() -> Vec<Case> {
             numbered("a_uki=\"/boot/EFI/Linux/", ".efi\"\n"),
         ),
         in_a_tree("GRUB's file", "etc/default/grub", lines("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX a\"\n")),
-        case("the kernel's words", numbered("a", "=b "), |text| drop(KernelWords::parse(text))),
+        case("the kernel's words", numbered("a", "=b "), |text| drop(KernelCmdline::parse(text))),
         case("firmware's variables", lines("a\0"), |text| drop(efi::texts(text.as_bytes()))),
         case(
             "domain: attributes",
@@ -298,8 +299,8 @@ fn of_the_machine() -> Vec<Case> {
 
 /// The time that this process had of the processors so far: what others do meanwhile does not count.
 fn spent() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    let now = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap();
+    Duration::from(now)
 }
 
 /// The fastest of some runs.
@@ -349,8 +350,8 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     println!("{:44} {:>15} {:>12} {:>6}", "shape", "size", "time", "ratio");
     let all = [of_configuration(), of_boot_files(), of_the_machine()].into_iter().flatten();
-    let chosen = all.filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word.as_str())));
-    let bad = chosen.filter(|case| !judge(case)).count();
+    let selected = all.filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word.as_str())));
+    let bad = selected.filter(|case| !judge(case)).count();
     if bad > 0 {
         println!("{bad} shapes are not read in linear time");
         std::process::exit(1);

@@ -2,23 +2,24 @@
 //! `vfio bind`, `vfio restore`, `vfio rescan`: changing one card now.
 
 use crate::output::Output;
-use crate::{check, DONE, ERRORS, NO};
+use crate::{check, Answer};
 use anyhow::{anyhow, bail, Context};
 use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Config};
+use vfio_suite::finding::codes;
 use vfio_suite::host::run::card_status::{Outcome, Status};
 use vfio_suite::host::{detail, Host};
 use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
-use vfio_suite::plan::select::Choice;
+use vfio_suite::plan::selection::Selection;
 use vfio_suite::plan::{bind, boot, display, idle, rescan, section, Finding, Plan};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
 /// Says how it ended, and gives the exit code for it.
-pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
+pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<Answer> {
     let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
     let functions = functions.join(", ");
     if out.is_json() {
@@ -33,67 +34,73 @@ pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<u8> {
     }
     status.why.iter().for_each(|why| complain(format_args!("vfio: {why}")));
     Ok(match status.outcome {
-        Outcome::Bound | Outcome::Restored | Outcome::Reserved => DONE,
-        Outcome::Refused => NO,
-        Outcome::Failed | Outcome::Stuck => ERRORS,
+        Outcome::Bound | Outcome::Restored | Outcome::Reserved => Answer::Done,
+        Outcome::Refused => Answer::No,
+        Outcome::Failed | Outcome::Stuck => Answer::Errors,
     })
 }
 
 /// The section on this machine as it is now; all that the configuration has to say is said first.
-pub(crate) fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Choice<'c>, Host)> {
+pub(crate) fn choose<'c>(root: &Root, config: &'c Config, name: &str) -> anyhow::Result<(Selection<'c>, Host)> {
     check::report(config);
-    survey::now(root, config, name).map_err(|finding| anyhow!("{finding}"))
+    survey::card_now(root, config, name).map_err(|finding| anyhow!("{}", finding.line()))
 }
 
 /// The plan that `make` makes, unless something forbids it first.
-pub(crate) fn plan_or_refusal(config: &Config, choice: &Choice<'_>, host: &Host, make: impl FnOnce() -> Plan) -> Plan {
+pub(crate) fn plan_or_refusal(
+    config: &Config,
+    selection: &Selection<'_>,
+    host: &Host,
+    make: impl FnOnce() -> Plan,
+) -> Plan {
     let forbidden = idle(config, host)
-        .map(|text| Finding::nowhere(&choice.gpu.name, text))
-        .or_else(|| choice.chosen.as_ref().err().cloned())
-        .or_else(|| display::keep_one_now(choice, host));
+        .map(|text| Finding::card_named(&selection.gpu.name, codes::SWITCHED_OFF, text))
+        .or_else(|| selection.selected.as_ref().err().cloned())
+        .or_else(|| display::keep_one_now(selection, host));
     forbidden.map_or_else(make, Plan::refused)
 }
 
 /// Our turn. Only root may change anything.
 pub(crate) fn lock(root: &Root) -> anyhow::Result<Lock> {
-    Lock::take(root).map_err(|error| match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
+    Lock::take(root).map_err(|error| {
+        if error.is_denied() {
             anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))
+        } else {
+            anyhow!("{}: {error}", root.show("run/vfio/lock"))
         }
-        _ => anyhow!("{}: {error}", root.show("run/vfio/lock")),
     })
 }
 
 /// Binds a card now.
-pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> {
     let config = config::load(root);
     let _lock = lock(root)?;
-    let (choice, mut host) = choose(root, &config, name)?;
-    let functions = boot::functions(std::slice::from_ref(&choice));
-    let sizes = survey::sizes_now(root, choice.gpu, &mut host, &functions);
-    let plan = plan_or_refusal(&config, &choice, &host, || bind::plan(&choice, &host, &sizes));
-    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
+    let (selection, mut host) = choose(root, &config, name)?;
+    let functions = boot::functions(std::slice::from_ref(&selection));
+    let sizes = survey::sizes_now(root, selection.gpu, &mut host, &functions);
+    let plan = plan_or_refusal(&config, &selection, &host, || bind::plan(&selection, &host, &sizes));
+    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }
 
 /// Takes a card off the bus and finds it again.
-pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> {
     let config = config::load(root);
     let _lock = lock(root)?;
-    let (choice, host) = choose(root, &config, name)?;
-    let plan = plan_or_refusal(&config, &choice, &host, || {
-        let functions = boot::functions(std::slice::from_ref(&choice));
+    let (selection, host) = choose(root, &config, name)?;
+    let plan = plan_or_refusal(&config, &selection, &host, || {
+        let functions = boot::functions(std::slice::from_ref(&selection));
         let above = |f: &Address| detail::parents(root, *f);
         // The nearest bridge above all of them, or the whole bus.
         let common = |bridge: &Address| functions.iter().all(|f| above(f).contains(bridge));
         let bridge = functions.first().and_then(|first| above(first).into_iter().find(common));
-        rescan::plan(&choice, &host, bridge)
+        rescan::plan(&selection, &host, bridge)
     });
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }
 
 /// Gives a card back, from the journal alone: no configuration is needed for that.
-pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> {
     let _lock = lock(root)?;
     if let Some(status) = card::restore(root, name, &mut Vec::new())
         .with_context(|| format!("the journal of [gpu {name}] cannot be read (a reboot brings everything back)"))?
@@ -106,8 +113,12 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     let config = config::load(root);
     let known = config.gpu(name).is_some() || config.disabled_section("gpu", name).is_some();
     if !known {
-        let finding = section(&config, name).err().unwrap_or(Finding::nowhere(name, "is unknown"));
-        bail!("{finding}");
+        let finding = section(&config, name).err().unwrap_or(Finding::card_named(
+            name,
+            codes::NO_SUCH_SECTION,
+            "no such section",
+        ));
+        bail!("{}", finding.line());
     }
     let status = Status { gpu: name.to_owned(), outcome: Outcome::Restored, why: Vec::new(), functions: Vec::new() };
     if out.is_json() {
@@ -115,5 +126,5 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     } else {
         out.line(format_args!("[gpu {name}] nothing to undo"))?;
     }
-    Ok(DONE)
+    Ok(Answer::Done)
 }

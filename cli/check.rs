@@ -2,21 +2,39 @@
 //! `vfio check`: is the configuration right, by itself and for this machine? Every finding with its file and line.
 
 use crate::output::Output;
-use crate::{plan, DONE, ERRORS, NO};
+use crate::{plan, Answer as Exit};
 use serde::Serialize;
-use vfio_suite::config::{self, Config, Diagnostic, Severity};
+use vfio_suite::config::{self, Config};
+use vfio_suite::finding::{Finding, Location, Section, Severity};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::complain;
-use vfio_suite::plan::Finding;
 use vfio_suite::root::Root;
 
 #[derive(Serialize)]
 struct Answer<'a> {
     gpus: Vec<&'a str>,
     guests: Vec<&'a str>,
-    diagnostics: &'a [Diagnostic],
+    diagnostics: Vec<Diagnostic<'a>>,
     #[serde(flatten)]
     said: Said,
+}
+
+/// A finding about the configuration.
+#[derive(Serialize)]
+struct Diagnostic<'a> {
+    severity: Severity,
+    code: &'static str,
+    at: &'a Option<Location>,
+    /// The sentence, with what to do.
+    message: String,
+    hint: &'a Option<Box<str>>,
+}
+
+impl Diagnostic<'_> {
+    fn of(finding: &Finding) -> Diagnostic<'_> {
+        let Finding { severity, code, at, hint, .. } = finding;
+        Diagnostic { severity: *severity, code: code.name(), at, message: finding.sentence(), hint }
+    }
 }
 
 /// What this machine makes of the sections.
@@ -31,22 +49,29 @@ struct Said {
 }
 
 /// What the exit code of every verb says of the configuration.
-pub fn code(config: &Config) -> u8 {
+pub fn code(config: &Config) -> Exit {
     match config.diagnostics.iter().map(|d| d.severity).max() {
-        Some(Severity::Error) => ERRORS,
-        Some(Severity::Warning) => NO,
-        Some(Severity::Note) | None => DONE,
+        Some(Severity::Error) => Exit::Errors,
+        Some(Severity::Warning) => Exit::No,
+        Some(Severity::Note | Severity::Ok) | None => Exit::Done,
     }
 }
 
-/// One finding as a line: where, how bad, what.
-pub fn line(diagnostic: &Diagnostic) -> String {
-    let word = match diagnostic.severity {
+/// One finding as a line: where, how bad, what, and its code.
+pub fn line(finding: &Finding) -> String {
+    let at = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
+    let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "note",
+        Severity::Ok => "ok",
     };
-    format!("{}: {word}: {}", diagnostic.at, diagnostic.message)
+    let section = match &finding.section {
+        Section::Gpu(name) => format!("[gpu {name}] "),
+        Section::Guest(name) => format!("[guest {name}] "),
+        Section::Configuration | Section::Part { .. } => String::new(),
+    };
+    format!("{at}{severity}: {section}{} [{}]", finding.sentence(), finding.code)
 }
 
 /// Findings of the configuration that count, on stderr: for verbs whose answer is something else.
@@ -76,28 +101,26 @@ fn on_this_machine(root: &Root, config: &Config) -> Said {
 }
 
 /// Checks the configuration.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let config = config::load(root);
     let gpus: Vec<&str> = config.gpus.iter().map(|g| g.name.as_str()).collect();
     let guests: Vec<&str> = config.guests.iter().map(|g| g.name.as_str()).collect();
     let said = on_this_machine(root, &config);
     let code = code(&config).max(match (said.refusals.is_empty(), said.warnings.is_empty()) {
-        (false, _) => ERRORS,
-        (true, false) => NO,
-        (true, true) => DONE,
+        (false, _) => Exit::Errors,
+        (true, false) => Exit::No,
+        (true, true) => Exit::Done,
     });
     if out.is_json() {
-        out.json("vfio.check/1", &Answer { gpus, guests, diagnostics: &config.diagnostics, said })?;
+        let diagnostics = config.diagnostics.iter().map(Diagnostic::of).collect();
+        out.json("vfio.check/1", &Answer { gpus, guests, diagnostics, said })?;
         return Ok(code);
     }
     for diagnostic in &config.diagnostics {
         out.line(line(diagnostic))?;
     }
-    for (word, findings) in [("error", &said.refusals), ("warning", &said.warnings), ("note", &said.notes)] {
-        for finding in findings {
-            let at = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
-            out.line(format_args!("{at}{word}: [gpu {}] {}", finding.gpu, finding.text))?;
-        }
+    for finding in said.refusals.iter().chain(&said.warnings).chain(&said.notes) {
+        out.line(line(finding))?;
     }
     let names = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     out.line(format_args!("gpus: {}; guests: {}", names(&gpus), names(&guests)))?;

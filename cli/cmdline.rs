@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio cmdline`: the kernel's command line in every boot entry.
 
+use crate::arguments::{CmdlineOptions, CmdlineVerb};
 use crate::output::{Output, Text};
-use crate::{check, CmdlineOptions, CmdlineVerb, DONE, ERRORS, NO};
+use crate::{check, Answer};
 use serde::Serialize;
 use similar::TextDiff;
 use vfio_suite::act::backend::tools_for;
@@ -10,15 +11,15 @@ use vfio_suite::act::boot::cmdline::{self, apply};
 use vfio_suite::config::{self, Severity};
 use vfio_suite::host::boot::{BootSystem, Role};
 use vfio_suite::logger::complain;
-use vfio_suite::plan::cmdline::parameters::Word;
-use vfio_suite::plan::cmdline::status::{status, PlaceStatus, Status};
+use vfio_suite::plan::cmdline::parameters::Parameter;
+use vfio_suite::plan::cmdline::status::{status, BootFileStatus, Status};
 use vfio_suite::plan::cmdline::unchecked;
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, FileChange, Options};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
 /// Does what the verb says.
-pub fn run(root: &Root, out: &Output, verb: &CmdlineVerb) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output, verb: &CmdlineVerb) -> anyhow::Result<Answer> {
     match verb {
         CmdlineVerb::Status => show_status(root, out),
         CmdlineVerb::Plan(options) => show_plan(root, out, options),
@@ -35,17 +36,17 @@ fn plan_options(options: &CmdlineOptions) -> Options {
     Options { adopt: options.adopt, rescue: options.rescue, only: None }
 }
 
-fn texts(words: &[Word]) -> Vec<String> {
-    words.iter().map(|word| word.word.clone()).collect()
+fn texts(parameters: &[Parameter]) -> Vec<String> {
+    parameters.iter().map(|parameter| parameter.parameter.clone()).collect()
 }
 
-fn show_status(root: &Root, out: &Output) -> anyhow::Result<u8> {
+fn show_status(root: &Root, out: &Output) -> anyhow::Result<Answer> {
     let config = config::load(root);
     check::report(&config);
     let record = cmdline::load_record(root).map_err(failed)?;
-    let (system, words) = survey::boot_words(root, &config);
-    let status = status(&system, words, &record);
-    let code = check::code(&config).max(if status.is_as_wanted() { DONE } else { NO });
+    let (system, parameters) = survey::required_parameters(root, &config);
+    let status = status(&system, parameters, &record);
+    let code = check::code(&config).max(if status.is_as_required() { Answer::Done } else { Answer::No });
     if out.is_json() {
         out.json("vfio.cmdline-status/1", &status)?;
     } else {
@@ -54,95 +55,101 @@ fn show_status(root: &Root, out: &Output) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn reasons(text: &mut Text, words: &[Word]) {
-    if words.is_empty() {
-        return text.line("no words are wanted");
+fn reasons(text: &mut Text, parameters: &[Parameter]) {
+    if parameters.is_empty() {
+        return text.line("no kernel parameters are required");
     }
-    let rows: Vec<Vec<String>> = words.iter().map(|word| vec![word.word.clone(), word.why.clone()]).collect();
+    let rows: Vec<Vec<String>> =
+        parameters.iter().map(|parameter| vec![parameter.parameter.clone(), parameter.why.clone()]).collect();
     text.line("wanted:");
     text.table(&rows);
 }
 
 /// What to do where no loader is known.
-fn by_hand(words: &[Word]) -> String {
+fn by_hand(parameters: &[Parameter]) -> String {
     format!(
-        "no boot loader that vfio knows was found: add these words to the kernel's command line by hand: {}",
-        texts(words).join(" ")
+        "no boot loader that vfio knows was found: add these parameters to the kernel command line manually: {}",
+        texts(parameters).join(" ")
     )
 }
 
 fn status_text(status: &Status, out: &Output) -> Text {
     let mut text = out.lines();
-    reasons(&mut text, &status.wanted);
-    match (status.running_missing.as_slice(), status.running_unwanted.as_slice()) {
-        ([], []) => text.line(format_args!("running kernel: {}", out.good("as wanted"))),
-        (missing, unwanted) => {
-            let words = missing
+    reasons(&mut text, &status.required);
+    match (status.running_missing.as_slice(), status.running_obsolete.as_slice()) {
+        ([], []) => text.line(format_args!("running kernel: {}", out.good("as required"))),
+        (missing, obsolete) => {
+            let parameters = missing
                 .iter()
                 .map(|w| format!("without {w}"))
-                .chain(unwanted.iter().map(|w| format!("still with {w}")));
-            let words: Vec<String> = words.collect();
-            text.line(format_args!("running kernel: {}; the next boot decides", out.bad(&words.join(", "))));
+                .chain(obsolete.iter().map(|w| format!("still with {w}")));
+            let parameters: Vec<String> = parameters.collect();
+            text.line(format_args!(
+                "running kernel: {} (takes effect at the next boot)",
+                out.bad(&parameters.join(", "))
+            ));
         }
     }
     if let Some(booted) = &status.booted {
         text.line(format_args!("booted by: {booted}"));
     }
-    if status.places.is_empty() && status.unseen.is_empty() && !status.wanted.is_empty() {
-        text.line(by_hand(&status.wanted));
+    if status.boot_files.is_empty() && status.unchecked.is_empty() && !status.required.is_empty() {
+        text.line(by_hand(&status.required));
     }
-    let rows: Vec<Vec<String>> = status.places.iter().filter(|p| p.exists).map(|place| row(place, out)).collect();
+    let rows: Vec<Vec<String>> =
+        status.boot_files.iter().filter(|p| p.exists).map(|boot_file| row(boot_file, out)).collect();
     if !rows.is_empty() {
         text.line("boot files:");
         text.table(&rows);
     }
-    status.unseen.iter().for_each(|note| text.line(format_args!("note: {note}")));
+    status.unchecked.iter().for_each(|note| text.line(format_args!("note: {note}")));
     text
 }
 
-fn row(place: &PlaceStatus, out: &Output) -> Vec<String> {
-    let state = match (&place.problem, place.role) {
+fn row(boot_file: &BootFileStatus, out: &Output) -> Vec<String> {
+    let state = match (&boot_file.problem, boot_file.role) {
         (Some(problem), _) => out.bad(problem),
-        (None, Role::Rescue) if !place.missing.is_empty() => "left alone: for emergencies".to_owned(),
-        (None, _) if place.is_as_wanted() => out.good("as wanted"),
+        (None, Role::Rescue) if !boot_file.missing.is_empty() => "left alone: for emergencies".to_owned(),
+        (None, _) if boot_file.is_as_required() => out.good("as required"),
         (None, _) => {
-            let missing = place.missing.iter().map(|word| format!("without {word}"));
-            let words: Vec<String> = missing.chain(place.unwanted.iter().map(|w| format!("still with {w}"))).collect();
-            out.bad(&words.join(", "))
+            let missing = boot_file.missing.iter().map(|parameter| format!("without {parameter}"));
+            let parameters: Vec<String> =
+                missing.chain(boot_file.obsolete.iter().map(|w| format!("still with {w}"))).collect();
+            out.bad(&parameters.join(", "))
         }
     };
-    let ours = if place.ours.is_empty() { "-".to_owned() } else { format!("ours: {}", place.ours.join(" ")) };
-    vec![place.loader.name().to_owned(), place.path.clone(), ours, state]
+    let ours = if boot_file.ours.is_empty() { "-".to_owned() } else { format!("ours: {}", boot_file.ours.join(" ")) };
+    vec![boot_file.loader.name().to_owned(), boot_file.path.clone(), ours, state]
 }
 
 #[derive(Serialize)]
 struct PlanAnswer<'a> {
-    wanted: &'a [Word],
+    required: &'a [Parameter],
     #[serde(flatten)]
     plan: &'a CmdlinePlan,
-    unseen: &'a [String],
+    unchecked: &'a [String],
 }
 
-fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Result<u8> {
+fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Result<Answer> {
     let config = config::load(root);
     check::report(&config);
     let record = cmdline::load_record(root).map_err(failed)?;
-    let (system, words) = survey::boot_words(root, &config);
-    let plan = plan(&system, &texts(&words), &record, &plan_options(options));
-    let unseen = unchecked::sentences(&system);
-    let code = check::code(&config).max(code(&system, &words, &plan));
+    let (system, parameters) = survey::required_parameters(root, &config);
+    let plan = plan(&system, &texts(&parameters), &record, &plan_options(options));
+    let unchecked = unchecked::sentences(&system);
+    let code = check::code(&config).max(code(&system, &parameters, &plan));
     if out.is_json() {
-        out.json("vfio.cmdline-plan/1", &PlanAnswer { wanted: &words, plan: &plan, unseen: &unseen })?;
+        out.json("vfio.cmdline-plan/1", &PlanAnswer { required: &parameters, plan: &plan, unchecked: &unchecked })?;
         return Ok(code);
     }
     let mut text = out.lines();
-    reasons(&mut text, &words);
-    if system.is_unknown() && !words.is_empty() {
-        text.line(by_hand(&words));
+    reasons(&mut text, &parameters);
+    if system.is_unknown() && !parameters.is_empty() {
+        text.line(by_hand(&parameters));
     }
     plan.changes.iter().for_each(|change| text.lines(&diff(change)));
-    plan.tools.iter().for_each(|tool| text.line(format_args!("run: {}", tool.words.join(" "))));
-    plan.notes.iter().chain(&unseen).for_each(|note| text.line(format_args!("note: {note}")));
+    plan.tools.iter().for_each(|tool| text.line(format_args!("run: {}", tool.command.join(" "))));
+    plan.notes.iter().chain(&unchecked).for_each(|note| text.line(format_args!("note: {note}")));
     plan.problems.iter().for_each(|problem| text.line(out.bad(problem)));
     if plan.is_empty() && plan.problems.is_empty() && !system.loaders.is_empty() {
         text.line("nothing to do");
@@ -158,11 +165,11 @@ fn diff(change: &FileChange) -> String {
     diff.unified_diff().context_radius(3).header(&side(&change.old), &side(&change.new)).to_string()
 }
 
-fn code(system: &BootSystem, words: &[Word], plan: &CmdlinePlan) -> u8 {
+fn code(system: &BootSystem, parameters: &[Parameter], plan: &CmdlinePlan) -> Answer {
     match () {
-        () if !plan.problems.is_empty() => ERRORS,
-        () if system.loaders.is_empty() && !words.is_empty() => NO,
-        () => DONE,
+        () if !plan.problems.is_empty() => Answer::Errors,
+        () if system.loaders.is_empty() && !parameters.is_empty() => Answer::No,
+        () => Answer::Done,
     }
 }
 
@@ -175,26 +182,26 @@ struct ChangeAnswer<'a> {
 }
 
 /// Applies; without options, takes everything of ours out.
-fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow::Result<u8> {
+fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow::Result<Answer> {
     let quiet = options.is_some_and(|options| options.quiet) || out.is_json();
     let config = config::load(root);
     let _lock = cmdline::lock(root)?;
     let record = cmdline::load_record(root).map_err(failed)?;
-    let (system, mut words) = survey::boot_words(root, &config);
+    let (system, mut parameters) = survey::required_parameters(root, &config);
     let asked = match options {
         Some(options) => {
             check::report(&config);
             if config.worst() == Some(Severity::Error) {
-                anyhow::bail!("boot entries stay as they are until the errors above are mended");
+                anyhow::bail!("boot entries stay as they are until the errors above are fixed");
             }
             plan_options(options)
         }
         None => {
-            words.clear();
+            parameters.clear();
             Options { rescue: true, ..Options::default() }
         }
     };
-    let plan = plan(&system, &texts(&words), &record, &asked);
+    let plan = plan(&system, &texts(&parameters), &record, &asked);
     let mut say = |sentence: &str| {
         if !quiet {
             // A reader that has gone must not stop a change in the middle.
@@ -205,12 +212,12 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
     plan.problems.iter().for_each(|problem| complain(format_args!("{problem}")));
     if out.is_json() {
         let changed = plan.changes.iter().map(|change| format!("/{}", change.path)).collect();
-        let ran = plan.tools.iter().map(|tool| tool.words.join(" ")).collect();
+        let ran = plan.tools.iter().map(|tool| tool.command.join(" ")).collect();
         out.json("vfio.cmdline-act/1", &ChangeAnswer { changed, ran, notes: &plan.notes, problems: &plan.problems })?;
-        return Ok(code(&system, &words, &plan));
+        return Ok(code(&system, &parameters, &plan));
     }
-    if system.is_unknown() && !words.is_empty() {
-        out.line(by_hand(&words))?;
+    if system.is_unknown() && !parameters.is_empty() {
+        out.line(by_hand(&parameters))?;
     }
     if !quiet {
         plan.notes.iter().try_for_each(|note| out.line(format_args!("note: {note}")))?;
@@ -218,7 +225,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
         summary(&mut text, &system, &plan);
         out.text(&text)?;
     }
-    Ok(code(&system, &words, &plan))
+    Ok(code(&system, &parameters, &plan))
 }
 
 fn summary(text: &mut Text, system: &BootSystem, plan: &CmdlinePlan) {

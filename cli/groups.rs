@@ -2,7 +2,7 @@
 //! `vfio groups`: IOMMU groups with all that decides whether a guest can have them.
 
 use crate::output::{Output, Text};
-use crate::{DONE, NO};
+use crate::Answer as Exit;
 use std::collections::BTreeMap;
 use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::pci_ids::Names;
@@ -63,7 +63,7 @@ fn uses(host: &Host) -> Uses<'_> {
 }
 
 /// Lists the groups.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let mut host = Host::scan_by_two(root);
     host.find_displays(root);
     host.find_usage(root, &[]);
@@ -98,7 +98,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
             None => ungrouped = functions,
         }
     }
-    let code = if host.iommu.active { DONE } else { NO };
+    let code = if host.iommu.active { Exit::Done } else { Exit::No };
     if out.is_json() {
         out.json_text(&Answer { iommu: &host.iommu, groups, ungrouped }.json()?)?;
         return Ok(code);
@@ -248,8 +248,8 @@ fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Out
             [] => out.good("viable"),
             blockers => {
                 let blockers: Vec<String> =
-                    blockers.iter().map(|b| format!("{} has {}", b.driver, b.function)).collect();
-                out.bad(&format!("not viable while {}", blockers.join(", ")))
+                    blockers.iter().map(|b| format!("{} is bound to {}", b.function, b.driver)).collect();
+                out.bad(&format!("not viable: {}", blockers.join(", ")))
             }
         };
         text.line(format_args!("{}: {viable}", out.bold(&format!("IOMMU group {}", group.group))));

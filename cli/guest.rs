@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio guest`: what guests there are, how each is, what a start would do; start, stop, give back.
 
+use crate::arguments::GuestVerb;
 use crate::output::{self, Output, Text};
-use crate::{check, GuestVerb, DONE, ERRORS, NO};
+use crate::{check, Answer as Exit};
 use anyhow::{bail, Context};
 use serde::Serialize;
 use std::time::Duration;
@@ -22,16 +23,16 @@ use vfio_suite::root::{Root, RUN};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Carries out a verb.
-pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<Exit> {
     let tools = tools_for(root);
     let tools = tools.as_ref();
     match verb {
         GuestVerb::List => list(root, out),
-        GuestVerb::Status { name } => show(root, out, name),
-        GuestVerb::Plan { name } => plan(root, tools, out, name),
-        GuestVerb::Start { name } => begin(root, tools, out, name),
-        GuestVerb::Stop { name } => stop(root, tools, out, name),
-        GuestVerb::Restore { name } => restore(root, tools, out, name),
+        GuestVerb::Status(guest) => show(root, out, &guest.name),
+        GuestVerb::Plan(guest) => plan(root, tools, out, &guest.name),
+        GuestVerb::Start(guest) => begin(root, tools, out, &guest.name),
+        GuestVerb::Stop(guest) => stop(root, tools, out, &guest.name),
+        GuestVerb::Restore(guest) => restore(root, tools, out, &guest.name),
     }
 }
 
@@ -136,7 +137,7 @@ pub fn rows(root: &Root, config: &Config) -> Vec<Row> {
 }
 
 /// Lists the guests of the configuration, and those that still have something.
-fn list(root: &Root, out: &Output) -> anyhow::Result<u8> {
+fn list(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let rows = rows(root, &config);
@@ -165,22 +166,23 @@ fn list(root: &Root, out: &Output) -> anyhow::Result<u8> {
 }
 
 /// Says how one guest is.
-fn show(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+fn show(root: &Root, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let row = row(root, &config, name);
     if config.guest(name).is_none() && row.last.is_none() && row.state == State::Off {
         bail!("{}", start::section(&config, name).err().unwrap_or_default());
     }
-    match out.is_json() {
-        true => out.json("vfio.guest/1", &row)?,
-        false => out.text(&row.text(out))?,
+    if out.is_json() {
+        out.json("vfio.guest/1", &row)?;
+    } else {
+        out.text(&row.text(out))?;
     }
-    Ok(if row.is_well() { DONE } else { NO })
+    Ok(if row.is_well() { Exit::Done } else { Exit::No })
 }
 
 /// Says what a start would do.
-fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
@@ -190,16 +192,16 @@ fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
         out.json("vfio.guest-plan/1", &plan)?;
     } else {
         let mut text = out.lines();
-        plan.refusals.iter().for_each(|r| text.line(out.bad(&format!("refused: {r}"))));
-        plan.warnings.iter().for_each(|w| text.line(format_args!("warning: {w}")));
+        plan.refusals.iter().for_each(|r| text.line(out.bad(&format!("refused: {}", r.line()))));
+        plan.warnings.iter().for_each(|w| text.line(format_args!("warning: {}", w.line())));
         plan.steps.iter().enumerate().for_each(|(n, step)| text.line(format_args!("{:2}. {step}", n + 1)));
         out.text(&text)?;
     }
-    Ok(if plan.refusals.is_empty() { DONE } else { NO })
+    Ok(if plan.refusals.is_empty() { Exit::Done } else { Exit::No })
 }
 
 /// Starts the unit: a hand-over must not be a child of the session that it ends.
-fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
@@ -210,10 +212,10 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
             if let Some(why) = vfio_suite::plan::idle(&config, &host) {
                 // The unit's condition counts as success.
                 complain(format_args!("vfio: [guest {name}] was not started: {why}"));
-                return Ok(NO);
+                return Ok(Exit::No);
             }
             out.line(format_args!("[guest {name}] runs"))?;
-            Ok(DONE)
+            Ok(Exit::Done)
         }
         Err(error) => {
             let why = guest_status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
@@ -222,13 +224,13 @@ fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Re
                 let error = error.to_string();
                 bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), guest::unit(name));
             }
-            Ok(ERRORS)
+            Ok(Exit::Errors)
         }
     }
 }
 
 /// Stops the unit, which gives everything back; what has no unit is given back here.
-fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let has_cards = root.exists(&guest::journal_path(name));
     if !has_cards {
         // A name that nobody knows is a mistake, not a guest that is off.
@@ -239,11 +241,11 @@ fn stop(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
         return give_all_back(root, tools, out, name);
     }
     out.line(format_args!("[guest {name}] is off"))?;
-    Ok(DONE)
+    Ok(Exit::Done)
 }
 
 /// Gives back what a guest has without its unit, for the case that this has failed.
-fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+fn restore(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let active = services::units(tools, &[&guest::unit(name)])?
         .into_iter()
         .any(|(_, u)| u.state != "inactive" && u.state != "failed");
@@ -276,7 +278,7 @@ fn at_work(root: &Root, name: &str) -> String {
     }
 }
 
-fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<u8> {
+fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let Some(_lock) = guest::lock(root, name, PATIENCE).context("/run/vfio/guest-locks")? else {
         bail!(at_work(root, name));
     };
@@ -287,8 +289,8 @@ fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> an
         }
         Some(problems) => {
             problems.iter().for_each(|problem| complain(format_args!("vfio: {problem}")));
-            return Ok(ERRORS);
+            return Ok(Exit::Errors);
         }
     }
-    Ok(DONE)
+    Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 //! `vfio holders`: who has a card's device nodes open or mapped, or a disk of its mounted.
 
 use crate::output::{self, Output};
-use crate::{check, DONE, NO};
+use crate::{check, Answer as Exit};
 use anyhow::bail;
 use serde::Serialize;
 use vfio_suite::config;
@@ -37,28 +37,28 @@ struct Row<'a> {
 }
 
 /// Says who holds a card.
-pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
     let gpu = match section(&config, name) {
         Ok(gpu) => gpu,
-        Err(finding) => bail!("{finding}"),
+        Err(finding) => bail!("{}", finding.line()),
     };
-    let chosen = match select::one(gpu, &host) {
-        Ok(chosen) => chosen,
-        Err(finding) => bail!("{finding}"),
+    let selected = match select::select_one(gpu, &host) {
+        Ok(selected) => selected,
+        Err(finding) => bail!("{}", finding.line()),
     };
-    host.find_usage(root, &chosen.functions);
+    host.find_usage(root, &selected.functions);
     let of = |function: Address| host.usage_of(function).map(move |what| Used { function, what });
-    let uses: Vec<Used<'_>> = chosen.functions.iter().copied().flat_map(of).collect();
-    let mut found = holders::find(root, &chosen.functions);
+    let uses: Vec<Used<'_>> = selected.functions.iter().copied().flat_map(of).collect();
+    let mut found = holders::find(root, &selected.functions);
     holders::name_users(root, &mut found);
     output::warn_of_unseen(root);
     if out.is_json() {
         let rows = found.iter().map(|(function, holder)| Row { function: *function, holder }).collect();
-        out.json("vfio.holders/1", &Answer { gpu: name, functions: &chosen.functions, holders: rows, uses })?;
-        return Ok(if found.is_empty() { DONE } else { NO });
+        out.json("vfio.holders/1", &Answer { gpu: name, functions: &selected.functions, holders: rows, uses })?;
+        return Ok(if found.is_empty() { Exit::Done } else { Exit::No });
     }
     if found.is_empty() {
         out.line(format_args!("nobody holds [gpu {name}]"))?;
@@ -87,5 +87,5 @@ pub fn run(root: &Root, out: &Output, name: &str) -> anyhow::Result<u8> {
     for Used { function, what } in &uses {
         out.line(format_args!("{function} {what}"))?;
     }
-    Ok(if found.is_empty() { DONE } else { NO })
+    Ok(if found.is_empty() { Exit::Done } else { Exit::No })
 }

@@ -15,7 +15,7 @@ const COLOURS: [&str; 4] = ["\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"];
 
 /// Says that only root sees who holds a card, if that is so.
 pub fn warn_of_unseen(root: &Root) {
-    if root.is_system() && !rustix::process::geteuid().is_root() {
+    if root.is_system() && !nix::unistd::geteuid().is_root() {
         complain("vfio: warning: other users' processes cannot be looked at; run this as root");
     }
 }

@@ -2,8 +2,9 @@
 //! `vfio rebar`: the resizable BARs of cards, how large they are and can be; setting them by hand.
 
 use crate::act::{answer, choose, lock, plan_or_refusal};
+use crate::arguments::RebarVerb;
 use crate::output::{Output, Text};
-use crate::{check, RebarVerb, DONE, NO};
+use crate::{check, Answer as Exit};
 use anyhow::{bail, Context};
 use serde::Serialize;
 use std::path::Path;
@@ -11,7 +12,7 @@ use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::guest;
 use vfio_suite::config::{self, At, BarSize, Config, Location};
 use vfio_suite::host::bars::{show_size, Bar};
-use vfio_suite::host::bridge_window::Room;
+use vfio_suite::host::bridge_window::BridgeWindow;
 use vfio_suite::host::run::card_status::Outcome;
 use vfio_suite::host::{function, Depth, Host};
 use vfio_suite::logger::complain;
@@ -50,7 +51,7 @@ struct Row {
     why: Option<String>,
 }
 
-fn row(room: &Room, bar: &Bar, bad: bool) -> Row {
+fn row(room: &BridgeWindow, bar: &Bar, bad: bool) -> Row {
     let largest = rebar::largest(room, bar, bad);
     let why = match &room.free {
         None => Some("the free addresses are not known; run this as root".to_owned()),
@@ -62,39 +63,42 @@ fn row(room: &Room, bar: &Bar, bad: bool) -> Row {
 }
 
 /// Shows one card, or every function of the machine that has a resizable BAR.
-fn show(root: &Root, out: &Output, name: Option<&str>) -> anyhow::Result<u8> {
+fn show(root: &Root, out: &Output, name: Option<&str>) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
-    let choices = select::all(&config, &host);
+    let selections = select::select_all(&config, &host);
     let functions: Vec<Address> = match name {
         None => host.functions.iter().map(|f| f.address).collect(),
-        Some(name) => match choices.iter().find(|c| c.gpu.name == name).map(|c| &c.chosen) {
-            Some(Ok(chosen)) => chosen.functions.clone(),
-            Some(Err(finding)) => bail!("{finding}"),
+        Some(name) => match selections.iter().find(|c| c.gpu.name == name).map(|c| &c.selected) {
+            Some(Ok(selected)) => selected.functions.clone(),
+            Some(Err(finding)) => bail!("{}", finding.line()),
             None => match vfio_suite::plan::section(&config, name) {
-                Err(finding) => bail!("{finding}"),
+                Err(finding) => bail!("{}", finding.line()),
                 Ok(gpu) => bail!("[gpu {}] means nothing", gpu.name),
             },
         },
     };
-    host.look_at_bars(root, &functions);
+    host.inspect_bars(root, &functions);
     let owner = |function: &Address| {
-        let has = |c: &&select::Choice<'_>| c.chosen.as_ref().is_ok_and(|c| c.functions.contains(function));
-        choices.iter().find(has).map(|c| c.gpu.name.clone())
+        let has = |c: &&vfio_suite::plan::selection::Selection<'_>| {
+            c.selected.as_ref().is_ok_and(|c| c.functions.contains(function))
+        };
+        selections.iter().find(has).map(|c| c.gpu.name.clone())
     };
     let bad = rebar::known_bad(&host.kernel).is_some();
-    let card = |(function, room): &(Address, Room)| {
+    let card = |(function, room): &(Address, BridgeWindow)| {
         let bars = room.bars.iter().filter(|bar| !bar.sizes.is_empty()).map(|bar| row(room, bar, bad)).collect();
         Card { gpu: owner(function), function: *function, bars }
     };
     let functions = host.rooms.iter().map(card).collect();
     let answer = Answer { known_bad: rebar::known_bad(&host.kernel), kernel: host.kernel.clone(), functions };
-    match out.is_json() {
-        true => out.json("vfio.rebar/1", &answer)?,
-        false => out.text(&text(&answer, out))?,
+    if out.is_json() {
+        out.json("vfio.rebar/1", &answer)?;
+    } else {
+        out.text(&text(&answer, out))?;
     }
-    Ok(if answer.functions.is_empty() { NO } else { DONE })
+    Ok(if answer.functions.is_empty() { Exit::No } else { Exit::Done })
 }
 
 /// `256M to 16G` where none between is left out.
@@ -154,42 +158,42 @@ fn change(
     name: &str,
     dry: bool,
     sizes: impl FnOnce(&Host) -> Sizes,
-) -> anyhow::Result<u8> {
+) -> anyhow::Result<Exit> {
     let _lock = if dry { None } else { Some(lock(root)?) };
-    let (choice, mut host) = choose(root, config, name)?;
-    host.look_at_bars(root, &boot::functions(std::slice::from_ref(&choice)));
+    let (selection, mut host) = choose(root, config, name)?;
+    host.inspect_bars(root, &boot::functions(std::slice::from_ref(&selection)));
     let sizes = sizes(&host);
     let owner = guest::owner(root, name);
-    let plan = plan_or_refusal(config, &choice, &host, || rebar::set(&choice, &host, &sizes, owner.as_deref()));
+    let plan = plan_or_refusal(config, &selection, &host, || rebar::set(&selection, &host, &sizes, owner.as_deref()));
     if dry {
-        match out.is_json() {
-            true => out.json("vfio.rebar-plan/1", &plan)?,
-            false => {
-                let mut text = out.lines();
-                text.numbered(&plan.steps);
-                if plan.steps.is_empty() {
-                    text.line("nothing to do");
-                }
-                out.text(&text)?;
+        if out.is_json() {
+            out.json("vfio.rebar-plan/1", &plan)?;
+        } else {
+            let mut text = out.lines();
+            text.numbered(&plan.steps);
+            if plan.steps.is_empty() {
+                text.line("nothing to do");
             }
+            out.text(&text)?;
         }
-        plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
-        plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {refusal}")));
-        return Ok(if plan.refusals.is_empty() { DONE } else { NO });
+        plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
+        plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {}", refusal.line())));
+        return Ok(if plan.refusals.is_empty() { Exit::Done } else { Exit::No });
     }
-    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
+    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
     let vfio = |f: &Address| function::driver(root, *f).is_some_and(|driver| function::is_vfio(&driver));
     let bound = plan.functions.iter().all(vfio);
     let done = if bound { Outcome::Bound } else { Outcome::Restored };
     let status = card::carry_out(root, &plan, done, OnFailure::UndoPlan);
-    match status.outcome == done && !out.is_json() {
-        true => show(root, out, Some(name)),
-        false => answer(out, &status),
+    if status.outcome == done && !out.is_json() {
+        show(root, out, Some(name))
+    } else {
+        answer(out, &status)
     }
 }
 
 /// Prints what rules of udev mean, as sections of the configuration; nothing is changed.
-fn adopt(out: &Output, config: &Config, file: &Path) -> anyhow::Result<u8> {
+fn adopt(out: &Output, config: &Config, file: &Path) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let (found, problems) = udev_sizes::read(&text);
     for (n, found) in found.iter().enumerate() {
@@ -207,11 +211,11 @@ fn adopt(out: &Output, config: &Config, file: &Path) -> anyhow::Result<u8> {
         udev_sizes::remark(found).iter().for_each(|remark| complain(format_args!("vfio: warning: {remark}")));
     }
     problems.iter().for_each(|problem| complain(format_args!("vfio: {}: {problem}", file.display())));
-    Ok(if found.is_empty() || !problems.is_empty() { NO } else { DONE })
+    Ok(if found.is_empty() || !problems.is_empty() { Exit::No } else { Exit::Done })
 }
 
 /// Runs one of the verbs, or shows.
-pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVerb>) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVerb>) -> anyhow::Result<Exit> {
     let config = config::load(root);
     match verb {
         None => show(root, out, name),
@@ -220,7 +224,7 @@ pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVer
             change(root, out, &config, name, *dry_run, |_| sizes)
         }
         Some(RebarVerb::Adopt { file }) => adopt(out, &config, file),
-        Some(RebarVerb::Restore { name }) => change(root, out, &config, name, false, |host| {
+        Some(RebarVerb::Restore(gpu)) => change(root, out, &config, &gpu.name, false, |host| {
             let mut sizes = Sizes::default();
             for (_, room) in &host.rooms {
                 for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio report`: what a bug report needs, without what tells whose machine it is.
 
+use crate::arguments::{CmdlineVerb, GuestVerb};
 use crate::mask::{parameters, Mask};
 use crate::output::Output;
-use crate::{check, cmdline, doctor, groups, guest, plan, status, CmdlineVerb, GuestVerb, DONE};
+use crate::{check, cmdline, doctor, groups, guest, plan, status, Answer as Exit};
 use anyhow::Context;
 use rustix::fs::MemfdFlags;
 use serde::Serialize;
@@ -38,7 +39,7 @@ struct Answer {
     sections: Vec<Section>,
 }
 
-type Verb = fn(&Root, &Output) -> anyhow::Result<u8>;
+type Verb = fn(&Root, &Output) -> anyhow::Result<Exit>;
 
 /// What is asked, in this order. None of them changes anything.
 const ASKED: [(&str, Verb); 7] = [
@@ -52,7 +53,7 @@ const ASKED: [(&str, Verb); 7] = [
 ];
 
 /// Prints everything.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let aside = Aside::begin().context("standard error cannot be put aside")?;
     let (mut sections, mask) = (sections(root), Mask::of(root));
     let said = aside.end().context("standard error")?;
@@ -62,7 +63,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     }
     if out.is_json() {
         out.json("vfio.report/1", &Answer { sections })?;
-        return Ok(DONE);
+        return Ok(Exit::Done);
     }
     let mut text = out.lines();
     text.line(NOTICE);
@@ -75,7 +76,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
         said.lines().for_each(|line| text.line(line));
     }
     out.text(&text)?;
-    Ok(DONE)
+    Ok(Exit::Done)
 }
 
 /// What everything says, not masked yet.
@@ -88,7 +89,7 @@ fn sections(root: &Root) -> Vec<Section> {
             // One that cannot answer is part of the report.
             Err(error) => (None, format!("{}\n", text::line(&format!("{error:#}")))),
         };
-        sections.push(Section { what, code, text: kept.into_text() + &error });
+        sections.push(Section { what, code: code.map(|code| code as u8), text: kept.into_text() + &error });
     }
     sections.push(Section { what: "journal", code: None, text: journal(root) });
     sections

@@ -3,7 +3,7 @@
 
 use crate::act::{choose, lock};
 use crate::output::{Output, Text};
-use crate::{check, DONE, ERRORS, NO};
+use crate::{check, Answer as Exit};
 use serde::Serialize;
 use vfio_suite::act::card::reset::{self, Done};
 use vfio_suite::act::guest;
@@ -38,7 +38,7 @@ struct Member {
     /// What the table of known cards says; null if it says nothing.
     known: Option<String>,
     /// What `reset_method` is to show when it is bound; null leaves the kernel's order.
-    wanted: Option<String>,
+    desired: Option<String>,
     /// Why that is not what was asked for.
     problem: Option<String>,
 }
@@ -55,14 +55,14 @@ struct Table {
 }
 
 /// Shows how all configured cards can be reset.
-pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
+pub fn show(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
-    let (choices, host) = survey::all_now(root, &config);
+    let (selections, host) = survey::cards_now(root, &config);
     let mut cards = Vec::new();
-    for choice in &choices {
-        let functions = choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
-        let members = wishes(choice, &host).into_iter().filter_map(|wish| {
+    for selection in &selections {
+        let functions = selection.selected.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+        let members = wishes(selection, &host).into_iter().filter_map(|wish| {
             let function = host.function(wish.function)?;
             let method = |name: &String| Method { name: name.clone(), effect: effect(name, function, &host) };
             let before = host.reset_before.iter().find(|(address, _)| *address == function.address);
@@ -74,14 +74,14 @@ pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
                 methods: methods.map(|methods| methods.iter().map(method).collect()),
                 now: function.reset_methods.clone(),
                 known: known(function, &host),
-                wanted: wish.methods,
-                problem: wish.problem,
+                desired: wish.methods,
+                problem: wish.problem.map(|problem| problem.sentence()),
             })
         });
         cards.push(Card {
-            gpu: choice.gpu.name.clone(),
-            configured: choice.gpu.reset.word(),
-            dead: dead(choice.gpu, functions, &host).map(|finding| finding.text),
+            gpu: selection.gpu.name.clone(),
+            configured: selection.gpu.reset.word(),
+            dead: dead(selection.gpu, functions, &host).map(|finding| finding.text),
             functions: members.collect(),
         });
     }
@@ -91,7 +91,7 @@ pub fn show(root: &Root, out: &Output) -> anyhow::Result<u8> {
     } else {
         out.text(&text(&cards, out))?;
     }
-    Ok(check::code(&config).max(if well { DONE } else { NO }))
+    Ok(check::code(&config).max(if well { Exit::Done } else { Exit::No }))
 }
 
 fn text(cards: &[Card], out: &Output) -> Text {
@@ -116,7 +116,10 @@ fn text(cards: &[Card], out: &Output) -> Text {
             if let Some(now) = member.now.as_ref().filter(|now| !names.eq(now.iter())) {
                 text.line(format_args!("    now: {}", shown(&now.join(" "))));
             }
-            member.wanted.iter().for_each(|wanted| text.line(format_args!("    when it is bound: {}", shown(wanted))));
+            member
+                .desired
+                .iter()
+                .for_each(|desired| text.line(format_args!("    when it is bound: {}", shown(desired))));
             member.problem.iter().for_each(|problem| text.line(format_args!("    {}", out.bad(problem))));
         }
     }
@@ -142,25 +145,22 @@ struct Answer {
 }
 
 /// Resets a card now, if no guest has it and no driver of the host.
-pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run: bool) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run: bool) -> anyhow::Result<Exit> {
     let config = config::load(root);
     // Whoever only looks needs no rights.
     let _lock = if dry_run { None } else { Some(lock(root)?) };
-    let (choice, host) = choose(root, &config, name)?;
-    let plan = plan(&choice, &host, guest::owner(root, name).as_deref(), method);
-    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {warning}")));
-    let done = match dry_run || !plan.refusals.is_empty() {
-        true => Vec::new(),
-        false => reset::reset(root, &plan)?,
-    };
-    plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {refusal}")));
+    let (selection, host) = choose(root, &config, name)?;
+    let plan = plan(&selection, &host, guest::owner(root, name).as_deref(), method);
+    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
+    let done = if dry_run || !plan.refusals.is_empty() { Vec::new() } else { reset::reset(root, &plan)? };
+    plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {}", refusal.line())));
     done.iter()
         .filter_map(|done| done.problem.as_ref())
         .for_each(|why| complain(format_args!("vfio: [gpu {name}] {why}")));
     let code = match (plan.refusals.is_empty(), done.iter().all(|done| done.problem.is_none())) {
-        (false, _) => NO,
-        (true, true) => DONE,
-        (true, false) => ERRORS,
+        (false, _) => Exit::No,
+        (true, true) => Exit::Done,
+        (true, false) => Exit::Errors,
     };
     if out.is_json() {
         out.json("vfio.reset-now/1", &Answer { plan, dry_run, done })?;

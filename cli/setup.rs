@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio setup --services`: libvirt, its network and a user's groups, made ready or as they were before.
 
+use crate::arguments::SetupOptions;
 use crate::output::Output;
-use crate::{SetupOptions, DONE, ERRORS, NO};
+use crate::Answer as Exit;
 use serde::Serialize;
-use std::io::ErrorKind;
 use vfio_suite::act::backend::tools::Tools;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::setup;
@@ -38,7 +38,7 @@ impl Told<'_> {
         }
     }
 
-    fn end(self, nothing: &str) -> anyhow::Result<u8> {
+    fn end(self, nothing: &str) -> anyhow::Result<Exit> {
         let Told { out, answer } = self;
         answer.problems.iter().for_each(|problem| complain(format_args!("vfio: {problem}")));
         match out.is_json() {
@@ -50,28 +50,33 @@ impl Told<'_> {
             answer.notes.iter().try_for_each(|note| out.line(format_args!("note: {note}")))?;
         }
         Ok(match () {
-            () if !answer.problems.is_empty() => ERRORS,
-            () if !answer.notes.is_empty() => NO,
-            () => DONE,
+            () if !answer.problems.is_empty() => Exit::Errors,
+            () if !answer.notes.is_empty() => Exit::No,
+            () => Exit::Done,
         })
     }
 }
 
 /// Makes ready, or undoes that.
-pub fn run(root: &Root, out: &Output, options: &SetupOptions) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output, options: &SetupOptions) -> anyhow::Result<Exit> {
     let tools = tools_for(root);
     let mut told = Told { out, answer: Answer { dry_run: options.dry_run, ..Answer::default() } };
     // Who only looks waits for nobody.
-    let _lock = match options.dry_run {
-        true => None,
-        false => Some(setup::lock(root).map_err(|error| match error.kind() {
-            ErrorKind::PermissionDenied => anyhow::anyhow!("{error}; run this as root"),
-            _ => error.into(),
-        })?),
+    let _lock = if options.dry_run {
+        None
+    } else {
+        Some(setup::lock(root).map_err(|error| {
+            if error.is_denied() {
+                anyhow::anyhow!("{error}; run this as root")
+            } else {
+                error.into()
+            }
+        })?)
     };
-    match options.undo {
-        true => back(root, tools.as_ref(), &mut told, options.dry_run)?,
-        false => make(root, tools.as_ref(), &mut told, options)?,
+    if options.undo {
+        back(root, tools.as_ref(), &mut told, options.dry_run)?;
+    } else {
+        make(root, tools.as_ref(), &mut told, options)?;
     }
     told.end(if options.undo { "nothing to undo" } else { "nothing to do" })
 }
@@ -80,7 +85,7 @@ fn make(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &SetupOpti
     // Who became root for this is who wants guests. In a test tree nobody did.
     let asked = || std::env::var("SUDO_USER").ok().filter(|user| root.is_system() && user != "root");
     let user = options.user.clone().or_else(asked);
-    let now = setup::look(root, tools)?;
+    let now = setup::probe_context(root, tools)?;
     let plan = plan(&now, user.as_deref());
     told.answer.notes = plan.notes;
     if options.dry_run {
@@ -97,7 +102,7 @@ fn back(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, dry_run: bool) -> a
     if dry_run {
         let records = setup::records(root).map_err(anyhow::Error::msg)?;
         told.answer.notes.extend(setup::in_the_way(root, tools, &records).err());
-        let now = setup::look(root, tools)?;
+        let now = setup::probe_context(root, tools)?;
         let all = records.iter().rev().flat_map(|record| undo(record, &now));
         all.for_each(|words| told.command(&words.join(" ")));
         return Ok(());

@@ -3,18 +3,20 @@
 
 use crate::output::{Output, Text};
 use crate::sync::line;
-use crate::{check, guest, DONE, NO};
+use crate::{check, guest, Answer as Exit};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
+use vfio_suite::finding::Finding;
 use vfio_suite::host::detail::Detail;
 use vfio_suite::host::display::Display;
-use vfio_suite::host::run::boot_counter::{self, Before, Boots};
+use vfio_suite::host::run::boot_counter::{self, Before, BootCounter};
 use vfio_suite::host::run::card_status::{self, Outcome, Status};
 use vfio_suite::host::run::sync_report::{self, Report};
 use vfio_suite::host::{detail, function, reset, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::group::{blockers, Blocker};
-use vfio_suite::plan::select::{self, Choice};
+use vfio_suite::plan::select;
+use vfio_suite::plan::selection::Selection;
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
@@ -96,15 +98,15 @@ fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
     functions.iter().filter_map(|a| host.function(*a)).map(member).collect()
 }
 
-fn cards(root: &Root, config: &Config, host: &Host, judged: &[Choice<'_>], off: bool) -> Vec<Card> {
+fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], off: bool) -> Vec<Card> {
     let statuses = card_status::read_all(root);
     let last = |name: &str| statuses.iter().find(|s| s.gpu == name);
     let mut cards = Vec::new();
-    for choice in select::all(config, host) {
-        let gpu = choice.gpu;
+    for selection in select::select_all(config, host) {
+        let gpu = selection.gpu;
         let at_boot = gpu.bind == Bind::Boot;
-        let admitted = judged.iter().find(|c| c.gpu.name == gpu.name).unwrap_or(&choice);
-        let functions = choice.chosen.as_ref().map(|c| c.functions.clone()).unwrap_or_default();
+        let admitted = judged.iter().find(|c| c.gpu.name == gpu.name).unwrap_or(&selection);
+        let functions = selection.selected.as_ref().map(|c| c.functions.clone()).unwrap_or_default();
         let members = members(root, host, &functions);
         let state = state(&members);
         let mut groups: Vec<u32> = members.iter().filter_map(|m| m.group).collect();
@@ -114,10 +116,10 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Choice<'_>], off: 
             _ => Vec::new(),
         };
         // What forbids it now counts more than what forbade it when it was last tried.
-        let absent = admitted.chosen.as_ref().is_err_and(|finding| finding.absent);
-        let mut why = match &admitted.chosen {
+        let absent = admitted.selected.as_ref().is_err_and(Finding::is_absent);
+        let mut why = match &admitted.selected {
             Err(_) if absent && gpu.optional => Vec::new(),
-            Err(finding) => vec![finding.to_string()],
+            Err(finding) => vec![finding.line()],
             Ok(_) => last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default(),
         };
         // Written down when it was found out; nothing that was said before counts any more.
@@ -130,7 +132,7 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Choice<'_>], off: 
         }
         let ok = blockers.is_empty()
             && reset::dead(root, &gpu.name).is_none()
-            && (absent || if at_boot { state == State::Vfio } else { admitted.chosen.is_ok() && why.is_empty() });
+            && (absent || if at_boot { state == State::Vfio } else { admitted.selected.is_ok() && why.is_empty() });
         let state = if absent { State::Absent } else { state };
         let bind = Some(if at_boot { "boot" } else { "guest" });
         cards.push(Card {
@@ -160,12 +162,12 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Choice<'_>], off: 
 }
 
 /// Says how each card is.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let mut host = Host::scan(root, Depth::Full);
     let judged = survey::judged(root, &config, &mut host);
-    let before = Boots::read(root).map(|boots| boots.before(&boot_counter::current(root)));
+    let before = BootCounter::read(root).map(|boots| boots.before(&boot_counter::current(root)));
     let failed_boots = before.ok().and_then(|before| match before {
         Before::Failed(boots) => Some(boots),
         Before::NotKnown(_) => None,
@@ -176,7 +178,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     let sync = sync_report::read(root);
     let synced = sync.as_ref().and_then(line).is_none();
     let well = synced && cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
-    let code = check::code(&config).max(if well { DONE } else { NO });
+    let code = check::code(&config).max(if well { Exit::Done } else { Exit::No });
     let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards, sync, guests };
     if out.is_json() {
         out.json("vfio.status/1", &answer)?;
@@ -189,9 +191,10 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
 fn text(answer: &Answer, out: &Output) -> Text {
     let mut text = out.lines();
     let units = answer.iommu.units.join(", ");
-    match answer.iommu.active {
-        true => text.line(format_args!("IOMMU: {} ({units})", out.good("on"))),
-        false => text.line(format_args!("IOMMU: {}", out.bad("off"))),
+    if answer.iommu.active {
+        text.line(format_args!("IOMMU: {} ({units})", out.good("on")));
+    } else {
+        text.line(format_args!("IOMMU: {}", out.bad("off")));
     }
     if let Some(why) = &answer.off {
         text.line(out.bad(why));
@@ -215,9 +218,9 @@ fn text(answer: &Answer, out: &Output) -> Text {
             vec![m.address.to_string(), driver, group, m.node.clone().unwrap_or_default()]
         };
         text.table(&card.functions.iter().map(row).collect::<Vec<_>>());
-        card.blockers
-            .iter()
-            .for_each(|b| text.line(format_args!("  no guest can have it while {} has {}", b.driver, b.function)));
+        card.blockers.iter().for_each(|b| {
+            text.line(format_args!("  cannot be passed through while {} is bound to {}", b.function, b.driver));
+        });
         card.why.iter().for_each(|why| text.line(format_args!("  {why}")));
     }
     answer.sync.as_ref().and_then(line).into_iter().for_each(|line| text.line(out.bad(&line)));

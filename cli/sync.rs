@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio sync`: boot entries and initramfs brought up to date now, as `vfio-sync.service` does it after an edit.
 
-use crate::check;
 use crate::output::Output;
+use crate::{check, Answer};
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::sync;
 use vfio_suite::config;
@@ -12,17 +12,17 @@ use vfio_suite::root::Root;
 
 /// What the last attempt says on one line, if it did not work.
 pub fn line(report: &Report) -> Option<String> {
-    let word = match report.outcome {
+    let parameter = match report.outcome {
         SyncOutcome::Refused => "refused",
         SyncOutcome::Failed => "failed",
         SyncOutcome::Nothing | SyncOutcome::Done | SyncOutcome::Noted => return None,
     };
     let why = report.why.first().map(String::as_str).unwrap_or_default();
-    Some(format!("boot entries and initramfs: the last sync {word}: {why}"))
+    Some(format!("boot entries and initramfs: the last sync {parameter}: {why}"))
 }
 
 /// Brings everything up to date.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
+pub fn run(root: &Root, out: &Output) -> anyhow::Result<Answer> {
     let config = config::load_for_next_boot(root);
     let report = {
         let mut progress = |text: &str| {
@@ -50,5 +50,9 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<u8> {
     if report.outcome == SyncOutcome::Refused {
         complain("vfio: the configuration is wrong: boot entries and initramfs are as they were");
     }
-    Ok(report.outcome.code())
+    Ok(match report.outcome {
+        SyncOutcome::Nothing | SyncOutcome::Done => Answer::Done,
+        SyncOutcome::Noted => Answer::No,
+        SyncOutcome::Refused | SyncOutcome::Failed => Answer::Errors,
+    })
 }

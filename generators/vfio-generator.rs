@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 use vfio_suite::config::{self, Severity};
-use vfio_suite::logger::{self, Target};
+use vfio_suite::logger;
+use vfio_suite::logger::boot::Target;
 use vfio_suite::plan::{boot, idle, reset};
 use vfio_suite::root::{Root, RUN};
 use vfio_suite::survey;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    logger::start("vfio-generator", Target::Kernel, root.is_system());
+    logger::boot::start("vfio-generator", Target::Kernel, root.is_system());
     // In the initramfs the unit that matters is linked statically by the initramfs module.
     if std::env::var_os("SYSTEMD_IN_INITRD").is_some_and(|v| v == "1") {
         log::debug!("in the initramfs: nothing to generate");
@@ -44,9 +45,9 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
     let config = config::load(root);
     for diagnostic in &config.diagnostics {
         match diagnostic.severity {
-            Severity::Error => log::error!("{diagnostic}"),
-            Severity::Warning => log::warn!("{diagnostic}"),
-            Severity::Note => log::debug!("{diagnostic}"),
+            Severity::Error => log::error!("{}", diagnostic.line()),
+            Severity::Warning => log::warn!("{}", diagnostic.line()),
+            Severity::Note | Severity::Ok => log::debug!("{}", diagnostic.line()),
         }
     }
     // Written only in the initramfs so far: what its older configuration reserved may be wanted no more.
@@ -54,22 +55,22 @@ fn units(root: &Root) -> Vec<(String, output::Content)> {
     if !config.gpus.iter().any(|g| g.bind == config::Bind::Boot) {
         return output::units(reserved, None);
     }
-    let (choices, host) = survey::choices(root, &config);
+    let (selections, host) = survey::selections(root, &config);
     if let Some(why) = idle(&config, &host) {
         log::info!("{why}");
         return output::units(reserved, None);
     }
     let mut names = Vec::new();
-    for choice in &choices {
-        match &choice.chosen {
+    for selection in &selections {
+        match &selection.selected {
             Ok(_) => {
-                let module = if reset::asks_for_module(choice, &host) { "vendor_reset" } else { "vfio_pci" };
-                let late = boot::waits_for_file_systems(choice, &host);
-                names.push(output::Card { name: &choice.gpu.name, source: &choice.gpu.at.path, module, late });
+                let module = if reset::asks_for_module(selection, &host) { "vendor_reset" } else { "vfio_pci" };
+                let late = boot::waits_for_file_systems(selection, &host);
+                names.push(output::Card { name: &selection.gpu.name, source: &selection.gpu.at.path, module, late });
             }
-            Err(finding) if finding.absent && choice.gpu.optional => {}
-            Err(finding) if finding.absent => log::info!("{finding}"),
-            Err(finding) => log::warn!("{finding}"),
+            Err(finding) if finding.is_absent() && selection.gpu.optional => {}
+            Err(finding) if finding.is_absent() => log::info!("{}", finding.line()),
+            Err(finding) => log::warn!("{}", finding.line()),
         }
     }
     // A card that is not there yet may be plugged in later: all but its own unit is for it too.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! kernel-install(8)'s plugin: a boot entry that was just written gets the words that `/etc/vfio.conf` wants.
+//! kernel-install(8)'s plugin: a boot entry that was just written gets the parameters that `/etc/vfio.conf` wants.
 //!
 //! Called as `95-vfio.install add VERSION ENTRY-DIRECTORY IMAGE...`, after what writes entries (90). A kernel update never
 //! fails because of us, and 77, which would stop the plugins after us, is never answered.
@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::cmdline;
 use vfio_suite::config::{self, Severity};
-use vfio_suite::host::boot::{entry, Grammar, Place, Role};
-use vfio_suite::logger::{self, Target};
+use vfio_suite::host::boot::{entry, BootFile, Format, Role};
+use vfio_suite::logger;
 use vfio_suite::plan::cmdline::new_entry::of_new_entries;
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         _ => Ok(()),
     };
     if let Err(sentence) = done {
-        logger::complain(format_args!("95-vfio.install: {sentence}; run 'vfio cmdline apply' when it is mended"));
+        logger::complain(format_args!("95-vfio.install: {sentence}; fix this, then run 'vfio cmdline apply'"));
     }
     ExitCode::SUCCESS
 }
@@ -47,7 +47,7 @@ fn below(root: &Root, path: &str) -> Result<String, String> {
 
 fn open() -> Result<Root, String> {
     let root = Root::from_option(None).map_err(|error| format!("the root cannot be opened: {error}"))?;
-    logger::start("95-vfio.install", Target::Stderr, root.is_system());
+    logger::start("95-vfio.install");
     Ok(root)
 }
 
@@ -59,14 +59,14 @@ fn names(version: &str) -> Vec<String> {
 }
 
 /// What the entry's command line was made from.
-fn source(root: &Root) -> Result<Option<Place>, String> {
+fn source(root: &Root) -> Result<Option<BootFile>, String> {
     let directories = match variable("CONF_ROOT") {
         Some(path) => vec![below(root, &path)?],
         None => vec!["etc/kernel".to_owned(), "usr/lib/kernel".to_owned()],
     };
     let files = directories.iter().map(|directory| format!("{directory}/cmdline"));
-    let found = files.map(|path| Place::read(root, &path, Grammar::Plain, Role::Source));
-    Ok(found.into_iter().find(|place| place.content.is_some()))
+    let found = files.map(|path| BootFile::read(root, &path, Format::Plain, Role::Source));
+    Ok(found.into_iter().find(|boot_file| boot_file.content.is_some()))
 }
 
 fn add(version: &str, verbose: bool) -> Result<(), String> {
@@ -78,7 +78,7 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
     };
     let layout = variable("LAYOUT").unwrap_or_else(|| "bls".to_owned());
     if layout == "uki" {
-        // Its words come from /etc/kernel/cmdline, or from an addon beside it: both are there before it is built.
+        // Its parameters come from /etc/kernel/cmdline, or from an addon beside it: both are there before it is built.
         say("a unified kernel image keeps no entry that could be changed");
         return Ok(());
     }
@@ -103,9 +103,9 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
         return Ok(());
     }
     let record = cmdline::load_record(&root)?;
-    let (_, words) = survey::boot_words(&root, &config);
-    let words: Vec<String> = words.into_iter().map(|word| word.word).collect();
-    let plan = of_new_entries(entries, source(&root)?.as_ref(), &words, &record);
+    let (_, parameters) = survey::required_parameters(&root, &config);
+    let parameters: Vec<String> = parameters.into_iter().map(|parameter| parameter.parameter).collect();
+    let plan = of_new_entries(entries, source(&root)?.as_ref(), &parameters, &record);
     if let Some(problem) = plan.problems.first() {
         return Err(problem.clone());
     }

@@ -18,6 +18,7 @@ use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Runner};
+use vfio_suite::finding::{Finding, Section};
 use vfio_suite::host::domain;
 use vfio_suite::host::run::guest_status::GuestOutcome;
 use vfio_suite::logger;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         return usage();
     }
     let Ok(root) = Root::from_option(None) else { return ExitCode::SUCCESS };
-    logger::start_in_journal("vfio", root.is_system());
+    logger::journal::start("vfio", root.is_system());
     let tools = tools_for(&root);
     let done = match (operation.as_str(), part.as_str()) {
         ("prepare", "begin") => prepare(&root, tools.as_ref(), domain),
@@ -69,7 +70,10 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let Some(guest) = ours else {
         // A section of this name that does not count must not let the domain take the host's display by surprise.
         let disabled = config.disabled_section("guest", domain);
-        return disabled.map_or(Ok(()), |d| Err(format!("{}: [guest {domain}] {}", d.why.at, d.why.message)));
+        return disabled.map_or(Ok(()), |d| {
+            let why = Finding { section: Section::Guest(domain.to_owned()), ..d.why.clone() };
+            Err(why.line())
+        });
     };
     let name = &guest.name;
     let lock = guest::lock(root, name, Duration::ZERO).map_err(|e| format!("[guest {name}] {e}"))?;
@@ -89,11 +93,11 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     read.map_err(|e| format!("[guest {name}] libvirt's description of the domain: {e}"))?;
     let plan = start::plan(root, tools, &config, guest, Source::Hook(&xml));
     if !plan.refusals.is_empty() {
-        let why: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
+        let why: Vec<String> = plan.refusals.iter().map(Finding::line).collect();
         state::write_guest_status(root, name, GuestOutcome::Refused, &why);
         return Err(sentences(&why));
     }
-    let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = plan.warnings.iter().map(Finding::line).collect();
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
     state::write_guest_status(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };

@@ -205,9 +205,10 @@ pub(crate) fn is_with_vfio(tree: &Tree<'_>, device: &Device) -> io::Result<bool>
 
 /// Forgets what was written to a driver's `new_id`: it goes with the driver.
 pub(crate) fn forget_ids(tree: &Tree<'_>, driver: &str) -> io::Result<()> {
-    match dynids(tree, driver)?.is_empty() {
-        true => Ok(()),
-        false => write_dynids(tree, driver, &[]),
+    if dynids(tree, driver)?.is_empty() {
+        Ok(())
+    } else {
+        write_dynids(tree, driver, &[])
     }
 }
 
@@ -247,7 +248,7 @@ impl DynamicId {
     }
 
     fn matches(&self, tree: &Tree<'_>, device: &Device) -> bool {
-        let is = |wanted: u32, attribute| wanted == ANY || device.id(tree, attribute) == Some(wanted);
+        let is = |desired: u32, attribute| desired == ANY || device.id(tree, attribute) == Some(desired);
         is(self.vendor, "vendor")
             && is(self.device, "device")
             && is(self.subvendor, "subsystem_vendor")
@@ -301,13 +302,13 @@ pub(crate) fn new_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<(
 
 /// `drivers/NAME/remove_id`: forgets one such id; what is bound stays bound.
 pub(crate) fn remove_id(tree: &Tree<'_>, driver: &str, value: &str) -> io::Result<()> {
-    let (wanted, _) = DynamicId::parse(value.split_whitespace()).ok_or(Errno::INVAL)?;
+    let (desired, _) = DynamicId::parse(value.split_whitespace()).ok_or(Errno::INVAL)?;
     let mut ids = dynids(tree, driver)?;
     let same = |id: &DynamicId| {
-        (id.vendor, id.device) == (wanted.vendor, wanted.device)
-            && (wanted.subvendor == ANY || id.subvendor == wanted.subvendor)
-            && (wanted.subdevice == ANY || id.subdevice == wanted.subdevice)
-            && (id.class ^ wanted.class) & wanted.mask == 0
+        (id.vendor, id.device) == (desired.vendor, desired.device)
+            && (desired.subvendor == ANY || id.subvendor == desired.subvendor)
+            && (desired.subdevice == ANY || id.subdevice == desired.subdevice)
+            && (id.class ^ desired.class) & desired.mask == 0
     };
     let at = ids.iter().position(same).ok_or(Errno::NODEV)?;
     ids.remove(at);

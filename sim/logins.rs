@@ -169,17 +169,17 @@ pub(crate) fn loginctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String
 }
 
 fn show_session(tree: &Tree<'_>, all: &[&str], options: &[&str], id: &str) -> io::Result<String> {
-    let wanted: Option<Vec<&str>> = options.iter().map(|option| option.strip_prefix("--property=")).collect();
+    let desired: Option<Vec<&str>> = options.iter().map(|option| option.strip_prefix("--property=")).collect();
     let known = |name: &&str| *name == "Id" || PROPERTIES.iter().any(|(known, _)| known == name);
-    let Some(wanted) = wanted.filter(|names| names.iter().all(known)) else { return Err(unknown("loginctl", all)) };
+    let Some(desired) = desired.filter(|names| names.iter().all(known)) else { return Err(unknown("loginctl", all)) };
     if !exists(tree, id) {
         return Err(failed("loginctl", &format!("Failed to get path for session '{id}': No session '{id}' known")));
     }
     let mut text = String::new();
-    if wanted.contains(&"Id") {
+    if desired.contains(&"Id") {
         text.push_str(&format!("Id={id}\n"));
     }
-    for (name, key) in PROPERTIES.iter().filter(|(name, _)| wanted.contains(name)) {
+    for (name, key) in PROPERTIES.iter().filter(|(name, _)| desired.contains(name)) {
         text.push_str(&format!("{name}={}\n", fact(tree, id, key)?.unwrap_or_default()));
     }
     Ok(text)

@@ -33,15 +33,15 @@ fn depends(tree: &Tree<'_>, module: &str) -> io::Result<Vec<String>> {
 pub(crate) fn load(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     let by_alias = name.contains(':');
     let known = driver::known(tree)?;
-    let wanted: Vec<&Known> = if by_alias {
+    let desired: Vec<&Known> = if by_alias {
         known.iter().filter(|known| known.matches(name)).collect()
     } else {
         known.iter().filter(|known| known.module.as_deref().map(plain) == Some(plain(name))).collect()
     };
-    if wanted.is_empty() && (by_alias || !tree.root.exists(&directory(&plain(name)))) {
+    if desired.is_empty() && (by_alias || !tree.root.exists(&directory(&plain(name)))) {
         return Err(Errno::NOENT.into());
     }
-    for line in wanted {
+    for line in desired {
         register(tree, &known, line, line.module.as_deref().map(plain))?;
     }
     Ok(())
@@ -152,9 +152,10 @@ pub(crate) fn remove(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     let module = plain(name);
     if !tree.root.exists(&directory(&module)) {
         let known = driver::known(tree)?;
-        return match known.iter().any(|known| known.module.as_deref().map(plain).as_ref() == Some(&module)) {
-            true => Ok(()),
-            false => Err(failed("modprobe", &format!("FATAL: Module {name} not found."))),
+        return if known.iter().any(|known| known.module.as_deref().map(plain).as_ref() == Some(&module)) {
+            Ok(())
+        } else {
+            Err(failed("modprobe", &format!("FATAL: Module {name} not found.")))
         };
     }
     if in_use(tree, &module) {

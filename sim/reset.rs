@@ -45,14 +45,14 @@ fn supported(tree: &Tree<'_>, device: &Device) -> io::Result<Vec<String>> {
 /// and changes nothing.
 pub(crate) fn choose(tree: &Tree<'_>, device: &Device, value: &str) -> io::Result<()> {
     let supported = supported(tree, device)?;
-    let chosen: Vec<&str> = match line(value) {
+    let selected: Vec<&str> = match line(value) {
         "default" => supported.iter().map(String::as_str).collect(),
         list => list.split(' ').map(str::trim).filter(|word| !word.is_empty()).collect(),
     };
-    if chosen.len() > METHODS.len() || !chosen.iter().all(|word| supported.iter().any(|method| method == word)) {
+    if selected.len() > METHODS.len() || !selected.iter().all(|word| supported.iter().any(|method| method == word)) {
         return Err(Errno::INVAL.into());
     }
-    show(tree, device, &chosen)
+    show(tree, device, &selected)
 }
 
 fn show(tree: &Tree<'_>, device: &Device, methods: &[&str]) -> io::Result<()> {

@@ -190,9 +190,10 @@ fn stay(tree: &Tree<'_>, device: &Device, own: &[Region], bar: usize) -> io::Res
     for other in Device::all(tree).iter().filter(|other| other.name != device.name && !other.is_bridge(tree)) {
         clear = clear && regions(tree, other)?.iter().all(free);
     }
-    match clear {
-        true => Ok(()),
-        false => Err(Errno::NOSPC.into()),
+    if clear {
+        Ok(())
+    } else {
+        Err(Errno::NOSPC.into())
     }
 }
 

@@ -104,9 +104,10 @@ fn goes(tree: &Tree<'_>, seat: &str) -> io::Result<()> {
 fn comes(tree: &Tree<'_>, seat: &str) -> io::Result<()> {
     let others = tree.facts("gone-seats")?.concat().into_iter().filter(|other| other != seat);
     let others: String = others.map(|seat| format!("{seat}\n")).collect();
-    match others.is_empty() {
-        true => tree.unlink(GONE)?,
-        false => tree.put(GONE, &others)?,
+    if others.is_empty() {
+        tree.unlink(GONE)?;
+    } else {
+        tree.put(GONE, &others)?;
     }
     units::greet(tree, seat, true)
 }

@@ -157,8 +157,8 @@ impl Unit {
         }
         let of_sessions = self.values("session").map(|id| logins::parked_processes(tree, id));
         let of_sessions = of_sessions.collect::<io::Result<Vec<_>>>()?.concat();
-        let mut wanted = self.values("process").chain(of_sessions.iter().map(String::as_str));
-        if wanted.any(|pid| processes::missing_display(tree, pid).is_some()) {
+        let mut desired = self.values("process").chain(of_sessions.iter().map(String::as_str));
+        if desired.any(|pid| processes::missing_display(tree, pid).is_some()) {
             self.set_state(tree, "failed")?;
             return Err(failed(
                 "systemctl",
@@ -174,9 +174,10 @@ impl Unit {
         self.values("process").try_for_each(|pid| processes::unpark(tree, pid))?;
         self.values("session").try_for_each(|id| logins::revive(tree, id))?;
         self.set_state(tree, "active")?;
-        match LIBVIRT.contains(&name.as_str()) {
-            true => networks::daemon_starts(tree),
-            false => Ok(()),
+        if LIBVIRT.contains(&name.as_str()) {
+            networks::daemon_starts(tree)
+        } else {
+            Ok(())
         }
     }
 

@@ -134,7 +134,7 @@ impl Root {
     pub fn open_regular(&self, path: &str) -> io::Result<std::fs::File> {
         let place = self.open_at(path, OFlags::PATH, Mode::empty())?;
         if !FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode).is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         // The file that was looked at, whatever its path leads to by now.
         let path = format!("/proc/self/fd/{}", place.as_raw_fd());
@@ -330,9 +330,10 @@ fn statx_type(dir: &OwnedFd, name: impl rustix::path::Arg) -> Result<Statx, rust
 fn up_to_limit(file: std::fs::File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(READ_LIMIT + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > READ_LIMIT {
-        true => Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 1 MiB")),
-        false => Ok(bytes),
+    if bytes.len() as u64 > READ_LIMIT {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 1 MiB"))
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -380,7 +381,7 @@ mod regular_tests {
         }
         let system = Root::open(Path::new("/")).unwrap();
         for path in ["dev/null", "dev/zero"] {
-            assert_eq!(system.read_regular(path).unwrap_err().to_string(), "it is no regular file", "{path}");
+            assert_eq!(system.read_regular(path).unwrap_err().to_string(), "it is not a regular file", "{path}");
         }
         // Nobody has it open for reading: to open it for writing would work otherwise.
         let write = OFlags::WRONLY | OFlags::NONBLOCK;

@@ -25,9 +25,9 @@ fn generate(tree: &Tree) -> String {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "a generator that fails is only logged by systemd");
     assert!(output.stdout.is_empty());
-    let wanted = out.join("sysinit.target.wants/vfio-bind@good.service");
+    let desired = out.join("sysinit.target.wants/vfio-bind@good.service");
     let said = String::from_utf8(output.stderr).expect("what it says is text, whatever the file holds");
-    assert!(wanted.is_symlink(), "the good section does not work any more:\n{said}");
+    assert!(desired.is_symlink(), "the good section does not work any more:\n{said}");
     assert!(said.lines().all(|l| l.len() < 1024), "one record of the kernel log holds less than this");
     said
 }
@@ -101,7 +101,7 @@ fn an_unreadable_file_is_named() {
     std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = tree.join("generator");
     std::fs::copy(env!("CARGO_BIN_EXE_vfio-generator"), &program).unwrap();
-    let root = rustix::process::geteuid().is_root();
+    let root = nix::unistd::geteuid().is_root();
     let mut command = if root {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--"]).arg(&program);

@@ -11,21 +11,21 @@ use common::boot::{after, applied, cases, planned, PATH};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use vfio_suite::host::boot::Grammar;
-use vfio_suite::plan::cmdline::grammar::lines;
+use vfio_suite::host::boot::Format;
+use vfio_suite::plan::cmdline::format::lines;
 use vfio_suite::plan::cmdline::record::Record;
 
 /// What is wanted in every case.
-fn wanted() -> Vec<String> {
+fn desired() -> Vec<String> {
     ["intel_iommu=on", "iommu=pt", "vfio_pci.note=\"a b\""].map(str::to_owned).to_vec()
 }
 
 /// The command lines of a file: key, number of the line, words.
-fn shown(grammar: Grammar, text: &str) -> Option<String> {
+fn shown(format: Format, text: &str) -> Option<String> {
     let mut out = String::new();
-    for line in lines(grammar, text).ok()? {
+    for line in lines(format, text).ok()? {
         writeln!(out, "[{}] line {}", line.key, line.number).unwrap();
-        for word in line.words {
+        for word in line.parameters {
             writeln!(out, "  {word}").unwrap();
         }
     }
@@ -33,23 +33,23 @@ fn shown(grammar: Grammar, text: &str) -> Option<String> {
 }
 
 /// Everything that a case says.
-fn found(grammar: Grammar, text: &str) -> BTreeMap<&'static str, String> {
+fn found(format: Format, text: &str) -> BTreeMap<&'static str, String> {
     let mut found = BTreeMap::new();
-    found.extend(shown(grammar, text).map(|words| ("words", words)));
-    let words = wanted();
-    let new = match applied(grammar, text, &words) {
+    found.extend(shown(format, text).map(|words| ("words", words)));
+    let words = desired();
+    let new = match applied(format, text, &words) {
         Ok(new) => new,
         Err(problem) => {
             found.insert("problem", format!("{}\n", problem.replace(PATH, "in")));
             return found;
         }
     };
-    let plan = planned(grammar, text, &words, &Record::default(), false);
+    let plan = planned(format, text, &words, &Record::default(), false);
     if !plan.tools.is_empty() {
-        let runs: Vec<String> = plan.tools.iter().map(|run| run.words.join(" ")).collect();
+        let runs: Vec<String> = plan.tools.iter().map(|run| run.command.join(" ")).collect();
         found.insert("tools", format!("{}\n", runs.join("\n")));
     }
-    let adopting = planned(grammar, text, &words, &Record::default(), true);
+    let adopting = planned(format, text, &words, &Record::default(), true);
     let adopted = after(&adopting, text).unwrap_or_else(|problem| format!("! {}\n", problem.replace(PATH, "in")));
     if adopted != new {
         found.insert("adopted", adopted);
@@ -65,8 +65,8 @@ fn files_become_what_they_became() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let (cases, mut differing) = (cases(), Vec::new());
     assert!(cases.len() >= 45, "cases are missing");
-    for (grammar, name, path) in cases {
-        let found = found(grammar, &fs::read_to_string(path.join("in")).unwrap());
+    for (format, name, path) in cases {
+        let found = found(format, &fs::read_to_string(path.join("in")).unwrap());
         for part in ["words", "out", "adopted", "problem", "tools"] {
             let file = path.join(part);
             match found.get(part) {
@@ -87,11 +87,11 @@ fn files_become_what_they_became() {
 /// A file that is cut off anywhere is read or refused, and what is read can be changed and changed back.
 #[test]
 fn every_prefix_of_a_file_is_read_or_refused() {
-    let words = wanted();
-    for (grammar, _, path) in cases() {
+    let words = desired();
+    for (format, _, path) in cases() {
         let text = fs::read_to_string(path.join("in")).unwrap();
         for end in (0..=text.len()).filter(|end| text.is_char_boundary(*end)) {
-            if let Err(problem) = applied(grammar, &text[..end], &words) {
+            if let Err(problem) = applied(format, &text[..end], &words) {
                 assert!(!problem.is_empty() && !problem.contains('\n'), "{problem}");
             }
         }

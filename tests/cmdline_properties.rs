@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use std::fs;
 use std::process::{Command, Stdio};
-use vfio_suite::host::boot::Grammar;
-use vfio_suite::plan::cmdline::grammar::{lines, Line};
+use vfio_suite::host::boot::Format;
+use vfio_suite::plan::cmdline::format::{lines, Line};
 use vfio_suite::plan::cmdline::line;
 use vfio_suite::plan::cmdline::record::Record;
 
@@ -222,7 +222,7 @@ fn shell_soup() -> impl Strategy<Value = String> {
     vec((command, end).prop_map(|(command, end)| format!("{command}{end}")), 1..5).prop_map(|all| all.concat())
 }
 
-fn wanted() -> impl Strategy<Value = Vec<String>> {
+fn desired() -> impl Strategy<Value = Vec<String>> {
     let words = ["iommu=pt", "intel_iommu=on", "a=\"b c\"", "x=$y", "z=`\\'", "d=1,2;3"];
     proptest::sample::subsequence(words.to_vec(), 1..=3)
         .prop_map(|words| words.into_iter().map(str::to_owned).collect())
@@ -235,34 +235,37 @@ fn check_lines(text: &str, lines: &[Line]) {
         assert!(from <= line.span.start && line.span.start <= line.span.end, "{line:?}\n{text}");
         assert!(text.get(line.span.clone()).is_some(), "{line:?}\n{text}");
         assert!((1..=text.matches('\n').count() + 1).contains(&line.number), "{line:?}\n{text}");
-        assert!(line.words.iter().all(|word| !word.is_empty()), "{line:?}");
+        assert!(line.parameters.iter().all(|word| !word.is_empty()), "{line:?}");
         assert_eq!(lines.iter().filter(|other| other.key == line.key).count(), 1, "{line:?}\n{text}");
         from = line.span.end;
     }
 }
 
 /// What must be true of a file and the same file with our words.
-fn check_change(grammar: Grammar, old: &str, new: &str, words: &[String]) {
-    let (before, after) = (lines(grammar, old).unwrap(), lines(grammar, new).unwrap());
+fn check_change(format: Format, old: &str, new: &str, words: &[String]) {
+    let (before, after) = (lines(format, old).unwrap(), lines(format, new).unwrap());
     // Everything between the command lines is as it was.
     let between = |text: &str, lines: &[Line]| -> Vec<String> {
         let starts = std::iter::once(0).chain(lines.iter().map(|line| line.span.end));
         let ends = lines.iter().map(|line| line.span.start).chain([text.len()]);
         starts.zip(ends).map(|(start, end)| text[start..end].to_owned()).collect()
     };
-    assert_eq!(between(old, &before), between(new, &after), "{grammar:?}\n{old}");
+    assert_eq!(between(old, &before), between(new, &after), "{format:?}\n{old}");
     assert_eq!(before.len(), after.len());
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before.key, after.key);
-        assert!(words.iter().all(|word| vfio_suite::plan::cmdline::parameters::is_there(word, &after.words)), "{new}");
+        assert!(
+            words.iter().all(|word| vfio_suite::plan::cmdline::parameters::is_there(word, &after.parameters)),
+            "{new}"
+        );
         // Ours come in; no other word comes or goes, and none moves.
-        let mut theirs = after.words.clone();
-        for word in words.iter().filter(|word| !before.words.contains(word)) {
+        let mut theirs = after.parameters.clone();
+        for word in words.iter().filter(|word| !before.parameters.contains(word)) {
             if let Some(at) = theirs.iter().position(|other| other == word) {
                 theirs.remove(at);
             }
         }
-        assert_eq!(before.words, theirs, "{grammar:?}\n{old}\n{new}");
+        assert_eq!(before.parameters, theirs, "{format:?}\n{old}\n{new}");
     }
 }
 
@@ -296,8 +299,8 @@ fn sourced(text: &str) -> Option<String> {
     sourced_by_all(text).into_iter().next().map(|(_, value)| value)
 }
 
-fn words_of(value: &str) -> Vec<String> {
-    line::words(value).into_iter().map(|range| value[range].to_owned()).collect()
+fn parameters_of(value: &str) -> Vec<String> {
+    line::parameters(value).into_iter().map(|range| value[range].to_owned()).collect()
 }
 
 /// A value in any quotes, and its words.
@@ -324,11 +327,11 @@ proptest! {
     #[test]
     fn a_person_may_edit_what_we_wrote(
         text in prop_oneof![2 => soup(), 1 => select(golden())],
-        words in wanted(),
+        words in desired(),
         edits in vec((any::<u16>(), any::<u8>()), 1..6),
     ) {
-        for grammar in grammars().into_values() {
-            hand::check(grammar, &text, &words, &edits);
+        for format in grammars().into_values() {
+            hand::check(format, &text, &words, &edits);
         }
     }
 }
@@ -343,14 +346,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_read(text in prop_oneof![3 => soup(), 1 => "\\PC{0,80}"], words in wanted()) {
-        for grammar in grammars().into_values() {
-            if let Ok(lines) = lines(grammar, &text) {
+    fn any_text_is_read(text in prop_oneof![3 => soup(), 1 => "\\PC{0,80}"], words in desired()) {
+        for format in grammars().into_values() {
+            if let Ok(lines) = lines(format, &text) {
                 check_lines(&text, &lines);
             }
-            if let Ok(new) = applied(grammar, &text, &words) {
+            if let Ok(new) = applied(format, &text, &words) {
                 if new != text {
-                    check_change(grammar, &text, &new, &words);
+                    check_change(format, &text, &new, &words);
                 }
             }
         }
@@ -359,27 +362,27 @@ proptest! {
     /// What we say that a shell's variable is, it is.
     #[test]
     fn what_is_known_is_what_a_shell_makes_of_it(text in prop_oneof![1 => soup(), 4 => shell_soup()]) {
-        let Ok(lines) = lines(Grammar::GrubDefault, &text) else { return Ok(()) };
+        let Ok(lines) = lines(Format::GrubDefault, &text) else { return Ok(()) };
         for (shell, value) in sourced_by_all(&text) {
-            prop_assert_eq!(&lines[0].words, &words_of(&value), "{}: {}", shell, text);
+            prop_assert_eq!(&lines[0].parameters, &parameters_of(&value), "{}: {}", shell, text);
         }
-        let words = words_of("iommu=pt a=\"b c\"");
-        let Ok(new) = applied(Grammar::GrubDefault, &text, &words) else { return Ok(()) };
+        let words = parameters_of("iommu=pt a=\"b c\"");
+        let Ok(new) = applied(Format::GrubDefault, &text, &words) else { return Ok(()) };
         for (shell, value) in sourced_by_all(&new) {
-            let value = words_of(&value);
+            let value = parameters_of(&value);
             prop_assert!(words.iter().all(|word| value.contains(word)), "{}: {}", shell, new);
         }
     }
 
     /// Assignments in all quotes: read, changed, and read again by a shell.
     #[test]
-    fn a_shell_reads_what_was_written(assignments in vec(assignment(), 1..4), words in wanted()) {
+    fn a_shell_reads_what_was_written(assignments in vec(assignment(), 1..4), words in desired()) {
         let text = assignments.iter().fold(String::new(), |text, next| {
             let apart = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             format!("{text}{apart}{next}")
         });
         let old = sourced(&text).expect("the text is valid");
-        let read = match lines(Grammar::GrubDefault, &text) {
+        let read = match lines(Format::GrubDefault, &text) {
             Ok(lines) => lines,
             // Twice itself, or an open quote of the kernel's.
             Err(problem) => {
@@ -388,13 +391,13 @@ proptest! {
                 return Ok(());
             }
         };
-        prop_assert_eq!(&read[0].words, &words_of(&old), "{}", text);
-        let new = applied(Grammar::GrubDefault, &text, &words).unwrap();
+        prop_assert_eq!(&read[0].parameters, &parameters_of(&old), "{}", text);
+        let new = applied(Format::GrubDefault, &text, &words).unwrap();
         let value = sourced(&new);
         prop_assert!(value.is_some(), "no shell reads this:\n{}", new);
-        let mut expected = words_of(&old);
-        expected.extend(words.iter().filter(|word| !read[0].words.contains(word)).cloned());
-        prop_assert_eq!(words_of(&value.unwrap()), expected, "{}", new);
+        let mut expected = parameters_of(&old);
+        expected.extend(words.iter().filter(|word| !read[0].parameters.contains(word)).cloned());
+        prop_assert_eq!(parameters_of(&value.unwrap()), expected, "{}", new);
     }
 }
 
@@ -403,13 +406,13 @@ proptest! {
 fn golden_files_are_read_by_a_shell() {
     let words = ["iommu=pt", "x=\"y z\""].map(str::to_owned);
     let mut read = 0;
-    for (grammar, name, path) in cases() {
+    for (format, name, path) in cases() {
         let text = fs::read_to_string(path.join("in")).unwrap();
-        let (Grammar::GrubDefault, Ok(new)) = (grammar, applied(grammar, &text, &words)) else { continue };
-        let old = words_of(&sourced(&text).unwrap_or_else(|| panic!("{name}")));
+        let (Format::GrubDefault, Ok(new)) = (format, applied(format, &text, &words)) else { continue };
+        let old = parameters_of(&sourced(&text).unwrap_or_else(|| panic!("{name}")));
         let mut expected = old.clone();
         expected.extend(words.iter().filter(|word| !old.contains(word)).cloned());
-        assert_eq!(words_of(&sourced(&new).unwrap_or_else(|| panic!("{name}"))), expected, "{name}");
+        assert_eq!(parameters_of(&sourced(&new).unwrap_or_else(|| panic!("{name}"))), expected, "{name}");
         read += 1;
     }
     assert!(read >= 15, "{read}");
@@ -420,13 +423,13 @@ fn golden_files_are_read_by_a_shell() {
 fn grub_takes_what_is_made_from_them() {
     let words = ["iommu=pt", "intel_iommu=on", "x=\"y z\""].map(str::to_owned);
     let mut checked = 0;
-    for (grammar, name, path) in cases() {
+    for (format, name, path) in cases() {
         let text = fs::read_to_string(path.join("in")).unwrap();
-        if !matches!(grammar, Grammar::GrubDefault | Grammar::GrubLinux) {
+        if !matches!(format, Format::GrubDefault | Format::GrubLinux) {
             continue;
         }
-        let Ok(new) = applied(grammar, &text, &words) else { continue };
-        let line = lines(grammar, &new).unwrap().remove(0).words.join(" ");
+        let Ok(new) = applied(format, &text, &words) else { continue };
+        let line = lines(format, &new).unwrap().remove(0).parameters.join(" ");
         let made = format!(
             "### BEGIN /etc/grub.d/10_linux ###\nmenuentry 'Linux' {{\n\tlinux\t/vmlinuz root=/dev/vda ro {line}\n}}\n\
              ### END /etc/grub.d/10_linux ###\n"
@@ -436,7 +439,7 @@ fn grub_takes_what_is_made_from_them() {
         let check = Command::new("grub-script-check").arg(file.path()).output();
         let check = check.expect("grub-script-check of grub-common runs (tests/setup-debian.sh installs it)");
         assert!(check.status.success(), "{name}: {}\n{made}", String::from_utf8_lossy(&check.stderr));
-        let found = lines(Grammar::GrubCfg, &made).unwrap().remove(0).words;
+        let found = lines(Format::GrubCfg, &made).unwrap().remove(0).parameters;
         assert!(words.iter().all(|word| found.contains(word)), "{name}: {found:?}");
         checked += 1;
     }
@@ -447,16 +450,16 @@ fn grub_takes_what_is_made_from_them() {
 #[test]
 fn white_space_of_a_person_between_words_of_ours() {
     let words = ["iommu=pt", "video=efifb:off"].map(str::to_owned);
-    for (grammar, file) in [
-        (Grammar::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet@\"\n"),
-        (Grammar::Bls, "linux /l\noptions quiet@\n"),
-        (Grammar::Plain, "quiet@\n"),
-        (Grammar::RefindLinux, "\"Boot\" \"quiet@\"\n"),
-        (Grammar::Limine, "/Arch\n  protocol: linux\n  cmdline: quiet@\n"),
-        (Grammar::LimineDefault, "KERNEL_CMDLINE[default]=\"quiet@\"\n"),
-        (Grammar::SdbootManage, "LINUX_OPTIONS=\"quiet@\"\n"),
+    for (format, file) in [
+        (Format::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet@\"\n"),
+        (Format::Bls, "linux /l\noptions quiet@\n"),
+        (Format::Plain, "quiet@\n"),
+        (Format::RefindLinux, "\"Boot\" \"quiet@\"\n"),
+        (Format::Limine, "/Arch\n  protocol: linux\n  cmdline: quiet@\n"),
+        (Format::LimineDefault, "KERNEL_CMDLINE[default]=\"quiet@\"\n"),
+        (Format::SdbootManage, "LINUX_OPTIONS=\"quiet@\"\n"),
     ] {
-        let first = planned(grammar, &file.replace('@', ""), &words, &Record::default(), false);
+        let first = planned(format, &file.replace('@', ""), &words, &Record::default(), false);
         for (ours, back) in [
             ("\tiommu=pt video=efifb:off", "\t"),
             (" iommu=pt\tvideo=efifb:off", "\t"),
@@ -466,8 +469,8 @@ fn white_space_of_a_person_between_words_of_ours() {
             ("  iommu=pt  video=efifb:off  x", "    x"),
         ] {
             let edited = file.replace('@', ours);
-            let reverted = planned(grammar, &edited, &[], &first.record, false);
-            assert_eq!(after(&reverted, &edited), Ok(file.replace('@', back)), "{grammar:?}: {ours:?}");
+            let reverted = planned(format, &edited, &[], &first.record, false);
+            assert_eq!(after(&reverted, &edited), Ok(file.replace('@', back)), "{format:?}: {ours:?}");
         }
     }
 }
@@ -475,7 +478,7 @@ fn white_space_of_a_person_between_words_of_ours() {
 /// Regression: what bash sends elsewhere, other shells run in the background, where it sets nothing.
 #[test]
 fn shells_disagree_about_an_ampersand_and_an_arrow() {
-    let value = |text: &str| lines(Grammar::GrubDefault, text).map(|lines| lines[0].words.clone());
+    let value = |text: &str| lines(Format::GrubDefault, text).map(|lines| lines[0].parameters.clone());
     assert_eq!(value("GRUB_CMDLINE_LINUX_DEFAULT=a\ntrue &>/dev/null\n"), Ok(vec!["a".to_owned()]));
     for text in [
         "GRUB_CMDLINE_LINUX_DEFAULT=a &>/dev/null\n",
@@ -484,7 +487,7 @@ fn shells_disagree_about_an_ampersand_and_an_arrow() {
         "{ GRUB_CMDLINE_LINUX_DEFAULT=a; } &>/dev/null\n",
     ] {
         let known = value(text).ok();
-        let sourced: Vec<Vec<String>> = sourced_by_all(text).iter().map(|(_, value)| words_of(value)).collect();
+        let sourced: Vec<Vec<String>> = sourced_by_all(text).iter().map(|(_, value)| parameters_of(value)).collect();
         assert!(known.is_none_or(|known| sourced.iter().all(|value| *value == known)), "{text}: {sourced:?}");
     }
 }
@@ -494,11 +497,11 @@ fn shells_disagree_about_an_ampersand_and_an_arrow() {
 fn repeated_words_are_adopted_at_once() {
     let words = ["iommu=pt".to_owned()];
     let text = "GRUB_CMDLINE_LINUX_DEFAULT=\"iommu=pt amd_iommu=on a iommu=pt amd_iommu=on b iommu=pt\"\n";
-    let plan = planned(Grammar::GrubDefault, text, &words, &Record::default(), true);
+    let plan = planned(Format::GrubDefault, text, &words, &Record::default(), true);
     let new = after(&plan, text).unwrap();
     assert_eq!(new, "GRUB_CMDLINE_LINUX_DEFAULT=\"a b iommu=pt\"\n");
-    let again = planned(Grammar::GrubDefault, &new, &words, &plan.record, true);
+    let again = planned(Format::GrubDefault, &new, &words, &plan.record, true);
     assert_eq!(after(&again, &new).as_ref(), Ok(&new));
-    let back = planned(Grammar::GrubDefault, &new, &[], &plan.record, false);
+    let back = planned(Format::GrubDefault, &new, &[], &plan.record, false);
     assert_eq!(after(&back, &new).unwrap(), "GRUB_CMDLINE_LINUX_DEFAULT=\"a b\"\n");
 }

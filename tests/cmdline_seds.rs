@@ -5,8 +5,8 @@
 mod common;
 
 use common::boot::{after, applied, planned, system, PATH};
-use vfio_suite::host::boot::{Content, Grammar, Place, Role};
-use vfio_suite::plan::cmdline::grammar::lines;
+use vfio_suite::host::boot::{BootFile, Content, Format, Role};
+use vfio_suite::plan::cmdline::format::lines;
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::{plan, Options};
 
@@ -15,8 +15,8 @@ fn words() -> Vec<String> {
 }
 
 #[track_caller]
-fn becomes(grammar: Grammar, text: &str, with: &str) {
-    assert_eq!(applied(grammar, text, &words()).unwrap(), with);
+fn becomes(format: Format, text: &str, with: &str) {
+    assert_eq!(applied(format, text, &words()).unwrap(), with);
 }
 
 /// A guide's script put the words and a second quote behind the closing one: every later run of grub-mkconfig ended with an
@@ -24,13 +24,13 @@ fn becomes(grammar: Grammar, text: &str, with: &str) {
 #[test]
 fn words_go_before_the_closing_quote() {
     becomes(
-        Grammar::GrubDefault,
+        Format::GrubDefault,
         "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet splash\"\n",
         "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet splash intel_iommu=on iommu=pt\"\n",
     );
     // A file that such a script has broken is named with its line, and left alone.
     let broken = "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet splash\" intel_iommu=on iommu=pt\"\n";
-    let problem = applied(Grammar::GrubDefault, broken, &words()).unwrap_err();
+    let problem = applied(Format::GrubDefault, broken, &words()).unwrap_err();
     assert_eq!(problem, format!("/{PATH}:1: the quote (\") that begins here does not end: close it"));
 }
 
@@ -39,9 +39,9 @@ fn words_go_before_the_closing_quote() {
 #[test]
 fn the_words_of_the_user_stay() {
     let line = "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet resume=UUID=1-2 cryptdevice=UUID=3-4:root root=/dev/mapper/root";
-    becomes(Grammar::GrubDefault, &format!("{line}\"\n"), &format!("{line} intel_iommu=on iommu=pt\"\n"));
+    becomes(Format::GrubDefault, &format!("{line}\"\n"), &format!("{line} intel_iommu=on iommu=pt\"\n"));
     becomes(
-        Grammar::GrubDefault,
+        Format::GrubDefault,
         "GRUB_CMDLINE_LINUX_DEFAULT='a=\"b c\"' # mine\n",
         "GRUB_CMDLINE_LINUX_DEFAULT='a=\"b c\" intel_iommu=on iommu=pt' # mine\n",
     );
@@ -52,8 +52,8 @@ fn the_words_of_the_user_stay() {
 fn only_the_one_variable_changes() {
     let text = "#GRUB_CMDLINE_LINUX_DEFAULT=\"old\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"net.ifnames=0\"\n\
                 GRUB_CMDLINE_LINUX_RECOVERY=\"single\"\nGRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT=\"x\"\n";
-    becomes(Grammar::GrubDefault, text, &text.replace("\"quiet\"", "\"quiet intel_iommu=on iommu=pt\""));
-    becomes(Grammar::GrubLinux, text, &text.replace("net.ifnames=0", "net.ifnames=0 intel_iommu=on iommu=pt"));
+    becomes(Format::GrubDefault, text, &text.replace("\"quiet\"", "\"quiet intel_iommu=on iommu=pt\""));
+    becomes(Format::GrubLinux, text, &text.replace("net.ifnames=0", "net.ifnames=0 intel_iommu=on iommu=pt"));
 }
 
 /// stele95's, MobilePassThrough's and GPU Passthrough Manager's edits put the words in again with every run.
@@ -61,11 +61,11 @@ fn only_the_one_variable_changes() {
 #[test]
 fn a_second_run_changes_nothing() {
     for text in ["GRUB_CMDLINE_LINUX_DEFAULT=\"\"\n", "GRUB_CMDLINE_LINUX_DEFAULT=quiet\n", "GRUB_TIMEOUT=5\n"] {
-        applied(Grammar::GrubDefault, text, &words()).unwrap();
+        applied(Format::GrubDefault, text, &words()).unwrap();
     }
     // The guide's script compares the whole text: in another order, the words come a second time.
     let other_order = "linux /l\noptions iommu=pt quiet intel_iommu=on\n";
-    becomes(Grammar::Bls, other_order, other_order);
+    becomes(Format::Bls, other_order, other_order);
 }
 
 /// The same tools look for a part of the line: with `intel_iommu=on,sm_on` or `xiommu=pt` there they add nothing, or take out
@@ -73,25 +73,25 @@ fn a_second_run_changes_nothing() {
 #[test]
 fn a_part_of_a_word_is_no_word() {
     becomes(
-        Grammar::GrubDefault,
+        Format::GrubDefault,
         "GRUB_CMDLINE_LINUX_DEFAULT=\"my_iommu=pt iommu=pth\"\n",
         "GRUB_CMDLINE_LINUX_DEFAULT=\"my_iommu=pt iommu=pth intel_iommu=on iommu=pt\"\n",
     );
     // What means the same is there already.
     let same = "GRUB_CMDLINE_LINUX_DEFAULT=\"intel_iommu=on,sm_on iommu.passthrough=1\"\n";
-    becomes(Grammar::GrubDefault, same, same);
+    becomes(Format::GrubDefault, same, same);
 }
 
 /// None of these tools can take its words out again. Ours go, and those that were the user's stay, at the same place.
 #[test]
 fn a_revert_takes_out_ours_and_nothing_else() {
     let text = "GRUB_CMDLINE_LINUX_DEFAULT=\"iommu=pt  quiet\"\n";
-    let first = planned(Grammar::GrubDefault, text, &words(), &Record::default(), false);
+    let first = planned(Format::GrubDefault, text, &words(), &Record::default(), false);
     let with = after(&first, text).unwrap();
     assert_eq!(with, "GRUB_CMDLINE_LINUX_DEFAULT=\"iommu=pt  quiet intel_iommu=on\"\n");
     // Even after the user has gone on to edit.
     let edited = with.replace("quiet", "splash");
-    let back = planned(Grammar::GrubDefault, &edited, &[], &first.record, false);
+    let back = planned(Format::GrubDefault, &edited, &[], &first.record, false);
     assert_eq!(after(&back, &edited).unwrap(), text.replace("quiet", "splash"));
 }
 
@@ -99,7 +99,7 @@ fn a_revert_takes_out_ours_and_nothing_else() {
 #[test]
 fn the_assignment_that_counts_is_changed() {
     becomes(
-        Grammar::GrubDefault,
+        Format::GrubDefault,
         "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"debug\"\n",
         "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"debug intel_iommu=on iommu=pt\"\n",
     );
@@ -109,7 +109,7 @@ fn the_assignment_that_counts_is_changed() {
 #[test]
 fn a_word_without_effect_goes_when_asked() {
     let text = "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet amd_iommu=on iommu=pt\"\n";
-    let adopted = planned(Grammar::GrubDefault, text, &["iommu=pt".to_owned()], &Record::default(), true);
+    let adopted = planned(Format::GrubDefault, text, &["iommu=pt".to_owned()], &Record::default(), true);
     assert_eq!(after(&adopted, text).unwrap(), "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet iommu=pt\"\n");
 }
 
@@ -117,7 +117,7 @@ fn a_word_without_effect_goes_when_asked() {
 #[test]
 fn no_second_options_line() {
     let text = "title Fedora\nlinux /vmlinuz\noptions $kernelopts $tuned_params\n\ngrub_class fedora\n";
-    let new = applied(Grammar::Bls, text, &words()).unwrap();
+    let new = applied(Format::Bls, text, &words()).unwrap();
     assert_eq!(new.matches("options").count(), 1);
     assert_eq!(new, text.replace("$tuned_params", "$tuned_params intel_iommu=on iommu=pt"));
 }
@@ -126,14 +126,14 @@ fn no_second_options_line() {
 #[test]
 fn entries_for_emergencies_and_other_systems_are_left_alone() {
     let text = "title Rescue\nlinux /vmlinuz\noptions root=/dev/vda2 ro\n";
-    let mut system = system(Grammar::Bls, text);
-    let entry = |path: &str, role: Role, text: &str| Place {
+    let mut system = system(Format::Bls, text);
+    let entry = |path: &str, role: Role, text: &str| BootFile {
         path: path.to_owned(),
-        grammar: Grammar::Bls,
+        format: Format::Bls,
         role,
         content: Some(Content::Text(text.to_owned())),
     };
-    system.loaders[0].places = vec![
+    system.loaders[0].boot_files = vec![
         entry("boot/loader/entries/a.conf", Role::Entry, text),
         entry("boot/loader/entries/rescue.conf", Role::Rescue, text),
         entry("boot/loader/entries/shell.conf", Role::Entry, "title Shell\nefi /shellx64.efi\n"),
@@ -151,5 +151,5 @@ fn entries_for_emergencies_and_other_systems_are_left_alone() {
 /// in grub.cfg, or puts them there, changes nothing that boots.
 #[test]
 fn with_entries_in_files_grub_cfg_has_no_command_line() {
-    assert_eq!(lines(Grammar::GrubCfg, "set kernelopts=\"ro quiet\"\ninsmod blscfg\nblscfg\n").unwrap(), []);
+    assert_eq!(lines(Format::GrubCfg, "set kernelopts=\"ro quiet\"\ninsmod blscfg\nblscfg\n").unwrap(), []);
 }

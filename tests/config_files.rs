@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use vfio_suite::config::{load, Config, Severity};
+use vfio_suite::finding::codes::{self, Code};
 use vfio_suite::root::Root;
 
 /// A test tree with one good drop-in, which must count whatever happens beside it.
@@ -52,12 +53,12 @@ impl Tree {
         config
     }
 
-    /// Loads; there must be exactly one message, an error about `path` as a whole, with `part` in it.
-    fn refused(&self, path: &str, part: &str) {
+    /// Loads; there must be exactly one message, an error with this code about `path` as a whole.
+    fn refused(&self, path: &str, code: Code) {
         let config = self.load();
         let [error] = &config.diagnostics[..] else { panic!("{path}: {:?}", config.diagnostics) };
-        assert_eq!((error.severity, &*error.at.path, error.at.line), (Severity::Error, path, 0));
-        assert!(error.message.contains(part), "{error}");
+        let at = error.at.as_ref().unwrap();
+        assert_eq!((error.code, error.severity, &*at.path, at.line), (code, Severity::Error, path, 0), "{error}");
         assert_eq!(config.gpus.len(), 1, "the refused file was read");
     }
 }
@@ -92,7 +93,7 @@ fn what_others_may_write_is_refused() {
             let config = tree.load();
             assert_eq!((config.gpus.len(), config.diagnostics.len()), (2, 0), "{mode:o}");
         } else {
-            tree.refused("/etc/vfio.conf", "may be written by everybody; run chmod go-w");
+            tree.refused("/etc/vfio.conf", codes::CONFIG_WRITABLE_BY_OTHERS);
         }
     }
 }
@@ -117,14 +118,14 @@ fn what_others_may_write_by_an_access_list_is_refused() {
     if put("etc/vfio.conf", &list(4321, 6)).is_err() {
         return;
     }
-    tree.refused("/etc/vfio.conf", "may be written by others by its access list; run setfacl -b");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_WRITABLE_BY_OTHERS);
     put("etc/vfio.conf", &list(4321, 4)).unwrap();
     assert_eq!(tree.load().gpus.len(), 2, "the mask forbids it");
     put("etc/vfio.conf", &list(0, 6)).unwrap();
     assert_eq!(tree.load().gpus.len(), 2, "root may");
     let mode = list(4321, 7);
     put("etc", &mode).unwrap();
-    tree.refused("/etc", "may be written by others by its access list");
+    tree.refused("/etc", codes::CONFIG_WRITABLE_BY_OTHERS);
 }
 
 /// Regression: whoever may write a directory above may put another file in its place.
@@ -134,12 +135,13 @@ fn a_directory_above_that_others_may_write_is_refused() {
     tree.write("etc/vfio.conf", OTHER);
     tree.write("etc/vfio.conf.d/60-more.conf", OTHER);
     tree.mode("etc", 0o777);
-    tree.refused("/etc", "the directory may be written by everybody; run chmod go-w on it; no file below it counts");
+    tree.refused("/etc", codes::CONFIG_WRITABLE_BY_OTHERS);
     tree.mode("etc", 0o755);
     tree.mode("usr", 0o757);
     let config = load(&Root::open(tree.0.path()).unwrap());
     assert_eq!((config.gpus.len(), config.diagnostics.len()), (1, 1), "{:?}", config.diagnostics);
-    assert_eq!(&*config.diagnostics[0].at.path, "/usr");
+    assert_eq!(config.diagnostics[0].code, codes::CONFIG_WRITABLE_BY_OTHERS);
+    assert_eq!(&*config.diagnostics[0].at.as_ref().unwrap().path, "/usr");
     tree.mode("usr", 0o755);
     tree.mode(".", 0o777);
     assert_eq!(load(&Root::open(tree.0.path()).unwrap()).gpus, []);
@@ -174,15 +176,12 @@ fn there_is_an_end_to_files() {
     for number in 0..300 {
         tree.write(&format!("etc/vfio.conf.d/{number}.conf"), "");
     }
-    tree.refused(
-        "/etc/vfio.conf.d",
-        "has more than 256 files whose names end in .conf; remove some; no file in it counts",
-    );
+    tree.refused("/etc/vfio.conf.d", codes::CONFIG_TOO_MANY_FILES);
     let tree = Tree::new();
     for name in ["10", "20", "30", "60"] {
         tree.write(&format!("etc/vfio.conf.d/{name}.conf"), "#\n".repeat(1 << 19));
     }
-    tree.refused("/etc/vfio.conf.d/60.conf", "all files together have more than 4 MiB; nothing in this one counts");
+    tree.refused("/etc/vfio.conf.d/60.conf", codes::CONFIG_FILES_TOO_LARGE);
 }
 
 #[test]
@@ -192,11 +191,11 @@ fn a_directory_that_others_may_write_is_refused() {
     assert_eq!(tree.load().gpus.len(), 2);
     for mode in [0o757, 0o1777] {
         tree.mode("etc/vfio.conf.d", mode);
-        tree.refused("/etc/vfio.conf.d", "may be written by everybody");
+        tree.refused("/etc/vfio.conf.d", codes::CONFIG_WRITABLE_BY_OTHERS);
     }
     // A file in it overrides nothing then.
     fs::rename(tree.path("etc/vfio.conf.d/60-other.conf"), tree.path("etc/vfio.conf.d/50-good.conf")).unwrap();
-    tree.refused("/etc/vfio.conf.d", "no file in it counts");
+    tree.refused("/etc/vfio.conf.d", codes::CONFIG_WRITABLE_BY_OTHERS);
 }
 
 /// In a sticky directory others cannot replace what is root's: the root of an initramfs is one.
@@ -222,11 +221,11 @@ fn a_file_of_another_owner_is_refused() {
         assert_ne!(fs::metadata(tree.path(".")).unwrap().uid(), 0, "root could not change an owner");
         return;
     }
-    tree.refused("/etc/vfio.conf", "belongs to another user than root");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_WRITABLE_BY_OTHERS);
     // A group that may write is refused too, unless it is root's.
     std::os::unix::fs::chown(&path, Some(0), Some(12345)).unwrap();
     tree.mode("etc/vfio.conf", 0o664);
-    tree.refused("/etc/vfio.conf", "group other than root's");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_WRITABLE_BY_OTHERS);
 }
 
 #[test]
@@ -235,20 +234,20 @@ fn what_is_no_file_is_refused() {
     let main = tree.place("etc/vfio.conf");
 
     fs::create_dir(&main).unwrap();
-    tree.refused("/etc/vfio.conf", "is not a regular file");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_NOT_A_FILE);
     fs::remove_dir(&main).unwrap();
 
     // A FIFO without a writer must not make us wait.
     rustix::fs::mknodat(rustix::fs::CWD, &main, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
-    tree.refused("/etc/vfio.conf", "is not a regular file");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_NOT_A_FILE);
     fs::remove_file(&main).unwrap();
 
     symlink("/nowhere/at/all", &main).unwrap();
-    tree.refused("/etc/vfio.conf", "a link that leads nowhere");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_DANGLING_LINK);
     fs::remove_file(&main).unwrap();
 
     let socket = std::os::unix::net::UnixListener::bind(&main).unwrap();
-    tree.refused("/etc/vfio.conf", "cannot be read");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_UNREADABLE);
     drop(socket);
 }
 
@@ -256,19 +255,19 @@ fn what_is_no_file_is_refused() {
 fn a_drop_in_that_is_no_file_is_refused() {
     let tree = Tree::new();
     fs::create_dir(tree.place("etc/vfio.conf.d/10-dir.conf")).unwrap();
-    tree.refused("/etc/vfio.conf.d/10-dir.conf", "is not a regular file");
+    tree.refused("/etc/vfio.conf.d/10-dir.conf", codes::CONFIG_NOT_A_FILE);
     // It takes the place of the weaker directory's file all the same: what was meant is not known.
     fs::remove_dir(tree.path("etc/vfio.conf.d/10-dir.conf")).unwrap();
     tree.write("usr/lib/vfio.conf.d/60-other.conf", OTHER);
     symlink("gone", tree.place("etc/vfio.conf.d/60-other.conf")).unwrap();
-    tree.refused("/etc/vfio.conf.d/60-other.conf", "a link that leads nowhere");
+    tree.refused("/etc/vfio.conf.d/60-other.conf", codes::CONFIG_DANGLING_LINK);
 }
 
 #[test]
 fn a_file_in_place_of_the_drop_in_directory_is_refused() {
     let tree = Tree::new();
     tree.write("etc/vfio.conf.d", OTHER);
-    tree.refused("/etc/vfio.conf.d", "Not a directory");
+    tree.refused("/etc/vfio.conf.d", codes::CONFIG_UNREADABLE);
 }
 
 #[test]
@@ -281,7 +280,7 @@ fn an_unreadable_file_is_refused() {
         fs::remove_file(tree.path("etc/vfio.conf")).unwrap();
         symlink("vfio.conf", tree.path("etc/vfio.conf")).unwrap();
     }
-    tree.refused("/etc/vfio.conf", "the file cannot be read: ");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_UNREADABLE);
 }
 
 #[test]
@@ -293,7 +292,7 @@ fn large_files() {
     assert_eq!(tree.load().diagnostics, [], "1 MiB is allowed");
     text.push(b'#');
     tree.write("etc/vfio.conf", &text);
-    tree.refused("/etc/vfio.conf", "larger than 1 MiB");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_TOO_LARGE);
 }
 
 #[test]
@@ -305,7 +304,7 @@ fn a_line_of_a_megabyte() {
     tree.write("etc/vfio.conf", text);
     let config = tree.load();
     let [error] = &config.diagnostics[..] else { panic!("{:?}", config.diagnostics) };
-    assert_eq!(error.to_string(), "/etc/vfio.conf:2: the line is longer than 4096 bytes; shorten it");
+    assert_eq!((error.code, error.at.as_ref().unwrap().line), (codes::LINE_TOO_LONG, 2), "{error}");
     assert!(config.gpu("after").is_some() && config.disabled_section("gpu", "other").is_some());
 }
 
@@ -314,7 +313,7 @@ fn utf_16_is_named() {
     let tree = Tree::new();
     let text: Vec<u8> = "\u{feff}[gpu other]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     tree.write("etc/vfio.conf", text);
-    tree.refused("/etc/vfio.conf", "is UTF-16; save it as UTF-8");
+    tree.refused("/etc/vfio.conf", codes::CONFIG_UTF16);
 }
 
 #[test]
@@ -347,6 +346,7 @@ fn names_that_do_not_count() {
     tree.write("etc/vfio.conf.d/new\nline.conf", OTHER);
     let config = tree.load();
     let [warning] = &config.diagnostics[..] else { panic!("{:?}", config.diagnostics) };
-    assert_eq!((warning.severity, &*warning.at.path), (Severity::Warning, "/etc/vfio.conf.d"));
+    assert_eq!((warning.code, warning.severity), (codes::CONFIG_FILE_NAME, Severity::Warning));
+    assert_eq!(&*warning.at.as_ref().unwrap().path, "/etc/vfio.conf.d");
     assert_eq!(config.gpus.len(), 1);
 }

@@ -40,7 +40,7 @@ fn show(config: &Config) -> String {
 
 fn show_to(out: &mut String, config: &Config) -> std::fmt::Result {
     for diagnostic in &config.diagnostics {
-        writeln!(out, "{:?} {diagnostic}", diagnostic.severity)?;
+        writeln!(out, "{:?} {}", diagnostic.severity, diagnostic.line())?;
     }
     let host = &config.host;
     writeln!(out, "\n[host]\n  enable = {}\n  iommu = {:?}", host.enable, host.iommu)?;

@@ -5,6 +5,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use vfio_suite::config::{parse_files, Config, Severity};
+use vfio_suite::finding::{Finding, Location};
 
 const PATH: &str = "/etc/vfio.conf";
 
@@ -59,20 +60,27 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => lines(), 1 => vec(any::<u8>(), 0..600)]
 }
 
+/// Where it is: every finding about the configuration has a place.
+fn at(finding: &Finding) -> &Location {
+    finding.at.as_ref().unwrap()
+}
+
 /// What must be true of any outcome.
 fn check(config: &Config, texts: &[(&str, &[u8])]) {
     for diagnostic in &config.diagnostics {
-        let (_, text) = texts.iter().find(|(path, _)| *path == &*diagnostic.at.path).unwrap();
+        let at = at(diagnostic);
+        let (_, text) = texts.iter().find(|(path, _)| *path == &*at.path).unwrap();
         let lines = text.split(|b| *b == b'\n').count();
-        assert!(diagnostic.at.line as usize <= lines, "{diagnostic}");
-        assert!(!diagnostic.message.is_empty() && diagnostic.message.len() < 1000, "{diagnostic}");
-        assert!(!diagnostic.message.contains(char::is_control), "{diagnostic}");
+        assert!(at.line as usize <= lines, "{diagnostic}");
+        let sentence = diagnostic.sentence();
+        assert!(!sentence.is_empty() && sentence.len() < 1000, "{diagnostic}");
+        assert!(!sentence.contains(char::is_control), "{diagnostic}");
     }
     for (path, _) in texts {
-        let about: Vec<_> = config.diagnostics.iter().filter(|d| &*d.at.path == *path).collect();
+        let about: Vec<_> = config.diagnostics.iter().filter(|d| &*at(d).path == *path).collect();
         assert!(about.len() <= 21);
         let kept = about.len().min(20);
-        assert!(about[..kept].windows(2).all(|two| two[0].at.line <= two[1].at.line), "not in the order of lines");
+        assert!(about[..kept].windows(2).all(|two| at(two[0]).line <= at(two[1]).line), "not in the order of lines");
     }
     // Whatever is disabled is so by an error, and nothing is both there and disabled.
     for disabled in &config.disabled {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Nobody takes what a program says: standard output and standard error are full, closed, or a pipe whose reader has gone. It
-//! ends with a code, never by a signal.
+//! ends with a code, never by a signal. And who takes it decides what it looks like.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -62,6 +62,37 @@ fn nobody_listens() {
                 status.code().is_some_and(|code| code < 128 && code != 101),
                 "{program} {arguments:?}, {what}: {status:?}"
             );
+        }
+    }
+}
+
+/// Regression: `<3>` stood on every terminal that runs as a unit of the user, where both variables are set.
+#[test]
+fn priorities_are_for_the_journal_alone() {
+    for (program, arguments) in [
+        (env!("CARGO_BIN_EXE_vfio"), &["bind", "big"][..]),
+        (env!("CARGO_BIN_EXE_vfio-bind"), &["gpu", "nobody"]),
+        (env!("CARGO_BIN_EXE_vfio-generator"), &["/proc/nowhere"]),
+        (env!("CARGO_BIN_EXE_vfio-guest"), &["run", "nobody"]),
+        (env!("CARGO_BIN_EXE_vfio-sync"), &[]),
+    ] {
+        let tree = small();
+        tree.write("etc/vfio.conf.d/50-x.conf", "[gpu odd]\nnonsense = 1\n");
+        let prefixed = |stderr: &str| stderr.lines().filter(|line| line.starts_with('<')).count();
+        let command = || {
+            let mut command = tree.command(program);
+            command.args(arguments).env("SYSTEMD_LOG_LEVEL", "debug");
+            command
+        };
+        let ran = tree.run_in_journal(command());
+        let lines = ran.stderr.lines().count();
+        // What a person is told besides has none.
+        assert!(prefixed(&ran.stderr) > 0, "{program}: {}", ran.stderr);
+        assert!(program.ends_with("vfio") || prefixed(&ran.stderr) == lines, "{program}: {}", ran.stderr);
+        for stream in ["", "8:1", "8", "8:", ":1", "-1:1", "18446744073709551616:1", "x:y"] {
+            let stderr = command().env("JOURNAL_STREAM", stream).env("INVOCATION_ID", "1").output().unwrap().stderr;
+            let stderr = String::from_utf8(stderr).unwrap();
+            assert!(!stderr.is_empty() && prefixed(&stderr) == 0, "{program}, {stream:?}: {stderr}");
         }
     }
 }

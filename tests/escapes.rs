@@ -213,9 +213,10 @@ fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() && !path.is_symlink() {
-            true => found.extend(files(&path)),
-            false => found.push(path.to_str().unwrap().to_owned()),
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(files(&path));
+        } else {
+            found.push(path.to_str().unwrap().to_owned());
         }
     }
     found

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The machines of `tests/hosts` are what `tests/common/hosts.rs` lays out, and hold together as real ones do.
+//! The machines that the tests run on hold together as real ones do. All of them are layouts, described in code after public
+//! reports; that they are as real machines are is not tested here, for there is no recording to compare them with.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,9 +11,11 @@ use common::{hosts, text, Function, Machine, Tree};
 use std::collections::HashSet;
 use vfio_suite::act::backend::kernel_for;
 
-/// `UPDATE_HOSTS=1 cargo test --test hosts` writes the texts anew.
+/// The texts in `tests/hosts` are made from the layouts, and `hosts::unpack` reads them: a change of a layout is seen in them,
+/// line by line, before any test runs on it. This says nothing of real machines. `UPDATE_HOSTS=1 cargo test --test hosts`
+/// writes them again.
 #[test]
-fn the_texts_are_the_layouts() {
+fn the_texts_are_what_was_last_made_of_the_layouts() {
     for (name, machine) in hosts::all() {
         let nodes = machine.nodes();
         let file = hosts::file(name);
@@ -21,7 +24,7 @@ fn the_texts_are_the_layouts() {
             std::fs::write(&file, text::render(&nodes)).unwrap();
         }
         let differences = common::tree::differences(&hosts::nodes(name), &nodes);
-        assert!(differences.is_empty(), "{name} (UPDATE_HOSTS=1 writes it anew):\n{differences}");
+        assert!(differences.is_empty(), "{name} (UPDATE_HOSTS=1 writes it again):\n{differences}");
     }
 }
 

@@ -18,7 +18,7 @@ use vfio_suite::host::usage::Use;
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::boot::Stage;
-use vfio_suite::plan::select::Choice;
+use vfio_suite::plan::selection::Selection;
 use vfio_suite::plan::{bind, boot, Plan, Step};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -126,11 +126,11 @@ fn taken(plan: &Plan) -> BTreeSet<String> {
 }
 
 /// Whether the section names a function with its own number or address.
-fn names_it(choice: &Choice<'_>, address: &str) -> bool {
-    let named = choice.gpu.device.value.to_string() == address
-        || choice.gpu.also.iter().any(|also| also.value.to_string() == address);
-    let number = |n: u8| choice.chosen.as_ref().is_ok_and(|c| c.slot.function(n).to_string() == address);
-    named || matches!(&choice.gpu.functions, Functions::Listed(listed) if listed.value.iter().any(|n| number(*n)))
+fn names_it(selection: &Selection<'_>, address: &str) -> bool {
+    let named = selection.gpu.device.value.to_string() == address
+        || selection.gpu.also.iter().any(|also| also.value.to_string() == address);
+    let number = |n: u8| selection.selected.as_ref().is_ok_and(|c| c.slot.function(n).to_string() == address);
+    named || matches!(&selection.gpu.functions, Functions::Listed(listed) if listed.value.iter().any(|n| number(*n)))
 }
 
 /// What was seen over many cases, so that nobody mistakes a test that tries nothing for one that finds nothing.
@@ -147,22 +147,22 @@ fn check(machine: &Machine, root: &Root, text: &str, seen: &mut Seen) -> Result<
     let needs = needs(machine);
     at_boot(machine, root, &config, &needs, seen)?;
     for gpu in &config.gpus {
-        let Ok((choice, host)) = survey::now(root, &config, &gpu.name) else { continue };
-        let Ok(chosen) = &choice.chosen else {
+        let Ok((selection, host)) = survey::card_now(root, &config, &gpu.name) else { continue };
+        let Ok(selected) = &selection.selected else {
             seen.refused_for_data +=
-                usize::from(choice.chosen.as_ref().is_err_and(|f| f.text.contains("no guest can have it")));
+                usize::from(selection.selected.as_ref().is_err_and(|f| f.text.contains("no guest can have it")));
             continue;
         };
-        let functions: BTreeSet<String> = chosen.functions.iter().map(ToString::to_string).collect();
+        let functions: BTreeSet<String> = selected.functions.iter().map(ToString::to_string).collect();
         if let Some(lost) = functions.intersection(&needs.data).next() {
             return Err(format!("[gpu {}] may have {lost}, which has data on it", gpu.name));
         }
         let gone = |keyboard: &BTreeSet<String>| keyboard.intersection(&functions).next().cloned();
         let keyboards: Option<Vec<String>> = needs.keyboards.iter().map(gone).collect();
-        if let Some(last) = keyboards.into_iter().flatten().next().filter(|function| !names_it(&choice, function)) {
+        if let Some(last) = keyboards.into_iter().flatten().next().filter(|function| !names_it(&selection, function)) {
             return Err(format!("[gpu {}] takes the last keyboard with {last}, and no line names that", gpu.name));
         }
-        let plan = bind::plan(&choice, &host, &Default::default());
+        let plan = bind::plan(&selection, &host, &Default::default());
         seen.plans += usize::from(!plan.steps.is_empty());
     }
     Ok(())
@@ -174,39 +174,39 @@ fn at_boot(machine: &Machine, root: &Root, config: &Config, needs: &Needs, seen:
         let lost = plans.iter().find_map(|plan| taken(plan).intersection(&needs.data).next().cloned());
         lost.map_or(Ok(()), |function| Err(format!("{when}: {function} is taken, which has data on it")))
     };
-    let (choices, whole) = survey::admitted(root, config, Depth::Full);
+    let (selections, whole) = survey::admitted(root, config, Depth::Full);
     let mut blind = Host { usage: Vec::new(), ..whole.clone() };
-    let mut unadmitted = boot::choices(config, &blind);
+    let mut unadmitted = boot::selections(config, &blind);
     boot::admit(&mut unadmitted, &blind);
     forbid(&boot::early(&unadmitted, &blind), "in the initramfs")?;
     let root_only =
         |usage: &vfio_suite::host::usage::Usage| matches!(&usage.what, Use::Mounted { at, .. } if at == "/");
     blind.usage = whole.usage.iter().filter(|usage| root_only(usage)).cloned().collect();
-    let mut early = boot::choices(config, &blind);
+    let mut early = boot::selections(config, &blind);
     boot::admit(&mut early, &blind);
     forbid(&boot::early(&early, &blind), "before local file systems")?;
-    seen.late += early.iter().filter(|choice| boot::waits_for_file_systems(choice, &blind)).count();
-    let plans: Vec<Plan> = choices
+    seen.late += early.iter().filter(|selection| boot::waits_for_file_systems(selection, &blind)).count();
+    let plans: Vec<Plan> = selections
         .iter()
-        .filter(|choice| choice.chosen.is_ok())
-        .map(|choice| bind::plan(choice, &whole, &Default::default()))
+        .filter(|selection| selection.selected.is_ok())
+        .map(|selection| bind::plan(selection, &whole, &Default::default()))
         .collect();
     forbid(&plans, "when file systems are mounted")?;
-    for chosen in choices.iter().filter_map(|choice| choice.chosen.as_ref().ok()) {
-        let late = chosen.functions.iter().filter(|f| boot::may_reserve(**f, &whole, Stage::Running));
+    for selected in selections.iter().filter_map(|selection| selection.selected.as_ref().ok()) {
+        let late = selected.functions.iter().filter(|f| boot::may_reserve(**f, &whole, Stage::Running));
         if let Some(function) = late.map(ToString::to_string).find(|function| needs.data.contains(function)) {
             return Err(format!("by udev: {function} is taken, which has data on it"));
         }
     }
-    last_display(machine, config, &choices)
+    last_display(machine, config, &selections)
 }
 
 /// Without a word in the file some display stays that a monitor can hang on.
-fn last_display(machine: &Machine, config: &Config, choices: &[Choice<'_>]) -> Result<(), String> {
-    let taken: BTreeSet<String> = choices
+fn last_display(machine: &Machine, config: &Config, selections: &[Selection<'_>]) -> Result<(), String> {
+    let taken: BTreeSet<String> = selections
         .iter()
-        .filter_map(|choice| choice.chosen.as_ref().ok())
-        .flat_map(|chosen| chosen.functions.iter().map(Address::to_string))
+        .filter_map(|selection| selection.selected.as_ref().ok())
+        .flat_map(|selected| selected.functions.iter().map(Address::to_string))
         .collect();
     let outputs = |f: &&Function| f.class >> 16 == 0x03 && f.class >> 8 != 0x0302;
     let displays: Vec<&Function> = machine.functions.iter().filter(outputs).collect();
@@ -254,7 +254,7 @@ fn no_function_of_any_machine_is_taken_with_data_on_it() {
 
 /// What a random machine has its root, swap and data on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum BootFile {
     FirstNvme,
     SecondNvme,
     Sata,
@@ -266,11 +266,11 @@ enum Place {
 
 #[derive(Debug, Clone)]
 struct Case {
-    root: Place,
+    root: BootFile,
     /// 0 plain, 1 LVM on dm-crypt, 2 btrfs with the second NVMe, 3 ZFS, 4 an array with SATA.
     made_of: u8,
-    swap: Option<Place>,
-    data: Option<Place>,
+    swap: Option<BootFile>,
+    data: Option<BootFile>,
     /// Of the board's USB host, the card's and the keyboard controller: which has a keyboard.
     keyboards: [bool; 3],
     igpu: bool,
@@ -359,36 +359,36 @@ impl Case {
     }
 
     fn file_systems(&self, mut machine: Machine) -> Machine {
-        let partition = |place: Place, n: usize| -> &'static str {
+        let partition = |place: BootFile, n: usize| -> &'static str {
             match place {
-                Place::FirstNvme => ["nvme0n1p1", "nvme0n1p2", "nvme0n1p3"][n],
-                Place::SecondNvme => ["nvme1n1p1", "nvme1n1p2", "nvme1n1p3"][n],
-                Place::Sata => ["sda1", "sda2", "sda3"][n],
-                Place::Stick => ["sdb1", "sdb2", "sdb3"][n],
-                Place::StickInCard => ["sdc1", "sdc2", "sdc3"][n],
-                Place::Network => "10.0.0.1:/srv/root",
+                BootFile::FirstNvme => ["nvme0n1p1", "nvme0n1p2", "nvme0n1p3"][n],
+                BootFile::SecondNvme => ["nvme1n1p1", "nvme1n1p2", "nvme1n1p3"][n],
+                BootFile::Sata => ["sda1", "sda2", "sda3"][n],
+                BootFile::Stick => ["sdb1", "sdb2", "sdb3"][n],
+                BootFile::StickInCard => ["sdc1", "sdc2", "sdc3"][n],
+                BootFile::Network => "10.0.0.1:/srv/root",
             }
         };
         let root = partition(self.root, 0);
         machine = match self.made_of {
-            _ if self.root == Place::Network => machine.mount("/", root, "nfs4"),
+            _ if self.root == BootFile::Network => machine.mount("/", root, "nfs4"),
             1 => machine
                 .stack("dm-0", StackKind::Mapper("cryptroot", "CRYPT-LUKS2-1-cryptroot"), &[root])
                 .stack("dm-1", StackKind::Mapper("vg-root", "LVM-1"), &["dm-0"])
                 .mount("/", "dm-1", "ext4"),
-            2 if self.root != Place::SecondNvme => machine
+            2 if self.root != BootFile::SecondNvme => machine
                 .btrfs("root", "5d0f4f0e-6a3c-4d0c-8f5e-b7f0f6c3a9d1", &[root, "nvme1n1p1"])
                 .mount("/", root, "btrfs"),
             3 => machine.pool("rpool", "ID_FS_LABEL=rpool", &[root]).mount("/", "rpool/ROOT/debian", "zfs"),
-            4 if self.root != Place::Sata => {
+            4 if self.root != BootFile::Sata => {
                 machine.stack("md0", StackKind::Array("raid1"), &[root, "sda1"]).mount("/", "md0", "ext4")
             }
             _ => machine.mount("/", root, "ext4"),
         };
-        if let Some(place) = self.data.filter(|place| *place != Place::Network) {
+        if let Some(place) = self.data.filter(|place| *place != BootFile::Network) {
             machine = machine.mount("/srv", partition(place, 1), "xfs");
         }
-        if let Some(place) = self.swap.filter(|place| *place != Place::Network) {
+        if let Some(place) = self.swap.filter(|place| *place != BootFile::Network) {
             machine = machine.swap(partition(place, 2));
         }
         machine
@@ -419,12 +419,12 @@ impl Case {
 fn case() -> impl Strategy<Value = Case> {
     let place = || {
         prop_oneof![
-            3 => Just(Place::FirstNvme),
-            2 => Just(Place::SecondNvme),
-            2 => Just(Place::Sata),
-            1 => Just(Place::Stick),
-            1 => Just(Place::StickInCard),
-            1 => Just(Place::Network),
+            3 => Just(BootFile::FirstNvme),
+            2 => Just(BootFile::SecondNvme),
+            2 => Just(BootFile::Sata),
+            1 => Just(BootFile::Stick),
+            1 => Just(BootFile::StickInCard),
+            1 => Just(BootFile::Network),
         ]
     };
     let section = (0usize..ADDRESSES.len(), prop_oneof![3 => Just(0u8), 1 => 1u8..16])

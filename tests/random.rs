@@ -16,6 +16,9 @@ use std::fmt::Write;
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 
+/// How many sections a configuration has: `g0` and so on.
+const SECTIONS: usize = 2;
+
 /// What a slot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -233,13 +236,15 @@ fn section() -> impl Strategy<Value = Section> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let act = (0u8..5, 0usize..2).prop_map(|(act, section)| match act {
+    // The last one is no section of the configuration.
+    let names = prop_oneof![9 => 0..SECTIONS, 1 => Just(SECTIONS)];
+    let act = (0u8..5, names).prop_map(|(act, section)| match act {
         0..=2 => Act::Bind(section),
         3 => Act::Rescan(section),
         _ => Act::Restore(section),
     });
     let machine = (prop::collection::vec(card(), 1..4), 0usize..4, any::<bool>(), any::<bool>(), any::<bool>());
-    let commands = (prop::collection::vec(section(), 2), prop::collection::vec(act, 1..6));
+    let commands = (prop::collection::vec(section(), SECTIONS), prop::collection::vec(act, 1..6));
     (machine, commands).prop_map(|((cards, boot, igpu, vfio_loaded, newer_kernel), (mut sections, acts))| Case {
         // Of nine, eight are there.
         sections: {
@@ -296,6 +301,10 @@ fn check(case: &Case, acted: &Cell<u32>) -> Result<(), TestCaseError> {
         let earlier = machine(&tree);
         let ran = tree.run(VFIO, &["--json", verb, &name]);
         let what = || say(&format!("vfio {verb} {name}: {:?}\n{}{}", ran.status, ran.stdout, ran.stderr));
+        if *section >= case.sections.len() {
+            prop_assert!(ran.status != Some(0), "there is no such section, yet {}", what());
+            prop_assert!(ran.stderr.contains(&name), "it does not say which: {}", what());
+        }
         match ran.status {
             Some(0) => {
                 let concerned = functions(&ran.stdout);
@@ -321,7 +330,7 @@ fn check(case: &Case, acted: &Cell<u32>) -> Result<(), TestCaseError> {
             _ => prop_assert!(false, "{}", what()),
         }
     }
-    for section in 0..2 {
+    for section in 0..=SECTIONS {
         let name = format!("g{section}");
         let ran = tree.run(VFIO, &["restore", &name]);
         let known = section < case.sections.len();

@@ -101,7 +101,11 @@ fn for_want_of_room_the_next_smaller_size_is_taken_and_named() {
     let before = tree.snapshot();
     let ran = tree.run(VFIO, &["bind", "big"]);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("BAR 0 is 4G now, not 16G: there is no room for it"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("BAR 0 is 4G now, not 16G: the bridge window has no free space for it"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(sizes(&tree), [4 * G, 256 * M]);
     assert_eq!(tree.run(VFIO, &["restore", "big"]).status, Some(0));
     tree.assert_same(&before, "restored");
@@ -111,10 +115,10 @@ fn for_want_of_room_the_next_smaller_size_is_taken_and_named() {
 #[test]
 fn a_kernel_that_refuses_is_quoted_and_the_card_bound_as_it_is() {
     for (errno, why) in [
-        ("ENOENT", "the window of its bridge cannot move: something else has a place in it"),
-        ("ENOTSUPP", "the firmware wants no BAR to be moved"),
+        ("ENOENT", "the window of its bridge cannot move: something else has an address in it"),
+        ("ENOTSUPP", "the firmware forbids moving BARs (preserve_config)"),
         ("EINVAL", "the kernel does not take this size"),
-        ("ENOSPC", "there is no room for it"),
+        ("ENOSPC", "the bridge window has no free space for it"),
     ] {
         let tree = small_resized();
         let before = tree.snapshot();
@@ -296,7 +300,7 @@ fn sizes_set_by_hand_are_undone_by_hand() {
     let ran = tree.run(VFIO, &["rebar", "set", "big", "0=8G"]);
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("0000:03:00.0 is with amdgpu") && ran.stderr.contains("'vfio bind big' first"),
+        ran.stderr.contains("0000:03:00.0 is bound to amdgpu") && ran.stderr.contains("'vfio bind big' first"),
         "{}",
         ran.stderr
     );
@@ -307,7 +311,7 @@ fn sizes_set_by_hand_are_undone_by_hand() {
     let step = |n: u32, text: &str| format!("  {n}. 0000:03:00.0: {text}\n");
     let steps = [
         "keep it awake",
-        "take it from vfio-pci",
+        "unbind it from vfio-pci",
         "resize BAR 2 to 8M",
         "resize BAR 0 to 8G",
         "bind to vfio-pci",

@@ -131,7 +131,7 @@ would run: /usr/local/bin/backupqtool vncQpass
 /usr/local/bin/backupqtool: it has not ended; has the keyboard 'Maries board'
 annasunitq.service: Qhunter2Q said wordaloneQ to mariecurieq, MarieCurieQ, Sklodowska, zoeq and jdoeq of acmecorp
 mount.nfs: filerq:/exported is busy, //sharesq/exported too; has the network interface annaslanq0, which is in use; tankq/home
-its XML has a memory of 'Qconfigvalue', which is no size
+its XML has a memory of 'Qconfigvalue', which is not a size
 ";
 
 /// Of the kernel's command line what a boot by the network, a cloud or an installer puts there.
@@ -197,7 +197,7 @@ fn machine() -> Tree {
     desktop::session(&tree, "7", &["seat seat0", "name ACMECORP\\jdoeq", "user 70001", "process 4242", "class user"]);
     domain::domain(&tree, "annas-gamingq", &[VIDEO, SOUND], &[]);
     let quoted = serde_json::to_string(&lines(SAID)).unwrap();
-    let wanted = serde_json::to_string(&lines(WANTED)).unwrap();
+    let desired = serde_json::to_string(&lines(WANTED)).unwrap();
     tree.write(
         "run/vfio/sync",
         &format!(
@@ -215,7 +215,7 @@ fn machine() -> Tree {
     );
     tree.write(
         "run/vfio/status/gone",
-        &format!("{{\"gpu\":\"gone\",\"outcome\":\"failed\",\"why\":{wanted},\"functions\":[\"{VIDEO}\"]}}\n"),
+        &format!("{{\"gpu\":\"gone\",\"outcome\":\"failed\",\"why\":{desired},\"functions\":[\"{VIDEO}\"]}}\n"),
     );
     tree.write(
         "run/vfio/status/big",
@@ -292,10 +292,10 @@ fn what_is_planted_is_said_without_a_report() {
 fn what_a_report_is_for_is_seen() {
     let tree = machine();
     let (stdout, _) = report(&tree, false);
-    for wanted in lines(WANTED) {
-        assert_eq!(stdout.matches(wanted).count(), 2, "in the status and in the journal: {wanted}\n{stdout}");
+    for desired in lines(WANTED) {
+        assert_eq!(stdout.matches(desired).count(), 2, "in the status and in the journal: {desired}\n{stdout}");
     }
-    for wanted in [
+    for desired in [
         "system: debian 13\n",
         "kernel: 6.12",
         "command line: BOOT_IMAGE=/boot/vmlinuz-6.12 iommu=pt amdgpu.gpu_recovery=1 module_blacklist=nouveau quiet <masked> \
@@ -311,7 +311,7 @@ fn what_a_report_is_for_is_seen() {
         "== journal\n",
         "[    5.123456] vfio-guest[812]: ",
     ] {
-        assert!(stdout.contains(wanted), "not there: {wanted}\n{stdout}");
+        assert!(stdout.contains(desired), "not there: {desired}\n{stdout}");
     }
     // The same thing has the same name wherever it is said.
     let user = stdout.split("/annas").next().unwrap();

@@ -63,8 +63,8 @@ fn the_generator_has_the_module_loaded_first() {
         let ran = tree.run(VFIO_GENERATOR, &[units.path().to_str().unwrap()]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
         let text = std::fs::read_to_string(units.path().join("vfio-bind@big.service.d/50-vfio.conf")).unwrap();
-        let wanted = format!("Wants=modprobe@{module}.service\nAfter=modprobe@{module}.service\n");
-        assert!(text.contains(&wanted) && !text.contains(other), "{text}");
+        let desired = format!("Wants=modprobe@{module}.service\nAfter=modprobe@{module}.service\n");
+        assert!(text.contains(&desired) && !text.contains(other), "{text}");
     }
 }
 
@@ -95,7 +95,7 @@ fn vendor_reset_without_a_signature_where_one_is_wanted() {
         let tree = polaris();
         tree.write(path, text);
         let warning = warned(&tree);
-        assert!(warning.contains("is not signed, which this kernel wants (Secure Boot)"), "{warning}");
+        assert!(warning.contains("is not signed, which this kernel requires (Secure Boot)"), "{warning}");
         tree.write(&module(RELEASE), "\x7fELF and a key's\n~Module signature appended~\n");
         let ran = tree.run(VFIO, &["rescan", "big"]);
         assert_eq!((ran.status, ran.stderr.contains("vendor-reset")), (Some(0), false), "{}", ran.stderr);
@@ -216,7 +216,11 @@ fn no_reset_of_what_the_host_uses() {
     let tree = polaris();
     let ran = tree.run(VFIO, &["reset", "big"]);
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.contains("is with amdgpu") && ran.stderr.contains("'vfio bind big' first"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("is bound to amdgpu") && ran.stderr.contains("'vfio bind big' first"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(0));
     tree.write("run/vfio/claims/big", "win10\n");
     let ran = tree.run(VFIO, &["reset", "big"]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Sessions with the real programs on recorded machines: `tests/golden/sessions/NAME.txt`.
+//! Sessions with the real programs: `tests/golden/sessions/NAME.txt`. The machines are layouts, described after public reports
+//! of such machines, and none is a recording (`tests/hosts/README.md`); the kernel and the system's programs are the simulator.
 //!
 //! The first lines name the machine and write its configuration; then each line that begins with `$ ` runs a command,
 //! and what it printed follows. `UPDATE_GOLDEN=1 cargo test --test sessions` writes what is found; read the difference.

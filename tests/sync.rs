@@ -57,7 +57,7 @@ fn builds(ran: &Ran) -> usize {
 
 /// What of ours is in an image of a tree, or why it cannot be known.
 fn seen(tree: &Tree, path: &str) -> Result<Seen, String> {
-    image::look(&tree.root(), &[path.to_owned()], &Programs)
+    image::read_image(&tree.root(), &[path.to_owned()], &Programs)
 }
 
 #[test]
@@ -148,8 +148,7 @@ fn a_wrong_file_changes_nothing_and_is_said_until_it_is_right() {
 fn the_services_program_does_the_same_and_says_it_to_the_journal() {
     let tree = debian();
     tree.config(CARD);
-    let journal =
-        |tree: &Tree| -> Ran { tree.command(VFIO_SYNC).env("JOURNAL_STREAM", "8:1").output().unwrap().into() };
+    let journal = |tree: &Tree| -> Ran { tree.run_in_journal(tree.command(VFIO_SYNC)) };
     let ran = journal(&tree);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""));
     assert!(ran.stderr.contains("<6>building the initramfs: update-initramfs -u -k all\n"), "{}", ran.stderr);
@@ -292,13 +291,11 @@ fn words_and_images_are_brought_up_to_date_in_one_go() {
     assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
     assert!(tree.read(entry).contains("options root=/dev/vda2 quiet ") && tree.read(entry).contains(" iommu=pt\n"));
     assert_eq!(report(&tree).did.len(), 2, "{:?}", report(&tree).did);
-    assert!(sync::load_synced(&tree.root()).words.contains(&"iommu=pt".to_owned()));
+    assert!(sync::load_synced(&tree.root()).parameters.contains(&"iommu=pt".to_owned()));
     let doctor = tree.run(VFIO, &["doctor"]);
     assert!(doctor.stdout.contains("warning: the running kernel does not have 'iommu=pt'"), "{}", doctor.stdout);
     assert!(doctor.stdout.contains("\n  to do: reboot\n"), "{}", doctor.stdout);
-    assert!(doctor
-        .stdout
-        .contains("ok: boot files that have all that is wanted: 1, of these with words of ours on record: 1"));
+    assert!(doctor.stdout.contains("ok: boot files with all required parameters: 1 (1 of them changed by vfio)"));
 
     // The next boot is as configured; nothing is left to say but who notices an edit.
     let line = tree.read("proc/cmdline").replace("quiet", "quiet iommu=pt");
@@ -328,9 +325,13 @@ fn a_boot_file_that_cannot_be_written_does_not_keep_the_image_old() {
     let before = tree.read(entry);
     let ran = run(&tree);
     assert_eq!((ran.status, builds(&ran)), (Some(2), 1), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("/var/lib/vfio/cmdline: it does not say which words are ours"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("/var/lib/vfio/cmdline: it does not say which parameters vfio added"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(tree.read(entry), before);
-    assert!(sync::load_synced(&tree.root()).words.is_empty(), "what was not done is not recorded as done");
+    assert!(sync::load_synced(&tree.root()).parameters.is_empty(), "what was not done is not recorded as done");
     assert_eq!(sync::load_synced(&tree.root()).cards.len(), 1);
     assert!(tree.run(VFIO, &["doctor"]).stdout.contains("error: /var/lib/vfio/cmdline: "));
 }
@@ -469,21 +470,25 @@ fn images_are_read_however_they_are_packed() {
         let packed = through(packer, tree.path(), &main);
         for front in [&b""[..], &early] {
             std::fs::write(tree.path().join("image"), [front, &packed].concat()).unwrap();
-            let found = image::look(&root, &["image".to_owned()], &Programs);
+            let found = image::read_image(&root, &["image".to_owned()], &Programs);
             assert_eq!(found.as_ref(), Ok(&expected), "{packer:?}, {} bytes before it", front.len());
         }
         // In two files, as kernel-install leaves them beside a boot entry.
         std::fs::write(tree.path().join("microcode"), &early).unwrap();
         std::fs::write(tree.path().join("image"), &packed).unwrap();
-        let found = image::look(&root, &["microcode".to_owned(), "image".to_owned()], &Programs);
+        let found = image::read_image(&root, &["microcode".to_owned(), "image".to_owned()], &Programs);
         assert_eq!(found.as_ref(), Ok(&expected), "{packer:?}");
         // In a unified kernel image, with sections before and behind.
         let sections = [(".cmdline", &b"quiet"[..]), (".initrd", &[&early, &packed[..]].concat()), (".linux", &large)];
         std::fs::write(tree.path().join("image.efi"), pe::program(&sections)).unwrap();
-        assert_eq!(image::look(&root, &["image.efi".to_owned()], &Programs).as_ref(), Ok(&expected), "{packer:?}");
+        assert_eq!(
+            image::read_image(&root, &["image.efi".to_owned()], &Programs).as_ref(),
+            Ok(&expected),
+            "{packer:?}"
+        );
         // Cut in the middle, as a full disk leaves it.
         std::fs::write(tree.path().join("image"), &packed[..packed.len() / 2]).unwrap();
-        let found = image::look(&root, &["image".to_owned()], &Programs);
+        let found = image::read_image(&root, &["image".to_owned()], &Programs);
         let why = found.expect_err("half an image is no image");
         assert!(why.starts_with("/image cannot be looked into: "), "{packer:?}: {why}");
     }
@@ -492,7 +497,7 @@ fn images_are_read_however_they_are_packed() {
         (b"070701", "it ends in the middle of a file"),
     ] {
         std::fs::write(tree.path().join("image"), bytes).unwrap();
-        let found = image::look(&root, &["image".to_owned()], &Programs);
+        let found = image::read_image(&root, &["image".to_owned()], &Programs);
         assert_eq!(found, Err(format!("/image cannot be looked into: {why}")));
     }
 }

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use vfio_suite::config;
 use vfio_suite::host::run::marks;
 use vfio_suite::host::{detail, Depth, Host};
-use vfio_suite::logger::{self, Target};
+use vfio_suite::logger;
+use vfio_suite::logger::boot::Target;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::boot::Stage;
 use vfio_suite::plan::{bind, boot, idle};
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    logger::start("vfio-udev", Target::Stderr, root.is_system());
+    logger::boot::start("vfio-udev", Target::Stderr, root.is_system());
     // udev also asks for PCI devices that are no functions (ports' services): none of ours.
     let Some(function) = Address::from_sysfs(name.as_bytes()) else { return ExitCode::SUCCESS };
     if let Some(properties) = properties(&root, function) {
@@ -48,29 +49,28 @@ fn properties(root: &Root, function: Address) -> Option<String> {
     if !boot::concerns(&config, function, look, |below| detail::parents(root, below)) {
         return None;
     }
-    let (mut choices, host) = survey::admitted(root, &config, Depth::Boot);
+    let (mut selections, host) = survey::admitted(root, &config, Depth::Boot);
     if host.off.is_some() || idle(&config, &host).is_some() {
         return None;
     }
-    choices.retain(|c| c.chosen.as_ref().is_ok_and(|c| c.functions.contains(&function)));
-    let choice = choices.first()?;
-    let (_, driver) = bind::wanted(choice, &host).into_iter().find(|(address, _)| *address == function)?;
-    let name = &choice.gpu.name;
+    selections.retain(|c| c.selected.as_ref().is_ok_and(|c| c.functions.contains(&function)));
+    let selection = selections.first()?;
+    let (_, driver) = bind::desired(selection, &host).into_iter().find(|(address, _)| *address == function)?;
+    let name = &selection.gpu.name;
     // A person gave it back to the host: a replayed event is no reason to take it again.
     if root.exists(&marks::given_back_path(name)) {
         return None;
     }
     // Units are for the running system: in an initramfs nothing is bound yet, and one without systemd has no such file.
-    let unit = match root.exists("run/systemd/system") && !root.exists("etc/initrd-release") {
-        true => format!("VFIO_UNIT=vfio-bind@{name}.service\n"),
-        false => String::new(),
+    let unit = if root.exists("run/systemd/system") && !root.exists("etc/initrd-release") {
+        format!("VFIO_UNIT=vfio-bind@{name}.service\n")
+    } else {
+        String::new()
     };
     // What may carry a file system is not kept from the host's driver while there are some to be mounted.
     let stage = if root.exists(&marks::booted_path()) { Stage::Running } else { Stage::Early };
-    let driver = match boot::may_reserve(function, &host, stage) {
-        true => format!("VFIO_OVERRIDE={driver}\n"),
-        false => String::new(),
-    };
+    let driver =
+        if boot::may_reserve(function, &host, stage) { format!("VFIO_OVERRIDE={driver}\n") } else { String::new() };
     Some(format!("VFIO_GPU={name}\n{driver}{unit}")).filter(|properties| are_plain(properties))
 }
 

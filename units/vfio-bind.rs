@@ -19,7 +19,8 @@ use vfio_suite::config::{self, Bind, Config, Severity};
 use vfio_suite::host::display::BootSign;
 use vfio_suite::host::run::card_status::{Outcome, Status};
 use vfio_suite::host::{Depth, Host};
-use vfio_suite::logger::{self, Target};
+use vfio_suite::logger;
+use vfio_suite::logger::boot::Target;
 use vfio_suite::pci::{Address, Slot};
 use vfio_suite::plan::{self, bind, boot, idle, Plan};
 use vfio_suite::root::Root;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = Root::from_option(None).map_err(about("the root cannot be opened")).and_then(|root| {
-        logger::start("vfio-bind", Target::KernelWithoutSystemd, root.is_system());
+        logger::boot::start("vfio-bind", Target::KernelWithoutSystemd, root.is_system());
         match arguments[..] {
             ["early"] => early(&root),
             ["gpu", name] => gpu(&root, name),
@@ -84,23 +85,23 @@ fn came_up(root: &Root) -> Result<ExitCode> {
 /// system, where the generator and `vfio-bind gpu` do.
 fn early(root: &Root) -> Result<ExitCode> {
     let config = config::load_without_guests(root);
-    let level = if logger::under_systemd() { log::Level::Debug } else { log::Level::Warn };
+    let level = if logger::is_read_by_journal() { log::Level::Debug } else { log::Level::Warn };
     for diagnostic in config.diagnostics.iter().filter(|d| d.severity != Severity::Note) {
-        log::log!(level, "{diagnostic}");
+        log::log!(level, "{}", diagnostic.line());
     }
     let reserved = card::reserved(root);
     if reserved.is_empty() && !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Ok(ExitCode::SUCCESS);
     }
     let _lock = Lock::take(root).map_err(about("/run/vfio/lock"))?;
-    let (mut choices, mut host) = survey::admitted(root, &config, Depth::Boot);
+    let (mut selections, mut host) = survey::admitted(root, &config, Depth::Boot);
     let idle = idle(&config, &host);
     if idle.is_some() {
-        choices.clear();
+        selections.clear();
     }
-    if release_unwanted(root, &reserved, &choices) && idle.is_none() {
+    if release_unwanted(root, &reserved, &selections) && idle.is_none() {
         // A display that is the host's again may let another go.
-        (choices, host) = survey::admitted(root, &config, Depth::Boot);
+        (selections, host) = survey::admitted(root, &config, Depth::Boot);
     }
     if let Some(why) = idle {
         log::info!("{why}");
@@ -115,10 +116,10 @@ fn early(root: &Root) -> Result<ExitCode> {
     let names: Vec<&str> = config.gpus.iter().filter(|g| g.bind == Bind::Boot).map(|g| g.name.as_str()).collect();
     state::set_active(root, &names).map_err(about("/run/vfio/active cannot be written"))?;
     let mut code = ExitCode::SUCCESS;
-    for plan in boot::early(&choices, &host) {
+    for plan in boot::early(&selections, &host) {
         let optional = config.gpu(&plan.gpu).is_some_and(|gpu| gpu.optional);
-        for refusal in plan.refusals.iter().filter(|refusal| !(refusal.absent && optional)) {
-            log::log!(if refusal.absent { log::Level::Info.max(level) } else { level }, "{refusal}");
+        for refusal in plan.refusals.iter().filter(|refusal| !(refusal.is_absent() && optional)) {
+            log::log!(if refusal.is_absent() { log::Level::Info.max(level) } else { level }, "{}", refusal.line());
         }
         if plan.steps.is_empty() {
             continue;
@@ -137,13 +138,17 @@ fn early(root: &Root) -> Result<ExitCode> {
 
 /// Lets go of what the initramfs reserved by a configuration that is older than the system's and wants it no more. No
 /// driver is loaded for it here: udev does that in a moment, when all overrides stand. Says whether there was any.
-fn release_unwanted(root: &Root, reserved: &[(String, Vec<Address>)], choices: &[plan::select::Choice<'_>]) -> bool {
+fn release_unwanted(
+    root: &Root,
+    reserved: &[(String, Vec<Address>)],
+    selections: &[plan::selection::Selection<'_>],
+) -> bool {
     let mut any = false;
     for (gpu, functions) in reserved {
-        let wanted = |c: &plan::select::Choice<'_>| {
-            c.gpu.name == *gpu && c.chosen.as_ref().is_ok_and(|c| functions.iter().all(|f| c.functions.contains(f)))
+        let desired = |c: &plan::selection::Selection<'_>| {
+            c.gpu.name == *gpu && c.selected.as_ref().is_ok_and(|c| functions.iter().all(|f| c.functions.contains(f)))
         };
-        if choices.iter().any(wanted) {
+        if selections.iter().any(desired) {
             continue;
         }
         log::info!("[gpu {gpu}] was reserved in the initramfs, whose configuration is older: given back");
@@ -192,16 +197,16 @@ enum Bound {
 
 /// One attempt.
 fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
-    let (choices, mut host) = survey::admitted(root, config, Depth::Full);
-    let choice = match (plan::section(config, name), choices.iter().find(|c| c.gpu.name == name)) {
-        (Ok(_), Some(choice)) => choice,
+    let (selections, mut host) = survey::admitted(root, config, Depth::Full);
+    let selection = match (plan::section(config, name), selections.iter().find(|c| c.gpu.name == name)) {
+        (Ok(_), Some(selection)) => selection,
         (Ok(section), None) => {
             let why = format!("({}) says 'bind = guest': only a guest's start binds it", section.at);
             return Err(format!("[gpu {name}] {why}"));
         }
         (Err(finding), _) => {
-            give_back(root, name, &[finding.to_string()]);
-            return Err(finding.to_string());
+            give_back(root, name, &[finding.line()]);
+            return Err(finding.line());
         }
     };
     if let Some(why) = boot::forbidden(config, &host, &state::begin_boot(root)) {
@@ -210,22 +215,22 @@ fn gpu_once(root: &Root, config: &Config, name: &str) -> Result<Bound> {
         state::set_off(root, &why).map_err(about("/run/vfio/off cannot be written"))?;
         return Ok(Bound::Not(ExitCode::SUCCESS));
     }
-    let plan = match &choice.chosen {
+    let plan = match &selection.selected {
         Err(finding) => Plan::refused(finding.clone()),
-        Ok(chosen) => {
-            host.find_holders_of_bound(root, &chosen.functions);
-            let sizes = survey::sizes_now(root, choice.gpu, &mut host, &chosen.functions);
-            bind::plan(choice, &host, &sizes)
+        Ok(selected) => {
+            host.find_holders_of_bound(root, &selected.functions);
+            let sizes = survey::sizes_now(root, selection.gpu, &mut host, &selected.functions);
+            bind::plan(selection, &host, &sizes)
         }
     };
     for warning in &plan.warnings {
-        log::warn!("{warning}");
+        log::warn!("{}", warning.line());
     }
     let status = card::carry_out(root, &plan, Outcome::Bound, OnFailure::GiveToHost);
-    if let (Outcome::Bound, Ok(chosen)) = (status.outcome, &choice.chosen) {
+    if let (Outcome::Bound, Ok(selected)) = (status.outcome, &selection.selected) {
         let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
         log::info!("[gpu {name}] bound: {}", functions.join(", "));
-        return Ok(Bound::All { slot: chosen.slot, seen: host.slot(chosen.slot).len() });
+        return Ok(Bound::All { slot: selected.slot, seen: host.slot(selected.slot).len() });
     }
     status.why.iter().for_each(|why| log::error!("{why}"));
     if status.outcome != Outcome::Refused {

@@ -4,7 +4,7 @@
 //! `run NAME` hands over, starts the guest, and gives everything back when it has ended; `stop NAME` shuts it down and
 //! waits for that; `give-back NAME` does what is left to do, from the journal, however the first one ended.
 
-use sd_notify::NotifyState;
+use libsystemd::daemon::{self, NotifyState};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use vfio_suite::act::backend::process::wait_for_process;
@@ -18,8 +18,9 @@ use vfio_suite::act::guest::runner::{self, Libvirt};
 use vfio_suite::act::guest::{self, program, start, GuestRecord};
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Guest, Runner, Severity};
+use vfio_suite::finding::Finding;
 use vfio_suite::host::run::guest_status::GuestOutcome;
-use vfio_suite::logger::{self, Target};
+use vfio_suite::logger;
 use vfio_suite::plan::guest::GuestStep;
 use vfio_suite::root::Root;
 
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    logger::start("vfio-guest", Target::Stderr, root.is_system());
+    logger::start("vfio-guest");
     let tools = tools_for(&root);
     let done = match verb.as_str() {
         "run" => run(&root, tools.as_ref(), name),
@@ -66,23 +67,23 @@ fn main() -> ExitCode {
 }
 
 /// Tells systemd how far it is. Outside a unit nobody listens.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+fn notify(states: &[NotifyState]) {
+    if let Err(error) = daemon::notify(false, states) {
         log::debug!("systemd cannot be told: {error}");
     }
 }
 
 fn say(text: &str) {
     log::info!("{text}");
-    notify(&[NotifyState::Status(&logger::state_line(text))]);
+    notify(&[NotifyState::Status(logger::state_line(text))]);
 }
 
 /// Asks systemd for so much time from now on.
 fn take_time(time: Duration) {
-    notify(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))]);
+    notify(&[NotifyState::Other(format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()))]);
 }
 
-fn about(what: &str) -> impl Fn(std::io::Error) -> String + '_ {
+fn about<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String + '_ {
     move |error| format!("{what}: {error}")
 }
 
@@ -93,12 +94,12 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         return Err(format!("[guest {name}] another program is at work for it"));
     };
     let config = config::load(root);
-    config.diagnostics.iter().filter(|d| d.severity != Severity::Note).for_each(|d| log::warn!("{d}"));
+    config.diagnostics.iter().filter(|d| d.severity != Severity::Note).for_each(|d| log::warn!("{}", d.line()));
     let guest = start::section(&config, name).inspect_err(|why| refuse(root, name, std::slice::from_ref(why)))?;
     let handed_over = !guest::records(root, name).map_err(about("the journal"))?.is_empty();
     let runs = handed_over && is_up(root, tools, guest);
     if guest::only_supervise(root, name) && !runs {
-        notify(&[NotifyState::Ready, NotifyState::Status("the guest has ended already")]);
+        notify(&[NotifyState::Ready, NotifyState::Status("the guest has ended already".to_owned())]);
         log::info!("[guest {name}] has ended before it could be supervised");
         return Ok(ExitCode::SUCCESS);
     }
@@ -111,7 +112,7 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         }
         begin(root, tools, &config, guest)?;
     }
-    notify(&[NotifyState::Ready, NotifyState::Status("the guest runs")]);
+    notify(&[NotifyState::Ready, NotifyState::Status("the guest runs".to_owned())]);
     let _inhibitor = inhibit(root, guest);
     match guest.runner {
         Runner::Libvirt => {
@@ -156,13 +157,13 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     let until = Instant::now() + guest.start_timeout;
     say("checking");
     let plan = start::plan(root, tools, config, guest, Source::Libvirt);
-    plan.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    plan.warnings.iter().for_each(|warning| log::warn!("{}", warning.line()));
     if let Some((last, others)) = plan.refusals.split_last() {
-        others.iter().for_each(|refusal| log::error!("{refusal}"));
-        refuse(root, name, &plan.refusals.iter().map(ToString::to_string).collect::<Vec<_>>());
-        return Err(last.to_string());
+        others.iter().for_each(|refusal| log::error!("{}", refusal.line()));
+        refuse(root, name, &plan.refusals.iter().map(Finding::line).collect::<Vec<_>>());
+        return Err(last.line());
     }
-    let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = plan.warnings.iter().map(Finding::line).collect();
     state::write_guest_status(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config, guest, until };
     let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
@@ -194,7 +195,7 @@ impl Clock {
 
     /// Tells the journal; nobody else cares.
     fn tell(&self, what: &str) {
-        if !logger::under_systemd() {
+        if !logger::is_read_by_journal() {
             return;
         }
         let (all, waited) = (self.begin.elapsed(), child::waited() - self.waited);

@@ -2,12 +2,12 @@
 //! Brings boot entries and images up to date after an edit of the configuration. Called by `vfio-sync.service`, which
 //! `vfio-sync.path` starts; takes no arguments.
 
-use sd_notify::NotifyState;
+use libsystemd::daemon::{self, NotifyState};
 use std::process::ExitCode;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::sync;
 use vfio_suite::host::run::sync_report::{Report, SyncOutcome};
-use vfio_suite::logger::{self, Target};
+use vfio_suite::logger;
 use vfio_suite::root::Root;
 
 fn main() -> ExitCode {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    logger::start("vfio-sync", Target::Stderr, root.is_system());
+    logger::start("vfio-sync");
     // Nobody writes a test tree but the test.
     let settle = |root: &Root| {
         if root.is_system() {
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 fn notify(text: &str) {
     // Outside a unit nobody listens.
-    if let Err(error) = sd_notify::notify(&[NotifyState::Status(&logger::state_line(text))]) {
+    if let Err(error) = daemon::notify(false, &[NotifyState::Status(logger::state_line(text))]) {
         log::debug!("systemd cannot be told: {error}");
     }
 }
@@ -62,7 +62,7 @@ fn tell(report: &Report) -> ExitCode {
     match report.outcome {
         SyncOutcome::Nothing => say("boot entries and initramfs were up to date"),
         SyncOutcome::Done => say("boot entries and initramfs are up to date: the next boot is as configured"),
-        SyncOutcome::Noted => say("all is up to date that could be brought up to date"),
+        SyncOutcome::Noted => say("everything that can be updated automatically is up to date"),
         SyncOutcome::Refused => say("the configuration is wrong: boot entries and initramfs are as they were"),
         SyncOutcome::Failed => say("boot entries or initramfs could not be brought up to date"),
     }

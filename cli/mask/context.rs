@@ -86,9 +86,10 @@ fn processes(mask: &Mask, line: &str) -> String {
         };
         let command = &before[begin..];
         out.push_str(&before[..begin]);
-        match PROCESSES.contains(&format!(" {command} ")) || command.is_empty() || command.starts_with("(process ") {
-            true => out.push_str(command),
-            false => out.push_str(&mask.instead("process", command)),
+        if PROCESSES.contains(&format!(" {command} ")) || command.is_empty() || command.starts_with("(process ") {
+            out.push_str(command);
+        } else {
+            out.push_str(&mask.instead("process", command));
         }
         out.push_str(MARK);
         rest = behind;
@@ -110,26 +111,25 @@ fn quoted(mask: &Mask, line: &str) -> String {
     let found = QUOTED.iter().filter_map(|(mark, kind)| Some((line.find(mark)? + mark.len(), *mark, *kind)));
     let Some((begin, mark, kind)) = found.min() else { return line.to_owned() };
     let inside = line[begin..].trim_end_matches('\n');
-    let end = match mark.ends_with('\'') {
+    let end = if mark.ends_with('\'') {
         // A name may have quotes in it.
-        true => ["', ", "'; ", "' and ", "' ("].iter().filter_map(|end| inside.find(end)).min().or(inside.rfind('\'')),
-        false => None,
+        ["', ", "'; ", "' and ", "' ("].iter().filter_map(|end| inside.find(end)).min().or(inside.rfind('\''))
+    } else {
+        None
     };
     let end = end.unwrap_or(inside.len());
     let (inside, behind) = (&inside[..end], &line[begin + end..]);
     // What we say is to be run is no command of the user's.
-    let shown = match kind == "command" && mask.is_known(inside) {
-        true => inside.to_owned(),
-        false => mask.instead(kind, inside),
-    };
+    let shown = if kind == "command" && mask.is_known(inside) { inside.to_owned() } else { mask.instead(kind, inside) };
     format!("{}{shown}{}", &line[..begin], quoted_rest(mask, behind))
 }
 
 /// More of them may follow.
 fn quoted_rest(mask: &Mask, behind: &str) -> String {
-    match behind.len() > 1 {
-        true => quoted(mask, behind),
-        false => behind.to_owned(),
+    if behind.len() > 1 {
+        quoted(mask, behind)
+    } else {
+        behind.to_owned()
     }
 }
 
@@ -149,9 +149,10 @@ fn after(mask: &Mask, line: &str) -> String {
                 "interface" => INTERFACES.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_place)),
                 _ => false,
             };
-            match prose || name.parse::<u16>().is_ok() || name.starts_with('(') || matches!(name, "root" | "") {
-                true => out.push_str(name),
-                false => out.push_str(&mask.instead(kind, name)),
+            if prose || name.parse::<u16>().is_ok() || name.starts_with('(') || matches!(name, "root" | "") {
+                out.push_str(name);
+            } else {
+                out.push_str(&mask.instead(kind, name));
             }
             rest = &rest[begin + length..];
         }
@@ -189,9 +190,10 @@ fn in_quotes(mask: &Mask, line: &str) -> String {
         let inside = &rest[begin + 1..end];
         out.push_str(&rest[..=begin]);
         // A path and what is masked already are looked at for themselves.
-        match inside.starts_with(['/', '(']) || mask.is_known(inside) {
-            true => out.push_str(inside),
-            false => out.push_str(MASKED),
+        if inside.starts_with(['/', '(']) || mask.is_known(inside) {
+            out.push_str(inside);
+        } else {
+            out.push_str(MASKED);
         }
         out.push('\'');
         rest = &rest[end + 1..];

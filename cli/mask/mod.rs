@@ -124,10 +124,7 @@ impl Mask {
     }
 
     fn unit(&self, unit: &str, suffix: &str, known: bool) -> (usize, String) {
-        let shown = match known {
-            true => self.only_names(unit),
-            false => format!("{}.{suffix}", self.instead("unit", unit)),
-        };
+        let shown = if known { self.only_names(unit) } else { format!("{}.{suffix}", self.instead("unit", unit)) };
         (unit.len(), shown)
     }
 
@@ -348,8 +345,8 @@ mod tests {
                 continue;
             }
             let name = path.to_str().unwrap();
-            // The model answers for other programs.
-            if !name.ends_with(".rs") || name.ends_with("tests.rs") || name.contains("/model/") {
+            // The explanations of codes are not part of a report.
+            if !name.ends_with(".rs") || name.ends_with("tests.rs") || name.contains("/finding/codes/") {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap();

@@ -75,7 +75,7 @@ fn is_key(text: &str) -> bool {
 
 /// The words of a command line.
 pub fn words(line: &str) -> impl Iterator<Item = &str> {
-    line::words(line).into_iter().map(|word| &line[word])
+    line::parameters(line).into_iter().map(|word| &line[word])
 }
 
 /// A word's key and value, without the quotes that the kernel takes away.

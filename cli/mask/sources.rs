@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::config::{self, Config};
-use vfio_suite::host::kernel_cmdline::KernelWords;
+use vfio_suite::host::kernel_cmdline::KernelCmdline;
 use vfio_suite::host::mounts;
 use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
 use vfio_suite::text;
@@ -15,7 +15,7 @@ use vfio_suite::text;
 /// How long a question may take.
 const MOMENT: Duration = Duration::from_secs(5);
 
-/// The configuration as it is installed: what its words are, everybody's configuration may say.
+/// The configuration as it is installed: its sections, keys and values may be in everybody's configuration.
 const SAMPLE: &str = include_str!("../../vfio.conf");
 
 /// Words of our own sentences that are in no sample, and names that many machines have.
@@ -27,12 +27,18 @@ const COMMON: &str = "\
     virtual machine vm boot efi data disk none null true false enable disable enabled disabled yes amd intel nvidia \
     nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video audio render input kvm libvirt qemu wheel \
     sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
-    kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd";
+    kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd \
+    Virtualization Technology for Directed I O IOMMU hot";
 
 /// Names that are shown whoever is called so.
 fn is_common(name: &str) -> bool {
     let common = |text: &str| words(text).any(|word| word.eq_ignore_ascii_case(name));
-    common(COMMON) || common(SAMPLE) || parameters::is_shown(name)
+    common(COMMON) || sample().any(common) || parameters::is_shown(name)
+}
+
+/// The lines of the sample that are configuration, switched off by a `#` without a blank behind it; the others are prose.
+fn sample() -> impl Iterator<Item = &'static str> {
+    SAMPLE.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).filter(|line| !line.starts_with([' ', '#']))
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -75,7 +81,7 @@ pub fn read(root: &Root) -> Mask {
 
 /// What may stand in quotes.
 fn known(root: &Root, config: &Config) -> HashSet<String> {
-    let mut known: HashSet<String> = words(SAMPLE).chain(words(COMMON)).map(str::to_owned).collect();
+    let mut known: HashSet<String> = sample().flat_map(words).chain(words(COMMON)).map(str::to_owned).collect();
     for place in ["sys/module", "sys/bus/pci/drivers"] {
         known.extend(root.list(place).unwrap_or_default());
     }
@@ -242,7 +248,7 @@ fn settings(root: &Root) -> Vec<(String, String)> {
 
 /// What is masked on the kernel's command line is masked wherever else it is said.
 fn parameters(root: &Root, config: &Config, names: &mut Names) {
-    let running = KernelWords::read(root);
+    let running = KernelCmdline::read(root);
     let lasting = config.host.kernel_parameters.iter().map(String::as_str);
     let settings = settings(root);
     let wrong =

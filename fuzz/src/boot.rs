@@ -20,8 +20,8 @@ fn machine() -> Any {
 
 fn look(root: &Root) {
     let system = BootSystem::scan(root);
-    let wanted = crate::boot_file::wanted();
-    let first = plan(&system, &wanted, &Record::default(), &Options::default());
+    let desired = crate::boot_file::desired();
+    let first = plan(&system, &desired, &Record::default(), &Options::default());
     plan(&system, &[], &first.record, &Options { adopt: true, ..Options::default() });
 }
 

@@ -4,7 +4,7 @@
 use crate::tree::Spot;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use vfio_suite::host::initramfs::image::{look, Packing, Unpack};
+use vfio_suite::host::initramfs::image::{read_image, Packing, Unpack};
 
 /// What the programs of the system do.
 struct Unpacker;
@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
     thread_local!(static SPOT: Spot = Spot::new("boot/initrd"));
     SPOT.with(|spot| {
         spot.put(data);
-        if let Ok(seen) = look(spot.root(), &["boot/initrd".to_owned()], &Unpacker) {
+        if let Ok(seen) = read_image(spot.root(), &["boot/initrd".to_owned()], &Unpacker) {
             let kept: usize = seen.files.iter().map(|(_, text)| text.as_ref().map_or(0, Vec::len)).sum();
             assert!(kept <= 16 << 20);
             vfio_suite::config::parse_lasting(&seen.files);

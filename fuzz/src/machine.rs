@@ -27,17 +27,17 @@ const MACHINE: &str = "raphael-b650";
 
 fn look(root: &Root) {
     let config = config::load(root);
-    survey::choices(root, &config);
+    survey::selections(root, &config);
     survey::admitted(root, &config, Depth::Boot);
-    let (choices, mut host) = survey::all_now(root, &config);
+    let (selections, mut host) = survey::cards_now(root, &config);
     host.find_displays(root);
     host.find_boot_display(root);
-    let functions = boot::functions(&choices);
-    host.look_at_bars(root, &functions);
+    let functions = boot::functions(&selections);
+    host.inspect_bars(root, &functions);
     host.find_holders(root, &functions);
     host.find_dead(root, &functions);
     host.find_sleepers(root, &functions);
-    let _ = boot::early(&choices, &host);
+    let _ = boot::early(&selections, &host);
     let mut host = vfio_suite::host::Host::scan(root, Depth::Full);
     let judged = survey::judged(root, &config, &mut host);
     let _ = bind::asks_for_variants(&judged);

@@ -3,7 +3,7 @@
 
 use crate::tree::Spot;
 use vfio_suite::host::holders::Holder;
-use vfio_suite::host::run::boot_counter::Boots;
+use vfio_suite::host::run::boot_counter::BootCounter;
 use vfio_suite::host::run::card_status::{self, Status};
 use vfio_suite::host::run::sync_report;
 use vfio_suite::journal::{self, Record};
@@ -36,7 +36,7 @@ pub fn check(data: &[u8]) {
         }),
         2 => BOOTS.with(|spot| {
             spot.put(rest);
-            let _ = Boots::read(spot.root());
+            let _ = BootCounter::read(spot.root());
         }),
         3 => SYNC.with(|spot| {
             spot.put(rest);

@@ -55,7 +55,7 @@ impl Any {
     }
 
     /// Which file is meant by the first two bytes.
-    fn chosen(&self, data: &[u8]) -> usize {
+    fn selected(&self, data: &[u8]) -> usize {
         usize::from(u16::from_le_bytes([data[0], data[1]])) % self.files.len()
     }
 
@@ -64,7 +64,7 @@ impl Any {
         if data.len() < 2 {
             return;
         }
-        let (path, content) = &self.files[self.chosen(data)];
+        let (path, content) = &self.files[self.selected(data)];
         let path = self.tree.join(path);
         fs::write(&path, &data[2..]).unwrap();
         look(&self.root);

@@ -27,20 +27,47 @@ impl Drop for Lock {
     }
 }
 
+/// Why a lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another program has it, for longer than was waited.
+    #[error("another vfio program is still at work")]
+    Busy,
+    /// Its file cannot be opened or locked.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<LockError> for io::Error {
+    fn from(error: LockError) -> io::Error {
+        match error {
+            LockError::Io(error) => error,
+            busy @ LockError::Busy => io::Error::new(io::ErrorKind::WouldBlock, busy),
+        }
+    }
+}
+
+impl LockError {
+    /// Whether only root may have it.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, LockError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 /// Longer than any plan takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Lock {
     /// Waits for its turn, 90 seconds at most.
-    pub fn take(root: &Root) -> io::Result<Lock> {
+    pub fn take(root: &Root) -> Result<Lock, LockError> {
         let lock = Lock::take_within(root, &format!("{RUN}/lock"), PATIENCE)?;
         // Children inherit it.
-        rustix::io::fcntl_setfd(&lock.file, FdFlags::empty())?;
+        rustix::io::fcntl_setfd(&lock.file, FdFlags::empty()).map_err(io::Error::from)?;
         Ok(lock)
     }
 
-    /// A lock of this path, which children do not inherit. Waits so long at most; `TimedOut` then.
-    pub fn take_within(root: &Root, path: &str, patience: Duration) -> io::Result<Lock> {
+    /// A lock of this path, which children do not inherit. Waits for at most `patience`.
+    pub fn take_within(root: &Root, path: &str, patience: Duration) -> Result<Lock, LockError> {
         let file = files::append(root, path)?;
         let until = Instant::now() + patience;
         loop {
@@ -50,9 +77,9 @@ impl Lock {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "another vfio program is still at work"));
+                    return Err(LockError::Busy);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(io::Error::from(error).into()),
             }
         }
     }

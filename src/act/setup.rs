@@ -4,11 +4,11 @@
 use super::files;
 use super::guest::services::{blocks, value};
 use super::journal::Journal;
-use super::lock::Lock;
+use super::lock::{Lock, LockError};
 use crate::act::backend::tools::Tools;
 use crate::host::{accounts, networks};
 use crate::journal;
-use crate::plan::setup::{self, Init, Record, Service, SetupStep, Surroundings};
+use crate::plan::setup::{self, Init, Record, Service, SetupContext, SetupStep};
 use crate::root::{Root, RUN, STATE};
 use std::io;
 use std::time::Duration;
@@ -26,12 +26,12 @@ pub fn path() -> String {
 }
 
 /// One at a time.
-pub fn lock(root: &Root) -> io::Result<Lock> {
+pub fn lock(root: &Root) -> Result<Lock, LockError> {
     Lock::take_within(root, &format!("{RUN}/setup-lock"), PATIENCE)
 }
 
 /// What there is.
-pub fn look(root: &Root, tools: &dyn Tools) -> io::Result<Surroundings> {
+pub fn probe_context(root: &Root, tools: &dyn Tools) -> io::Result<SetupContext> {
     // As sd_booted(3) and OpenRC's own scripts ask.
     let init = match () {
         () if root.exists("run/systemd/system") => Some(Init::Systemd),
@@ -45,7 +45,7 @@ pub fn look(root: &Root, tools: &dyn Tools) -> io::Result<Surroundings> {
     };
     let network = networks::find(root, setup::NETWORK);
     let network = network.map_err(|error| error.to_string()).transpose();
-    Ok(Surroundings { init, services, network, users: accounts::users(root)?, groups: accounts::groups(root)? })
+    Ok(SetupContext { init, services, network, users: accounts::users(root)?, groups: accounts::groups(root)? })
 }
 
 /// libvirt's units that are there.
@@ -108,33 +108,32 @@ pub fn carry_out(
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
     for step in steps {
-        one(root, tools, step, progress).map_err(|error| {
+        carry_out_step(root, tools, step, progress).map_err(|error| {
             format!("{error}; 'vfio setup --services --undo' takes back what was done, the same command again goes on")
         })?;
     }
     Ok(())
 }
 
-fn one(root: &Root, tools: &dyn Tools, step: &SetupStep, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
-    let before = look(root, tools)?;
+fn carry_out_step(root: &Root, tools: &dyn Tools, step: &SetupStep, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+    let before = probe_context(root, tools)?;
     let noted = Journal::open(root, &path()).and_then(|mut journal| journal.add(&before.record(step)));
     noted.map_err(|error| io::Error::new(error.kind(), format!("/{}: {error}", path())))?;
     // A step before it may have brought it about: libvirt starts the networks that it is to start.
     if !before.is_so(step) {
         setup::commands(step, &before).iter().try_for_each(|words| run(tools, words, progress))?;
     }
-    match look(root, tools)?.is_so(step) {
-        true => Ok(()),
-        false => {
-            let commands: Vec<String> = setup::commands(step, &before).iter().map(|words| words.join(" ")).collect();
-            Err(io::Error::other(format!("'{}' succeeded, and nothing came of it", commands.join("; "))))
-        }
+    if probe_context(root, tools)?.is_so(step) {
+        Ok(())
+    } else {
+        let commands: Vec<String> = setup::commands(step, &before).iter().map(|words| words.join(" ")).collect();
+        Err(io::Error::other(format!("'{}' succeeded, and nothing came of it", commands.join("; "))))
     }
 }
 
 /// Why nothing may be undone now: guests that run would lose their network, or who looks after them.
 pub fn in_the_way(root: &Root, tools: &dyn Tools, records: &[Record]) -> Result<(), String> {
-    if !records.iter().any(setup::disturbs_guests) || !look(root, tools).map_err(sentence)?.libvirt_answers() {
+    if !records.iter().any(setup::disturbs_guests) || !probe_context(root, tools).map_err(sentence)?.libvirt_answers() {
         return Ok(());
     }
     let words = setup::running_guests();
@@ -180,14 +179,14 @@ pub fn undo(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> R
 }
 
 fn back(root: &Root, tools: &dyn Tools, record: &Record, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
-    let mut now = look(root, tools)?;
+    let mut now = probe_context(root, tools)?;
     for _ in 0..ROUNDS {
         let commands = setup::undo(record, &now);
         if commands.is_empty() {
             return Ok(());
         }
         commands.iter().try_for_each(|words| run(tools, words, progress))?;
-        now = look(root, tools)?;
+        now = probe_context(root, tools)?;
     }
     match setup::undo(record, &now).first() {
         None => Ok(()),

@@ -4,7 +4,7 @@
 use super::files;
 use crate::host::display;
 use crate::host::reset;
-use crate::host::run::boot_counter::{self, Before, Boots};
+use crate::host::run::boot_counter::{self, Before, BootCounter};
 use crate::host::run::card_status::{self, Status};
 use crate::host::run::guest_status::{self, GuestOutcome, GuestStatus};
 use crate::host::run::marks::{active_path, given_back_path};
@@ -50,9 +50,10 @@ pub fn set_active(root: &Root, names: &[&str]) -> io::Result<()> {
 
 /// Says whether a person gave a card back, so that replayed events leave it where it is.
 pub fn set_given_back(root: &Root, gpu: &str, given_back: bool) -> io::Result<()> {
-    match given_back {
-        true => files::replace(root, &given_back_path(gpu), b""),
-        false => files::remove(root, &given_back_path(gpu)),
+    if given_back {
+        files::replace(root, &given_back_path(gpu), b"")
+    } else {
+        files::remove(root, &given_back_path(gpu))
     }
 }
 
@@ -78,25 +79,25 @@ pub fn set_off(root: &Root, why: &str) -> io::Result<()> {
 /// it: nothing, if this one cannot be counted, for then nobody would know of it either.
 pub fn begin_boot(root: &Root) -> Before {
     let current = boot_counter::current(root);
-    let read = Boots::read(root);
+    let read = BootCounter::read(root);
     let now = match &read {
         Ok(before) => before.begun(&current),
-        Err(_) => Boots::anew(&current),
+        Err(_) => BootCounter::anew(&current),
     };
     let written = if read.as_ref() == Ok(&now) { Ok(()) } else { write_boots(root, &now) };
     match (read, written) {
         (_, Err(error)) => Before::NotKnown(format!("/{} cannot be written ({error})", boot_counter::path())),
-        (Err(why), Ok(())) => Before::NotKnown(format!("{why} and was written anew")),
+        (Err(why), Ok(())) => Before::NotKnown(format!("{why} and was rewritten")),
         (Ok(before), Ok(())) => before.before(&current),
     }
 }
 
 /// This boot came up.
 pub fn boot_came_up(root: &Root) -> io::Result<()> {
-    write_boots(root, &Boots::came_up(&boot_counter::current(root)))
+    write_boots(root, &BootCounter::came_up(&boot_counter::current(root)))
 }
 
-fn write_boots(root: &Root, boots: &Boots) -> io::Result<()> {
+fn write_boots(root: &Root, boots: &BootCounter) -> io::Result<()> {
     let mut json = serde_json::to_vec(boots)?;
     json.push(b'\n');
     files::replace(root, &boot_counter::path(), &json)

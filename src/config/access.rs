@@ -21,9 +21,42 @@ const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const WRITE: u16 = 0x02;
 
-/// Why others than root may change it, if they may: what comes after it in a sentence. In a test tree the tree's owner stands
-/// for root.
-pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Option<&'static str>> {
+/// Why others than root may change a file or a directory, or why nobody can tell: what comes after its name in a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Untrusted {
+    /// Its owner.
+    #[error("belongs to another user than root")]
+    Owner,
+    /// Its mode.
+    #[error("may be written by everybody")]
+    Everybody,
+    /// Its group and its mode.
+    #[error("may be written by a group other than root's")]
+    Group,
+    /// Its access list.
+    #[error("may be written by others by its access list")]
+    List,
+    /// Its access list is longer than `LONGEST`.
+    #[error("has an access list that is too long to be judged")]
+    LongList,
+    /// Its access list is of a form that is not known here.
+    #[error("has an access list that cannot be read")]
+    UnknownList,
+}
+
+impl Untrusted {
+    /// What to do.
+    pub(super) fn hint(self) -> &'static str {
+        match self {
+            Untrusted::Owner => "run chown root:root on it",
+            Untrusted::Everybody | Untrusted::Group => "run chmod go-w on it",
+            Untrusted::List | Untrusted::LongList | Untrusted::UnknownList => "run setfacl -b on it",
+        }
+    }
+}
+
+/// Why others than root may change it, if they may. In a test tree the tree's owner stands for root.
+pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Option<Untrusted>> {
     let stat = rustix::fs::fstat(&file)?;
     let roots = roots(root)?;
     if let Some(why) = untrusted((stat.st_uid, stat.st_gid), stat.st_mode, roots) {
@@ -34,14 +67,14 @@ pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Optio
         Ok(length) => Ok(untrusted_list(&list[..length.min(LONGEST)], roots)),
         // There is none, or there can be none.
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
-        Err(Errno::RANGE) => Ok(Some("has an access list that is too long to be judged; run setfacl -b on it")),
+        Err(Errno::RANGE) => Ok(Some(Untrusted::LongList)),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The same of a directory above, which is only passed through. Of a sticky one of root's others cannot remove or replace what is
 /// root's (inode(7), `S_ISVTX`): the root of an initramfs is such a one (tmpfs, `mm/shmem.c`).
-pub(super) fn others_may_replace(root: &Root, directory: impl AsFd) -> io::Result<Option<&'static str>> {
+pub(super) fn others_may_replace(root: &Root, directory: impl AsFd) -> io::Result<Option<Untrusted>> {
     let stat = rustix::fs::fstat(&directory)?;
     let is_sticky = stat.st_mode & 0o1000 != 0;
     if is_sticky && untrusted((stat.st_uid, stat.st_gid), 0, roots(root)?).is_none() {
@@ -60,21 +93,21 @@ fn roots(root: &Root) -> io::Result<(u32, u32)> {
 }
 
 /// The rule of owner and mode.
-fn untrusted((uid, gid): (u32, u32), mode: u32, roots: (u32, u32)) -> Option<&'static str> {
+fn untrusted((uid, gid): (u32, u32), mode: u32, roots: (u32, u32)) -> Option<Untrusted> {
     if uid != 0 && uid != roots.0 {
-        Some("belongs to another user than root; run chown root:root on it")
+        Some(Untrusted::Owner)
     } else if mode & 0o002 != 0 {
-        Some("may be written by everybody; run chmod go-w on it")
+        Some(Untrusted::Everybody)
     } else if mode & 0o020 != 0 && gid != 0 && gid != roots.1 {
-        Some("may be written by a group other than root's; run chmod go-w on it")
+        Some(Untrusted::Group)
     } else {
         None
     }
 }
 
 /// The same of an access list: nobody named in it may write but root.
-fn untrusted_list(list: &[u8], roots: (u32, u32)) -> Option<&'static str> {
-    const UNKNOWN: Option<&str> = Some("has an access list that cannot be read; run setfacl -b on it");
+fn untrusted_list(list: &[u8], roots: (u32, u32)) -> Option<Untrusted> {
+    const UNKNOWN: Option<Untrusted> = Some(Untrusted::UnknownList);
     let Some((version, entries)) = list.split_first_chunk::<4>() else { return UNKNOWN };
     if u32::from_le_bytes(*version) != VERSION || entries.len() % ENTRY != 0 {
         return UNKNOWN;
@@ -91,7 +124,7 @@ fn untrusted_list(list: &[u8], roots: (u32, u32)) -> Option<&'static str> {
         let own = if tag == USER { roots.0 } else { roots.1 };
         matches!(tag, USER | GROUP) && rights & WRITE != 0 && id != 0 && id != own
     };
-    (may && entries().any(other)).then_some("may be written by others by its access list; run setfacl -b on it")
+    (may && entries().any(other)).then_some(Untrusted::List)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Which files count, in which order, and which are refused: what they say is done with root's rights.
 
-use super::access;
-use super::report::{Report, Spot};
+use super::access::{self, Untrusted};
+use super::report::{Report, Said, Spot};
+use crate::finding::codes::{self, Code};
 use crate::root::{Root, CONFIG_FILE};
 use rustix::fs::{Mode, OFlags};
 use std::io::{self, Read};
@@ -22,6 +23,84 @@ pub(super) struct Text {
     pub(super) file: u32,
     /// What is in it.
     pub(super) bytes: Vec<u8>,
+}
+
+/// Why a file or a directory is not read: what comes after its name in a sentence.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    /// What is to be a file is something else.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// Larger than `SIZE_LIMIT`.
+    #[error("is larger than 1 MiB")]
+    TooLarge,
+    /// Text of two bytes a character.
+    #[error("is UTF-16")]
+    Utf16,
+    /// A directory has more than `MOST_FILES`.
+    #[error("has more than 256 files whose names end in .conf")]
+    TooManyFiles,
+    /// Others than root may change it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// It is not there; a link that leads nowhere, once [`is_absent`] says that it is one.
+    #[error("is a link that leads nowhere")]
+    NotFound,
+    /// The kernel's answer.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Refusal {
+        match error.kind() {
+            io::ErrorKind::NotFound => Refusal::NotFound,
+            _ => Refusal::Io(error),
+        }
+    }
+}
+
+impl Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Refusal::NotAFile => codes::CONFIG_NOT_A_FILE,
+            Refusal::TooLarge => codes::CONFIG_TOO_LARGE,
+            Refusal::Utf16 => codes::CONFIG_UTF16,
+            Refusal::TooManyFiles => codes::CONFIG_TOO_MANY_FILES,
+            Refusal::Untrusted(_) => codes::CONFIG_WRITABLE_BY_OTHERS,
+            Refusal::NotFound => codes::CONFIG_DANGLING_LINK,
+            Refusal::Io(_) => codes::CONFIG_UNREADABLE,
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Refusal::NotAFile => "put a text file there or remove it",
+            Refusal::TooLarge => "is it a configuration file?",
+            Refusal::Utf16 => "save it as UTF-8",
+            Refusal::TooManyFiles => "remove some",
+            Refusal::Untrusted(why) => why.hint(),
+            Refusal::NotFound => "repair or remove it",
+            Refusal::Io(_) => "",
+        }
+    }
+
+    /// Says that `what` is not read, and what does not count therefore.
+    fn tell(&self, report: &mut Report, path: &str, what: &str, lost: &str) {
+        let file = report.file(&format!("/{path}"));
+        report.error(
+            Spot { file, line: 0 },
+            Said::new(self.code(), &format_args!("{what} {self}; {lost}")).hint(&self.hint()),
+        );
+    }
+}
+
+/// An error where others may change what was looked at.
+fn trusted(found: io::Result<Option<Untrusted>>) -> Result<(), Refusal> {
+    match found? {
+        None => Ok(()),
+        Some(why) => Err(why.into()),
+    }
 }
 
 /// Reads the main file and the drop-ins of these directories, in the order in which they count. What is wrong is reported
@@ -59,7 +138,7 @@ fn each(root: &Root, dirs: &[&str], report: &mut Report, mut take: impl FnMut(&m
             None => {
                 let file = report.file(&format!("/{path}"));
                 let message = "all files together have more than 4 MiB; nothing in this one counts";
-                report.error(Spot { file, line: 0 }, &message);
+                report.error(Spot { file, line: 0 }, Said::new(codes::CONFIG_FILES_TOO_LARGE, &message));
             }
         }
     };
@@ -94,23 +173,15 @@ impl Ways {
             return *closed;
         }
         // One that is not there has nothing below it, and one that cannot be opened says so there.
-        let why = open_directory(root, dir).ok().map(|fd| access::others_may_replace(root, &fd));
-        let closed = match why {
-            None | Some(Ok(None)) => true,
-            Some(Ok(Some(why))) => {
-                let file = report.file(&format!("/{}", dir.trim_start_matches('.')));
-                report.error(Spot { file, line: 0 }, &format_args!("the directory {why}; no file below it counts"));
-                false
-            }
-            Some(Err(error)) => {
-                let file = report.file(&format!("/{}", dir.trim_start_matches('.')));
-                let why = what_is_wrong(&error, "the directory");
-                report.error(Spot { file, line: 0 }, &format_args!("{why}; no file below it counts"));
-                false
-            }
+        let checked = match open_directory(root, dir) {
+            Ok(fd) => trusted(access::others_may_replace(root, &fd)),
+            Err(_) => Ok(()),
         };
-        self.0.push((dir.to_owned(), closed));
-        closed
+        if let Err(refusal) = &checked {
+            refusal.tell(report, dir.trim_start_matches('.'), "the directory", "no file below it counts");
+        }
+        self.0.push((dir.to_owned(), checked.is_ok()));
+        checked.is_ok()
     }
 }
 
@@ -146,71 +217,64 @@ fn names(root: &Root, report: &mut Report, dir: &str) -> Vec<String> {
             _ => unreadable_names += 1,
         }
     };
-    let listed = open_directory(root, dir).and_then(|fd| match access::others_may_write(root, &fd)? {
-        Some(why) => Err(io::Error::other(why)),
-        None => root.for_each_name(dir, each),
-    });
-    let listed = match (listed, too_many) {
-        (Ok(()), true) => Err(io::Error::other("has more than 256 files whose names end in .conf; remove some")),
-        (listed, _) => listed,
-    };
-    match listed {
+    let listed = each_name(root, dir, each);
+    match listed.and(if too_many { Err(Refusal::TooManyFiles) } else { Ok(()) }) {
         Ok(()) => {}
-        Err(error) if is_absent(root, dir, &error) => return Vec::new(),
-        Err(error) => {
-            let file = report.file(&format!("/{dir}"));
-            let why = what_is_wrong(&error, "the directory");
-            report.error(Spot { file, line: 0 }, &format_args!("{why}; no file in it counts"));
+        Err(refusal) if is_absent(root, dir, &refusal) => return Vec::new(),
+        Err(refusal) => {
+            refusal.tell(report, dir, "the directory", "no file in it counts");
             return Vec::new();
         }
     }
     if unreadable_names > 0 {
         let file = report.file(&format!("/{dir}"));
-        let message = "a file whose name is not printable UTF-8 is ignored; give it another name";
-        report.warning(Spot { file, line: 0 }, &message);
+        let said = Said::new(codes::CONFIG_FILE_NAME, &"a file whose name is not printable UTF-8 is ignored");
+        report.warning(Spot { file, line: 0 }, said.hint(&"give it another name"));
     }
     names
+}
+
+/// Lists a directory that others may not write.
+fn each_name(root: &Root, dir: &str, each: impl FnMut(&[u8])) -> Result<(), Refusal> {
+    trusted(access::others_may_write(root, open_directory(root, dir)?))?;
+    Ok(root.for_each_name(dir, each)?)
 }
 
 /// Reads one file, unless it is missing or refused; inside, `None` is a mask.
 fn read_one(root: &Root, report: &mut Report, path: &str) -> Option<Option<Vec<u8>>> {
     match open_and_read(root, path) {
         Ok(read) => Some(read),
-        Err(error) if is_absent(root, path, &error) => None,
-        Err(error) => {
-            let file = report.file(&format!("/{path}"));
-            let why = what_is_wrong(&error, "the file");
-            report.error(Spot { file, line: 0 }, &format_args!("{why}; nothing in it counts"));
+        Err(refusal) if is_absent(root, path, &refusal) => None,
+        Err(refusal) => {
+            refusal.tell(report, path, "the file", "nothing in it counts");
             None
         }
     }
 }
 
 /// The bytes of a file, None of a mask. All checks are made on what was opened, so that nobody can swap it after them.
-fn open_and_read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
+fn open_and_read(root: &Root, path: &str) -> Result<Option<Vec<u8>>, Refusal> {
     let file = match root.open_file(path) {
         Ok(file) => file,
         // In a test tree there may be no /dev/null that a mask could lead to.
         Err(_) if is_mask(root, path) => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let meta = file.metadata()?;
     if !meta.is_file() {
         if is_mask(root, path) {
             return Ok(None);
         }
-        return Err(io::Error::other("is not a regular file; put a text file there or remove it"));
+        return Err(Refusal::NotAFile);
     }
-    if let Some(why) = access::others_may_write(root, &file)? {
-        return Err(io::Error::other(why));
-    }
+    trusted(access::others_may_write(root, &file))?;
     let mut bytes = Vec::with_capacity(meta.len().min(SIZE_LIMIT) as usize + 1);
     file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(io::Error::other("is larger than 1 MiB; is it a configuration file?"));
+        return Err(Refusal::TooLarge);
     }
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(io::Error::other("is UTF-16; save it as UTF-8"));
+        return Err(Refusal::Utf16);
     }
     Ok(Some(bytes))
 }
@@ -221,15 +285,6 @@ fn is_mask(root: &Root, path: &str) -> bool {
 }
 
 /// Whether it is simply not there. A link that leads nowhere is there: somebody meant something by it.
-fn is_absent(root: &Root, path: &str, error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound && root.read_link(path).is_err()
-}
-
-/// The sentence for a refusal or an error of the system.
-fn what_is_wrong(error: &io::Error, what: &str) -> String {
-    match (error.kind(), error.raw_os_error()) {
-        (io::ErrorKind::NotFound, _) => format!("{what} is a link that leads nowhere; repair or remove it"),
-        (_, Some(_)) => format!("{what} cannot be read: {error}"),
-        (_, None) => format!("{what} {error}"),
-    }
+fn is_absent(root: &Root, path: &str, refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::NotFound) && root.read_link(path).is_err()
 }

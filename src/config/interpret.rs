@@ -2,18 +2,20 @@
 //! Sections to the configuration: every value read, required keys there, names that lead somewhere.
 
 use super::commands::{command, commands, kernel_parameters, WithWarnings};
-use super::keys::{did_you_mean, Kind};
-use super::report::{clip, Report, Spot};
+use super::keys::Kind;
+use super::report::{clip, Report, Said, Spot};
 use super::sections::gpu::{self, BARS};
 use super::sections::guest::{self, guest_bar};
 use super::sections::host;
-use super::values::{self, Parsed};
+use super::values::{self, Parsed, Wrong};
 use super::DEFAULT_USER;
 use super::{
     At, Bind, Config, Disabled, DisplayManager, Driver, Functions, Gpu, Guest, GuestBar, Handover, HostSection,
     RebarMethod, Reset, Runner, Selector,
 };
 use crate::config::merge::{Section, Sections, Setting};
+use crate::finding::codes::{self, Code};
+use crate::nearest::did_you_mean;
 use std::time::Duration;
 
 /// Reads the values of one section.
@@ -29,7 +31,7 @@ impl<'a> Reader<'_, 'a> {
         match parse(setting.value) {
             Ok(value) => Some(At { value, at: self.report.location(setting.spot) }),
             Err(why) => {
-                self.wrong(setting, &why, hint(setting.value));
+                self.wrong(setting, why, Slip::of(setting.value));
                 None
             }
         }
@@ -56,26 +58,31 @@ impl<'a> Reader<'_, 'a> {
         match parse(setting.value) {
             Ok((value, warnings)) => {
                 for warning in warnings {
-                    self.report.warning(setting.spot, &format_args!("'{}': {warning}", setting.key));
+                    let (text, hint) = (warning.as_warning(setting.key), warning.hint.unwrap_or_default());
+                    self.report.warning(setting.spot, Said::new(warning.code, &text).hint(&hint));
                 }
                 value
             }
             Err(why) => {
-                self.wrong(setting, &why, "");
+                self.wrong(setting, why, None);
                 T::default()
             }
         }
     }
 
-    fn wrong(&mut self, setting: Setting<'a>, why: &str, hint: &str) {
-        let key = setting.key;
-        let kept = match (self.section.kind, key) {
-            (Kind::Host, "enable") => "; until then the suite stays idle",
-            (Kind::Host, _) => "; until then the default counts",
+    fn wrong(&mut self, setting: Setting<'a>, why: Wrong, slip: Option<Slip>) {
+        let meanwhile = match (self.section.kind, setting.key) {
+            (Kind::Host, "enable") => "; the suite stays idle until this is corrected",
+            (Kind::Host, _) => "; the default counts until this is corrected",
             _ => "",
         };
-        let message = format!("wrong value for '{key}': {why}{hint}{kept}");
-        self.section.fail(self.report, setting.spot, &message);
+        let text = why.as_error(setting.key) + meanwhile;
+        let code = slip.map_or(why.code, Slip::code);
+        let hint = match (why.hint, slip.map(Slip::hint)) {
+            (Some(why), Some(slip)) => format!("{why}; {slip}"),
+            (why, slip) => why.unwrap_or_else(|| slip.unwrap_or_default().to_owned()),
+        };
+        self.section.fail(self.report, setting.spot, Said::new(code, &text).hint(&hint));
     }
 
     /// Where a key stands that has a value.
@@ -85,21 +92,46 @@ impl<'a> Reader<'_, 'a> {
 
     /// A warning about a text that is taken whole although it seems to end in a comment.
     fn warn_of_comment(&mut self, key: &str) {
-        if let Some(setting) = self.section.get(key).filter(|setting| !hint(setting.value).is_empty()) {
-            let message = format!("'{key}' is the whole text '{}'{}", clip(setting.value), hint(setting.value));
-            self.report.warning(setting.spot, &message);
+        let Some(setting) = self.section.get(key) else { return };
+        if let Some(slip) = Slip::of(setting.value) {
+            let text = format!("'{key}' is taken as the whole text '{}'", clip(setting.value));
+            self.report.warning(setting.spot, Said::new(slip.code(), &text).hint(&slip.hint()));
         }
     }
 }
 
 /// What the value seems to have that it must not have.
-fn hint(value: &str) -> &'static str {
-    if value.starts_with(['#', ';']) || [" #", " ;", "\t#", "\t;"].iter().any(|mark| value.contains(mark)) {
-        "; a comment must stand on a line of its own"
-    } else if value.starts_with(['"', '\'']) {
-        "; write it without quotes"
-    } else {
-        ""
+#[derive(Clone, Copy)]
+enum Slip {
+    /// A comment behind it.
+    Comment,
+    /// Quotes around it.
+    Quotes,
+}
+
+impl Slip {
+    fn of(value: &str) -> Option<Slip> {
+        if value.starts_with(['#', ';']) || [" #", " ;", "\t#", "\t;"].iter().any(|mark| value.contains(mark)) {
+            Some(Slip::Comment)
+        } else if value.starts_with(['"', '\'']) {
+            Some(Slip::Quotes)
+        } else {
+            None
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Slip::Comment => codes::COMMENT_IN_VALUE,
+            Slip::Quotes => codes::QUOTED_VALUE,
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Slip::Comment => "a comment must be on a line of its own",
+            Slip::Quotes => "write it without quotes",
+        }
     }
 }
 
@@ -177,8 +209,9 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
     let Some(device) = device else {
         // Where another error stands, it may have been about this very line.
         if r.section.why.is_none() {
-            let message = format!("[gpu {name}] has no 'device'; write device = and the card's address");
-            r.section.fail(r.report, begin, &message);
+            let said = format!("[gpu {name}] has no 'device'");
+            let said = Said::new(codes::NO_DEVICE, &said).hint(&"write device = and the card's address");
+            r.section.fail(r.report, begin, said);
         }
         return None;
     };
@@ -189,14 +222,14 @@ fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Selector)>) -> Op
         None => devices.push((at, name.clone(), device.value)),
         Some((first, owner, selector)) => {
             let place = r.report.seen_from(at, *first);
-            let way = match selector {
+            let hint = match selector {
                 Selector::Identity(_) => {
                     "if there are two such cards, name each by its address ('vfio groups' lists them)"
                 }
                 _ => "each card has one section",
             };
-            let message = format!("{selector} is the device of [gpu {owner}] already ({place}); {way}");
-            r.section.fail(r.report, at, &message);
+            let text = format!("{selector} is already the device of [gpu {owner}] ({place})");
+            r.section.fail(r.report, at, Said::new(codes::DEVICE_TWICE, &text).hint(&hint));
         }
     }
     Some(Gpu {
@@ -230,8 +263,9 @@ fn useful_also(
     let mut list = Vec::new();
     for address in also.value {
         if matches!(device, Selector::Address(own) if own.slot == address.slot) {
-            let message = format!("'also' names {address}, which is in the card's own slot; 'functions' is for these");
-            r.report.warning(spot, &message);
+            let text = format!("'also' names {address}, which is in the card's own slot");
+            let said = Said::new(codes::ALSO_IN_OWN_SLOT, &text);
+            r.report.warning(spot, said.hint(&"'functions' is for the functions of this slot"));
         } else {
             list.push(At { value: address, at: also.at.clone() });
         }
@@ -263,8 +297,9 @@ fn guest(mut r: Reader<'_, '_>, config: &Config) -> Option<Guest> {
     check_runner(&mut r, runner, &command);
     let Some(gpus) = gpus else {
         if r.section.why.is_none() {
-            let message = format!("[guest {name}] has no 'gpus'; write gpus = and the name of a [gpu] section");
-            r.section.fail(r.report, begin, &message);
+            let said = format!("[guest {name}] has no 'gpus'");
+            let said = Said::new(codes::NO_GPUS, &said).hint(&"write gpus = and the name of a [gpu] section");
+            r.section.fail(r.report, begin, said);
         }
         return None;
     };
@@ -304,9 +339,10 @@ fn guest_bars(r: &mut Reader<'_, '_>, gpus: &[String]) -> Vec<GuestBar> {
             let key = setting.key;
             // The first error of many is enough to look for what was meant.
             let first = r.section.why.is_none();
-            let near = if first { did_you_mean(gpu, gpus.iter().map(String::as_str)) } else { String::new() };
-            let message = format!("'{key}' is about '{gpu}', which is not among the 'gpus' of this guest{near}");
-            r.section.fail(r.report, setting.spot, &message);
+            let near = if first { did_you_mean(gpu, gpus.iter().map(String::as_str)) } else { None };
+            let text = format!("'{key}' is about '{gpu}', which is not among the 'gpus' of this guest");
+            let said = Said::new(codes::BAR_OF_OTHER_GPU, &text);
+            r.section.fail(r.report, setting.spot, said.hint(&near.unwrap_or_default()));
         } else if let Some(size) = r.get(setting.key, gpu::bar) {
             bars.push(GuestBar { gpu: gpu.to_owned(), bar, size });
         }
@@ -326,21 +362,26 @@ fn check_runner(r: &mut Reader<'_, '_>, runner: Runner, command: &[String]) {
         Runner::Libvirt => {
             for key in ["command", "user"] {
                 if let Some(spot) = r.spot(key) {
-                    r.report.warning(spot, &format_args!("'{key}' has no effect; write runner = command with it"));
+                    r.report.warning(
+                        spot,
+                        Said::new(codes::KEY_WITHOUT_EFFECT, &format_args!("'{key}' has no effect"))
+                            .hint(&"write runner = command with it"),
+                    );
                 }
             }
         }
         Runner::Command => {
             for key in ["domain", "uri"] {
                 if let Some(spot) = r.spot(key) {
-                    r.report.warning(spot, &format_args!("'{key}' has no effect with runner = command"));
+                    let text = format!("'{key}' has no effect with runner = command");
+                    r.report.warning(spot, Said::new(codes::KEY_WITHOUT_EFFECT, &text));
                 }
             }
             // A wrong command has its own error.
             if command.is_empty() && r.section.why.is_none() {
                 let spot = r.spot("runner").unwrap_or(r.section.spot);
-                let message = "runner = command needs a 'command'; write the program that is the guest";
-                r.section.fail(r.report, spot, &message);
+                let said = Said::new(codes::NO_COMMAND, &"runner = command needs a 'command'");
+                r.section.fail(r.report, spot, said.hint(&"write the program that is the guest"));
             }
         }
     }
@@ -351,20 +392,19 @@ fn check_gpu(r: &mut Reader<'_, '_>, at: Spot, name: &str, handover: Handover, c
     if let Some(gpu) = config.gpu(name) {
         if handover == Handover::None && gpu.bind != Bind::Boot {
             let spot = r.spot("handover").unwrap_or(at);
-            let message =
-                format!("handover = none takes cards that are bound at boot; write bind = boot in [gpu {name}]");
-            r.report.warning(spot, &message);
+            let said =
+                Said::new(codes::HANDOVER_NEEDS_BIND_AT_BOOT, &"handover = none needs cards that are bound at boot");
+            r.report.warning(spot, said.hint(&format_args!("write bind = boot in [gpu {name}]")));
         }
         return;
     }
-    let message = match config.disabled_section("gpu", name) {
-        Some(disabled) => format!("'gpus' names [gpu {name}], which is disabled by the error at {}", disabled.why.at),
-        None => {
-            let first = r.section.why.is_none();
-            let names = config.gpus.iter().map(|gpu| gpu.name.as_str());
-            let near = if first { did_you_mean(name, names) } else { String::new() };
-            format!("'gpus' names '{name}', but there is no [gpu {name}]{near}")
-        }
-    };
-    r.section.fail(r.report, at, &message);
+    if let Some(disabled) = config.disabled_section("gpu", name) {
+        let text = format!("'gpus' names [gpu {name}], which is disabled by the error at {}", disabled.error_at());
+        return r.section.fail(r.report, at, Said::new(codes::GPU_DISABLED, &text));
+    }
+    let first = r.section.why.is_none();
+    let names = config.gpus.iter().map(|gpu| gpu.name.as_str());
+    let near = if first { did_you_mean(name, names) } else { None };
+    let text = format!("'gpus' names '{name}', but there is no [gpu {name}]");
+    r.section.fail(r.report, at, Said::new(codes::NO_SUCH_GPU, &text).hint(&near.unwrap_or_default()));
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Lines to sections: which settings stand in which section, over all files. Nothing here knows what a value means.
 
-use crate::config::keys::{did_you_mean, nearest, Kind};
-use crate::config::report::{clip, Report, Spot};
+use crate::config::keys::Kind;
+use crate::config::name::check_name;
+use crate::config::report::{clip, Report, Said, Spot};
 use crate::config::scan::{broken_header, first_word, Fault, Line, Lines};
 use crate::config::sections::gpu::BARS;
 use crate::config::sections::guest::accumulates;
-use crate::config::{Diagnostic, Severity};
+use crate::finding::{codes, Finding, Severity};
+use crate::nearest::{did_you_mean, nearest};
 use std::fmt;
 
 /// More sections than any machine has slots; a bound, because they are searched one by one.
@@ -14,8 +16,6 @@ const MOST_SECTIONS: usize = 256;
 /// More settings than a section can use, lines with the same key counted too; a bound, because each is compared with those
 /// before it, once per function of the machine during boot.
 const MOST_SETTINGS: u32 = 512;
-/// The longest section name: it becomes a unit's instance and a file's name, and both end at 255 bytes.
-const LONGEST_NAME: usize = 128;
 
 /// One `key = value` that counts.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(super) struct Section<'a> {
     /// How many there were, those that do not count any more too.
     taken: u32,
     /// The first error in it; the section does not count then.
-    pub(super) why: Option<Diagnostic>,
+    pub(super) why: Option<Finding>,
 }
 
 impl<'a> Section<'a> {
@@ -64,10 +64,10 @@ impl<'a> Section<'a> {
     }
 
     /// Reports an error; a card or guest with one does not count.
-    pub(super) fn fail(&mut self, report: &mut Report, spot: Spot, message: &dyn fmt::Display) {
-        report.error(spot, message);
+    pub(super) fn fail(&mut self, report: &mut Report, spot: Spot, said: Said<'_>) {
+        report.error(spot, said);
         if self.kind != Kind::Host && self.why.is_none() {
-            self.why = Some(report.make(Severity::Error, spot, message));
+            self.why = Some(report.make(Severity::Error, spot, said));
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Section<'a> {
             if self.taken == MOST_SETTINGS + 1 {
                 let message =
                     format!("the section has more than {MOST_SETTINGS} settings; those from here on are ignored");
-                self.fail(report, new.spot, &message);
+                self.fail(report, new.spot, Said::new(codes::TOO_MANY_SETTINGS, &message));
             }
             return false;
         }
@@ -101,7 +101,11 @@ impl<'a> Section<'a> {
         }
         if same_file {
             let line = old.spot.line;
-            report.warning(new.spot, &format_args!("'{}' stands on line {line} already; this one counts", new.key));
+            let key = new.key;
+            report.warning(
+                new.spot,
+                Said::new(codes::KEY_TWICE, &format_args!("'{key}' is already set on line {line}; this one counts")),
+            );
         }
         self.settings[earlier] = new;
     }
@@ -137,7 +141,7 @@ impl<'a> Sections<'a> {
             match content {
                 Line::Header(inner) => place = self.header(report, spot, inner),
                 Line::Broken(fault, raw) if raw.starts_with(b"[") => {
-                    report.error(spot, &fault.sentence());
+                    report.error(spot, fault.said());
                     place = self.broken_header(report, spot, fault, raw);
                 }
                 // The rest of a line that was to be continued: the one error about it is enough.
@@ -168,22 +172,34 @@ impl<'a> Sections<'a> {
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word) else {
             let shown = if name.is_empty() { "NAME".into() } else { clip(name) };
             let hint = match nearest(word, Kind::ALL.iter().map(|kind| kind.word())) {
-                Some("host") => "; did you mean [host]?".to_owned(),
-                Some(near) => format!("; did you mean [{near} {shown}]?"),
-                None => "; the sections are [host], [gpu NAME] and [guest NAME]".to_owned(),
+                Some("host") => "did you mean [host]?".to_owned(),
+                Some(near) => format!("did you mean [{near} {shown}]?"),
+                None => "the sections are [host], [gpu NAME] and [guest NAME]".to_owned(),
             };
-            report.warning(spot, &format_args!("unknown section [{}], ignored{hint}", clip(inner)));
+            let inner = clip(inner);
+            report.warning(
+                spot,
+                Said::new(codes::UNKNOWN_SECTION, &format_args!("unknown section [{inner}], ignored")).hint(&hint),
+            );
             return Place::Nowhere;
         };
         if kind == Kind::Host {
             if !name.is_empty() {
-                report.warning(spot, &format_args!("[host] takes no name; '{}' is ignored", clip(name)));
+                let name = clip(name);
+                report.warning(
+                    spot,
+                    Said::new(codes::HOST_WITH_NAME, &format_args!("[host] takes no name; '{name}' is ignored")),
+                );
             }
             return self.enter(report, spot, kind, "").map_or(Place::Nowhere, Place::In);
         }
         if name.is_empty() {
             let word = kind.word();
-            report.error(spot, &format_args!("a [{word}] section needs a name of your choice; write [{word} NAME]"));
+            report.error(
+                spot,
+                Said::new(codes::SECTION_WITHOUT_NAME, &format_args!("a [{word}] section needs a name of your choice"))
+                    .hint(&format_args!("write [{word} NAME]")),
+            );
             return Place::Nowhere;
         }
         let Some(number) = self.enter(report, spot, kind, name) else { return Place::Nowhere };
@@ -191,13 +207,14 @@ impl<'a> Sections<'a> {
         let latest = std::mem::replace(&mut section.latest, spot);
         if latest.file == spot.file && latest.line != spot.line {
             let (word, line, name) = (kind.word(), latest.line, clip(name));
-            let message = format!("[{word} {name}] stands on line {line} already; merge the two or rename one");
-            section.fail(report, spot, &message);
+            let text = format!("[{word} {name}] already begins on line {line}");
+            section.fail(report, spot, Said::new(codes::SECTION_TWICE, &text).hint(&"merge the two or rename one"));
             return Place::Nowhere;
         }
         if section.spot == spot {
-            if let Err(why) = check_name(name) {
-                section.fail(report, spot, &format_args!("'{}' cannot be a section's name: {why}", clip(name)));
+            if let Err(bad) = check_name(name) {
+                let text = format!("'{}' cannot be a section's name{}", clip(name), bad.why());
+                section.fail(report, spot, Said::new(codes::SECTION_NAME, &text).hint(&bad.hint()));
             }
         }
         Place::In(number)
@@ -211,7 +228,13 @@ impl<'a> Sections<'a> {
         }
         if self.list.len() == MOST_SECTIONS {
             let word = kind.word();
-            report.error(spot, &format_args!("this [{word}] is ignored: there are more than {MOST_SECTIONS} sections"));
+            report.error(
+                spot,
+                Said::new(
+                    codes::TOO_MANY_SECTIONS,
+                    &format_args!("this [{word}] is ignored: there are more than {MOST_SECTIONS} sections"),
+                ),
+            );
             return None;
         }
         self.list.push(Section { kind, name, spot, latest: spot, settings: Vec::new(), taken: 0, why: None });
@@ -227,7 +250,7 @@ impl<'a> Sections<'a> {
         if let Some(number) = named.and_then(|kind| self.enter(report, spot, kind, name.trim())) {
             let section = &mut self.list[number];
             if section.why.is_none() {
-                section.why = Some(report.make(Severity::Error, spot, &fault.sentence()));
+                section.why = Some(report.make(Severity::Error, spot, fault.said()));
             }
         }
         Place::Nowhere
@@ -237,10 +260,10 @@ impl<'a> Sections<'a> {
     fn broken(&mut self, report: &mut Report, spot: Spot, place: Place, fault: Fault, raw: &[u8]) {
         match place {
             Place::Nowhere => {}
-            Place::Outside => report.error(spot, &fault.sentence()),
+            Place::Outside => report.error(spot, fault.said()),
             Place::In(number) => {
                 let section = &mut self.list[number];
-                section.fail(report, spot, &fault.sentence());
+                section.fail(report, spot, fault.said());
                 if section.kind == Kind::Host && first_word(raw) == b"enable" {
                     self.enable_unclear = Some(spot);
                 }
@@ -259,18 +282,26 @@ impl<'a> Sections<'a> {
                     Some(kind) => format!("put [{} NAME] on a line before it", kind.word()),
                     None => "a setting needs a [section] line before it".to_owned(),
                 };
-                report.error(spot, &format_args!("'{}' stands in no section and is ignored; {hint}", clip(key)));
+                let key = clip(key);
+                report.error(
+                    spot,
+                    Said::new(
+                        codes::SETTING_OUTSIDE_SECTION,
+                        &format_args!("'{key}' is not in a section and is ignored"),
+                    )
+                    .hint(&hint),
+                );
                 return false;
             }
         };
         let section = &mut self.list[number];
         let Some(key) = section.kind.key(key) else {
-            report.warning(spot, &UnknownKey(section.kind, key));
+            unknown_key(report, spot, section.kind, key);
             return false;
         };
         if ends_odd(value) {
-            let message = format!("'{key}' ends in a backslash, but lines cannot be continued; write it on one line");
-            section.fail(report, spot, &message);
+            let text = format!("'{key}' ends in a backslash, but lines cannot be continued");
+            section.fail(report, spot, Said::new(codes::CONTINUED_LINE, &text).hint(&"write it on one line"));
             if section.kind == Kind::Host && key == "enable" {
                 self.enable_unclear = Some(spot);
             }
@@ -297,46 +328,47 @@ fn ends_open(line: &Line<'_>) -> bool {
     }
 }
 
-/// What to say of a key that the section does not have, made only where it is said.
+/// Says that the section does not have this key.
+fn unknown_key(report: &mut Report, spot: Spot, kind: Kind, key: &str) {
+    if let Some(other) = Kind::ALL.into_iter().find(|other| other.key(key).is_some()) {
+        let name = if other == Kind::Host { "" } else { " NAME" };
+        let word = other.word();
+        return report.warning(
+            spot,
+            Said::new(codes::KEY_OF_OTHER_SECTION, &format_args!("'{key}' belongs to [{word}{name}], ignored")),
+        );
+    }
+    let key = UnknownKey(kind, key);
+    report.warning(spot, Said::new(codes::UNKNOWN_KEY, &key).hint(&KeyHint(&key)));
+}
+
+/// A key that no section has: the sentence, made only where it is said.
 struct UnknownKey<'k>(Kind, &'k str);
 
 impl fmt::Display for UnknownKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&unknown_key(self.0, self.1))
+        write!(f, "unknown key '{}', ignored", clip(self.1))
     }
 }
 
-fn unknown_key(kind: Kind, key: &str) -> String {
-    if let Some(other) = Kind::ALL.into_iter().find(|other| other.key(key).is_some()) {
-        let name = if other == Kind::Host { "" } else { " NAME" };
-        return format!("'{key}' belongs to [{}{name}], ignored", other.word());
-    }
-    let shown = clip(key);
-    let bar = key.strip_prefix("bar").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
-    if kind == Kind::Gpu && bar {
-        return format!("unknown key '{shown}', ignored; a function has bar0 to bar5");
-    }
-    if let Some((gpu, bar)) = key.rsplit_once('.').filter(|(gpu, _)| kind == Kind::Guest && !gpu.is_empty()) {
-        return match nearest(bar, BARS) {
-            Some(near) => format!("unknown key '{shown}', ignored; did you mean '{}.{near}'?", clip(gpu)),
-            None => format!("unknown key '{shown}', ignored; the size of a BAR for this guest is GPU.bar0 to GPU.bar5"),
-        };
-    }
-    format!("unknown key '{shown}', ignored{}", did_you_mean(key, kind.keys().iter().copied()))
-}
+/// What it was probably meant to be: to search all keys for it takes the longest.
+struct KeyHint<'k>(&'k UnknownKey<'k>);
 
-/// Whether a name can stand in a unit's name as it is (systemd.unit(5)), and in a file's.
-pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.len() > LONGEST_NAME {
-        return Err("it is longer than 128 bytes");
+impl fmt::Display for KeyHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnknownKey(kind, key) = *self.0;
+        let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+        if kind == Kind::Gpu && key.strip_prefix("bar").is_some_and(is_number) {
+            return f.write_str("a function has bar0 to bar5");
+        }
+        if let Some((gpu, bar)) = key.rsplit_once('.').filter(|(gpu, _)| kind == Kind::Guest && !gpu.is_empty()) {
+            return match nearest(bar, BARS) {
+                Some(near) => write!(f, "did you mean '{}.{near}'?", clip(gpu)),
+                None => f.write_str("the size of a BAR for this guest is GPU.bar0 to GPU.bar5"),
+            };
+        }
+        f.write_str(&did_you_mean(key, kind.keys().iter().copied()).unwrap_or_default())
     }
-    if name.starts_with(['.', '-']) {
-        return Err("it may not begin with '.' or '-'");
-    }
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b)) {
-        return Err("use letters, digits, '_', '.', ':' and '-' only");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the user asked for: `/etc/vfio.conf` and its drop-ins, read, checked, every message with its path and line.
 //!
-//! The way of a text: `files` decides which files count, `scan` makes lines of bytes, `sections` collects over all
-//! files what stands in which section, `interpret` reads the values (with `values`, `commands` and `words`) and
+//! The way of a text: `files` decides which files count, `scan` makes lines of bytes, `merge` collects over all
+//! files what stands in which section, `interpret` reads the values (with `values`, `commands` and `split`) and
 //! checks that names lead somewhere. `report` keeps what there is to say on the way. Nothing here fails or stops:
 //! whatever the files are, there is a [`Config`], and what was wrong is in its diagnostics.
 
@@ -15,13 +15,15 @@ mod interpret;
 mod keys;
 mod location;
 mod merge;
+mod name;
 mod report;
 mod scan;
 mod sections;
 mod split;
 mod values;
 
-pub use location::{At, Diagnostic, Location, Severity};
+pub use crate::finding::{Finding, Location, Severity};
+pub use location::At;
 pub use sections::gpu::{BarSize, Bind, Driver, Functions, Gpu, RebarMethod, Reset, Selector};
 pub use sections::guest::{DisplayManager, Guest, GuestBar, Handover, Runner, DEFAULT_USER};
 pub use sections::host::{HostSection, Iommu};
@@ -30,12 +32,12 @@ use crate::root::{Root, CONFIG_DIRS, CONFIG_FILE};
 
 /// Whether a text can be the name of a section: of a unit's instance and of a file as well.
 pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && merge::check_name(text).is_ok()
+    !text.is_empty() && name::check_name(text).is_ok()
 }
 
-/// A size as `bar0` takes it; an error is a sentence fragment.
+/// A size as `bar0` takes it; an error is a sentence that quotes the text.
 pub fn bar_size(text: &str) -> Result<BarSize, String> {
-    sections::gpu::bar(text)
+    sections::gpu::bar(text).map_err(|wrong| wrong.to_string())
 }
 
 /// The whole configuration. Sections with errors are not in it, only in `diagnostics`.
@@ -50,7 +52,7 @@ pub struct Config {
     /// Names of `[gpu]` and `[guest]` sections that were disabled by an error, so that "no such section" is never said of them.
     pub disabled: Vec<Disabled>,
     /// Everything there is to say, in file order.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Vec<Finding>,
 }
 
 /// Reads the configuration of a root. It never fails: no file is an empty configuration, and whatever is wrong is in
@@ -161,5 +163,12 @@ pub struct Disabled {
     /// Where it begins.
     pub at: Location,
     /// The first error in it, as a sentence.
-    pub why: Diagnostic,
+    pub why: Finding,
+}
+
+impl Disabled {
+    /// Where the error is.
+    pub fn error_at(&self) -> &Location {
+        self.why.at.as_ref().unwrap_or(&self.at)
+    }
 }

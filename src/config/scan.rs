@@ -5,6 +5,9 @@
 //! own, and take `:` for a separator, which every PCI address has. It borrows from the text and allocates nothing: it
 //! runs once per PCI function during boot.
 
+use crate::config::report::Said;
+use crate::finding::codes::{self, Code};
+use std::fmt::Display;
 use std::io::BufRead;
 
 /// The longest line, in bytes; a longer one is a broken file or an attack on our memory.
@@ -41,17 +44,30 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What is wrong and what to do, as a sentence.
-    pub(super) fn sentence(self) -> &'static str {
-        match self {
-            Fault::TooLong => "the line is longer than 4096 bytes; shorten it",
-            Fault::Control => "the line holds a control character; remove it (is this a text file?)",
-            Fault::NotUtf8 => "the line is not UTF-8; save the file as UTF-8 (is this a text file?)",
-            Fault::HeaderOpen => "the ']' after the section's name is missing; write it as [gpu big]",
-            Fault::HeaderTail => "there is text after the ']'; a comment must stand on a line of its own",
-            Fault::NoEquals => "the line is neither a [section] nor 'key = value'; put a '#' before a comment",
-            Fault::NoKey => "the key before the '=' is missing; write 'key = value'",
-        }
+    /// What is wrong and what to do.
+    pub(super) fn said(self) -> Said<'static> {
+        let (code, text, hint): (Code, &dyn Display, &dyn Display) = match self {
+            Fault::TooLong => (codes::LINE_TOO_LONG, &"the line is longer than 4096 bytes", &"shorten it"),
+            Fault::Control => {
+                (codes::CONTROL_CHARACTER, &"the line holds a control character", &"remove it (is this a text file?)")
+            }
+            Fault::NotUtf8 => {
+                (codes::LINE_NOT_UTF8, &"the line is not UTF-8", &"save the file as UTF-8 (is this a text file?)")
+            }
+            Fault::HeaderOpen => {
+                (codes::UNCLOSED_HEADER, &"the ']' after the section's name is missing", &"write it as [gpu big]")
+            }
+            Fault::HeaderTail => {
+                (codes::TEXT_AFTER_HEADER, &"there is text after the ']'", &"a comment must be on a line of its own")
+            }
+            Fault::NoEquals => (
+                codes::NOT_A_SETTING,
+                &"the line is neither a [section] nor 'key = value'",
+                &"put a '#' before a comment",
+            ),
+            Fault::NoKey => (codes::NO_KEY, &"the key before the '=' is missing", &"write 'key = value'"),
+        };
+        Said::new(code, text).hint(hint)
     }
 }
 

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Splits command lines into words, quoted as in a shell; nothing is expanded, because no shell runs them.
 
+/// Why a text cannot be split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SplitError {
+    /// A quote is opened and not closed.
+    #[error("the closing {0} is missing")]
+    Unclosed(char),
+    /// The text ends in a backslash that keeps nothing.
+    #[error("there is nothing after the last backslash")]
+    LastBackslash,
+}
+
 /// A word, and whether all of it was written without quotes and backslashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
@@ -11,8 +22,8 @@ pub(super) struct Word {
 }
 
 /// Splits at blanks. `'...'` and `"..."` keep blanks; a backslash keeps the next character, within double quotes only
-/// `"`, `\`, `$` and the backtick, as in a shell. The error is a sentence fragment.
-pub(super) fn split(text: &str) -> Result<Vec<Word>, &'static str> {
+/// `"`, `\`, `$` and the backtick, as in a shell.
+pub(super) fn split(text: &str) -> Result<Vec<Word>, SplitError> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;
     let mut chars = text.chars();
@@ -30,7 +41,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, &'static str> {
                 match chars.next() {
                     Some('\'') => break,
                     Some(c) => text.push(c),
-                    None => return Err("the closing ' is missing"),
+                    None => return Err(SplitError::Unclosed('\'')),
                 }
             },
             '"' => loop {
@@ -39,15 +50,15 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, &'static str> {
                     Some('\\') => match chars.next() {
                         Some(c @ ('"' | '\\' | '$' | '`')) => text.push(c),
                         Some(c) => text.extend(['\\', c]),
-                        None => return Err("the closing \" is missing"),
+                        None => return Err(SplitError::Unclosed('"')),
                     },
                     Some(c) => text.push(c),
-                    None => return Err("the closing \" is missing"),
+                    None => return Err(SplitError::Unclosed('"')),
                 }
             },
             '\\' => match chars.next() {
                 Some(c) => text.push(c),
-                None => return Err("there is nothing after the last backslash"),
+                None => return Err(SplitError::LastBackslash),
             },
             c => text.push(c),
         }
@@ -56,18 +67,19 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, &'static str> {
     Ok(words)
 }
 
-/// Splits kernel parameters as the kernel does: at blanks, except within double quotes, which stay part of the word.
-pub(super) fn split_kernel(text: &str) -> Result<Vec<&str>, &'static str> {
+/// Splits kernel parameters as the kernel does: at blanks, except within double quotes, which stay part of the
+/// parameter.
+pub(super) fn split_kernel(text: &str) -> Result<Vec<&str>, SplitError> {
     let mut quoted = false;
-    let words = text.split(|c| {
+    let parameters = text.split(|c| {
         quoted ^= c == '"';
         !quoted && matches!(c, ' ' | '\t')
     });
-    let words = words.filter(|word| !word.is_empty()).collect();
+    let parameters = parameters.filter(|parameter| !parameter.is_empty()).collect();
     if text.bytes().filter(|b| *b == b'"').count() % 2 == 1 {
-        return Err("the closing \" is missing");
+        return Err(SplitError::Unclosed('"'));
     }
-    Ok(words)
+    Ok(parameters)
 }
 
 #[cfg(test)]
@@ -109,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn kernel_words_keep_their_quotes() {
-        let words = split_kernel(" a=1  dyndbg=\"file x.c +p\" \"b c\"=2\td ").unwrap();
-        assert_eq!(words, ["a=1", "dyndbg=\"file x.c +p\"", "\"b c\"=2", "d"]);
+    fn kernel_parameters_keep_their_quotes() {
+        let parameters = split_kernel(" a=1  dyndbg=\"file x.c +p\" \"b c\"=2\td ").unwrap();
+        assert_eq!(parameters, ["a=1", "dyndbg=\"file x.c +p\"", "\"b c\"=2", "d"]);
         assert_eq!(split_kernel("").unwrap(), [""; 0]);
         assert!(split_kernel("a=\"b c").is_err());
     }

@@ -1,14 +1,100 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Texts to values, one function per type. Errors are sentence fragments that quote the value and say what to write.
+//! Texts to values, one function per type. An error quotes the value and has what to write as its hint.
 
-use super::keys::did_you_mean;
 use super::report::clip;
+use super::split::SplitError;
+use crate::finding::codes::{self, Code};
+use crate::nearest::did_you_mean;
 use crate::pci::ParseError;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// What is wrong with a value, or odd about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// `wrong-value`, unless users would look the problem up on its own.
+    pub(super) code: Code,
+    /// The whole value, for a text that is only what was expected instead of it.
+    value: Option<String>,
+    text: String,
+    /// What to write.
+    pub(super) hint: Option<String>,
+}
+
+impl Wrong {
+    /// A wrong value; the text quotes it.
+    pub(super) fn new(text: impl Into<String>) -> Wrong {
+        Wrong { code: codes::WRONG_VALUE, value: None, text: text.into(), hint: None }
+    }
+
+    /// A value that is none of these words, among which is what was probably meant, and none of these other things.
+    pub(super) fn expected(value: &str, words: &[&str], others: &[&str]) -> Wrong {
+        let all = [words, others].concat();
+        let text = match all.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("expected {} or {last}", rest.join(", ")),
+            _ => format!("expected {}", all.concat()),
+        };
+        let hint = did_you_mean(value, words.iter().copied());
+        Wrong { value: Some(clip(value).into_owned()), hint, ..Wrong::new(text) }
+    }
+
+    /// With a code of its own.
+    pub(super) fn code(self, code: Code) -> Wrong {
+        Wrong { code, ..self }
+    }
+
+    /// With what to write; an empty hint is none.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Wrong {
+        Wrong { hint: Some(hint.into()).filter(|hint| !hint.is_empty()), ..self }
+    }
+
+    /// What is odd about the value of a key that counts nevertheless.
+    pub(super) fn as_warning(&self, key: &str) -> String {
+        format!("'{key}': {}", self.text)
+    }
+
+    /// What is wrong with the value of a key.
+    pub(super) fn as_error(&self, key: &str) -> String {
+        match &self.value {
+            Some(value) => format!("invalid value '{value}' for '{key}': {}", self.text),
+            None => format!("invalid value for '{key}': {}", self.text),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    /// Of a value that has no key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(value) = &self.value {
+            write!(f, "invalid value '{value}': ")?;
+        }
+        f.write_str(&self.text)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<SplitError> for Wrong {
+    fn from(error: SplitError) -> Wrong {
+        Wrong::new(error.to_string())
+    }
+}
+
+impl From<ParseError> for Wrong {
+    /// These sentences have their remedy at the end.
+    fn from(error: ParseError) -> Wrong {
+        match error.0.rsplit_once("; ") {
+            Some((text, hint)) => Wrong::new(text).hint(hint),
+            None => Wrong::new(error.0),
+        }
+    }
+}
+
 /// The outcome of reading a value.
-pub(super) type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, Wrong>;
 
 /// The value of a word, in upper or lower case.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {
@@ -20,9 +106,8 @@ pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Parsed<T> {
     if let Some(value) = word(text, words) {
         return Ok(value);
     }
-    let names = || words.iter().map(|(word, _)| *word);
-    let list: Vec<&str> = names().collect();
-    Err(format!("'{}' is none of {}{}", clip(text), list.join(", "), did_you_mean(text, names())))
+    let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    Err(Wrong::expected(text, &words, &[]))
 }
 
 /// `yes`, `no` and their like.
@@ -33,7 +118,8 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
     } else if is(["no", "false", "off", "0"]) {
         Ok(false)
     } else {
-        Err(format!("'{}' is neither yes nor no", clip(text)))
+        // Nothing is guessed of what may be the opposite.
+        Err(Wrong::expected(text, &[], &["yes", "no"]))
     }
 }
 
@@ -45,7 +131,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
 
 /// An address or an identity; of a long text only the beginning comes back in the error.
 pub(super) fn pci<T: FromStr<Err = ParseError>>(text: &str) -> Parsed<T> {
-    clip(text).parse().map_err(|error: ParseError| error.0)
+    Ok(clip(text).parse()?)
 }
 
 /// The parts of a list, between commas or blanks or both.
@@ -61,7 +147,7 @@ pub(super) fn list_of<T: PartialEq>(text: &str, what: &str, read: impl Fn(&str) 
     let mut values = Vec::new();
     for part in list(text) {
         if values.len() == MOST_LISTED {
-            return Err(format!("there are more than {MOST_LISTED} in the list"));
+            return Err(Wrong::new(format!("the list has more than {MOST_LISTED} entries")));
         }
         let value = read(part)?;
         if !values.contains(&value) {
@@ -69,7 +155,7 @@ pub(super) fn list_of<T: PartialEq>(text: &str, what: &str, read: impl Fn(&str) 
         }
     }
     if values.is_empty() {
-        return Err(format!("'{}' names no {what}", clip(text)));
+        return Err(Wrong::new(format!("'{}' names no {what}", clip(text))));
     }
     Ok(values)
 }
@@ -91,14 +177,15 @@ pub(super) fn absolute_path(text: &str) -> Parsed<String> {
     if text.starts_with('/') && !text.ends_with('/') {
         Ok(text.to_owned())
     } else {
-        Err(format!("'{}' is not the absolute path of a file; write it as /var/lib/vfio/big.rom", clip(text)))
+        let text = format!("'{}' is not the absolute path of a file", clip(text));
+        Err(Wrong::new(text).hint("write it as /var/lib/vfio/big.rom"))
     }
 }
 
 /// `start-timeout`, `stop-timeout`: seconds, or with units, summed up: `1min 30s`.
 pub(super) fn time(text: &str) -> Parsed<Duration> {
     const LONGEST: u64 = 24 * 60 * 60;
-    let wrong = |why: &str| Err(format!("'{}' {why}; write it as 90s or 2min", clip(text)));
+    let wrong = |why: &str| Err(Wrong::new(format!("'{}' {why}", clip(text))).hint("write it as 90s or 2min"));
     let mut seconds: u64 = 0;
     let mut rest = text;
     let mut bare = false;
@@ -127,7 +214,7 @@ pub(super) fn time(text: &str) -> Parsed<Duration> {
         return wrong("has a number without its unit");
     }
     match seconds {
-        0 => wrong("is no time at all"),
+        0 => wrong("must be longer than 0"),
         1..=LONGEST => Ok(Duration::from_secs(seconds)),
         _ => wrong("is longer than a day"),
     }

@@ -20,7 +20,7 @@ const TYPE: u64 = 0x200 | PREFETCH | MEM_64;
 
 /// The resizable BARs of a function, and what they can have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Room {
+pub struct BridgeWindow {
     /// All BARs of the function.
     pub bars: Vec<Bar>,
     /// Number and size of its BARs before any was resized in this boot.
@@ -35,7 +35,7 @@ pub struct Room {
     pub alone_below: Option<Address>,
 }
 
-impl Room {
+impl BridgeWindow {
     /// The BARs that are placed together with a resizable one.
     pub fn together(&self) -> impl Iterator<Item = &Bar> {
         let kind = self.bars.iter().find(|b| !b.sizes.is_empty() && b.is_placed()).map_or(TYPE, |b| b.flags & TYPE);
@@ -44,14 +44,14 @@ impl Room {
 }
 
 /// Looks at a function; `None` if it has no resizable BAR.
-pub fn look(root: &Root, function: Address) -> Option<Room> {
+pub fn read_window(root: &Root, function: Address) -> Option<BridgeWindow> {
     let (bars, _) = bars::read(root, function);
     if bars.iter().all(|bar| bar.sizes.is_empty()) {
         return None;
     }
     let now = || bars.iter().filter(|bar| bar.is_placed()).map(|bar| (bar.index, bar.size)).collect();
     let firmware = bars::remembered(root, function).unwrap_or_else(now);
-    let mut room = Room { bars, firmware, ..Room::default() };
+    let mut room = BridgeWindow { bars, firmware, ..BridgeWindow::default() };
     let kind = room.together().next().map_or(TYPE, |bar| bar.flags);
     let mut moving: Vec<(u64, u64)> =
         room.together().filter(|b| b.is_placed()).map(|b| (b.start, b.start + b.size - 1)).collect();

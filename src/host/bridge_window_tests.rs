@@ -76,7 +76,7 @@ const IOMEM: &str = "00000000-00000fff : Reserved\n\
 #[test]
 fn all_windows_up_to_the_root_bus_move_if_nothing_else_is_in_them() {
     let (_tree, root) = machine(&switched(false), IOMEM);
-    let room = look(&root, address(CARD)).unwrap();
+    let room = read_window(&root, address(CARD)).unwrap();
     assert_eq!((room.pinned, room.within), (None, None));
     // Below 4G the 16M of the first window but what has a place there; then all but 0000:00:02.0.
     let free = vec![(0x8010_0000, 15 * M), (BASE, 32 * G), (BASE + 36 * G, 28 * G)];
@@ -84,13 +84,13 @@ fn all_windows_up_to_the_root_bus_move_if_nothing_else_is_in_them() {
     assert_eq!(room.firmware, [(0, 256 * M), (5, M)]);
     assert_eq!(room.together().map(|bar| bar.index).collect::<Vec<_>>(), [0], "BAR 5 is of another kind");
     assert_eq!(neighbours(&root, address(CARD)).len(), 5);
-    assert_eq!(look(&root, address(SOUND)), None);
+    assert_eq!(read_window(&root, address(SOUND)), None);
 }
 
 #[test]
 fn a_bar_of_the_switch_keeps_the_window_above_it() {
     let (_tree, root) = machine(&switched(true), IOMEM);
-    let room = look(&root, address(CARD)).unwrap();
+    let room = read_window(&root, address(CARD)).unwrap();
     assert_eq!((room.pinned, room.within), (None, Some(address(PORT))));
     assert_eq!(room.free, Some(vec![(BASE, 256 * M), (BASE + 264 * M, 248 * M)]));
 }
@@ -100,7 +100,7 @@ fn a_neighbour_in_the_nearest_window_pins_it() {
     let mut functions = switched(false);
     functions[4].1.push((2, BASE + 128 * M, 64 << 10, BAR));
     let (_tree, root) = machine(&functions, IOMEM);
-    let room = look(&root, address(CARD)).unwrap();
+    let room = read_window(&root, address(CARD)).unwrap();
     assert_eq!(room.pinned, Some((address(DOWN), address(SOUND))));
 }
 
@@ -110,12 +110,12 @@ fn what_may_not_be_seen_or_is_not_there_is_not_known() {
         IOMEM.lines().map(|line| format!("00000000-00000000 : {}\n", line.split(" : ").nth(1).unwrap())).collect();
     for iomem in [zeros.as_str(), ""] {
         let (_tree, root) = machine(&switched(false), iomem);
-        assert_eq!(look(&root, address(CARD)).unwrap().free, None);
+        assert_eq!(read_window(&root, address(CARD)).unwrap().free, None);
     }
     let mut functions = switched(false);
     functions[2].1 = vec![(13, 0x3000, 0x1000, 0x101)];
     let (_tree, root) = machine(&functions, IOMEM);
-    assert_eq!(look(&root, address(CARD)).unwrap().free, None, "no window is there that could move");
+    assert_eq!(read_window(&root, address(CARD)).unwrap().free, None, "no window is there that could move");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn on_the_root_bus_itself_there_is_no_bridge_to_ask() {
         machine(&functions, "4000000000-4fffffffff : PCI Bus 0000:00\n  4000000000-400fffffff : 0000:03:00.0\n");
     let resize = tree.path().join("sys/devices/pci0000:00/0000:03:00.0/resource0_resize");
     fs::write(resize, "0000000000007f00\n").unwrap();
-    let room = look(&root, address("0000:03:00.0")).unwrap();
+    let room = read_window(&root, address("0000:03:00.0")).unwrap();
     assert_eq!((room.within, room.free), (None, Some(vec![(BASE, 64 * G)])));
     assert_eq!(neighbours(&root, address("0000:03:00.0")), [address("0000:03:00.0")]);
 }
@@ -138,10 +138,13 @@ fn what_was_remembered_counts_for_the_card_that_it_was_written_for() {
     fs::create_dir_all(tree.path().join("run/vfio/bars")).unwrap();
     let remember = |text: &str| fs::write(tree.path().join(bars::remembered_path(card)), text).unwrap();
     remember("pci:one\n0 1073741824\n5 1048576\n");
-    assert_eq!(look(&root, card).unwrap().firmware, [(0, G), (5, M)]);
+    assert_eq!(read_window(&root, card).unwrap().firmware, [(0, G), (5, M)]);
     assert_eq!(bars::lost(&root, card), None);
     remember("pci:one\n0 268435456\n2 8388608\n");
     assert_eq!(bars::lost(&root, card), Some(2));
     remember("pci:another\n2 8388608\n");
-    assert_eq!((bars::lost(&root, card), look(&root, card).unwrap().firmware), (None, vec![(0, 256 * M), (5, M)]));
+    assert_eq!(
+        (bars::lost(&root, card), read_window(&root, card).unwrap().firmware),
+        (None, vec![(0, 256 * M), (5, M)])
+    );
 }

@@ -109,7 +109,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
     if let Some(memory) = child(domain, "memory") {
         let value = text(memory);
         found.memory = size(&value, memory.attribute("unit").unwrap_or("KiB"))
-            .ok_or_else(|| format!("its XML has a memory of '{}', which is no size", clip(&value)))?;
+            .ok_or_else(|| format!("its XML has a memory of '{}', which is not a size", clip(&value)))?;
     }
     found.huge_pages = huge_pages(domain)?;
     if let Some(os) = child(domain, "os") {
@@ -124,9 +124,10 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
         }
     }
     qemu_arguments(domain, &mut found)?;
-    match found.hostdevs.len().max(found.files.len()) > MOST_DEVICES {
-        true => Err(format!("its XML names more than {MOST_DEVICES} devices or files of the host")),
-        false => Ok(found),
+    if found.hostdevs.len().max(found.files.len()) > MOST_DEVICES {
+        Err(format!("its XML names more than {MOST_DEVICES} devices or files of the host"))
+    } else {
+        Ok(found)
     }
 }
 
@@ -251,7 +252,7 @@ fn huge_pages(domain: Node<'_, '_>) -> Result<HugePages, String> {
             let value = page.attribute("size").unwrap_or_default();
             let bytes = size(value, page.attribute("unit").unwrap_or("KiB")).filter(|bytes| *bytes > 0);
             let bytes =
-                bytes.ok_or_else(|| format!("its XML has huge pages of '{}', which is no size", clip(value)))?;
+                bytes.ok_or_else(|| format!("its XML has huge pages of '{}', which is not a size", clip(value)))?;
             Ok(HugePages::Size(bytes))
         }
         _ => Ok(HugePages::Mixed),
@@ -316,9 +317,10 @@ fn disk(disk: Node<'_, '_>, found: &mut Domain) -> Result<(), String> {
 /// Whether a `<hostdev>` or an `<interface>` is a PCI function of the host; its address has the last word.
 fn is_host_device(device: Node<'_, '_>) -> bool {
     let kind = device.attribute("type");
-    match is(device, "interface") {
-        true => kind == Some("hostdev"),
-        false => kind == Some("pci") && matches!(device.attribute("mode"), None | Some("subsystem")),
+    if is(device, "interface") {
+        kind == Some("hostdev")
+    } else {
+        kind == Some("pci") && matches!(device.attribute("mode"), None | Some("subsystem"))
     }
 }
 
@@ -381,7 +383,7 @@ fn qemu_arguments(domain: Node<'_, '_>, found: &mut Domain) -> Result<(), String
         let option = |key: &str| parts.clone().find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
         let Some(host) = option("host") else { continue };
         let address = host.parse().map_err(|_| {
-            format!("its XML has a vfio-pci argument for QEMU whose host is '{}', which is no address", clip(host))
+            format!("its XML has a vfio-pci argument for QEMU whose host is '{}', which is not an address", clip(host))
         })?;
         let rom = option("romfile").filter(|path| !path.is_empty()).map(str::to_owned);
         if let Some(path) = rom.clone() {

@@ -176,7 +176,7 @@ fn memory_and_huge_pages() {
     assert_eq!(found("<memory>1024</memory>").unwrap(), (1 << 20, HugePages::No));
     assert_eq!(found("<memory dumpCore='off' unit='GiB'> 2 </memory>").unwrap().0, 2 << 30);
     assert_eq!(found("").unwrap().0, 0);
-    assert_eq!(found("<memory>lots</memory>").unwrap_err(), "its XML has a memory of 'lots', which is no size");
+    assert_eq!(found("<memory>lots</memory>").unwrap_err(), "its XML has a memory of 'lots', which is not a size");
     assert_eq!(backed("<hugepages/>"), HugePages::Default);
     assert_eq!(backed("<locked/>"), HugePages::No);
     assert_eq!(backed("<hugepages><page size='1' unit='G'/></hugepages>"), HugePages::Size(1 << 30));
@@ -184,7 +184,7 @@ fn memory_and_huge_pages() {
     assert_eq!(backed("<hugepages><page size='2048' nodeset='0'/></hugepages>"), HugePages::Mixed);
     assert_eq!(backed("<hugepages><page size='4'/><page size='2048' nodeset='1'/></hugepages>"), HugePages::Mixed);
     let error = domain("<memoryBacking><hugepages><page/></hugepages></memoryBacking>").unwrap_err();
-    assert_eq!(error, "its XML has huge pages of '', which is no size");
+    assert_eq!(error, "its XML has huge pages of '', which is not a size");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn arguments_for_qemu_itself() {
     assert!(with("ivshmem-plain,memdev=looking-glass,host=1").unwrap().hostdevs.is_empty());
     assert!(with("vfio-pci,sysfsdev=/sys/bus/mdev/devices/x").unwrap().hostdevs.is_empty());
     let error = with("vfio-pci,host=big").unwrap_err();
-    assert_eq!(error, "its XML has a vfio-pci argument for QEMU whose host is 'big', which is no address");
+    assert_eq!(error, "its XML has a vfio-pci argument for QEMU whose host is 'big', which is not an address");
 }
 
 #[test]

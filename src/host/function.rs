@@ -32,7 +32,7 @@ pub struct Function {
     /// The reset methods the kernel would try, in order; `None` if it knows none, or if it was not asked for (`Depth`).
     pub reset_methods: Option<Vec<String>>,
     /// `driver_override`; `None` if unset, or if it was not asked for: of displays it always is, of others by
-    /// `Host::look_closer`.
+    /// `Host::inspect`.
     pub driver_override: Option<String>,
 }
 

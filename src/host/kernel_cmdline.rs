@@ -8,53 +8,55 @@ pub fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0xa0)
 }
 
-/// The words of `/proc/cmdline`, quotes kept as the kernel got them.
+/// The parameters of `/proc/cmdline`, quotes kept as the kernel got them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KernelWords {
-    words: Vec<String>,
+pub struct KernelCmdline {
+    parameters: Vec<String>,
 }
 
-impl KernelWords {
+impl KernelCmdline {
     /// Reads them; none if there is no `/proc`.
-    pub fn read(root: &Root) -> KernelWords {
-        KernelWords::of_bytes(&root.read("proc/cmdline").unwrap_or_default())
+    pub fn read(root: &Root) -> KernelCmdline {
+        KernelCmdline::of_bytes(&root.read("proc/cmdline").unwrap_or_default())
     }
 
     /// Splits a command line as the kernel does.
-    pub fn parse(line: &str) -> KernelWords {
-        KernelWords::of_bytes(line.as_bytes())
+    pub fn parse(line: &str) -> KernelCmdline {
+        KernelCmdline::of_bytes(line.as_bytes())
     }
 
     /// At white space, except inside double quotes (`lib/cmdline.c`, `next_arg`).
-    fn of_bytes(line: &[u8]) -> KernelWords {
+    fn of_bytes(line: &[u8]) -> KernelCmdline {
         let mut quoted = false;
-        let words = line.split(|byte| {
+        let parameters = line.split(|byte| {
             quoted ^= *byte == b'"';
             is_space(*byte) && !quoted
         });
-        let words = words.filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into_owned());
-        KernelWords { words: words.collect() }
+        let parameters = parameters
+            .filter(|parameter| !parameter.is_empty())
+            .map(|parameter| String::from_utf8_lossy(parameter).into_owned());
+        KernelCmdline { parameters: parameters.collect() }
     }
 
-    /// All words.
+    /// All parameters.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.words.iter().map(String::as_str)
+        self.parameters.iter().map(String::as_str)
     }
 
-    /// The word that switches the whole suite off, if there is one: `vfio=off` or `rd.vfio=off`
+    /// The parameter that switches the whole suite off, if there is one: `vfio=off` or `rd.vfio=off`
     /// (`0`, `no` and `false` mean the same). One is enough, whatever else is said, as for the conditions in our units.
     pub fn switched_off(&self) -> Option<&str> {
-        self.iter().find(|word| {
-            let value = ["vfio=", "rd.vfio="].iter().find_map(|key| word.strip_prefix(key));
+        self.iter().find(|parameter| {
+            let value = ["vfio=", "rd.vfio="].iter().find_map(|key| parameter.strip_prefix(key));
             value.is_some_and(|value| matches!(value, "off" | "0" | "no" | "false"))
         })
     }
 
-    /// Whether a word of the user gives devices of these ids to vfio-pci or pci-stub (`vfio_pci.ids=10de:1e87,...`): no host
+    /// Whether a parameter of the user gives devices of these ids to vfio-pci or pci-stub (`vfio_pci.ids=10de:1e87,...`): no host
     /// driver has them then.
     pub fn gives_away(&self, vendor: u16, device: u16) -> bool {
-        let lists = self.iter().filter_map(|word| {
-            let (module, list) = word.split_once(".ids=")?;
+        let lists = self.iter().filter_map(|parameter| {
+            let (module, list) = parameter.split_once(".ids=")?;
             ["vfio-pci", "vfio_pci", "pci-stub", "pci_stub"].contains(&module).then_some(list)
         });
         let number = |text: Option<&str>| text.and_then(|text| u16::from_str_radix(text, 16).ok());
@@ -64,14 +66,16 @@ impl KernelWords {
         })
     }
 
-    /// The word that keeps the IOMMU off, if there is one.
+    /// The parameter that keeps the IOMMU off, if there is one.
     pub fn iommu_off(&self) -> Option<&str> {
         self.iter().find(|w| matches!(*w, "intel_iommu=off" | "amd_iommu=off" | "iommu=off"))
     }
 
-    /// The word that switches Intel's IOMMU on, if there is one; it may list more (`intel_iommu=on,sm_on`).
+    /// The parameter that switches Intel's IOMMU on, if there is one; it may list more (`intel_iommu=on,sm_on`).
     pub fn intel_iommu_on(&self) -> Option<&str> {
-        let on = |word: &&str| word.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|w| w == "on"));
+        let on = |parameter: &&str| {
+            parameter.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|w| w == "on"))
+        };
         self.iter().find(on)
     }
 }
@@ -94,17 +98,17 @@ mod tests {
             ("a\u{a0}vfio=off", Some("vfio=off")),
             ("a\u{2003}vfio=off", None),
         ] {
-            assert_eq!(KernelWords::parse(line).switched_off(), off, "{line}");
+            assert_eq!(KernelCmdline::parse(line).switched_off(), off, "{line}");
         }
     }
 
     #[test]
     fn ids_that_are_given_away() {
-        let words =
-            KernelWords::parse("quiet vfio_pci.ids=10de:1e87,10DE:10f8:ffff pci_stub.ids=1022:149c ids=8086:15f3");
+        let parameters =
+            KernelCmdline::parse("quiet vfio_pci.ids=10de:1e87,10DE:10f8:ffff pci_stub.ids=1022:149c ids=8086:15f3");
         let given = [(0x10de, 0x1e87), (0x10de, 0x10f8), (0x1022, 0x149c)];
-        assert!(given.iter().all(|(vendor, device)| words.gives_away(*vendor, *device)));
-        assert!(!words.gives_away(0x8086, 0x15f3) && !words.gives_away(0x10de, 0x149c));
+        assert!(given.iter().all(|(vendor, device)| parameters.gives_away(*vendor, *device)));
+        assert!(!parameters.gives_away(0x8086, 0x15f3) && !parameters.gives_away(0x10de, 0x149c));
     }
 
     #[test]
@@ -115,7 +119,7 @@ mod tests {
             ("intel_iommu=sm_on", None),
             ("amd_iommu=on iommu=pt intel_iommu=off", None),
         ] {
-            assert_eq!(KernelWords::parse(line).intel_iommu_on(), on, "{line}");
+            assert_eq!(KernelCmdline::parse(line).intel_iommu_on(), on, "{line}");
         }
     }
 }

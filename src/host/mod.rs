@@ -32,7 +32,7 @@ pub use function::Function;
 
 use crate::pci::{Address, Slot};
 use crate::root::{self, Root};
-use bridge_window::Room;
+use bridge_window::BridgeWindow;
 
 /// How closely to look: what stands in the boot path reads no more than it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +54,12 @@ pub struct Host {
     /// Functions in other slots that belong to the card with this display, behind the card's own switch.
     pub behind: Vec<(Address, Vec<Address>)>,
     /// Physical functions that have made virtual ones, and how many, where not all functions were looked at; filled by
-    /// [`Host::look_closer`].
+    /// [`Host::inspect`].
     pub with_virtual: Vec<(Address, u16)>,
     /// The state of the IOMMU.
     pub iommu: iommu::Iommu,
     /// The kernel's command line.
-    pub words: kernel_cmdline::KernelWords,
+    pub words: kernel_cmdline::KernelCmdline,
     /// Displays with their DRM nodes; empty if not looked at, or if no DRM driver is loaded yet.
     pub displays: Vec<display::Display>,
     /// The display that the firmware showed its messages on; known after `Depth::Full` or [`Host::find_boot_display`].
@@ -68,9 +68,9 @@ pub struct Host {
     pub framebuffers: Vec<framebuffer::Kept>,
     /// Which guest has which card, by the names of their sections; read at `Depth::Full`.
     pub claims: Vec<(String, String)>,
-    /// PCI drivers that are registered with the kernel; filled by [`Host::look_closer`].
+    /// PCI drivers that are registered with the kernel; filled by [`Host::inspect`].
     pub drivers: Vec<String>,
-    /// Whether nvidia's display module is loaded; filled by [`Host::look_closer`].
+    /// Whether nvidia's display module is loaded; filled by [`Host::inspect`].
     pub nvidia_drm: bool,
     /// Who holds which function; filled by [`Host::find_holders`].
     pub holders: Vec<(Address, holders::Holder)>,
@@ -86,18 +86,18 @@ pub struct Host {
     pub silent: Vec<Address>,
     /// Cards that must be left alone until the next boot, and why; filled by [`Host::find_dead`].
     pub dead: Vec<(String, String)>,
-    /// Functions with resizable BARs, and the room they have; filled by [`Host::look_at_bars`].
-    pub rooms: Vec<(Address, Room)>,
-    /// Whether the kernel lets nobody write configuration space; filled by [`Host::look_at_bars`].
+    /// Functions with resizable BARs, and the room they have; filled by [`Host::inspect_bars`].
+    pub rooms: Vec<(Address, BridgeWindow)>,
+    /// Whether the kernel lets nobody write configuration space; filled by [`Host::inspect_bars`].
     pub locked_down: bool,
-    /// The kernel's release; filled at `Depth::Full`, by [`Host::look_at_bars`], and by [`Host::find_direct`] if that has
+    /// The kernel's release; filled at `Depth::Full`, by [`Host::inspect_bars`], and by [`Host::find_direct`] if that has
     /// found something.
     pub kernel: String,
     /// IOMMU groups with memory that the firmware wants mapped 1:1, and where; filled by [`Host::find_direct`].
     pub direct: Vec<(u32, String)>,
     /// Functions that may sleep; filled by [`Host::find_sleepers`].
     pub sleepers: Vec<Address>,
-    /// Functions that have lost the place of a BAR, by its number; filled by [`Host::look_closer`].
+    /// Functions that have lost the place of a BAR, by its number; filled by [`Host::inspect`].
     pub lost: Vec<(Address, u8)>,
     /// Why nothing is bound in this boot (`/run/vfio/off`), if so.
     pub off: Option<String>,
@@ -126,7 +126,7 @@ impl Host {
         let mut host = Host {
             functions,
             iommu: iommu::Iommu::scan(root),
-            words: kernel_cmdline::KernelWords::read(root),
+            words: kernel_cmdline::KernelCmdline::read(root),
             off: root.read_text(&format!("{}/off", root::RUN)).ok(),
             ..Host::default()
         };
@@ -170,7 +170,7 @@ impl Host {
 
     /// Reads what a plan for these functions needs beyond `Depth::Boot`: group with all its members, override, the
     /// virtual functions that they have made, and the registered drivers.
-    pub fn look_closer(&mut self, root: &Root, functions: impl IntoIterator<Item = Address>) {
+    pub fn inspect(&mut self, root: &Root, functions: impl IntoIterator<Item = Address>) {
         let functions: Vec<Address> = functions.into_iter().collect();
         let mut groups: Vec<u32> = Vec::new();
         for address in functions.iter().copied() {
@@ -261,10 +261,10 @@ impl Host {
     }
 
     /// Looks at the BARs of functions and the room they have.
-    pub fn look_at_bars(&mut self, root: &Root, functions: &[Address]) {
+    pub fn inspect_bars(&mut self, root: &Root, functions: &[Address]) {
         let room = |f: Address| {
-            let room = bridge_window::look(root, f)?;
-            Some((f, Room { alone_below: bridge_window::alone_below(root, f, functions), ..room }))
+            let room = bridge_window::read_window(root, f)?;
+            Some((f, BridgeWindow { alone_below: bridge_window::alone_below(root, f, functions), ..room }))
         };
         self.rooms = functions.iter().filter_map(|f| room(*f)).collect();
         self.locked_down = reset::is_locked_down(root);
@@ -287,7 +287,7 @@ impl Host {
     /// Looks for everything that the host has on functions. `asked` are those of which also that is looked for which shows
     /// nowhere but in a disk that cannot be opened exclusively.
     pub fn find_usage(&mut self, root: &Root, asked: &[Address]) {
-        self.usage = usage::look(root, &self.functions, &self.displays, asked);
+        self.usage = usage::read_usage(root, &self.functions, &self.displays, asked);
     }
 
     /// Looks for the host's data on functions, if one of these may have any: the boot path reads no mounts for a card.

@@ -29,8 +29,9 @@ pub fn find(root: &Root, name: &str) -> io::Result<Option<Network>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(io::Error::new(error.kind(), format!("/{directory}: {error}"))),
     };
-    match has(DEFINED)? {
-        true => Ok(Some(Network { active: has(UP)?, autostart: has(AUTOSTART)? })),
-        false => Ok(None),
+    if has(DEFINED)? {
+        Ok(Some(Network { active: has(UP)?, autostart: has(AUTOSTART)? }))
+    } else {
+        Ok(None)
     }
 }

@@ -22,7 +22,7 @@ pub struct Names {
 impl Names {
     /// Reads the names of the vendors and devices that are among `functions`, in one pass.
     pub fn read(root: &Root, functions: &[Function]) -> Names {
-        let wanted: HashMap<(u16, u16), ()> = functions.iter().map(|f| ((f.vendor, f.device), ())).collect();
+        let desired: HashMap<(u16, u16), ()> = functions.iter().map(|f| ((f.vendor, f.device), ())).collect();
         let vendors: HashMap<u16, ()> = functions.iter().map(|f| (f.vendor, ())).collect();
         let mut names = Names::default();
         let mut text = Vec::new();
@@ -41,7 +41,7 @@ impl Names {
                 [b'\t', rest @ ..] => {
                     let Some(vendor) = vendor else { continue };
                     if let Some((device, name)) = entry(rest) {
-                        if wanted.contains_key(&(vendor, device)) {
+                        if desired.contains_key(&(vendor, device)) {
                             let vendor_name = names.vendors.get(&vendor).map_or("", String::as_str);
                             let name = format!("{vendor_name} {name}");
                             names.devices.insert((vendor, device), name);

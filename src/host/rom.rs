@@ -7,10 +7,11 @@ pub const LARGEST: u64 = 16 << 20;
 /// What is wrong with a file that is to be an option ROM, of so many bytes, which begins with these; `None` if nothing is.
 pub fn problem(size: u64, begin: &[u8]) -> Option<String> {
     if size > LARGEST {
-        return Some(format!("is no option ROM: it is larger than {} MiB", LARGEST >> 20));
+        return Some(format!("is not an option ROM: it is larger than {} MiB", LARGEST >> 20));
     }
     // PCI Firmware Specification 3.0, 5.1.
-    (!begin.starts_with(&[0x55, 0xaa])).then(|| "is no option ROM: it does not begin with the bytes 55 AA".to_owned())
+    (!begin.starts_with(&[0x55, 0xaa]))
+        .then(|| "is not an option ROM: it does not begin with the bytes 55 AA".to_owned())
 }
 
 #[cfg(test)]

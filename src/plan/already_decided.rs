@@ -5,7 +5,7 @@ use crate::host::run::card_status::Outcome;
 
 /// What has happened to a card in this boot so far.
 #[derive(Debug, Clone, Copy)]
-pub struct SoFar<'a> {
+pub struct CardHistory<'a> {
     /// The `[gpu]` section's name.
     pub gpu: &'a str,
     /// A person gave it back to the host.
@@ -20,8 +20,8 @@ pub struct SoFar<'a> {
 
 /// Why nothing is to be done although the unit was started: a person has decided otherwise, it failed before, or the boot
 /// is over and had not heard of this card.
-pub fn settled(so_far: &SoFar<'_>) -> Option<String> {
-    let SoFar { gpu, given_back, last, boot_is_over, decided_at_boot } = *so_far;
+pub fn settled(so_far: &CardHistory<'_>) -> Option<String> {
+    let CardHistory { gpu, given_back, last, boot_is_over, decided_at_boot } = *so_far;
     if given_back {
         return Some(format!("was given back by 'vfio restore': 'vfio bind {gpu}' takes it again"));
     }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     /// A card that the boot is about to bind.
-    const BOOT: SoFar<'static> = SoFar {
+    const BOOT: CardHistory<'static> = CardHistory {
         gpu: "big",
         given_back: false,
         last: Some(Outcome::Reserved),
@@ -52,16 +52,16 @@ mod tests {
             for last in
                 [None, Some(Outcome::Reserved), Some(Outcome::Bound), Some(Outcome::Refused), Some(Outcome::Restored)]
             {
-                assert_eq!(settled(&SoFar { last, boot_is_over, ..BOOT }), None, "{last:?}");
+                assert_eq!(settled(&CardHistory { last, boot_is_over, ..BOOT }), None, "{last:?}");
             }
         }
-        assert_eq!(settled(&SoFar { decided_at_boot: false, ..BOOT }), None, "no initramfs of ours has run");
+        assert_eq!(settled(&CardHistory { decided_at_boot: false, ..BOOT }), None, "no initramfs of ours has run");
     }
 
     #[test]
     fn what_a_person_gave_back_stays_with_the_host() {
         for last in [None, Some(Outcome::Restored), Some(Outcome::Failed)] {
-            let why = settled(&SoFar { given_back: true, last, ..BOOT }).unwrap();
+            let why = settled(&CardHistory { given_back: true, last, ..BOOT }).unwrap();
             assert!(why.contains("given back") && why.contains("'vfio bind big'"), "{why}");
         }
     }
@@ -69,14 +69,14 @@ mod tests {
     #[test]
     fn what_failed_is_not_tried_again_by_itself() {
         for last in [Outcome::Failed, Outcome::Stuck] {
-            let why = settled(&SoFar { last: Some(last), ..BOOT }).unwrap();
+            let why = settled(&CardHistory { last: Some(last), ..BOOT }).unwrap();
             assert!(why.contains("failed in this boot already"), "{why}");
         }
     }
 
     #[test]
     fn what_was_configured_after_the_boot_waits_for_the_next() {
-        let late = SoFar { boot_is_over: true, decided_at_boot: false, last: None, ..BOOT };
+        let late = CardHistory { boot_is_over: true, decided_at_boot: false, last: None, ..BOOT };
         let why = settled(&late).unwrap();
         assert!(why.contains("configured after this boot"), "{why}");
     }

@@ -3,31 +3,32 @@
 //! then probes.
 
 use super::rebar::{self, Sizes};
-use super::select::Choice;
 use crate::config::Driver;
+use crate::finding::codes;
 use crate::host::Host;
 use crate::pci::Address;
+use crate::plan::selection::Selection;
 use crate::plan::{framebuffer, group, reset, unbind, usage, Finding, Plan, Step};
 
 /// Each function with the driver it should have.
-pub fn wanted(choice: &Choice<'_>, host: &Host) -> Vec<(Address, String)> {
-    let Ok(chosen) = &choice.chosen else { return Vec::new() };
-    let variant = |address: &Address| match choice.gpu.driver {
+pub fn desired(selection: &Selection<'_>, host: &Host) -> Vec<(Address, String)> {
+    let Ok(selected) = &selection.selected else { return Vec::new() };
+    let variant = |address: &Address| match selection.gpu.driver {
         Driver::Auto => host.variant(*address).map(|v| v.driver.clone()),
         Driver::VfioPci => None,
     };
-    chosen.functions.iter().map(|a| (*a, variant(a).unwrap_or_else(|| "vfio-pci".to_owned()))).collect()
+    selected.functions.iter().map(|a| (*a, variant(a).unwrap_or_else(|| "vfio-pci".to_owned()))).collect()
 }
 
 /// The functions whose best vfio driver is asked for (`driver = auto`): what `Host::find_variants` is to look up.
-pub fn asks_for_variants(choices: &[Choice<'_>]) -> Vec<Address> {
-    let auto = choices.iter().filter(|c| c.gpu.driver == Driver::Auto);
-    auto.flat_map(|c| c.chosen.iter().flat_map(|c| c.functions.iter().copied())).collect()
+pub fn asks_for_variants(selections: &[Selection<'_>]) -> Vec<Address> {
+    let auto = selections.iter().filter(|c| c.gpu.driver == Driver::Auto);
+    auto.flat_map(|c| c.selected.iter().flat_map(|c| c.functions.iter().copied())).collect()
 }
 
 /// The overrides that are not yet set.
-pub fn overrides(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
-    wanted
+pub fn overrides(desired: &[(Address, String)], host: &Host) -> Vec<Step> {
+    desired
         .iter()
         .filter(|(address, driver)| host.function(*address).is_some_and(|f| f.driver_override.as_ref() != Some(driver)))
         .map(|(address, driver)| Step::Override { function: *address, driver: Some(driver.clone()) })
@@ -35,9 +36,9 @@ pub fn overrides(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
 }
 
 /// The modules of drivers that are not registered yet.
-pub fn loads(wanted: &[(Address, String)], host: &Host) -> Vec<Step> {
+pub fn loads(desired: &[(Address, String)], host: &Host) -> Vec<Step> {
     let mut modules: Vec<String> = Vec::new();
-    for (address, driver) in wanted.iter().filter(|(_, driver)| !host.drivers.contains(driver)) {
+    for (address, driver) in desired.iter().filter(|(_, driver)| !host.drivers.contains(driver)) {
         let variant = host.variant(*address).filter(|v| v.driver == *driver);
         let module = variant.map_or_else(|| "vfio_pci".to_owned(), |v| v.module.clone());
         if !modules.contains(&module) {
@@ -56,71 +57,67 @@ pub fn awake_before<'a>(functions: &'a [Address], host: &'a Host) -> impl Iterat
 
 /// The plan for a choice that nothing forbids, with these sizes of BARs, which must have been looked at if there are any.
 /// Holders must have been looked for if a driver has a function.
-pub fn plan(choice: &Choice<'_>, host: &Host, sizes: &Sizes) -> Plan {
-    let wanted = wanted(choice, host);
-    let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
-    let mut warnings = choice.chosen.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
-    warnings.extend(group::one_to_one_later(choice, host));
-    warnings.extend(usage::losses(choice, host));
-    let mut plan = Plan { gpu: choice.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
+pub fn plan(selection: &Selection<'_>, host: &Host, sizes: &Sizes) -> Plan {
+    let desired = desired(selection, host);
+    let functions: Vec<Address> = desired.iter().map(|(address, _)| *address).collect();
+    let mut warnings = selection.selected.as_ref().map(|c| c.warnings.clone()).unwrap_or_default();
+    warnings.extend(group::one_to_one_later(selection, host));
+    warnings.extend(usage::losses(selection, host));
+    let mut plan = Plan { gpu: selection.gpu.name.clone(), functions: functions.clone(), warnings, ..Plan::default() };
 
-    let (mut resizes, mut remarks) = match rebar::asks(sizes) {
-        true => rebar::plan(choice.gpu, &functions, sizes, host),
-        false => Default::default(),
-    };
+    let (mut resizes, mut remarks) =
+        if rebar::asks(sizes) { rebar::plan(selection.gpu, &functions, sizes, host) } else { Default::default() };
     let there = |(address, driver): &(Address, String)| {
         host.function(*address).is_some_and(|f| f.driver.as_ref() == Some(driver))
     };
     // What a guest has open stays as large as it is.
-    let busy = wanted.iter().filter(|w| there(w)).find_map(|(a, _)| Some((*a, host.holder(*a)?)));
+    let busy = desired.iter().filter(|w| there(w)).find_map(|(a, _)| Some((*a, host.holder(*a)?)));
     if let Some((address, holder)) = busy.filter(|(a, _)| rebar::resized(&resizes, &functions).contains(a)) {
         let text = format!("{address} keeps its BARs as they are: {holder}");
-        (resizes, remarks) = (Vec::new(), vec![Finding::new(choice.gpu, &choice.gpu.at, text)]);
+        let finding = Finding::card(selection.gpu, &selection.gpu.at, codes::BAR_IN_USE, text).warning();
+        (resizes, remarks) = (Vec::new(), vec![finding]);
     }
     // What was written to a function is lost with it.
-    let (resets, findings) = reset::steps(choice, host, rebar::finds_anew(&resizes));
+    let (resets, findings) = reset::steps(selection, host, rebar::finds_anew(&resizes));
     plan.warnings.extend(findings);
     plan.warnings.extend(remarks);
     let mut resized = rebar::resized(&resizes, &functions);
     let finds_anew = rebar::finds_anew(&resizes);
     let anew = if finds_anew { Vec::new() } else { framebuffer::found_anew(&functions, host) };
     resized.extend(anew.iter().map(|kept| kept.function));
-    plan.warnings.extend(framebuffer::stays(choice.gpu, &functions, host));
+    plan.warnings.extend(framebuffer::stays(selection.gpu, &functions, host));
 
     let moves = |w: &&(Address, String)| host.function(w.0).is_some() && (!there(w) || resized.contains(&w.0));
-    let moving: Vec<Address> = wanted.iter().filter(moves).map(|(address, _)| *address).collect();
-    plan.refusals = unbind::forbids(choice.gpu, &moving, host);
-    plan.refusals.extend(reset::dead(choice.gpu, &plan.functions, host));
-    plan.refusals.extend(rebar::unplaced(choice.gpu, &resizes, host));
+    let moving: Vec<Address> = desired.iter().filter(moves).map(|(address, _)| *address).collect();
+    plan.refusals = unbind::forbids(selection.gpu, &moving, host);
+    plan.refusals.extend(reset::dead(selection.gpu, &plan.functions, host));
+    plan.refusals.extend(rebar::unplaced(selection.gpu, &resizes, host));
     if plan.refusals.is_empty() {
         plan.steps.extend(awake_before(&moving, host));
-        plan.steps.extend(overrides(&wanted, host));
+        plan.steps.extend(overrides(&desired, host));
         // No driver may have a function whose BAR is resized, vfio's neither.
         let apart = |(address, driver): &(Address, String)| {
             (*address, if resized.contains(address) { String::new() } else { driver.clone() })
         };
-        plan.steps.extend(unbind::unbinds(&wanted.iter().map(apart).collect::<Vec<_>>(), host));
+        plan.steps.extend(unbind::unbinds(&desired.iter().map(apart).collect::<Vec<_>>(), host));
         // Nobody draws on what is resized or found anew, and nothing lies in the way of a guest.
         plan.steps.extend(framebuffer::evictions(&functions, host, finds_anew));
         for kept in anew {
             let driver =
-                wanted.iter().find(|(a, _)| *a == kept.function).map_or("vfio-pci", |(_, driver)| driver.as_str());
+                desired.iter().find(|(a, _)| *a == kept.function).map_or("vfio-pci", |(_, driver)| driver.as_str());
             plan.steps.extend(framebuffer::anew(kept, driver));
         }
         // A module that is loaded binds at once what waits for it, so these come first.
-        let (first, then) = match finds_anew {
-            true => (rebar::steps(resizes, &functions), resets),
-            false => (resets, resizes),
-        };
+        let (first, then) = if finds_anew { (rebar::steps(resizes, &functions), resets) } else { (resets, resizes) };
         plan.steps.extend(first);
         plan.steps.extend(then);
         if !moving.is_empty() {
-            plan.steps.extend(loads(&wanted, host));
+            plan.steps.extend(loads(&desired, host));
         }
         let probe = |(function, driver): &(Address, String)| {
             moving.contains(function).then(|| Step::Probe { function: *function, driver: driver.clone() })
         };
-        plan.steps.extend(wanted.iter().filter_map(probe));
+        plan.steps.extend(desired.iter().filter_map(probe));
         // vfio-pci lets what it gets sleep, whatever was written there before.
         let sleeps = |a: &&Address| moving.contains(a) || host.sleepers.contains(a);
         plan.steps.extend(functions.iter().filter(sleeps).map(|function| Step::Awake { function: *function }));

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What happens at boot: which cards are bound, and what forbids the others.
 
-use super::select::{self, Choice};
 use super::{bind, card, display, group, idle, iommu, usage, Finding, Plan};
 use crate::config::{Bind, Config, Functions, Selector};
+use crate::finding::codes;
 use crate::host::run::boot_counter::Before;
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
+use crate::plan::select;
+use crate::plan::selection::Selection;
 
 /// The sections bound at boot, each with its functions or why it is refused: selection, then the last display.
 ///
 /// Needs no more of the host than `Depth::Boot`. IOMMU groups are judged by [`admit`] after a closer look.
-pub fn choices<'c>(config: &'c Config, host: &Host) -> Vec<Choice<'c>> {
+pub fn selections<'c>(config: &'c Config, host: &Host) -> Vec<Selection<'c>> {
     if !config.gpus.iter().any(|g| g.bind == Bind::Boot) {
         return Vec::new();
     }
-    let mut choices = select::all(config, host);
-    choices.retain(|c| c.gpu.bind == Bind::Boot);
-    display::keep_one_at_boot(&mut choices, host);
-    choices
+    let mut selections = select::select_all(config, host);
+    selections.retain(|c| c.gpu.bind == Bind::Boot);
+    display::keep_one_at_boot(&mut selections, host);
+    selections
 }
 
 /// Whether a section chooses by which display is the boot display.
@@ -55,39 +57,40 @@ pub fn slots_by_address(config: &Config) -> Option<Vec<Slot>> {
 }
 
 /// All functions of choices that are not refused: what to look at more closely.
-pub fn functions(choices: &[Choice<'_>]) -> Vec<Address> {
-    choices.iter().filter_map(|c| c.chosen.as_ref().ok()).flat_map(|c| c.functions.iter().copied()).collect()
+pub fn functions(selections: &[Selection<'_>]) -> Vec<Address> {
+    selections.iter().filter_map(|c| c.selected.as_ref().ok()).flat_map(|c| c.functions.iter().copied()).collect()
 }
 
 /// Refuses choices that would take data of the host, that the IOMMU forbids, `also` from outside the group, and physical
 /// functions with virtual ones.
-pub fn admit(choices: &mut [Choice<'_>], host: &Host) {
-    for choice in choices.iter_mut() {
-        let Ok(chosen) = &choice.chosen else { continue };
-        let finding = usage::forbids(choice, host)
-            .or_else(|| iommu::without(choice, &chosen.functions, host))
-            .or_else(|| group::one_to_one(choice, host))
-            .or_else(|| group::foreign_also(choice, host))
-            .or_else(|| card::with_virtual(choice, host))
-            .or_else(|| lost(choice, &chosen.functions, host));
+pub fn admit(selections: &mut [Selection<'_>], host: &Host) {
+    for selection in selections.iter_mut() {
+        let Ok(selected) = &selection.selected else { continue };
+        let finding = usage::forbids(selection, host)
+            .or_else(|| iommu::without(selection, &selected.functions, host))
+            .or_else(|| group::one_to_one(selection, host))
+            .or_else(|| group::foreign_also(selection, host))
+            .or_else(|| card::with_virtual(selection, host))
+            .or_else(|| lost(selection, &selected.functions, host));
         if let Some(finding) = finding {
-            choice.chosen = Err(finding);
+            selection.selected = Err(finding);
         }
     }
 }
 
 /// Refuses choices whose groups the host does not leave. Not asked of a guest's start, which knows more: what libvirt takes
 /// from the host for this guest.
-pub fn admit_groups(choices: &mut [Choice<'_>], host: &Host) {
+pub fn admit_groups(selections: &mut [Selection<'_>], host: &Host) {
     // What one section does not take after all may keep its group from another.
     loop {
-        let refused: Vec<String> = choices.iter().filter(|c| c.chosen.is_err()).map(|c| c.gpu.name.clone()).collect();
-        for choice in choices.iter_mut() {
-            if let Some(finding) = group::not_viable(choice, &refused, host) {
-                choice.chosen = Err(finding);
+        let refused: Vec<String> =
+            selections.iter().filter(|c| c.selected.is_err()).map(|c| c.gpu.name.clone()).collect();
+        for selection in selections.iter_mut() {
+            if let Some(finding) = group::not_viable(selection, &refused, host) {
+                selection.selected = Err(finding);
             }
         }
-        if choices.iter().filter(|c| c.chosen.is_err()).count() == refused.len() {
+        if selections.iter().filter(|c| c.selected.is_err()).count() == refused.len() {
             return;
         }
     }
@@ -95,21 +98,21 @@ pub fn admit_groups(choices: &mut [Choice<'_>], host: &Host) {
 
 /// Where no IOMMU works, that is what is said of every card that is there, before what could be mended: but for data of the
 /// host on it, which no IOMMU changes.
-pub fn without_iommu_first(choices: &mut [Choice<'_>], host: &Host) {
-    for choice in choices.iter_mut().filter(|choice| choice.chosen.is_err()) {
-        let meant = Choice { gpu: choice.gpu, chosen: select::one(choice.gpu, host) };
-        let Some(functions) = meant.chosen.as_ref().ok().map(|chosen| &chosen.functions) else { continue };
+pub fn without_iommu_first(selections: &mut [Selection<'_>], host: &Host) {
+    for selection in selections.iter_mut().filter(|selection| selection.selected.is_err()) {
+        let meant = Selection { gpu: selection.gpu, selected: select::select_one(selection.gpu, host) };
+        let Some(functions) = meant.selected.as_ref().ok().map(|selected| &selected.functions) else { continue };
         let Some(without) = iommu::without(&meant, functions, host) else { continue };
-        choice.chosen = Err(usage::forbids(&meant, host).unwrap_or(without));
+        selection.selected = Err(usage::forbids(&meant, host).unwrap_or(without));
     }
 }
 
 /// A function without a place for one of its BARs gets no driver: amdgpu was seen to hang in its probe, and a guest could not
 /// use it either.
-fn lost(choice: &Choice<'_>, functions: &[Address], host: &Host) -> Option<Finding> {
+fn lost(selection: &Selection<'_>, functions: &[Address], host: &Host) -> Option<Finding> {
     let (function, bar) = host.lost.iter().find(|(function, _)| functions.contains(function))?;
-    let text = format!("{function} has no place for its BAR {bar} any more since one was resized; reboot");
-    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
+    let text = format!("{function} has no place for its BAR {bar} any more since one was resized");
+    Some(Finding::card(selection.gpu, &selection.gpu.device.at, codes::BAR_LOST, text).hint("reboot"))
 }
 
 /// How far the boot has come when functions are reserved.
@@ -129,27 +132,27 @@ pub fn may_reserve(function: Address, host: &Host, stage: Stage) -> bool {
 }
 
 /// Whether a section has functions that are taken late, after local file systems are mounted.
-pub fn waits_for_file_systems(choice: &Choice<'_>, host: &Host) -> bool {
-    let functions = choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
+pub fn waits_for_file_systems(selection: &Selection<'_>, host: &Host) -> bool {
+    let functions = selection.selected.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();
     functions.iter().any(|function| !may_reserve(*function, host, Stage::Early))
 }
 
 /// The early plans: overrides only, so that whatever loads in whatever order, no host driver can take the functions.
-pub fn early(choices: &[Choice<'_>], host: &Host) -> Vec<Plan> {
-    let plan = |choice: &Choice<'_>| match &choice.chosen {
+pub fn early(selections: &[Selection<'_>], host: &Host) -> Vec<Plan> {
+    let plan = |selection: &Selection<'_>| match &selection.selected {
         Err(finding) => Plan::refused(finding.clone()),
         Ok(_) => {
-            let mut wanted = bind::wanted(choice, host);
-            wanted.retain(|(function, _)| may_reserve(*function, host, Stage::Early));
+            let mut desired = bind::desired(selection, host);
+            desired.retain(|(function, _)| may_reserve(*function, host, Stage::Early));
             Plan {
-                gpu: choice.gpu.name.clone(),
-                functions: wanted.iter().map(|(function, _)| *function).collect(),
-                steps: bind::overrides(&wanted, host),
+                gpu: selection.gpu.name.clone(),
+                functions: desired.iter().map(|(function, _)| *function).collect(),
+                steps: bind::overrides(&desired, host),
                 ..Plan::default()
             }
         }
     };
-    choices.iter().map(plan).collect()
+    selections.iter().map(plan).collect()
 }
 
 /// Why no card is bound in this boot: the switch, `enable = no`, or too many boots that did not come up.
@@ -186,12 +189,12 @@ pub fn concerns(
             Functions::All => true,
             Functions::Listed(listed) => listed.value.contains(&function.function),
         };
-        let chosen = match gpu.device.value {
+        let selected = match gpu.device.value {
             Selector::Address(address) => address.slot == function.slot,
             Selector::Identity(identity) => look().iter().any(|f| identity.matches(f.vendor, f.device, f.subsystem)),
             Selector::BootDisplay | Selector::NotBootDisplay => look().iter().any(Function::is_display),
         };
-        named || (listed && chosen)
+        named || (listed && selected)
     });
     named || may_be_behind(config, function, look, above)
 }

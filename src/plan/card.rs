@@ -2,36 +2,15 @@
 //! Which functions are a card, and which only share a slot with it: an APU has the security processor, USB hosts and the
 //! board's sound in the slot of its display.
 
-use super::select::Choice;
-use super::usage::listed;
 use super::Finding;
 use crate::config::Gpu;
+use crate::finding::codes;
 use crate::host::{Function, Host};
-use crate::pci::{Address, Slot};
+use crate::pci::Address;
+use crate::plan::device::Device;
+use crate::plan::list::listed;
+use crate::plan::selection::Selection;
 
-/// What a selector can mean: a virtual function, which is a device of its own, or all else of a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device {
-    /// The slot.
-    pub slot: Slot,
-    /// The virtual function, if it is one.
-    pub only: Option<Address>,
-}
-
-impl Device {
-    /// The device that a function is, or is a part of.
-    pub fn of(function: &Function) -> Device {
-        Device { slot: function.address.slot, only: function.is_virtual().then_some(function.address) }
-    }
-
-    /// Its functions that could be given away, in order.
-    pub fn members<'h>(&self, host: &'h Host) -> Vec<&'h Function> {
-        let members = host.slot(self.slot).iter().filter(|f| !f.is_bridge());
-        members.filter(|f| self.only.map_or(!f.is_virtual(), |only| f.address == only)).collect()
-    }
-}
-
-/// A display or an accelerator: what a card is bought for.
 fn is_main(function: &Function) -> bool {
     matches!(function.class >> 16, 0x03 | 0x12)
 }
@@ -87,32 +66,35 @@ pub fn rest(gpu: &Gpu, card: &[Address], taken: impl Fn(Address) -> bool, host: 
     }
     let numbers = members.iter().filter(|f| !taken(f.address) || card.contains(&f.address));
     let text = format!(
-        "the slot of {} also has {}, which stay with the host; who wants a guest to have them too lists them ('functions = \
-         {}')",
+        "the slot of {} also has {}, which stay with the host",
         first.address,
         listed(&rest.iter().map(|f| format!("{} ({})", f.address, f.kind())).collect::<Vec<_>>()),
-        numbers.map(|f| f.address.function.to_string()).collect::<Vec<_>>().join(",")
     );
-    Some(Finding::new(gpu, &gpu.device.at, text))
+    let numbers = numbers.map(|f| f.address.function.to_string()).collect::<Vec<_>>().join(",");
+    let hint = format!("to give them to the guest too, list them ('functions = {numbers}')");
+    Some(Finding::card(gpu, &gpu.device.at, codes::REST_OF_SLOT_STAYS, text).hint(hint).note())
 }
 
 /// A physical function with virtual ones in use is not taken: they would go with it.
-pub fn with_virtual(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
-    let chosen = choice.chosen.as_ref().ok()?;
+pub fn with_virtual(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
+    let selected = selection.selected.as_ref().ok()?;
     let (physical, count) =
-        chosen.functions.iter().map(|f| (*f, host.virtual_functions(*f))).find(|(_, count)| *count > 0)?;
+        selected.functions.iter().map(|f| (*f, host.virtual_functions(*f))).find(|(_, count)| *count > 0)?;
     let text = format!(
-        "{physical} has made {count} virtual {}, which would go with it; remove them first (0 in its sriov_numvfs, and \
-         whatever makes them at boot), or name one of them in its place",
+        "{physical} has made {count} virtual {}, which would go with it",
         if count == 1 { "function" } else { "functions" }
     );
-    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
+    let hint =
+        "remove them first (0 in its sriov_numvfs, and whatever makes them at boot), or name one of them instead";
+    let finding = Finding::card(selection.gpu, &selection.gpu.device.at, codes::HAS_VIRTUAL_FUNCTIONS, text);
+    Some(finding.hint(hint))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::pci::Slot;
 
     /// The functions of a slot: number, vendor, class; which of them are the card if `named` was named.
     fn card(functions: &[(u8, u16, u32)], named: u8) -> Vec<u8> {

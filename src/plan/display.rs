@@ -2,31 +2,34 @@
 //! Displays: the boot display and the other one as selectors; the last display is not taken unless the file says so; which
 //! monitors go dark.
 
-use super::card::Device;
-use super::doctor::{Check, Level};
-use super::select::{candidates, only_device, Choice};
 use super::Finding;
 use crate::config::{Gpu, Selector};
+use crate::finding::{codes, Part, Severity};
 use crate::host::display::BootSign;
 use crate::host::{Function, Host};
 use crate::pci::{Address, Slot};
+use crate::plan::device::Device;
+use crate::plan::device::{candidates, only_device};
+use crate::plan::selection::Selection;
 
 /// The boot display, or the one display beside it; with what the user should know.
 pub fn by_role(gpu: &Gpu, host: &Host) -> Result<(Device, Vec<Finding>), Finding> {
-    let refuse = |text: String| Finding::new(gpu, &gpu.device.at, text);
+    let refuse = |code, text: &str| Finding::card(gpu, &gpu.device.at, code, text);
     let boot: Vec<Slot> = host.boot_display.functions.iter().map(|f| f.slot).collect();
     // A virtual function is nobody's boot display and nobody's monitor.
     let displays = || host.functions.iter().filter(|f| f.is_display() && !f.is_virtual());
     if boot.is_empty() {
         let all = only_device(displays()).map_or_else(|devices| devices, |device| vec![device]);
-        return Err(refuse(match all.is_empty() {
-            true => "this machine has no display".to_owned(),
-            false => format!(
+        return Err(if all.is_empty() {
+            refuse(codes::NO_DISPLAY, "this machine has no display")
+        } else {
+            refuse(
+                codes::BOOT_DISPLAY_UNKNOWN,
                 "which display is the boot display is not known (the firmware's framebuffer lies in none, and none has \
-                 boot_display or boot_vga); choose by address: {}",
-                candidates(host, &all)
-            ),
-        }));
+                 boot_display or boot_vga)",
+            )
+            .hint(format!("choose by address: {}", candidates(host, &all)))
+        });
     }
     let beside = gpu.device.value == Selector::NotBootDisplay;
     let role = if beside { "display besides the boot display" } else { "boot display" };
@@ -35,12 +38,12 @@ pub fn by_role(gpu: &Gpu, host: &Host) -> Result<(Device, Vec<Finding>), Finding
         let is = |device: &&Device| gpu.identity.as_ref().is_some_and(|i| has(host, device, i.value));
         match devices.iter().filter(is).collect::<Vec<_>>()[..] {
             [device] => Ok(*device),
-            _ => Err(refuse(match devices.is_empty() {
-                true => format!("there is no {role}"),
-                false => {
-                    format!("there is more than one {role}; choose by address: {}", candidates(host, &devices))
-                }
-            })),
+            _ => Err(if devices.is_empty() {
+                refuse(codes::NO_DISPLAY, &format!("there is no {role}"))
+            } else {
+                refuse(codes::CARD_AMBIGUOUS, &format!("there is more than one {role}"))
+                    .hint(format!("choose by address: {}", candidates(host, &devices)))
+            }),
         }
     })?;
     Ok((device, depends(gpu, device.slot, host).into_iter().collect()))
@@ -60,18 +63,16 @@ pub fn identity(gpu: &Gpu, device: &Device, host: &Host) -> Option<Finding> {
         Selector::NotBootDisplay => "the display besides the boot display",
         Selector::Address(_) | Selector::Identity(_) => "the card",
     };
-    let at_boot = match gpu.device.value {
-        Selector::Address(_) | Selector::Identity(_) => "",
-        _ => "; if that is because of the monitors that were connected when the machine started, connect them as before and \
-              reboot",
-    };
-    let text = format!(
-        "{what} is {} ({}), not {}, which 'identity' asks for{at_boot}",
-        there.address,
-        there.ids(),
-        expected.value
-    );
-    Some(Finding::new(gpu, &expected.at, text))
+    let text =
+        format!("{what} is {} ({}), not {}, which 'identity' asks for", there.address, there.ids(), expected.value);
+    let finding = Finding::card(gpu, &expected.at, codes::CARD_IS_ANOTHER, text);
+    Some(match gpu.device.value {
+        Selector::Address(_) | Selector::Identity(_) => finding,
+        _ => finding.hint(
+            "if that is because of the monitors that were connected when the machine started, connect them as before and \
+             reboot",
+        ),
+    })
 }
 
 /// Which of several displays the firmware uses may depend on the monitors that it finds: on graphics of a processor and of a
@@ -85,35 +86,35 @@ fn depends(gpu: &Gpu, slot: Slot, host: &Host) -> Option<Finding> {
     let ours = displays.iter().find(|f| f.address.slot == slot).filter(|_| gpu.identity.is_none())?;
     let text = format!(
         "which display is the boot display may depend on the monitors that are connected when the machine starts: now it is {} \
-         ({}), it may be {} ({}) the next time; 'identity = {}' lets no other card be taken",
+         ({}), it may be {} ({}) the next time",
         boot.address,
         boot.ids(),
         other.address,
         other.ids(),
-        ours.ids()
     );
-    Some(Finding::new(gpu, &gpu.device.at, text))
+    let finding = Finding::card(gpu, &gpu.device.at, codes::BOOT_DISPLAY_MAY_CHANGE, text).warning();
+    Some(finding.hint(format!("'identity = {}' lets no other card be taken", ours.ids())))
 }
 
 /// Refuses, among sections bound at boot, those that would take the host's last display.
 ///
 /// At boot no DRM driver is loaded, so what remains is judged by PCI class: a display that is not a 3D controller. Where DRM
 /// drivers are loaded by now, one that has no connectors is none.
-pub fn keep_one_at_boot(choices: &mut [Choice<'_>], host: &Host) {
+pub fn keep_one_at_boot(selections: &mut [Selection<'_>], host: &Host) {
     // Refusing one section gives its displays back, so look again until something remains or nothing is left to refuse.
-    while !choices.is_empty() && !outputs(host).any(|f| !f.is_given_away() && !taken(choices, f)) {
-        let refuse = |choice: &Choice<'_>| !choice.gpu.only_display && takes_outputs(choice, host);
-        let boot = |choice: &Choice<'_>| functions(choice).iter().any(|a| host.is_boot_display(*a));
-        let pick = choices.iter().position(|c| refuse(c) && boot(c)).or_else(|| choices.iter().position(refuse));
+    while !selections.is_empty() && !outputs(host).any(|f| !f.is_given_away() && !taken(selections, f)) {
+        let refuse = |selection: &Selection<'_>| !selection.gpu.only_display && takes_outputs(selection, host);
+        let boot = |selection: &Selection<'_>| functions(selection).iter().any(|a| host.is_boot_display(*a));
+        let pick = selections.iter().position(|c| refuse(c) && boot(c)).or_else(|| selections.iter().position(refuse));
         let Some(pick) = pick else { return };
-        choices[pick].chosen = Err(last(choices[pick].gpu, host, true));
+        selections[pick].selected = Err(last(selections[pick].gpu, host, true));
     }
 }
 
 /// Why a running host may not lose these displays: no other is left that a host driver could drive.
-pub fn keep_one_now(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
-    let gpu = choice.gpu;
-    let may = gpu.only_display || !takes_outputs(choice, host) || keeps_one(std::slice::from_ref(choice), host);
+pub fn keep_one_now(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
+    let gpu = selection.gpu;
+    let may = gpu.only_display || !takes_outputs(selection, host) || keeps_one(std::slice::from_ref(selection), host);
     (!may).then(|| last(gpu, host, false))
 }
 
@@ -143,17 +144,22 @@ fn last(gpu: &Gpu, host: &Host, at_boot: bool) -> Finding {
         Some((last, others)) => format!("{}, or {last}", others.join(", ")),
         None => String::new(),
     };
-    Finding::new(gpu, &gpu.device.at, format!("{what}; {ways}"))
+    let finding = Finding::card(gpu, &gpu.device.at, codes::LAST_DISPLAY, what);
+    if ways.is_empty() {
+        finding
+    } else {
+        finding.hint(ways)
+    }
 }
 
 /// Whether the host keeps a display that it can show something on when all these cards are taken at once.
-pub fn keeps_one(choices: &[Choice<'_>], host: &Host) -> bool {
-    outputs(host).any(|f| !f.is_given_away() && !taken(choices, f) && shows(host, f))
+pub fn keeps_one(selections: &[Selection<'_>], host: &Host) -> bool {
+    outputs(host).any(|f| !f.is_given_away() && !taken(selections, f) && shows(host, f))
 }
 
 /// Whether these cards have the host's displays, and it keeps none that it can show something on.
-pub fn goes_dark(choices: &[Choice<'_>], host: &Host) -> bool {
-    choices.iter().any(|choice| takes_outputs(choice, host)) && !keeps_one(choices, host)
+pub fn goes_dark(selections: &[Selection<'_>], host: &Host) -> bool {
+    selections.iter().any(|selection| takes_outputs(selection, host)) && !keeps_one(selections, host)
 }
 
 /// Whether a display can show something now: its DRM driver has connectors for it, or the firmware's framebuffer is on
@@ -176,16 +182,16 @@ fn outputs(host: &Host) -> impl Iterator<Item = &Function> {
     host.functions.iter().filter(|f| has_output(host, f))
 }
 
-fn functions<'c>(choice: &'c Choice<'_>) -> &'c [Address] {
-    choice.chosen.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default()
+fn functions<'c>(selection: &'c Selection<'_>) -> &'c [Address] {
+    selection.selected.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default()
 }
 
-fn taken(choices: &[Choice<'_>], function: &Function) -> bool {
-    choices.iter().any(|choice| functions(choice).contains(&function.address))
+fn taken(selections: &[Selection<'_>], function: &Function) -> bool {
+    selections.iter().any(|selection| functions(selection).contains(&function.address))
 }
 
-fn takes_outputs(choice: &Choice<'_>, host: &Host) -> bool {
-    functions(choice).iter().filter_map(|a| host.function(*a)).any(|f| has_output(host, f))
+fn takes_outputs(selection: &Selection<'_>, host: &Host) -> bool {
+    functions(selection).iter().filter_map(|a| host.function(*a)).any(|f| has_output(host, f))
 }
 
 /// Monitors that show nothing of the host any more once functions are taken from it.
@@ -258,19 +264,19 @@ pub fn dark(functions: &[Address], taken: &[Address], host: &Host) -> Option<Dar
 
 /// What is to be said of the monitors of a card that is bound at boot; `boot` are all that are. The second says whether it is
 /// a warning: no monitor is left, and nothing in the file says that none is needed.
-pub fn dark_at_boot(choice: &Choice<'_>, boot: &[Choice<'_>], host: &Host) -> Option<(Finding, bool)> {
+pub fn dark_at_boot(selection: &Selection<'_>, boot: &[Selection<'_>], host: &Host) -> Option<(Finding, bool)> {
     let taken: Vec<Address> = boot.iter().flat_map(|c| functions(c).iter().copied()).collect();
-    let dark = dark(functions(choice), &taken, host)?;
-    let gpu = choice.gpu;
+    let dark = dark(functions(selection), &taken, host)?;
+    let gpu = selection.gpu;
     let warns = dark.is_last() && !gpu.only_display;
-    Some((Finding::new(gpu, &gpu.device.at, dark.sentence("when the card is bound at boot")), warns))
+    let text = dark.sentence("when the card is bound at boot");
+    Some((Finding::card(gpu, &gpu.device.at, codes::MONITOR_GOES_DARK, text), warns))
 }
 
 /// What doctor says of the displays: which is the boot display and how that is known, and of cards bound at boot what
 /// depends on monitors and which of those go dark.
-pub fn checks(boot: &[Choice<'_>], host: &Host) -> Vec<Check> {
+pub fn checks(boot: &[Selection<'_>], host: &Host) -> Vec<Finding> {
     let mut checks = Vec::new();
-    let mut add = |id, level, text: String| checks.push(Check { part: "display", id, level, text, todo: None });
     let by = match host.boot_display.sign {
         Some(BootSign::Framebuffer) => "the firmware's framebuffer lies in its memory",
         Some(BootSign::BootDisplay) => "boot_display of its DRM node says so",
@@ -278,22 +284,22 @@ pub fn checks(boot: &[Choice<'_>], host: &Host) -> Vec<Check> {
         None => "",
     };
     for function in host.boot_display.functions.iter().filter_map(|a| host.function(*a)) {
-        add("boot-display", Level::Ok, format!("{} ({}) is the boot display: {by}", function.address, function.ids()));
+        let text = format!("{} ({}) is the boot display: {by}", function.address, function.ids());
+        checks.push(Finding::check(Part::Display, "boot-display", Severity::Ok, codes::OK, text));
     }
     if host.boot_display.functions.is_empty() && host.functions.iter().any(Function::is_display) {
         let text = "which display is the boot display is not known: the firmware's framebuffer lies in none now, and none has \
                     boot_display or boot_vga";
-        add("boot-display", Level::Note, text.to_owned());
+        checks.push(Finding::check(Part::Display, "boot-display", Severity::Note, codes::BOOT_DISPLAY_UNKNOWN, text));
     }
-    for choice in boot {
-        let slot = choice.chosen.as_ref().ok().map(|c| c.slot);
-        let by_role = matches!(choice.gpu.device.value, Selector::BootDisplay | Selector::NotBootDisplay);
-        let depends = slot.filter(|_| by_role).and_then(|slot| depends(choice.gpu, slot, host));
-        depends.iter().for_each(|finding| add("boot-display", Level::Warning, finding.to_string()));
-        match dark_at_boot(choice, boot, host) {
-            Some((finding, true)) => add("monitor", Level::Warning, finding.to_string()),
-            Some((finding, false)) => add("monitor", Level::Note, finding.to_string()),
-            None => {}
+    for selection in boot {
+        let slot = selection.selected.as_ref().ok().map(|c| c.slot);
+        let by_role = matches!(selection.gpu.device.value, Selector::BootDisplay | Selector::NotBootDisplay);
+        let depends = slot.filter(|_| by_role).and_then(|slot| depends(selection.gpu, slot, host));
+        checks.extend(depends.map(|finding| finding.as_check(Part::Display, "boot-display", Severity::Warning)));
+        if let Some((finding, warns)) = dark_at_boot(selection, boot, host) {
+            let severity = if warns { Severity::Warning } else { Severity::Note };
+            checks.push(finding.as_check(Part::Display, "monitor", severity));
         }
     }
     checks
@@ -356,8 +362,8 @@ mod tests {
     }
 
     /// What is said of the card, if it is refused.
-    fn refused(text: &str, host: &Host) -> Option<String> {
-        boot::choices(&parse(text), host).remove(0).chosen.err().map(|finding| finding.text)
+    fn refused(text: &str, host: &Host) -> Option<Finding> {
+        boot::selections(&parse(text), host).remove(0).selected.err()
     }
 
     #[test]
@@ -374,7 +380,8 @@ mod tests {
             (0x03_0200, Some(&[][..]), false),
         ] {
             let mut host = host(class, other);
-            assert_eq!(refused(config, &host).is_none(), remains, "{class:06x} {other:?}");
+            let code = refused(config, &host).map(|finding| finding.code);
+            assert_eq!(code, (!remains).then_some(codes::LAST_DISPLAY), "{class:06x} {other:?}");
             for way in ["only-display = yes\n", "[host]\nheadless = yes\n"] {
                 assert_eq!(refused(&format!("{config}{way}"), &host), None, "{class:06x} {other:?}");
             }
@@ -389,7 +396,7 @@ mod tests {
     fn nothing_is_advised_that_makes_no_sense_now() {
         let config = "[gpu big]\ndevice = 0000:03:00.0\n";
         let mut host = host(0x03_0200, None);
-        let said = |host: &Host| refused(config, host).unwrap();
+        let said = |host: &Host| refused(config, host).unwrap().sentence();
         assert!(said(&host).contains("'only-display = yes'") && !said(&host).contains("headless"), "{}", said(&host));
         host.displays[0].connectors[0].connected = false;
         assert!(said(&host).contains("'headless = yes'") && !said(&host).contains("only-display"), "{}", said(&host));
@@ -398,9 +405,32 @@ mod tests {
             assert!(!said(&host).contains(advice), "{}", said(&host));
         }
         let config = parse(config);
-        let choices = crate::plan::select::all(&config, &host);
-        let now = keep_one_now(&choices[0], &host).unwrap().text;
+        let selections = crate::plan::select::select_all(&config, &host);
+        let now = keep_one_now(&selections[0], &host).unwrap();
+        assert_eq!(now.code, codes::LAST_DISPLAY);
+        let now = now.sentence();
         assert!(now.contains("[guest win10]") && !now.contains("only-display"), "{now}");
+    }
+
+    #[test]
+    fn a_display_by_its_role_is_there_once() {
+        let sign = Some(BootSign::BootVga);
+        let boot = |at: &[&str]| BootDisplay { functions: at.iter().map(|at| address(at)).collect(), sign };
+        let mut host = host(0x03_0000, Some(&[true]));
+        let code = |role: &str, host: &Host| {
+            let found = by_role(&parse(&format!("[gpu big]\ndevice = {role}\n")).gpus[0], host);
+            found.map(|(device, _)| device.slot).map_err(|finding| finding.code)
+        };
+        assert_eq!(code("boot-display", &host), Err(codes::BOOT_DISPLAY_UNKNOWN));
+        host.boot_display = boot(&[CARD]);
+        assert_eq!(code("boot-display", &host), Ok(address(CARD).slot));
+        assert_eq!(code("not-boot-display", &host), Ok(address(OTHER).slot));
+        host.boot_display = boot(&[CARD, OTHER]);
+        assert_eq!(code("boot-display", &host), Err(codes::CARD_AMBIGUOUS));
+        assert_eq!(code("not-boot-display", &host), Err(codes::NO_DISPLAY));
+        host.boot_display = boot(&[]);
+        host.functions.clear();
+        assert_eq!(code("boot-display", &host), Err(codes::NO_DISPLAY));
     }
 
     #[test]

@@ -1,53 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What is well and what is not, why, and what to do about it: from facts to findings.
 
-use super::cmdline::status::{PlaceStatus, Status};
+use super::cmdline::status::{BootFileStatus, Status};
 use super::sync::{self, Fit};
-use crate::config::{Bind, Config, Severity};
+use crate::config::{Bind, Config};
+use crate::finding::codes::{self, Code};
+use crate::finding::{Finding, Part, Severity};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{Image, Initramfs, Tool};
 use crate::host::run::boot_counter::Obstacle;
 use crate::host::run::sync_report::{Report, SyncOutcome};
 use crate::plan::cmdline::unchecked;
-use serde::Serialize;
-
-/// How it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// As it should be.
-    Ok,
-    /// Worth knowing.
-    Note,
-    /// It will be well by itself, or after a reboot; or it is not known.
-    Warning,
-    /// The next boot is not as configured.
-    Error,
-}
-
-/// A finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// Which part of the machine: `boot`, `reset`, `display`.
-    pub part: &'static str,
-    /// What was looked at; the same in every version.
-    pub id: &'static str,
-    /// How it is.
-    pub level: Level,
-    /// One sentence.
-    pub text: String,
-    /// What to do, if anything.
-    pub todo: Option<String>,
-}
 
 /// What is known of how the machine boots.
 #[derive(Debug)]
 pub struct BootFacts<'f> {
     /// The configuration that the next boot has.
     pub config: &'f Config,
-    /// Boot loaders and the running kernel's words.
+    /// Boot loaders and the running kernel parameters.
     pub system: &'f BootSystem,
-    /// The words in every place; `Err` if what is ours is not known.
+    /// The parameters in every place; `Err` if what is ours is not known.
     pub status: Result<&'f Status, &'f str>,
     /// Why loaders are left as they are, by the plan of an apply.
     pub problems: &'f [String],
@@ -59,8 +31,8 @@ pub struct BootFacts<'f> {
     pub report: Option<&'f Report>,
     /// Whether edits are noticed.
     pub watched: bool,
-    /// Why no IOMMU works; `None` if one does.
-    pub no_iommu: Option<&'f str>,
+    /// Why no IOMMU works, and what to do; `None` if one does.
+    pub no_iommu: Option<&'f (String, String)>,
     /// What keeps failed boots from being counted, if anything does.
     pub counter: Option<&'f Obstacle>,
 }
@@ -68,21 +40,22 @@ pub struct BootFacts<'f> {
 const SYNC: &str = "run 'vfio sync'";
 const REBOOT: &str = "reboot";
 
-struct Findings(Vec<Check>);
+struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, id: &'static str, level: Level, text: String, todo: Option<&str>) {
-        self.0.push(Check { part: "boot", id, level, text, todo: todo.map(str::to_owned) });
+    fn add(&mut self, id: &'static str, severity: Severity, code: Code, text: impl Into<String>, hint: Option<&str>) {
+        let finding = Finding::check(Part::Boot, id, severity, code, text);
+        self.0.push(Finding { hint: hint.map(Into::into), ..finding });
     }
 }
 
 /// Everything about how the machine boots.
-pub fn boot(facts: &BootFacts<'_>) -> Vec<Check> {
+pub fn boot(facts: &BootFacts<'_>) -> Vec<Finding> {
     let mut found = Findings(Vec::new());
-    if let Some(why) = facts.no_iommu {
+    if let Some((why, hint)) = facts.no_iommu {
         // Nothing else matters as long as this is so.
-        let level = if facts.config.gpus.is_empty() { Level::Note } else { Level::Error };
-        found.add("iommu", level, format!("no IOMMU: {why}"), None);
+        let level = if facts.config.gpus.is_empty() { Severity::Note } else { Severity::Error };
+        found.add("iommu", level, codes::IOMMU_OFF, format!("no IOMMU: {why}"), Some(hint));
     }
     configuration(facts, &mut found);
     if facts.config.worst() == Some(Severity::Error) {
@@ -90,8 +63,8 @@ pub fn boot(facts: &BootFacts<'_>) -> Vec<Check> {
         return found.0;
     }
     match facts.status {
-        Ok(status) => words(facts, status, &mut found),
-        Err(why) => found.add("record", Level::Error, why.to_owned(), None),
+        Ok(status) => parameters(facts, status, &mut found),
+        Err(why) => found.add("record", Severity::Error, codes::RECORD_UNREADABLE, why, None),
     }
     initramfs(facts, &mut found);
     counter(facts, &mut found);
@@ -105,13 +78,14 @@ fn counter(facts: &BootFacts<'_>, found: &mut Findings) {
         Some(Obstacle::NoCount(why)) => {
             let said = format!("failed boots cannot be counted, so the next boot binds nothing: {why}");
             let todo = format!("repair or remove what is wrong with /var/lib/vfio, {otherwise}");
-            found.add("failed-boots", Level::Error, said, Some(&todo));
+            found.add("failed-boots", Severity::Error, codes::BOOTS_NOT_COUNTED, said, Some(&todo));
         }
         Some(Obstacle::NoMemory(why)) => {
             let said = format!("boots that do not come up are not counted: {why}");
             found.add(
                 "failed-boots",
-                Level::Warning,
+                Severity::Warning,
+                codes::BOOTS_NOT_COUNTED,
                 said,
                 Some(&format!("keep /var/lib/vfio on a disk, {otherwise}")),
             );
@@ -123,93 +97,113 @@ fn counter(facts: &BootFacts<'_>, found: &mut Findings) {
 fn configuration(facts: &BootFacts<'_>, found: &mut Findings) {
     for error in facts.config.diagnostics.iter().filter(|d| d.severity == Severity::Error) {
         let todo = "correct it; until then boot entries and initramfs stay as they are";
-        found.add("configuration", Level::Error, error.to_string(), Some(todo));
+        let finding = error.as_check(Part::Boot, "configuration", Severity::Error);
+        let todo = finding.hint.as_ref().map_or(todo.to_owned(), |hint| format!("{hint}; {todo}"));
+        found.0.push(finding.hint(todo));
     }
-    if let Some(word) = facts.system.words.switched_off() {
-        let text = format!("the kernel command line of this boot says '{word}': nothing is bound in it");
-        found.add("switch", Level::Warning, text, Some("boot without it"));
+    if let Some(parameter) = facts.system.parameters.switched_off() {
+        let text = format!("the kernel command line of this boot says '{parameter}': nothing is bound in it");
+        found.add("switch", Severity::Warning, codes::SWITCHED_OFF, text, Some("boot without it"));
     }
     if !facts.config.host.enable {
-        let text = "'enable' in [host] is not 'yes': nothing is bound, and no boot entry needs a word".to_owned();
-        found.add("switch", Level::Note, text, None);
+        let text = "'enable' in [host] is not 'yes': nothing is bound, and no boot entry needs a kernel parameter";
+        found.add("switch", Severity::Note, codes::SWITCHED_OFF, text, None);
     }
     match facts.report {
         Some(report) if report.outcome == SyncOutcome::Failed => {
             let why = report.why.join("; ");
-            found.add("sync", Level::Warning, format!("the last sync failed: {why}"), Some(SYNC));
+            found.add(
+                "sync",
+                Severity::Warning,
+                codes::SYNC_FAILED,
+                format!("the last sync failed: {why}"),
+                Some(SYNC),
+            );
         }
         _ => {}
     }
     if !facts.watched {
-        let text = "vfio-sync.path is not enabled: nobody notices an edit".to_owned();
+        let text = "vfio-sync.path is not enabled: edits are not picked up";
         found.add(
             "sync",
-            Level::Note,
+            Severity::Note,
+            codes::EDITS_NOT_WATCHED,
             text,
             Some("run 'systemctl enable --now vfio-sync.path', or 'vfio sync' after an edit"),
         );
     }
 }
 
-fn list(words: &[String]) -> String {
-    words.join(" ")
+fn list(parameters: &[String]) -> String {
+    parameters.join(" ")
 }
 
-fn words(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
-    let files: Vec<&PlaceStatus> = status.places.iter().filter(|place| place.counts()).collect();
+fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
+    let files: Vec<&BootFileStatus> = status.boot_files.iter().filter(|boot_file| boot_file.counts()).collect();
     let unknown = facts.system.is_unknown();
-    for word in &status.wanted {
-        let text = &word.word;
+    for parameter in &status.required {
+        let text = &parameter.parameter;
         if !status.running_missing.contains(text) {
-            found.add("running-kernel", Level::Ok, format!("the running kernel has '{text}' ({})", word.why), None);
+            found.add(
+                "running-kernel",
+                Severity::Ok,
+                codes::OK,
+                format!("the running kernel has '{text}' ({})", parameter.why),
+                None,
+            );
         } else if unknown {
-            let todo = format!("add '{text}' to the kernel's command line by hand, then reboot");
+            let todo = format!("add '{text}' to the kernel command line manually, then reboot");
             let said = format!(
                 "the running kernel does not have '{text}' ({}), and no boot loader that vfio knows was found",
-                word.why
+                parameter.why
             );
-            found.add("running-kernel", Level::Error, said, Some(&todo));
+            found.add("running-kernel", Severity::Error, codes::PARAMETER_NOT_RUNNING, said, Some(&todo));
         } else {
-            let said = format!("the running kernel does not have '{text}' ({})", word.why);
-            let todo = match files.is_empty() || files.iter().any(|place| place.missing.contains(text)) {
-                true => "run 'vfio sync', then reboot",
-                false => REBOOT,
+            let said = format!("the running kernel does not have '{text}' ({})", parameter.why);
+            let todo = if files.is_empty() || files.iter().any(|boot_file| boot_file.missing.contains(text)) {
+                "run 'vfio sync', then reboot"
+            } else {
+                REBOOT
             };
-            found.add("running-kernel", Level::Warning, said, Some(todo));
+            found.add("running-kernel", Severity::Warning, codes::PARAMETER_NOT_RUNNING, said, Some(todo));
         }
     }
-    if !status.running_unwanted.is_empty() {
-        let said =
-            format!("the running kernel still has what is not wanted any more: {}", list(&status.running_unwanted));
-        found.add("running-kernel", Level::Warning, said, Some(REBOOT));
+    if !status.running_obsolete.is_empty() {
+        let said = format!(
+            "the running kernel still has parameters that are no longer required: {}",
+            list(&status.running_obsolete)
+        );
+        found.add("running-kernel", Severity::Warning, codes::PARAMETER_OBSOLETE, said, Some(REBOOT));
     }
-    let wrong: Vec<&&PlaceStatus> = files.iter().filter(|place| !place.is_as_wanted()).collect();
-    for place in &wrong {
+    let wrong: Vec<&&BootFileStatus> = files.iter().filter(|boot_file| !boot_file.is_as_required()).collect();
+    for boot_file in &wrong {
         let mut parts = Vec::new();
-        if !place.missing.is_empty() {
-            parts.push(format!("does not have {}", list(&place.missing)));
+        if !boot_file.missing.is_empty() {
+            parts.push(format!("does not have {}", list(&boot_file.missing)));
         }
-        if !place.unwanted.is_empty() {
-            parts.push(format!("still has {}", list(&place.unwanted)));
+        if !boot_file.obsolete.is_empty() {
+            parts.push(format!("still has {}", list(&boot_file.obsolete)));
         }
-        parts.extend(place.problem.iter().map(|problem| format!("is left as it is: {problem}")));
-        found.add("boot-entries", Level::Error, format!("{} {}", place.path, parts.join(", ")), Some(SYNC));
+        parts.extend(boot_file.problem.iter().map(|problem| format!("is left as it is: {problem}")));
+        let said = format!("{} {}", boot_file.path, parts.join(", "));
+        found.add("boot-entries", Severity::Error, codes::BOOT_FILE_NOT_AS_REQUIRED, said, Some(SYNC));
     }
-    let mine = |place: &&&PlaceStatus| status.wanted.iter().any(|word| place.ours.contains(&word.word));
-    if wrong.is_empty() && !files.is_empty() && !status.wanted.is_empty() {
+    let mine = |boot_file: &&&BootFileStatus| {
+        status.required.iter().any(|parameter| boot_file.ours.contains(&parameter.parameter))
+    };
+    if wrong.is_empty() && !files.is_empty() && !status.required.is_empty() {
         let (all, ours) = (files.len(), files.iter().filter(mine).count());
-        let said =
-            format!("boot files that have all that is wanted: {all}, of these with words of ours on record: {ours}");
-        found.add("boot-entries", Level::Ok, said, None);
+        let said = format!("boot files with all required parameters: {all} ({ours} of them changed by vfio)");
+        found.add("boot-entries", Severity::Ok, codes::OK, said, None);
     }
     for problem in facts.problems {
         // Said of the file already where it is one.
-        if !wrong.iter().any(|place| problem.starts_with(&place.path)) {
-            found.add("boot-entries", Level::Error, problem.clone(), None);
+        if !wrong.iter().any(|boot_file| problem.starts_with(&boot_file.path)) {
+            found.add("boot-entries", Severity::Error, codes::BOOT_FILE_LEFT_ALONE, problem, None);
         }
     }
     let notes = facts.notes.iter().cloned().chain(unchecked::sentences(facts.system));
-    notes.for_each(|note| found.add("boot-entries", Level::Note, note, None));
+    notes.for_each(|note| found.add("boot-entries", Severity::Note, codes::BOOT_FILES_NOTE, note, None));
 }
 
 fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
@@ -217,13 +211,14 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
     let needs = sync::needs(facts.config);
     if initramfs.immutable {
         if !needs.is_empty() {
-            found.add("initramfs", Level::Note, sync::immutable(&needs), None);
+            found.add("initramfs", Severity::Note, codes::INITRAMFS_NOT_BUILT, sync::immutable(&needs), None);
         }
         return;
     }
     if initramfs.images.is_empty() && !needs.is_empty() && initramfs.tool.is_some() {
-        let said = "no image of an installed kernel was found in /boot or on the EFI system partition".to_owned();
-        found.add("initramfs", Level::Warning, said, Some("mount what the boot loader reads, then run 'vfio sync'"));
+        let said = "no image of an installed kernel was found in /boot or on the EFI system partition";
+        let hint = "mount what the boot loader reads, then run 'vfio sync'";
+        found.add("initramfs", Severity::Warning, codes::INITRAMFS_NOT_FOUND, said, Some(hint));
     }
     for image in &initramfs.images {
         match sync::fit(image, &needs) {
@@ -236,21 +231,22 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
                     }
                     Some(Tool::Booster) => "use another tool for it: booster has no place for vfio",
                     _ if image.is_unified() => {
-                        "build it anew with what made it: 'mkinitcpio -P', 'kernel-install add-all' or dracut"
+                        "rebuild it with the tool that made it: 'mkinitcpio -P', 'kernel-install add-all' or dracut"
                     }
-                    None => "build it anew by hand: no program was found that does",
+                    None => "rebuild it manually: no program was found that does",
                     Some(_) => SYNC,
                 };
-                found.add("initramfs", Level::Error, said, Some(todo));
+                found.add("initramfs", Severity::Error, codes::INITRAMFS_NOT_AS_REQUIRED, said, Some(todo));
             }
             Fit::Unknown(why) if needs.is_empty() && !initramfs.marked => drop(why),
             // The next best thing to looking.
             Fit::Unknown(why) if image.made < initramfs.changed => {
                 let said = format!("{why}; it is older than the configuration");
-                found.add("initramfs", Level::Warning, said, Some(SYNC));
+                found.add("initramfs", Severity::Warning, codes::INITRAMFS_UNREADABLE, said, Some(SYNC));
             }
             Fit::Unknown(why) => {
-                found.add("initramfs", Level::Warning, format!("{why}; it is newer than the configuration"), None);
+                let said = format!("{why}; it is newer than the configuration");
+                found.add("initramfs", Severity::Warning, codes::INITRAMFS_UNREADABLE, said, None);
             }
         }
     }
@@ -260,21 +256,22 @@ fn right(facts: &BootFacts<'_>, image: &Image, nothing: bool, found: &mut Findin
     let Ok(seen) = &image.seen else { return };
     let name = image.name();
     if nothing {
-        found.add("initramfs", Level::Ok, format!("{name} reserves no card, as configured"), None);
+        found.add("initramfs", Severity::Ok, codes::OK, format!("{name} reserves no card, as configured"), None);
         return;
     }
     let module = if seen.vfio_pci { "with vfio_pci" } else { "without vfio_pci, which it does not need" };
-    found.add("initramfs", Level::Ok, format!("{name} reserves the cards of the configuration ({module})"), None);
+    let said = format!("{name} reserves the cards of the configuration ({module})");
+    found.add("initramfs", Severity::Ok, codes::OK, said, None);
     if !seen.rule {
         let said = format!("{name} has no udev rule of vfio: a card that appears late is not reserved in it");
-        found.add("initramfs", Level::Warning, said, Some("build it anew"));
+        found.add("initramfs", Severity::Warning, codes::INITRAMFS_LACKS_RULE, said, Some("rebuild it"));
     }
     let differs = |(path, text): &(String, Option<Vec<u8>>)| {
         !facts.initramfs.files.iter().any(|(other, there)| other == path && there == text)
     };
     if seen.files.iter().any(differs) || seen.files.len() != facts.initramfs.files.len() {
         let said = format!("{name} has another text of the configuration, which means the same for it");
-        found.add("initramfs", Level::Note, said, None);
+        found.add("initramfs", Severity::Note, codes::INITRAMFS_OTHER_TEXT, said, None);
     }
 }
 

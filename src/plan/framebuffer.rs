@@ -7,6 +7,7 @@
 
 use super::{Finding, Step};
 use crate::config::Gpu;
+use crate::finding::codes;
 use crate::host::framebuffer::Kept;
 use crate::host::{Function, Host};
 use crate::pci::Address;
@@ -56,10 +57,55 @@ pub fn stays(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
     let finding = |k: &Kept| {
         let text = format!(
             "the firmware's framebuffer keeps memory of {} reserved, which this kernel ({}) gives to nobody but the display's own \
-             driver: a guest fails with \"can't reserve\"; use 'bind = guest', or a newer kernel",
+             driver: a guest fails with \"can't reserve\"",
             k.function, host.kernel
         );
-        Finding::new(gpu, &gpu.device.at, text)
+        let finding = Finding::card(gpu, &gpu.device.at, codes::FRAMEBUFFER_STAYS, text).warning();
+        finding.hint("use 'bind = guest', or a newer kernel")
     };
     ours.filter(needed).map(finding).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_nothing_frees_is_said() {
+        let config = crate::config::parse_files(&[("/etc/vfio.conf", b"[gpu big]\ndevice = 0000:03:00.0\n")]);
+        let address: Address = "0000:03:00.0".parse().unwrap();
+        let machine = |class, kernel: &str, goes_with_function| {
+            let function = Function {
+                address,
+                vendor: 0x8086,
+                device: 0x56a0,
+                subsystem: None,
+                class,
+                driver: None,
+                physfn: None,
+                boot_vga: false,
+                group: Some(1),
+                reset_methods: None,
+                driver_override: None,
+            };
+            let kept = Kept { function: address, own: true, goes_with_function, bridge: None };
+            let kernel = kernel.to_owned();
+            Host { functions: vec![function], framebuffers: vec![kept], kernel, ..Host::default() }
+        };
+        for (class, kernel, goes_with_function, said) in [
+            (0x03_8000, "6.1.0-44-amd64", false, true),
+            // It is found anew.
+            (0x03_8000, "6.12.57", true, false),
+            // vfio-pci does it.
+            (0x03_0000, "6.1.0-44-amd64", false, false),
+            (0x03_0000, "5.15.0-91-generic", false, true),
+        ] {
+            let host = machine(class, kernel, goes_with_function);
+            let found: Vec<_> = stays(&config.gpus[0], &[address], &host).iter().map(|finding| finding.code).collect();
+            let expected: &[codes::Code] = if said { &[codes::FRAMEBUFFER_STAYS] } else { &[] };
+            assert_eq!(found, expected, "{class:06x} {kernel}");
+            assert_eq!(found_anew(&[address], &host).len(), usize::from(goes_with_function), "{class:06x} {kernel}");
+        }
+    }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! IOMMU groups: whether a guest could get them, and what the host would lose.
 
-use super::card::Device;
-use super::select::{Choice, Chosen};
-use super::usage::listed;
 use super::{card, usage, Finding};
+use crate::finding::codes;
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
+use crate::plan::device::Device;
+use crate::plan::list::listed;
+use crate::plan::selection::{Selected, Selection};
 use serde::Serialize;
 
 /// A member that keeps its group from guests: a driver that does not share (`driver_managed_dma` false,
@@ -40,27 +41,29 @@ pub fn blockers<'h>(members: impl Iterator<Item = &'h Function>) -> Vec<Blocker>
 /// Why no guest can have these functions although the IOMMU translates for them: the firmware wants memory of their group
 /// mapped 1:1. Kernels from 6.6 on refuse such a group to vfio (`drivers/iommu/iommu.c`, `__iommu_device_set_domain`), those
 /// before with Intel's driver (`device_is_rmrr_locked`).
-pub fn one_to_one(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
+pub fn one_to_one(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
     let intel = host.iommu.firmware == Some("DMAR");
-    mapped(choice, host).filter(|_| intel || !is_before(&host.kernel, (6, 6)))
+    mapped(selection, host).filter(|_| intel || !is_before(&host.kernel, (6, 6)))
 }
 
 /// The same where the kernel does not refuse it yet.
-pub fn one_to_one_later(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
-    let mut finding = mapped(choice, host)?;
+pub fn one_to_one_later(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
+    let mut finding = mapped(selection, host)?.warning();
     finding.text.push_str("; this kernel does not look, later ones do");
-    Some(finding).filter(|_| one_to_one(choice, host).is_none())
+    Some(finding).filter(|_| one_to_one(selection, host).is_none())
 }
 
-fn mapped(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
-    let chosen = choice.chosen.as_ref().ok()?;
-    let groups: Vec<u32> = chosen.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
+fn mapped(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
+    let selected = selection.selected.as_ref().ok()?;
+    let groups: Vec<u32> = selected.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
     let (group, place) = host.direct.iter().find(|(group, _)| groups.contains(group))?;
     let text = format!(
-        "IOMMU group {group} is not for guests: the firmware wants memory of it mapped 1:1 ({place}); a firmware update, \
-         another slot, or the switch for pre-boot DMA protection in the firmware's setup may help"
+        "IOMMU group {group} cannot be given to guests: the firmware requires its memory to be mapped 1:1 ({place})"
     );
-    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
+    let finding = Finding::card(selection.gpu, &selection.gpu.device.at, codes::GROUP_MAPPED_ONE_TO_ONE, text);
+    Some(finding.hint(
+        "a firmware update, another slot, or the switch for pre-boot DMA protection in the firmware's setup may help",
+    ))
 }
 
 /// Whether a kernel's release is older than this one; what cannot be read is not.
@@ -72,18 +75,18 @@ fn is_before(release: &str, version: (u32, u32)) -> bool {
 
 /// An `also` that is not in the card's group is refused: nothing asks for it, and it may be the host's disk. What is in the
 /// card's slot may be named there as well as in `functions`.
-pub fn foreign_also(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
-    let chosen = choice.chosen.as_ref().ok()?;
-    let groups: Vec<u32> = chosen.card.iter().filter_map(|a| host.function(*a)?.group).collect();
-    let gpu = choice.gpu;
+pub fn foreign_also(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
+    let selected = selection.selected.as_ref().ok()?;
+    let groups: Vec<u32> = selected.card.iter().filter_map(|a| host.function(*a)?.group).collect();
+    let gpu = selection.gpu;
     let also = gpu
         .also
         .iter()
-        .filter(|also| also.value.slot != chosen.slot)
+        .filter(|also| also.value.slot != selected.slot)
         .find(|also| host.function(also.value).is_some_and(|f| !f.group.is_some_and(|g| groups.contains(&g))))?;
     let kind = host.function(also.value).map_or("device", Function::kind);
-    let text = format!("{} in 'also' ({kind}) is not in the card's IOMMU group; remove it from this line", also.value);
-    Some(Finding::new(gpu, &also.at, text))
+    let text = format!("{} in 'also' ({kind}) is not in the card's IOMMU group", also.value);
+    Some(Finding::card(gpu, &also.at, codes::ALSO_NOT_IN_GROUP, text).hint("remove it from this line"))
 }
 
 /// Whether a host driver takes such a function in practice, by its class: what has no driver before the boot's first modules
@@ -100,13 +103,13 @@ fn is_driven(function: &Function) -> bool {
 /// Why no guest could get the card: a member of one of its groups stays with the host, whose driver does not share the group
 /// (`drivers/iommu/iommu.c`, `iommu_group_claim_dma_owner`). The same at boot, where no driver has anything yet, and later.
 /// `refused` names sections that take nothing after all.
-pub fn not_viable(choice: &Choice<'_>, refused: &[String], host: &Host) -> Option<Finding> {
-    let chosen = choice.chosen.as_ref().ok()?;
-    let mut groups: Vec<u32> = chosen.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
+pub fn not_viable(selection: &Selection<'_>, refused: &[String], host: &Host) -> Option<Finding> {
+    let selected = selection.selected.as_ref().ok()?;
+    let mut groups: Vec<u32> = selected.functions.iter().filter_map(|a| host.function(*a)?.group).collect();
     groups.sort_unstable();
     groups.dedup();
-    let others = chosen.beside.iter().filter(|(name, _)| !refused.contains(name));
-    let taken: Vec<Address> = others.flat_map(|(_, functions)| functions).chain(&chosen.functions).copied().collect();
+    let others = selected.beside.iter().filter(|(name, _)| !refused.contains(name));
+    let taken: Vec<Address> = others.flat_map(|(_, functions)| functions).chain(&selected.functions).copied().collect();
     let keeps = |f: &&Function| match f.driver {
         Some(_) => !shares(f),
         None => is_driven(f) && !host.words.gives_away(f.vendor, f.device),
@@ -125,16 +128,16 @@ pub fn not_viable(choice: &Choice<'_>, refused: &[String], host: &Host) -> Optio
         _ => "its IOMMU groups".to_owned(),
     };
     let text = format!(
-        "no guest can have it: {group} also has {}, and the host's {} the whole group from guests; {}",
+        "no guest can have it: {group} also has {}, and the host's {} the whole group from guests",
         listed(&kept.iter().map(shown).collect::<Vec<_>>()),
         if kept.len() == 1 { "driver for that keeps" } else { "drivers for these keep" },
-        way_out(chosen, &kept, host)
     );
-    Some(Finding::new(choice.gpu, &choice.gpu.device.at, text))
+    let finding = Finding::card(selection.gpu, &selection.gpu.device.at, codes::GROUP_NOT_VIABLE, text);
+    Some(finding.hint(way_out(selected, &kept, host)))
 }
 
 /// What can be done about members of the card's groups that the host keeps.
-fn way_out(chosen: &Chosen, kept: &[&Function], host: &Host) -> String {
+fn way_out(selected: &Selected, kept: &[&Function], host: &Host) -> String {
     const ACS: &str =
         "a kernel with the ACS override patch may split the group ('pcie_acs_override=downstream,multifunction'; \
                        other kernels do not know the word)";
@@ -153,11 +156,11 @@ fn way_out(chosen: &Chosen, kept: &[&Function], host: &Host) -> String {
         // What is on it is not looked for in the boot path.
         return "'vfio plan' says what can be done".to_owned();
     }
-    let within = kept.iter().all(|f| f.address.slot == chosen.slot);
+    let within = kept.iter().all(|f| f.address.slot == selected.slot);
     let ask = if within {
-        let members = host.slot(chosen.slot).iter().filter(|f| !f.is_bridge() && !f.is_virtual());
-        let wanted = members.filter(|f| chosen.is_card(f.address) || kept.iter().any(|k| k.address == f.address));
-        let numbers: Vec<String> = wanted.map(|f| f.address.function.to_string()).collect();
+        let members = host.slot(selected.slot).iter().filter(|f| !f.is_bridge() && !f.is_virtual());
+        let desired = members.filter(|f| selected.is_card(f.address) || kept.iter().any(|k| k.address == f.address));
+        let numbers: Vec<String> = desired.map(|f| f.address.function.to_string()).collect();
         let own = card::own(&Device::of(kept[0]).members(host), |_| true);
         if kept.iter().all(|f| own.contains(&f.address)) {
             return "leave 'functions' out of this section, for these are of the same card".to_owned();

@@ -6,6 +6,7 @@ pub mod bind;
 pub mod boot;
 pub mod card;
 pub mod cmdline;
+pub mod device;
 pub mod display;
 pub mod doctor;
 mod finding;
@@ -13,11 +14,13 @@ pub mod framebuffer;
 pub mod group;
 pub mod guest;
 pub mod iommu;
+mod list;
 pub mod rebar;
 pub mod rescan;
 pub mod reset;
 pub mod reset_now;
 pub mod select;
+pub mod selection;
 pub mod setup;
 mod step;
 pub mod sync;
@@ -25,10 +28,11 @@ pub mod udev_sizes;
 pub mod unbind;
 pub mod usage;
 
-pub use finding::{Finding, Remark};
+pub use crate::finding::Finding;
 pub use step::Step;
 
-use crate::config::{Config, Gpu, Location};
+use crate::config::{Config, Gpu};
+use crate::finding::{codes, Section};
 use crate::host::Host;
 use crate::pci::Address;
 use serde::Serialize;
@@ -53,7 +57,7 @@ pub struct Plan {
 impl Plan {
     /// A plan that does nothing, and why.
     pub fn refused(finding: Finding) -> Plan {
-        Plan { gpu: finding.gpu.clone(), refusals: vec![finding], ..Plan::default() }
+        Plan { gpu: finding.gpu_name().to_owned(), refusals: vec![finding], ..Plan::default() }
     }
 }
 
@@ -70,15 +74,13 @@ pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Gpu, Finding> {
     if let Some(gpu) = config.gpu(name) {
         return Ok(gpu);
     }
-    let finding = |at: Option<Location>, text: String| Finding { at, ..Finding::nowhere(name, text) };
-    Err(match config.disabled_section("gpu", name) {
-        Some(disabled) => finding(Some(disabled.why.at.clone()), disabled.why.message.clone()),
-        None if config.gpus.is_empty() => {
-            finding(None, "is not in the configuration, which has no [gpu] section".to_owned())
-        }
-        None => {
-            let names: Vec<&str> = config.gpus.iter().map(|g| g.name.as_str()).collect();
-            finding(None, format!("is not in the configuration; there is {}", names.join(", ")))
-        }
+    if let Some(disabled) = config.disabled_section("gpu", name) {
+        return Err(Finding { section: Section::Gpu(name.to_owned()), ..disabled.why.clone() });
+    }
+    let finding = Finding::card_named(name, codes::NO_SUCH_SECTION, "no such section");
+    let names: Vec<&str> = config.gpus.iter().map(|g| g.name.as_str()).collect();
+    Err(match names[..] {
+        [] => finding.hint("the configuration has no [gpu] section; write one"),
+        _ => finding.hint(format!("configured: {}", names.join(", "))),
     })
 }

@@ -2,20 +2,21 @@
 //! Sizes of BARs: which of those that a function offers comes nearest to what is asked for and has room, and in which
 //! order they are set.
 
-use super::select::Choice;
 use super::{Finding, Plan, Step};
 use crate::config::{At, BarSize, Gpu, Guest, RebarMethod};
+use crate::finding::codes;
 use crate::host::bars::{show_size, Bar};
-use crate::host::bridge_window::Room;
+use crate::host::bridge_window::BridgeWindow;
 use crate::host::function::is_vfio;
 use crate::host::Host;
 use crate::pci::Address;
+use crate::plan::selection::Selection;
 
 /// The sizes wanted of `bar0` to `bar5`.
 pub type Sizes = [Option<At<BarSize>>; 6];
 
 /// What a card's section wants, or a guest's for this card.
-pub fn wanted(gpu: &Gpu, guest: Option<&Guest>) -> Sizes {
+pub fn desired(gpu: &Gpu, guest: Option<&Guest>) -> Sizes {
     let mut sizes = gpu.bars.clone();
     for own in guest.into_iter().flat_map(|guest| &guest.bars).filter(|own| own.gpu == gpu.name) {
         sizes[usize::from(own.bar)] = Some(own.size.clone());
@@ -29,7 +30,7 @@ pub fn asks(sizes: &Sizes) -> bool {
 }
 
 /// Why a BAR cannot be larger, or cannot change at all: the rest of a sentence about it.
-pub fn limit(room: &Room) -> String {
+pub fn limit(room: &BridgeWindow) -> String {
     match (room.pinned, room.within) {
         (Some((bridge, other)), _) => {
             format!("the window of bridge {bridge} cannot move: {other} has a place in it too")
@@ -42,7 +43,7 @@ pub fn limit(room: &Room) -> String {
 }
 
 /// Whether BARs of these sizes have room together: where the largest has its place, the others must too.
-pub fn fits(room: &Room, sizes: &[u64]) -> bool {
+pub fn fits(room: &BridgeWindow, sizes: &[u64]) -> bool {
     let Some(free) = &room.free else { return true };
     let (largest, sum) = (sizes.iter().copied().max().unwrap_or(1), sizes.iter().sum::<u64>());
     free.iter().any(|(start, bytes)| {
@@ -53,7 +54,7 @@ pub fn fits(room: &Room, sizes: &[u64]) -> bool {
 }
 
 /// The size that a BAR is to have, were there room for it; `None` if none is as small as that.
-fn choose(wish: BarSize, bar: &Bar, room: &Room) -> Option<u64> {
+fn choose(wish: BarSize, bar: &Bar, room: &BridgeWindow) -> Option<u64> {
     let most = match wish {
         BarSize::Bytes(bytes) => bytes,
         BarSize::Max => u64::MAX,
@@ -79,7 +80,7 @@ impl Goal<'_> {
 
 /// Reduces what is to grow until all have room. A kernel that is known to be bad is not asked for what it may not undo: to
 /// move a BAR within a window that cannot move.
-fn make_fit(room: &Room, goals: &mut [Goal<'_>], bad: bool) {
+fn make_fit(room: &BridgeWindow, goals: &mut [Goal<'_>], bad: bool) {
     while !(bad && room.pinned.is_some()) {
         let size = |bar: &Bar| goals.iter().find(|g| g.bar.index == bar.index).map_or(bar.size, |g| g.size);
         let sizes: Vec<u64> = room.together().map(size).collect();
@@ -97,7 +98,7 @@ fn make_fit(room: &Room, goals: &mut [Goal<'_>], bad: bool) {
 }
 
 /// The largest size that a BAR could have as things are.
-pub fn largest(room: &Room, bar: &Bar, bad: bool) -> u64 {
+pub fn largest(room: &BridgeWindow, bar: &Bar, bad: bool) -> u64 {
     let mut goals = [Goal { bar, size: bar.sizes.last().copied().unwrap_or(bar.size) }];
     make_fit(room, &mut goals, bad);
     goals[0].size
@@ -107,14 +108,17 @@ pub fn largest(room: &Room, bar: &Bar, bad: bool) -> u64 {
 pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Vec<Step>, Vec<Finding>) {
     let (mut resizes, mut warnings) = (Vec::new(), Vec::new());
     let rooms: Vec<_> = host.rooms.iter().filter(|(function, _)| functions.contains(function)).collect();
-    let mut warn = |at: &At<BarSize>, text: String| warnings.push(Finding::new(gpu, &at.at, text));
-    let offers = |room: &Room, index: usize| {
+    let mut warn = |at: &At<BarSize>, code, text: String| {
+        warnings.push(Finding::card(gpu, &at.at, code, text).warning());
+    };
+    let offers = |room: &BridgeWindow, index: usize| {
         room.bars.iter().any(|bar| usize::from(bar.index) == index && !bar.sizes.is_empty())
     };
     for (index, at) in sizes.iter().enumerate() {
         if let Some(at) = at.as_ref().filter(|_| !rooms.iter().any(|(_, room)| offers(room, index))) {
             warn(
                 at,
+                codes::BAR_NOT_RESIZABLE,
                 format!("bar{index} has no effect: no function of the card has a BAR {index} that can be resized"),
             );
         }
@@ -133,6 +137,7 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
                 let least = show_size(bar.sizes[0]);
                 warn(
                     at,
+                    codes::BAR_SIZE_NOT_OFFERED,
                     format!("{function}: BAR {index} stays as it is: the smallest size that it offers is {least}"),
                 );
                 continue;
@@ -140,7 +145,11 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             if let BarSize::Bytes(asked) = at.value {
                 if asked != size {
                     let (asked, size) = (show_size(asked), show_size(size));
-                    warn(at, format!("{function}: BAR {index} does not offer {asked}; it gets {size}"));
+                    warn(
+                        at,
+                        codes::BAR_SIZE_NOT_OFFERED,
+                        format!("{function}: BAR {index} does not offer {asked}: it gets {size}"),
+                    );
                 }
             }
             goals.push(Goal { bar, size });
@@ -157,7 +166,11 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             if goal.size != hoped && at.value != BarSize::Max && prevented.is_none() {
                 let Bar { index, .. } = goal.bar;
                 let (hoped, size) = (show_size(hoped), show_size(goal.size));
-                warn(at, format!("{function}: BAR {index} gets {size} instead of {hoped}: {}", limit(room)));
+                warn(
+                    at,
+                    codes::BAR_LACKS_SPACE,
+                    format!("{function}: BAR {index} gets {size} instead of {hoped}: {}", limit(room)),
+                );
             }
         }
         let changed = goals.iter().filter(|goal| goal.size != goal.bar.size || !goal.bar.is_placed());
@@ -171,15 +184,15 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             Some(why) => {
                 let text = format!("{function}: its BARs stay as they are, for rebar-method = rescan {why}");
                 if let Some(at) = asked {
-                    warn(at, text);
+                    warn(at, codes::BAR_RESCAN_IMPOSSIBLE, text);
                 }
             }
             None => resizes.extend(changed),
         }
     }
     if let (Some(why), false) = (known_bad, resizes.is_empty()) {
-        let text = format!("kernel {} {why}; a card that loses a BAR needs a reboot", host.kernel);
-        warnings.push(Finding::new(gpu, &gpu.at, text));
+        let text = format!("kernel {} {why}: a card that loses a BAR needs a reboot", host.kernel);
+        warnings.push(Finding::card(gpu, &gpu.at, codes::KERNEL_MAY_LOSE_BARS, text).warning());
     }
     // Smaller ones first: they make room.
     let mut steps = Vec::new();
@@ -202,14 +215,14 @@ pub fn unplaced(gpu: &Gpu, resizes: &[Step], host: &Host) -> Option<Finding> {
         _ => None,
     })?;
     let text = format!(
-        "{function} has no place for its BAR {bar} any more, and kernel {} cannot give it one without harm; reboot",
+        "{function} has no place for its BAR {bar} any more, and kernel {} cannot give it one without harm",
         host.kernel
     );
-    Some(Finding::new(gpu, &gpu.device.at, text))
+    Some(Finding::card(gpu, &gpu.device.at, codes::BAR_LOST, text).hint("reboot"))
 }
 
 /// Why a card cannot be taken off the bus for its BARs: the rest of a sentence about `rebar-method = rescan`.
-fn no_rescan(room: &Room, host: &Host) -> Option<&'static str> {
+fn no_rescan(room: &BridgeWindow, host: &Host) -> Option<&'static str> {
     match room.alone_below {
         None => Some("needs a bridge above the card with nothing else below it, and there is none"),
         Some(_) if host.locked_down => Some("writes configuration space, and this kernel is locked down (Secure Boot)"),
@@ -236,15 +249,21 @@ pub fn steps(resizes: Vec<Step>, functions: &[Address]) -> Vec<Step> {
 }
 
 /// Sizes set by hand: of a card that no driver has, or vfio's while no guest uses it. `owner` is the guest that has the card.
-pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>) -> Plan {
-    let gpu = choice.gpu;
-    let functions = choice.chosen.as_ref().map(|chosen| chosen.functions.clone()).unwrap_or_default();
+pub fn set(selection: &Selection<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>) -> Plan {
+    let gpu = selection.gpu;
+    let functions = selection.selected.as_ref().map(|selected| selected.functions.clone()).unwrap_or_default();
     let (resizes, warnings) = plan(gpu, &functions, sizes, host);
     let mut plan = Plan { gpu: gpu.name.clone(), functions, warnings, ..Plan::default() };
     plan.refusals.extend(unplaced(gpu, &resizes, host));
-    let mut refuse = |text: String| plan.refusals.push(Finding::new(gpu, &gpu.device.at, text));
+    let mut refuse = |code, text: String, hint: String| {
+        plan.refusals.push(Finding::card(gpu, &gpu.device.at, code, text).hint(hint));
+    };
     if let Some(guest) = owner {
-        refuse(format!("belongs to [guest {guest}] now; 'vfio guest stop {guest}' first"));
+        refuse(
+            codes::CARD_IN_GUEST,
+            format!("belongs to [guest {guest}] now"),
+            format!("'vfio guest stop {guest}' first"),
+        );
     }
     let mut moved: Vec<(Address, String)> = Vec::new();
     let anew = finds_anew(&resizes);
@@ -253,18 +272,27 @@ pub fn set(choice: &Choice<'_>, host: &Host, sizes: &Sizes, owner: Option<&str>)
         let (name, address) = (&gpu.name, function.address);
         let Some(driver) = &function.driver else {
             if anew {
-                refuse(format!(
-                    "{address} has no driver, and what is found anew may be taken by any; 'vfio bind {name}' first"
-                ));
+                refuse(
+                    codes::CARD_HAS_NO_DRIVER,
+                    format!("{address} has no driver, and after a rescan any driver may bind it"),
+                    format!("'vfio bind {name}' first"),
+                );
             }
             continue;
         };
         if let Some(holder) = host.holder(address) {
-            refuse(format!("{address} is in use: {holder}; end it and try again"));
+            refuse(codes::CARD_HELD, format!("{address} is in use: {holder}"), "end it and try again".to_owned());
         } else if is_vfio(driver) {
             moved.push((address, driver.clone()));
         } else {
-            refuse(format!("{address} is with {driver}, and a BAR is resized only while no driver of the host has it; 'vfio bind {name}' first, or write the sizes in the configuration"));
+            refuse(
+                codes::CARD_BOUND_TO_HOST_DRIVER,
+                format!(
+                    "{address} is bound to {driver}, and a BAR is resized only while the function is bound to no driver of \
+                     the host"
+                ),
+                format!("'vfio bind {name}' first, or write the sizes into the configuration"),
+            );
         }
     }
     if plan.refusals.is_empty() {

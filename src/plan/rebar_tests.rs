@@ -4,6 +4,10 @@
 
 use super::*;
 use crate::config::{parse_files, Config};
+use crate::finding::codes::Code;
+use crate::host::holders::Holder;
+use crate::host::Function;
+use crate::plan::{bind, select};
 
 const M: u64 = 1 << 20;
 const G: u64 = 1 << 30;
@@ -23,11 +27,11 @@ fn host(now: [u64; 2], free: Option<u64>) -> Host {
         Bar { index, start, size: now[n], flags, sizes: shifts.map(|shift| 1 << shift).collect() }
     };
     let small = Bar { index: 5, start: 0x8000_0000, size: M, flags: 0x4_0200, sizes: Vec::new() };
-    let room = Room {
+    let room = BridgeWindow {
         bars: vec![bar(0), bar(1), small],
         firmware: vec![(0, 256 * M), (2, 256 * M), (5, M)],
         free: free.map(|bytes| vec![(0x1000, 64 * M), (BASE, bytes)]),
-        ..Room::default()
+        ..BridgeWindow::default()
     };
     Host { rooms: vec![(card(), room)], kernel: "6.12.107+deb13-amd64".to_owned(), ..Host::default() }
 }
@@ -39,16 +43,16 @@ fn config(lines: &str) -> Config {
     config
 }
 
-/// The steps as `BAR SIZE`, and the warnings.
+/// The steps as `BAR SIZE`, and the warnings with their codes.
 fn planned(lines: &str, host: &Host) -> (Vec<String>, Vec<String>) {
     let config = config(lines);
     let gpu = &config.gpus[0];
-    let (steps, warnings) = plan(gpu, &[card()], &wanted(gpu, None), host);
+    let (steps, warnings) = plan(gpu, &[card()], &desired(gpu, None), host);
     let show = |step: &Step| match step {
         Step::Resize { bar, size, .. } => format!("{bar} {}", show_size(*size)),
         other => panic!("{other}"),
     };
-    (steps.iter().map(show).collect(), warnings.iter().map(ToString::to_string).collect())
+    (steps.iter().map(show).collect(), warnings.iter().map(Finding::line).collect())
 }
 
 fn steps(lines: &str, host: &Host) -> Vec<String> {
@@ -72,22 +76,28 @@ fn sizes_that_are_offered_are_chosen_shrinking_first() {
 fn what_is_not_offered_becomes_the_next_smaller_with_a_warning() {
     let (steps, warnings) = planned("bar0 = 32G\n", &host([256 * M, 256 * M], None));
     assert_eq!(steps, ["0 16G"]);
-    assert_eq!(warnings, ["/etc/vfio.conf:3: [gpu big] 0000:03:00.0: BAR 0 does not offer 32G; it gets 16G"]);
+    assert_eq!(
+        warnings,
+        ["/etc/vfio.conf:3: [gpu big] 0000:03:00.0: BAR 0 does not offer 32G: it gets 16G [bar-size-not-offered]"]
+    );
     let (steps, warnings) = planned("bar0 = 128M\n", &host([256 * M, 256 * M], None));
     assert_eq!(steps, [] as [&str; 0]);
-    assert!(warnings[0].ends_with("BAR 0 stays as it is: the smallest size that it offers is 256M"), "{warnings:?}");
+    assert!(
+        warnings[0].ends_with("BAR 0 stays as it is: the smallest size that it offers is 256M [bar-size-not-offered]"),
+        "{warnings:?}"
+    );
     let (steps, warnings) = planned("bar5 = 1M\n", &host([256 * M, 256 * M], None));
     assert_eq!(steps, [] as [&str; 0]);
-    assert!(warnings[0].contains("bar5 has no effect"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].ends_with("[bar-not-resizable]"), "{warnings:?}");
 }
 
 #[test]
 fn what_has_no_room_is_known_before_anything_is_written() {
     let tight = host([256 * M, 256 * M], Some(9 * G));
-    let (chosen, warnings) = planned("bar0 = 16G\n", &tight);
-    assert_eq!(chosen, ["0 8G"]);
+    let (selected, warnings) = planned("bar0 = 16G\n", &tight);
+    assert_eq!(selected, ["0 8G"]);
     let text = "/etc/vfio.conf:3: [gpu big] 0000:03:00.0: BAR 0 gets 8G instead of 16G: the root bus has no more room for it; \
-                look for 'Above 4G decoding' in the firmware's setup";
+                look for 'Above 4G decoding' in the firmware's setup [bar-lacks-space]";
     assert_eq!(warnings, [text]);
     assert_eq!(steps("bar0 = max\n", &tight), ["0 8G"], "the largest that fits is what was asked for");
     // 8G and what the other has make more than 8G.
@@ -121,7 +131,7 @@ fn in_a_window_that_is_pinned_there_is_only_its_own_room_and_who_pins_it_is_name
     (host.rooms[0].1.pinned, host.rooms[0].1.within) = (Some((bridge, other)), Some(bridge));
     let (steps, warnings) = planned("bar0 = 16G\nbar2 = 8M\n", &host);
     assert_eq!(steps, ["2 8M", "0 512M"]);
-    let why = "the window of bridge 0000:02:00.0 cannot move: 0000:03:00.2 has a place in it too";
+    let why = "the window of bridge 0000:02:00.0 cannot move: 0000:03:00.2 has a place in it too [bar-lacks-space]";
     assert!(warnings.len() == 1 && warnings[0].ends_with(why), "{warnings:?}");
     // A kernel that may not undo what fails is asked for nothing there.
     host.kernel = "6.1.0-50-amd64".to_owned();
@@ -132,13 +142,14 @@ fn in_a_window_that_is_pinned_there_is_only_its_own_room_and_who_pins_it_is_name
     host.kernel = "7.3.4".to_owned();
     let (steps, warnings) = planned("bar0 = 16G\n", &host);
     assert_eq!(steps, ["0 512M"]);
-    assert!(warnings[0].ends_with("bridge 0000:02:00.0 has no more room for it in its window"), "{warnings:?}");
+    let why = "bridge 0000:02:00.0 has no more room for it in its window [bar-lacks-space]";
+    assert!(warnings[0].ends_with(why), "{warnings:?}");
 }
 
 #[test]
 fn a_guests_sizes_come_before_the_cards() {
     let config = config("bar0 = 16G\nbar2 = 8M\n[guest win]\ngpus = big\nbig.bar0 = 256M\n");
-    let sizes = wanted(&config.gpus[0], Some(&config.guests[0]));
+    let sizes = desired(&config.gpus[0], Some(&config.guests[0]));
     let value = |n: usize| sizes[n].as_ref().map(|at| (at.value, at.at.line));
     assert_eq!(value(0), Some((BarSize::Bytes(256 * M), 7)));
     assert_eq!(value(2), Some((BarSize::Bytes(8 * M), 4)));
@@ -158,7 +169,8 @@ fn kernels_that_are_known_to_be_bad_are_warned_of_when_something_is_resized() {
     ] {
         assert_eq!(known_bad(release).is_some(), bad, "{release}");
         let host = Host { kernel: release.to_owned(), ..host([256 * M, 256 * M], None) };
-        assert_eq!(planned("bar0 = 16G\n", &host).1.iter().any(|w| w.contains(release)), bad);
+        let warned = planned("bar0 = 16G\n", &host).1;
+        assert_eq!(warned.iter().any(|w| w.ends_with("[kernel-may-lose-bars]") && w.contains(release)), bad);
         assert_eq!(planned("bar0 = 256M\n", &host).1, [] as [&str; 0], "nothing is resized");
     }
 }
@@ -171,16 +183,95 @@ fn a_bar_without_a_place_is_not_resized_by_kernels_that_are_known_to_be_bad() {
         let mut host = Host { kernel: release.to_owned(), ..host([256 * M, 256 * M], None) };
         let functions: Vec<Address> = host.rooms.iter().map(|(function, _)| *function).collect();
         let why = |host: &Host| {
-            let (steps, _) = plan(&config.gpus[0], &functions, &wanted(&config.gpus[0], None), host);
-            unplaced(&config.gpus[0], &steps, host).map(|finding| finding.text)
+            let (steps, _) = plan(&config.gpus[0], &functions, &desired(&config.gpus[0], None), host);
+            unplaced(&config.gpus[0], &steps, host).map(|finding| finding.code)
         };
         assert_eq!(why(&host), None, "{release}: with a place");
         host.rooms[0].1.bars[0].start = 0;
         host.rooms[0].1.bars[0].flags = 0;
-        assert_eq!(
-            why(&host).is_some_and(|text| text.contains("BAR 0") && text.contains("reboot")),
-            refused,
-            "{release}"
-        );
+        assert_eq!(why(&host), refused.then_some(codes::BAR_LOST), "{release}");
     }
+}
+
+#[test]
+fn a_rescan_needs_a_bridge_of_its_own_and_a_kernel_that_is_not_locked_down() {
+    let lines = "bar0 = 16G\nrebar-method = rescan\n";
+    let mut host = host([256 * M, 256 * M], None);
+    let code = |host: &Host| {
+        let (steps, warnings) = planned_codes(lines, host);
+        (steps.is_empty(), warnings)
+    };
+    assert_eq!(code(&host), (true, vec![codes::BAR_RESCAN_IMPOSSIBLE]));
+    host.rooms[0].1.alone_below = Address::from_sysfs(b"0000:02:00.0");
+    assert_eq!(code(&host), (false, Vec::new()));
+    host.locked_down = true;
+    assert_eq!(code(&host), (true, vec![codes::BAR_RESCAN_IMPOSSIBLE]));
+}
+
+fn planned_codes(lines: &str, host: &Host) -> (Vec<Step>, Vec<Code>) {
+    let config = config(lines);
+    let gpu = &config.gpus[0];
+    let (steps, warnings) = plan(gpu, &[card()], &desired(gpu, None), host);
+    (steps, warnings.iter().map(|warning| warning.code).collect())
+}
+
+/// As [`host`], with the function itself, bound to this driver.
+fn with_driver(driver: Option<&str>) -> Host {
+    let function = Function {
+        address: card(),
+        vendor: 0x1002,
+        device: 0x73bf,
+        subsystem: None,
+        class: 0x03_0000,
+        driver: driver.map(str::to_owned),
+        physfn: None,
+        boot_vga: false,
+        group: Some(1),
+        reset_methods: None,
+        driver_override: None,
+    };
+    Host { functions: vec![function], ..host([256 * M, 256 * M], None) }
+}
+
+fn held(mut host: Host) -> Host {
+    let holder = Holder { node: "/dev/vfio/1".to_owned(), pid: Some(7), ..Holder::default() };
+    host.holders = vec![(card(), holder)];
+    host
+}
+
+#[test]
+fn why_sizes_are_not_set_by_hand() {
+    let refused = |lines: &str, host: &Host, owner: Option<&str>| {
+        let config = config(lines);
+        let selection = select::select_all(&config, host).pop().unwrap();
+        let plan = set(&selection, host, &desired(selection.gpu, None), owner);
+        assert_ne!(plan.refusals.is_empty(), plan.steps.is_empty(), "{plan:?}");
+        plan.refusals.iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    let lines = "bar0 = 16G\n";
+    assert_eq!(refused(lines, &with_driver(None), None), []);
+    assert_eq!(refused(lines, &with_driver(Some("vfio-pci")), None), []);
+    assert_eq!(refused(lines, &with_driver(None), Some("win")), [codes::CARD_IN_GUEST]);
+    assert_eq!(refused(lines, &with_driver(Some("amdgpu")), None), [codes::CARD_BOUND_TO_HOST_DRIVER]);
+    assert_eq!(refused(lines, &held(with_driver(Some("vfio-pci"))), None), [codes::CARD_HELD]);
+    // After a rescan any driver may have it.
+    let mut host = with_driver(None);
+    host.rooms[0].1.alone_below = Address::from_sysfs(b"0000:02:00.0");
+    assert_eq!(refused("bar0 = 16G\nrebar-method = rescan\n", &host, None), [codes::CARD_HAS_NO_DRIVER]);
+}
+
+#[test]
+fn what_a_guest_has_open_keeps_its_sizes() {
+    let config = config("bar0 = 16G\n");
+    let said = |host: &Host| {
+        let selection = crate::plan::selection::Selection {
+            gpu: &config.gpus[0],
+            selected: select::select_one(&config.gpus[0], host),
+        };
+        let plan = bind::plan(&selection, host, &desired(selection.gpu, None));
+        let resizes = plan.steps.iter().any(|step| matches!(step, Step::Resize { .. }));
+        (resizes, plan.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>())
+    };
+    assert_eq!(said(&with_driver(Some("vfio-pci"))), (true, Vec::new()));
+    assert_eq!(said(&held(with_driver(Some("vfio-pci")))), (false, vec![codes::BAR_IN_USE]));
 }

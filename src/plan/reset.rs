@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! How each function of a card is to be reset, from `reset` and a small table of what works. docs/RESET.md has its sources.
 
-use super::select::Choice;
 use super::{Finding, Step};
 use crate::config::{Gpu, Reset};
+use crate::finding::codes;
 use crate::host::reset::{VendorReset, MODULE, RESET_METHOD};
 use crate::host::{Function, Host};
 use crate::pci::Address;
+use crate::plan::selection::Selection;
 
 /// What vendor-reset resets, by device ids of vendor 1002 (its src/device-db.h). Navi 2x and later are not among them.
 const SUPPORTED: [(&str, &[u16]); 9] = [
@@ -65,20 +66,21 @@ pub fn trouble(function: &Function, host: &Host) -> Option<&'static str> {
 }
 
 /// What is known of a card's chips, a sentence each.
-pub fn notes(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
+pub fn notes(selection: &Selection<'_>, host: &Host) -> Vec<Finding> {
     let known = |f: &Function| trouble(f, host).map(|text| format!("{}: {text}", f.address));
-    let sentences = own(choice, host).into_iter().filter_map(known);
-    sentences.map(|text| Finding::new(choice.gpu, &choice.gpu.device.at, text)).collect()
+    let sentences = own(selection, host).into_iter().filter_map(known);
+    let note = |text| Finding::card(selection.gpu, &selection.gpu.device.at, codes::MAY_NOT_COME_BACK, text).note();
+    sentences.map(note).collect()
 }
 
 /// Whether a card's functions are all that is on their bus: then vfio resets the bus for a guest that has them all
 /// (`vfio_pci_dev_set_hot_reset`), and it does not matter what each offers. Not on a bus of the host bridge's own.
-pub fn whole_bus(choice: &Choice<'_>, host: &Host) -> bool {
-    let Ok(chosen) = &choice.chosen else { return false };
+pub fn whole_bus(selection: &Selection<'_>, host: &Host) -> bool {
+    let Ok(selected) = &selection.selected else { return false };
     let bus = |slot: crate::pci::Slot| (slot.domain, slot.bus);
-    let mut there = host.functions.iter().filter(|f| bus(f.address.slot) == bus(chosen.slot));
-    let own = |f: &Function| !f.is_bridge() && !f.is_virtual() && chosen.functions.contains(&f.address);
-    chosen.slot.bus != 0 && chosen.card.iter().all(|f| bus(f.slot) == bus(chosen.slot)) && there.all(own)
+    let mut there = host.functions.iter().filter(|f| bus(f.address.slot) == bus(selected.slot));
+    let own = |f: &Function| !f.is_bridge() && !f.is_virtual() && selected.functions.contains(&f.address);
+    selected.slot.bus != 0 && selected.card.iter().all(|f| bus(f.slot) == bus(selected.slot)) && there.all(own)
 }
 
 /// Whether a function has another beside it on its bus: then a reset of the bus is none of the function alone. The kernel
@@ -106,29 +108,29 @@ pub struct Wish {
     /// What `reset_method` is to show; `None` leaves the kernel's order.
     pub methods: Option<String>,
     /// Why that is not what was asked for, or not what is known to work, if so.
-    pub problem: Option<String>,
+    pub problem: Option<Finding>,
 }
 
 /// The functions that are the card; what is in `also` is reset as the kernel likes.
-fn own<'h>(choice: &Choice<'_>, host: &'h Host) -> Vec<&'h Function> {
-    let Ok(chosen) = &choice.chosen else { return Vec::new() };
-    chosen.card.iter().filter_map(|address| host.function(*address)).collect()
+fn own<'h>(selection: &Selection<'_>, host: &'h Host) -> Vec<&'h Function> {
+    let Ok(selected) = &selection.selected else { return Vec::new() };
+    selected.card.iter().filter_map(|address| host.function(*address)).collect()
 }
 
 /// Whether vendor-reset is wanted for one of a card's functions, by what they are alone.
-pub fn asks_for_module(choice: &Choice<'_>, host: &Host) -> bool {
-    matches!(choice.gpu.reset, Reset::Auto | Reset::VendorReset)
-        && own(choice, host).into_iter().any(|function| supported(function).is_some())
+pub fn asks_for_module(selection: &Selection<'_>, host: &Host) -> bool {
+    matches!(selection.gpu.reset, Reset::Auto | Reset::VendorReset)
+        && own(selection, host).into_iter().any(|function| supported(function).is_some())
 }
 
 /// What is wished for each function of a card.
-pub fn wishes(choice: &Choice<'_>, host: &Host) -> Vec<Wish> {
-    let functions = own(choice, host);
+pub fn wishes(selection: &Selection<'_>, host: &Host) -> Vec<Wish> {
+    let functions = own(selection, host);
     // What the user means by "the card", where its functions differ.
     let main = functions.iter().find(|f| f.is_display()).or(functions.first()).map(|f| f.address);
     let wish = |function: &&Function| {
-        let wanted = one(choice.gpu, function, host);
-        let (methods, problem) = wanted.map_or_else(|problem| (None, Some(problem)), |methods| (methods, None));
+        let desired = methods_of(selection.gpu, function, host);
+        let (methods, problem) = desired.map_or_else(|problem| (None, Some(problem)), |methods| (methods, None));
         let problem = problem.filter(|_| Some(function.address) == main || supported(function).is_some());
         Wish { function: function.address, methods, problem }
     };
@@ -136,12 +138,12 @@ pub fn wishes(choice: &Choice<'_>, host: &Host) -> Vec<Wish> {
 }
 
 /// What one function's `reset_method` is to show, or why the kernel's order must do.
-fn one(gpu: &Gpu, function: &Function, host: &Host) -> Result<Option<String>, String> {
+fn methods_of(gpu: &Gpu, function: &Function, host: &Host) -> Result<Option<String>, Finding> {
     let name = match gpu.reset {
-        Reset::Auto if supported(function).is_some() => return by_module(function, host).map(Some),
+        Reset::Auto if supported(function).is_some() => return by_module(gpu, function, host).map(Some),
         Reset::Auto => return Ok(flr_first(function, host)),
         Reset::None => return Ok(function.reset_methods.as_ref().map(|_| String::new())),
-        Reset::VendorReset => return by_module(function, host).map(Some),
+        Reset::VendorReset => return by_module(gpu, function, host).map(Some),
         Reset::Flr => "flr",
         Reset::Pm => "pm",
         Reset::Bus => "bus",
@@ -151,20 +153,32 @@ fn one(gpu: &Gpu, function: &Function, host: &Host) -> Result<Option<String>, St
     match offered {
         Some(methods) if methods.iter().any(|method| method == name) => Ok(Some(name.to_owned())),
         // It is offered as soon as it is asked for.
-        Some(_) if name == "device_specific" && host.vendor_reset == VendorReset::Loaded => by_module(function, host).map(Some),
-        Some(_) if name == "bus" && shares_bus(function, host) => Err(format!(
-            "{address} shares its bus with other functions, and the kernel resets a bus for one function only if that is \
-             alone there; vfio itself resets the bus for a guest that has all of them; the kernel's own order stays"
+        Some(_) if name == "device_specific" && host.vendor_reset == VendorReset::Loaded => by_module(gpu, function, host).map(Some),
+        Some(_) if name == "bus" && shares_bus(function, host) => Err(unavailable(
+            gpu,
+            format!(
+                "{address} shares its bus with other functions, and the kernel resets a bus for one function only if that \
+                 function is alone there; vfio itself resets the bus for a guest that has all of them; the kernel's own \
+                 order stays"
+            ),
         )),
         Some(methods) if methods.is_empty() => {
-            Err(format!("{address} cannot be reset by {name}: its methods were all switched off"))
+            Err(unavailable(gpu, format!("{address} cannot be reset by {name}: its methods were all switched off")))
         }
         Some(methods) => {
             let methods = methods.join(", ");
-            Err(format!("{address} cannot be reset by {name}, only by {methods}; the kernel's own order stays"))
+            let text = format!("{address} cannot be reset by {name}, only by {methods}; the kernel's own order stays");
+            Err(unavailable(gpu, text))
         }
-        None => Err(format!("{address} cannot be reset by {name}: the kernel knows no way to reset it")),
+        None => {
+            Err(unavailable(gpu, format!("{address} cannot be reset by {name}: the kernel knows no way to reset it")))
+        }
     }
+}
+
+/// A method that was asked for and cannot be had.
+fn unavailable(gpu: &Gpu, text: String) -> Finding {
+    Finding::card(gpu, &gpu.at, codes::RESET_METHOD_UNAVAILABLE, text).warning()
 }
 
 /// The order in which FLR comes first, if another does and it should.
@@ -176,35 +190,38 @@ fn flr_first(function: &Function, host: &Host) -> Option<String> {
 }
 
 /// vendor-reset, if it supports the function and can be had.
-fn by_module(function: &Function, host: &Host) -> Result<String, String> {
+fn by_module(gpu: &Gpu, function: &Function, host: &Host) -> Result<String, Finding> {
     let (address, ids) = (function.address, function.ids());
+    let problem = |code, text: String| Finding::card(gpu, &gpu.at, code, text).warning();
     let Some(chip) = supported(function) else {
-        return Err(format!(
+        let text = format!(
             "{address} ({ids}) is not supported by vendor-reset, only Polaris, Vega 10 and 20, MI100 and Navi 10, 12 and 14 \
              are; nothing is known that resets others better than the kernel's own order, which stays"
-        ));
+        );
+        return Err(problem(codes::RESET_METHOD_UNAVAILABLE, text));
     };
-    let needs = format!("{address} ({chip}) often does not come back from the kernel's own resets");
     if function.reset_methods.is_none() {
-        return Err(format!(
-            "{address} ({chip}) shows no reset methods: it was found before vendor-reset was loaded; load that and use \
-             'vfio rescan'"
-        ));
+        let text = format!("{address} ({chip}) shows no reset methods: it was found before vendor-reset was loaded");
+        return Err(problem(codes::VENDOR_RESET_MISSING, text).hint("load that and use 'vfio rescan'"));
     }
+    let missing = |why: &str| {
+        let text = format!("{address} ({chip}) often does not come back from the kernel's own resets, and {why}");
+        problem(codes::VENDOR_RESET_MISSING, text)
+    };
     match &host.vendor_reset {
         VendorReset::Loaded | VendorReset::There | VendorReset::Unclear | VendorReset::NotAsked => {
             Ok("device_specific".to_owned())
         }
-        VendorReset::Absent => Err(format!("{needs}, and vendor-reset is not installed; install it")),
-        VendorReset::Elsewhere(kernels) => Err(format!(
-            "{needs}, and vendor-reset is not built for the running kernel, only for {}; build it for this one ('dkms \
-             autoinstall')",
-            kernels.join(", ")
-        )),
-        VendorReset::Unsigned => Err(format!(
-            "{needs}, and vendor-reset is not signed, which this kernel wants (Secure Boot); sign it with a key that the \
-             firmware knows, or switch Secure Boot off"
-        )),
+        VendorReset::Absent => Err(missing("vendor-reset is not installed").hint("install it")),
+        VendorReset::Elsewhere(kernels) => {
+            let kernels = kernels.join(", ");
+            let why = format!("vendor-reset is not built for the running kernel, only for {kernels}");
+            Err(missing(&why).hint("build it for this one ('dkms autoinstall')"))
+        }
+        VendorReset::Unsigned => {
+            let why = "vendor-reset is not signed, which this kernel requires (Secure Boot)";
+            Err(missing(why).hint("sign it with a key that the firmware knows, or switch Secure Boot off"))
+        }
     }
 }
 
@@ -215,16 +232,16 @@ pub fn by_module_now(host: &Host) -> bool {
 
 /// The steps that bring the resets of a card in order, before it is bound, and what the user should know. `anew`: the
 /// functions are about to be found again, with the kernel's own order.
-pub fn steps(choice: &Choice<'_>, host: &Host, anew: bool) -> (Vec<Step>, Vec<Finding>) {
+pub fn steps(selection: &Selection<'_>, host: &Host, anew: bool) -> (Vec<Step>, Vec<Finding>) {
     let (mut steps, mut findings) = (Vec::new(), Vec::new());
-    for Wish { function, methods, problem } in wishes(choice, host) {
-        findings.extend(problem.map(|text| Finding::new(choice.gpu, &choice.gpu.at, text)));
+    for Wish { function, methods, problem } in wishes(selection, host) {
+        findings.extend(problem);
         let now = host.function(function).and_then(|f| f.reset_methods.as_ref());
-        if let Some(value) = methods.filter(|wanted| anew || now.is_some_and(|now| now.join(" ") != *wanted)) {
+        if let Some(value) = methods.filter(|desired| anew || now.is_some_and(|now| now.join(" ") != *desired)) {
             steps.push(Step::Set { function, attribute: RESET_METHOD.to_owned(), value });
         }
     }
-    let by_module = asks_for_module(choice, host) && !steps.is_empty();
+    let by_module = asks_for_module(selection, host) && !steps.is_empty();
     if by_module && host.vendor_reset != VendorReset::Loaded {
         steps.insert(0, Step::Load { module: MODULE.to_owned() });
     }
@@ -235,7 +252,7 @@ pub fn steps(choice: &Choice<'_>, host: &Host, anew: bool) -> (Vec<Step>, Vec<Fi
 pub fn dead(gpu: &Gpu, functions: &[Address], host: &Host) -> Option<Finding> {
     let marked = host.dead.iter().find(|(name, _)| *name == gpu.name).map(|(_, why)| why.clone());
     let silent = || functions.iter().find(|f| host.silent.contains(f)).map(|function| silent(*function));
-    marked.or_else(silent).map(|text| Finding::new(gpu, &gpu.device.at, text))
+    marked.or_else(silent).map(|text| Finding::card(gpu, &gpu.device.at, codes::CARD_DOES_NOT_ANSWER, text))
 }
 
 /// What is said of a function that does not answer.

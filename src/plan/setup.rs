@@ -53,7 +53,7 @@ pub struct Service {
 
 /// What there is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct SetupContext {
     /// Who starts services; none in a chroot.
     pub init: Option<Init>,
     /// libvirt's services.
@@ -111,7 +111,7 @@ pub struct SetupPlan {
     pub notes: Vec<String>,
 }
 
-impl Surroundings {
+impl SetupContext {
     fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.name == name)
     }
@@ -183,7 +183,7 @@ impl Surroundings {
 
 /// The services that make libvirt start: one daemon, or a socket for each of several. One form is never put beside the
 /// other, which would keep it from starting.
-fn daemons(now: &Surroundings) -> Result<Vec<String>, String> {
+fn daemons(now: &SetupContext) -> Result<Vec<String>, String> {
     const ONE: &str = "libvirtd.service";
     const INSTALL: &str = "libvirt is not installed: install it, and run this again";
     match now.init {
@@ -196,9 +196,9 @@ fn daemons(now: &Surroundings) -> Result<Vec<String>, String> {
             let sockets: Vec<String> = sockets.filter(|socket| now.usable(socket)).collect();
             let several = now.usable("virtqemud.socket");
             let one = now.usable(ONE);
-            let chosen = used(["virtqemud.socket", "virtqemud.service"]) && !used([ONE, "libvirtd.socket"]);
+            let selected = used(["virtqemud.socket", "virtqemud.service"]) && !used([ONE, "libvirtd.socket"]);
             match (one, several) {
-                (_, true) if chosen || !one => Ok(sockets),
+                (_, true) if selected || !one => Ok(sockets),
                 (true, _) => Ok(vec![ONE.to_owned()]),
                 _ if now.service(ONE).is_some() => {
                     Err(format!("{ONE} is masked: 'systemctl unmask {ONE}' lets it start"))
@@ -210,7 +210,7 @@ fn daemons(now: &Surroundings) -> Result<Vec<String>, String> {
 }
 
 /// What has to be done for it, and for a user to be in the groups that there are.
-pub fn plan(now: &Surroundings, user: Option<&str>) -> SetupPlan {
+pub fn plan(now: &SetupContext, user: Option<&str>) -> SetupPlan {
     let mut plan = SetupPlan::default();
     match daemons(now) {
         Ok(daemons) => of_libvirt(now, &daemons, &mut plan),
@@ -230,7 +230,7 @@ pub fn plan(now: &Surroundings, user: Option<&str>) -> SetupPlan {
     plan
 }
 
-fn of_libvirt(now: &Surroundings, daemons: &[String], plan: &mut SetupPlan) {
+fn of_libvirt(now: &SetupContext, daemons: &[String], plan: &mut SetupPlan) {
     let without = |has: &dyn Fn(&str) -> bool| daemons.iter().filter(|name| !has(name)).cloned().collect::<Vec<_>>();
     let enable = without(&|name| now.is_enabled(name));
     let start = without(&|name| now.answers(name));
@@ -273,7 +273,7 @@ fn of_services(init: Option<Init>, verb: &str, services: &[String]) -> Vec<Vec<S
 }
 
 /// The commands that make a step so.
-pub fn commands(step: &SetupStep, now: &Surroundings) -> Vec<Vec<String>> {
+pub fn commands(step: &SetupStep, now: &SetupContext) -> Vec<Vec<String>> {
     match step {
         SetupStep::Enable { services } => of_services(now.init, "enable", services),
         SetupStep::Start { services } => of_services(now.init, "start", services),
@@ -301,7 +301,7 @@ pub fn waits_for_network(record: &Record, left: &[Record]) -> bool {
 }
 
 /// The commands that undo a step, as far as it is not undone yet.
-pub fn undo(record: &Record, now: &Surroundings) -> Vec<Vec<String>> {
+pub fn undo(record: &Record, now: &SetupContext) -> Vec<Vec<String>> {
     let ours = |names: Vec<String>| -> Vec<String> {
         names.into_iter().filter(|name| !record.before.contains(name)).collect()
     };

@@ -7,7 +7,7 @@ fn service(name: &str, enabled: bool, active: bool) -> Service {
     Service { name: name.to_owned(), enabled, active, masked: false }
 }
 
-fn systemd(services: &[(&str, bool, bool)]) -> Surroundings {
+fn systemd(services: &[(&str, bool, bool)]) -> SetupContext {
     let services = services.iter().map(|(name, enabled, active)| service(name, *enabled, *active)).collect();
     let network = Some(Ok(Network { active: true, autostart: true }));
     let group = |name: &str, gid, members: &[&str]| Group {
@@ -15,7 +15,7 @@ fn systemd(services: &[(&str, bool, bool)]) -> Surroundings {
         gid,
         members: members.iter().map(|member| (*member).to_owned()).collect(),
     };
-    Surroundings {
+    SetupContext {
         init: Some(Init::Systemd),
         services,
         network,
@@ -24,7 +24,7 @@ fn systemd(services: &[(&str, bool, bool)]) -> Surroundings {
     }
 }
 
-fn told(now: &Surroundings, user: Option<&str>) -> (Vec<String>, Vec<String>) {
+fn told(now: &SetupContext, user: Option<&str>) -> (Vec<String>, Vec<String>) {
     let plan = plan(now, user);
     let words = plan.steps.iter().flat_map(|step| commands(step, now)).map(|words| words.join(" "));
     (words.collect(), plan.notes)
@@ -67,11 +67,11 @@ fn what_cannot_be_done_is_said() {
     masked.services[0].masked = true;
     assert!(told(&masked, None).1[0].contains("'systemctl unmask libvirtd.service'"));
     assert!(told(&systemd(&[]), None).1[0].starts_with("libvirt is not installed"));
-    let chroot = Surroundings { init: None, ..systemd(&[]) };
+    let chroot = SetupContext { init: None, ..systemd(&[]) };
     assert!(told(&chroot, None).1[0].starts_with("neither systemd nor OpenRC"));
-    let unknown = Surroundings { network: Some(Err("no".to_owned())), ..systemd(&[("libvirtd.service", true, true)]) };
+    let unknown = SetupContext { network: Some(Err("no".to_owned())), ..systemd(&[("libvirtd.service", true, true)]) };
     assert_eq!(told(&unknown, None).1, ["libvirt's network 'default' is left alone: no", NOBODY]);
-    let none = Surroundings { network: None, ..unknown };
+    let none = SetupContext { network: None, ..unknown };
     assert!(told(&none, None).1[0].starts_with("libvirt has no network 'default'"));
 }
 

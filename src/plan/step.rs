@@ -179,24 +179,24 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Override { function, driver: Some(driver) } => write!(f, "{function}: only {driver} may take it"),
-            Step::Override { function, driver: None } => write!(f, "{function}: any driver may take it"),
+            Step::Override { function, driver: Some(driver) } => write!(f, "{function}: let only {driver} bind it"),
+            Step::Override { function, driver: None } => write!(f, "{function}: let any driver bind it"),
             Step::Resize { function, bar, size, below } => {
                 write!(f, "{function}: resize BAR {bar} to {}", show_size(*size))?;
-                below.map_or(Ok(()), |bridge| write!(f, ", and find what is below {bridge} anew"))
+                below.map_or(Ok(()), |bridge| write!(f, ", by removing everything below {bridge} and rescanning"))
             }
             Step::Load { module } => write!(f, "load module {module}"),
-            Step::Unbind { function, driver } => write!(f, "{function}: take it from {driver}"),
-            Step::Free { function } => write!(f, "{function}: take it from any driver that was faster"),
-            Step::Evict { function } => write!(f, "{function}: take the firmware's framebuffer out of its memory"),
+            Step::Unbind { function, driver } => write!(f, "{function}: unbind it from {driver}"),
+            Step::Free { function } => write!(f, "{function}: unbind any driver that bound it first"),
+            Step::Evict { function } => write!(f, "{function}: unbind the firmware's framebuffer from its memory"),
             Step::Set { function, attribute, value } => write!(f, "{function}: set {attribute} to '{value}'"),
             Step::Awake { function } => write!(f, "{function}: keep it awake"),
             Step::Probe { function, driver } => write!(f, "{function}: bind to {driver}"),
             Step::Autoprobe { on: true } => write!(f, "let the kernel bind new devices by itself again"),
             Step::Autoprobe { on: false } => write!(f, "keep the kernel from binding new devices by itself"),
-            Step::Remove { function } => write!(f, "{function}: take it off the bus"),
-            Step::Rescan { below: Some(bridge), .. } => write!(f, "look for devices below {bridge}"),
-            Step::Rescan { below: None, .. } => write!(f, "look for devices on the whole bus"),
+            Step::Remove { function } => write!(f, "{function}: remove it from the bus"),
+            Step::Rescan { below: Some(bridge), .. } => write!(f, "rescan below {bridge}"),
+            Step::Rescan { below: None, .. } => write!(f, "rescan the whole bus"),
         }
     }
 }

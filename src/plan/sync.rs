@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What has to be brought up to date after an edit, so that the next boot does what the configuration says: the words in
+//! What has to be brought up to date after an edit, so that the next boot does what the configuration says: the parameters in
 //! the boot entries, and the initramfs where it reserves other cards than the configuration wants.
 
 use super::cmdline::record::Record;
@@ -8,7 +8,7 @@ use super::Finding;
 use crate::config::{self, Bind, Config, Driver, Functions, Gpu, Severity};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{Image, Initramfs, Tool};
-use crate::plan::cmdline::parameters::{self, Word};
+use crate::plan::cmdline::parameters::{self, Parameter};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Synced`]'s form.
@@ -66,15 +66,16 @@ pub fn needs(config: &Config) -> Vec<CardNeed> {
 pub struct Synced {
     /// [`VERSION`].
     pub version: u32,
-    /// The words that boot entries were to have.
-    pub words: Vec<String>,
+    /// The kernel parameters that boot entries were to have.
+    #[serde(rename = "words")]
+    pub parameters: Vec<String>,
     /// The cards that the initramfs was to reserve.
     pub cards: Vec<CardNeed>,
 }
 
 impl Default for Synced {
     fn default() -> Self {
-        Synced { version: VERSION, words: Vec::new(), cards: Vec::new() }
+        Synced { version: VERSION, parameters: Vec::new(), cards: Vec::new() }
     }
 }
 
@@ -83,14 +84,14 @@ impl Default for Synced {
 pub struct Facts<'f> {
     /// Boot loaders and their files.
     pub system: &'f BootSystem,
-    /// Which words there are ours.
+    /// Which parameters there are ours.
     pub record: &'f Record,
     /// The images, looked into where [`must_look`] says so.
     pub initramfs: &'f Initramfs,
     /// What was last brought up to date.
     pub synced: &'f Synced,
-    /// The words that the kernel needs for this configuration.
-    pub words: &'f [Word],
+    /// The parameters that the kernel needs for this configuration.
+    pub parameters: &'f [Parameter],
     /// Cards that the next boot will not bind, because the host's data is on them.
     pub refused: &'f [Finding],
 }
@@ -149,10 +150,7 @@ pub fn fit(image: &Image, needs: &[CardNeed]) -> Fit {
         Err(why) => return Fit::Unknown(why.clone()),
     };
     let name = image.name();
-    let has = match seen.program && seen.run {
-        true => self::needs(&config::parse_lasting(&seen.files)),
-        false => Vec::new(),
-    };
+    let has = if seen.program && seen.run { self::needs(&config::parse_lasting(&seen.files)) } else { Vec::new() };
     if has == needs {
         return Fit::Right;
     }
@@ -169,11 +167,11 @@ fn names(cards: &[CardNeed]) -> String {
     names.join(", ")
 }
 
-/// The sentence about words that nobody but the user can add.
-pub fn by_hand(words: &[String]) -> String {
+/// The sentence about parameters that nobody but the user can add.
+pub fn by_hand(parameters: &[String]) -> String {
     format!(
-        "no boot loader was found whose files vfio knows: add this to the kernel's command line by hand: {}",
-        words.join(" ")
+        "no boot loader was found whose files vfio knows: add this to the kernel command line manually: {}",
+        parameters.join(" ")
     )
 }
 
@@ -184,13 +182,14 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     if !refusals.is_empty() {
         return SyncPlan { refusals, synced: facts.synced.clone(), ..SyncPlan::default() };
     }
-    let words: Vec<String> = facts.words.iter().map(|word| word.word.clone()).collect();
+    let parameters: Vec<String> = facts.parameters.iter().map(|parameter| parameter.parameter.clone()).collect();
     let needs = needs(config);
     let mut plan = SyncPlan::default();
-    let line = cmdline::plan(facts.system, &words, facts.record, &Options::default());
+    let line = cmdline::plan(facts.system, &parameters, facts.record, &Options::default());
     plan.notes.extend(line.problems.iter().chain(&line.notes).cloned());
-    let running: Vec<String> = facts.system.words.iter().map(str::to_owned).collect();
-    let lacking: Vec<String> = words.iter().filter(|word| !parameters::is_there(word, &running)).cloned().collect();
+    let running: Vec<String> = facts.system.parameters.iter().map(str::to_owned).collect();
+    let lacking: Vec<String> =
+        parameters.iter().filter(|parameter| !parameters::is_there(parameter, &running)).cloned().collect();
     if facts.system.loaders.is_empty() && !lacking.is_empty() {
         plan.notes.push(by_hand(&lacking));
     }
@@ -199,15 +198,15 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     let (build, notes) = build(facts, &needs);
     plan.notes.extend(notes);
     let build = build.map(|(runs, why)| {
-        // mkinitcpio makes an image with the words in it: once is enough.
-        let made = |run: &Vec<String>| line.tools.iter().any(|tool| tool.words == *run);
+        // mkinitcpio makes an image with the parameters in it: once is enough.
+        let made = |run: &Vec<String>| line.tools.iter().any(|tool| tool.command == *run);
         SyncStep::Initramfs { runs: runs.into_iter().filter(|run| !made(run)).collect(), why }
     });
     if !line.is_empty() {
         plan.steps.push(SyncStep::Words { plan: line });
     }
     plan.steps.extend(build);
-    plan.synced = Synced { version: VERSION, words, cards: needs };
+    plan.synced = Synced { version: VERSION, parameters, cards: needs };
     plan
 }
 
@@ -219,10 +218,7 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
     let changed = facts.synced.cards != needs;
     let note = |text: String| (None, vec![text]);
     if initramfs.immutable {
-        return match needs.is_empty() {
-            true => (None, Vec::new()),
-            false => note(immutable(needs)),
-        };
+        return if needs.is_empty() { (None, Vec::new()) } else { note(immutable(needs)) };
     }
     if needs.is_empty() && !initramfs.marked {
         return (None, Vec::new());
@@ -269,22 +265,22 @@ pub fn immutable(needs: &[CardNeed]) -> String {
 fn nobody(tool: Option<Tool>) -> &'static str {
     match tool {
         Some(Tool::Booster) => "booster has no place for vfio in its images: the card is reserved only after them",
-        _ => "no program was found that builds it (update-initramfs, dracut, mkinitcpio): build it anew by hand",
+        _ => "no program was found that builds it (update-initramfs, dracut, mkinitcpio): rebuild it manually",
     }
 }
 
 fn runs(tool: Tool, wrong: &[&Image]) -> Vec<Vec<String>> {
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     match tool {
-        Tool::UpdateInitramfs => vec![words(&["update-initramfs", "-u", "-k", "all"])],
-        Tool::Mkinitcpio => vec![words(&["mkinitcpio", "-P"])],
+        Tool::UpdateInitramfs => vec![command(&["update-initramfs", "-u", "-k", "all"])],
+        Tool::Mkinitcpio => vec![command(&["mkinitcpio", "-P"])],
         // By name: without one dracut writes where it thinks the loader looks.
         Tool::Dracut => {
-            let one = |image: &&Image| Some(words(&["dracut", "--force", &image.name(), image.release.as_deref()?]));
+            let one = |image: &&Image| Some(command(&["dracut", "--force", &image.name(), image.release.as_deref()?]));
             let all: Option<Vec<_>> = wrong.iter().map(one).collect();
             match all {
                 Some(all) if !all.is_empty() => all,
-                _ => vec![words(&["dracut", "--force", "--regenerate-all"])],
+                _ => vec![command(&["dracut", "--force", "--regenerate-all"])],
             }
         }
         Tool::Booster => Vec::new(),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::host::boot::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use crate::host::boot::{BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::initramfs::image::Seen;
 
 const CARD: &str = "[gpu big]\ndevice = 0000:03:00.0\n";
@@ -37,7 +37,7 @@ fn debian(images: Vec<Image>) -> Initramfs {
 
 fn decide(text: &str, initramfs: &Initramfs, synced: &Synced) -> SyncPlan {
     let (system, record) = (BootSystem::default(), Record::default());
-    plan(&config(text), &Facts { system: &system, record: &record, initramfs, synced, words: &[], refused: &[] })
+    plan(&config(text), &Facts { system: &system, record: &record, initramfs, synced, parameters: &[], refused: &[] })
 }
 
 fn runs(plan: &SyncPlan) -> Vec<String> {
@@ -167,55 +167,55 @@ fn what_cannot_be_built_is_said() {
     assert!(plan.steps.is_empty() && plan.notes.is_empty());
 }
 
-fn words(plan: &SyncPlan) -> usize {
+fn parameters(plan: &SyncPlan) -> usize {
     plan.steps.iter().filter(|step| matches!(step, SyncStep::Words { .. })).count()
 }
 
 #[test]
 fn words_come_before_images_and_one_build_is_enough() {
-    let place = Place {
+    let boot_file = BootFile {
         path: "etc/kernel/cmdline".to_owned(),
-        grammar: Grammar::Plain,
+        format: Format::Plain,
         role: Role::Source,
         content: Some(Content::Text("quiet\n".to_owned())),
     };
     let build = vec!["mkinitcpio".to_owned(), "-P".to_owned()];
     let kind = LoaderKind::UkiRebuild;
-    let loader = Loader { kind, places: vec![place], tools: vec![build], missing: Vec::new(), check: None };
+    let loader = Loader { kind, boot_files: vec![boot_file], tools: vec![build], missing: Vec::new(), check: None };
     let system = BootSystem { loaders: vec![loader], ..BootSystem::default() };
     let initramfs = Initramfs { tool: Some(Tool::Mkinitcpio), ..debian(vec![without_us()]) };
-    let wanted = [Word { word: "iommu=pt".to_owned(), why: String::new() }];
+    let required = [Parameter { parameter: "iommu=pt".to_owned(), why: String::new() }];
     let (record, synced) = (Record::default(), Synced::default());
     let facts = Facts {
         system: &system,
         record: &record,
         initramfs: &initramfs,
         synced: &synced,
-        words: &wanted,
+        parameters: &required,
         refused: &[],
     };
     let plan = plan(&config(CARD), &facts);
     assert!(matches!(plan.steps[0], SyncStep::Words { .. }));
     assert!(matches!(&plan.steps[1], SyncStep::Initramfs { runs, .. } if runs.is_empty()), "{:?}", plan.steps);
-    assert_eq!(plan.synced.words, ["iommu=pt"]);
+    assert_eq!(plan.synced.parameters, ["iommu=pt"]);
 }
 
 #[test]
 fn an_unknown_loader_is_said_until_the_words_are_there() {
-    let wanted = [Word { word: "iommu=pt".to_owned(), why: String::new() }];
+    let required = [Parameter { parameter: "iommu=pt".to_owned(), why: String::new() }];
     let (record, synced, initramfs) = (Record::default(), Synced::default(), debian(vec![image(CARD)]));
     for (line, said) in [("quiet", true), ("quiet iommu=pt", false), ("iommu.passthrough=1", false)] {
-        let running = crate::host::kernel_cmdline::KernelWords::parse(line);
-        let system = BootSystem { words: running, ..BootSystem::default() };
+        let running = crate::host::kernel_cmdline::KernelCmdline::parse(line);
+        let system = BootSystem { parameters: running, ..BootSystem::default() };
         let facts = Facts {
             system: &system,
             record: &record,
             initramfs: &initramfs,
             synced: &synced,
-            words: &wanted,
+            parameters: &required,
             refused: &[],
         };
         let plan = plan(&config(CARD), &facts);
-        assert_eq!((words(&plan), !plan.notes.is_empty()), (0, said), "{line}: {:?}", plan.notes);
+        assert_eq!((parameters(&plan), !plan.notes.is_empty()), (0, said), "{line}: {:?}", plan.notes);
     }
 }

@@ -2,6 +2,7 @@
 //! Taking a function from a host driver: only from drivers that let go, and only while nobody holds it.
 
 use crate::config::{Bind, Gpu};
+use crate::finding::codes;
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
 use crate::plan::{Finding, Step};
@@ -55,15 +56,14 @@ pub fn forbids(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
         let address = function.address;
         let Some(driver) = function.driver.as_deref() else { continue };
         if let Some(holder) = host.holder(address) {
-            findings.push(Finding::new(
-                gpu,
-                &gpu.device.at,
-                format!("{address} stays with {driver}: {holder}; end it and try again"),
-            ));
+            let text = format!("{address} stays bound to {driver}: {holder}");
+            let finding = Finding::card(gpu, &gpu.device.at, codes::CARD_HELD, text);
+            findings.push(finding.hint("end it and try again"));
         } else if driver == "nvidia" && host.nvidia_drm {
             // It is a user inside the kernel, which no process shows, and nvidia waits for it for ever.
-            let text = format!("{address} stays with nvidia, which does not let go while nvidia_drm is loaded; unload that first, or use 'bind = boot' and reboot");
-            findings.push(Finding::new(gpu, &gpu.device.at, text));
+            let text = format!("{address} stays bound to nvidia, which does not release it while nvidia_drm is loaded");
+            let finding = Finding::card(gpu, &gpu.device.at, codes::NVIDIA_DRM_LOADED, text);
+            findings.push(finding.hint("unload that first, or use 'bind = boot' and reboot"));
         } else {
             findings.extend(stays(gpu, function));
         }
@@ -81,16 +81,17 @@ pub fn stays(gpu: &Gpu, function: &Function) -> Option<Finding> {
     }
     let driver = function.driver.as_deref().filter(|d| !function::is_vfio(d) && !LET_GO.contains(d))?;
     let address = function.address;
-    let text = format!("{address} stays with {driver}, which is not known to let go of a device while the system runs; use 'bind = boot' and reboot");
-    Some(Finding::new(gpu, &gpu.device.at, text))
+    let text =
+        format!("{address} stays bound to {driver}, which is not known to release a device while the system runs");
+    Some(Finding::card(gpu, &gpu.device.at, codes::DRIVER_STAYS, text).hint("use 'bind = boot' and reboot"))
 }
 
-/// The functions of a list that a driver other than `wanted` has, last function first: audio leaves before video.
+/// The functions of a list that a driver other than `desired` has, last function first: audio leaves before video.
 pub fn unbinds(functions: &[(Address, String)], host: &Host) -> Vec<Step> {
     let mut steps: Vec<Step> = functions
         .iter()
-        .filter_map(|(address, wanted)| {
-            let driver = host.function(*address)?.driver.clone().filter(|d| d != wanted)?;
+        .filter_map(|(address, desired)| {
+            let driver = host.function(*address)?.driver.clone().filter(|d| d != desired)?;
             Some(Step::Unbind { function: *address, driver })
         })
         .collect();
@@ -123,27 +124,31 @@ mod tests {
         (config, Host { functions: vec![function], ..Host::default() }, address)
     }
 
+    fn codes_of(findings: &[Finding]) -> Vec<codes::Code> {
+        findings.iter().map(|finding| finding.code).collect()
+    }
+
     /// nvidia's removal waits for ever while its usage count is not zero (nv-pci.c, "non-zero usage count"), and from driver 595
     /// on it does not come out of that any more: whoever loosens this has a host that must be switched off.
     #[test]
     fn no_function_is_taken_from_nvidia_while_anybody_uses_it() {
         let (config, mut host, address) = machine("nvidia");
-        let forbidden = |host: &Host| !forbids(&config.gpus[0], &[address], host).is_empty();
+        let forbidden = |host: &Host| codes_of(&forbids(&config.gpus[0], &[address], host));
         let planned = |host: &Host| {
-            let chosen = crate::plan::select::one(&config.gpus[0], host);
-            let choice = crate::plan::select::Choice { gpu: &config.gpus[0], chosen };
-            let plan = crate::plan::bind::plan(&choice, host, &Default::default());
+            let selected = crate::plan::select::select_one(&config.gpus[0], host);
+            let selection = crate::plan::selection::Selection { gpu: &config.gpus[0], selected };
+            let plan = crate::plan::bind::plan(&selection, host, &Default::default());
             plan.steps.iter().any(|step| matches!(step, Step::Unbind { .. }))
         };
-        assert!(!forbidden(&host) && planned(&host), "nobody uses it");
+        assert!(forbidden(&host).is_empty() && planned(&host), "nobody uses it");
         host.nvidia_drm = true;
-        assert!(forbidden(&host) && !planned(&host), "nvidia_drm uses it");
+        assert!(forbidden(&host) == [codes::NVIDIA_DRM_LOADED] && !planned(&host), "nvidia_drm uses it");
         host.nvidia_drm = false;
         for node in ["/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dri/renderD128"] {
             let holder = |pid| Holder { node: node.to_owned(), pid, command: "a".to_owned(), ..Holder::default() };
             for pid in [Some(712), None] {
                 host.holders = vec![(address, holder(pid))];
-                assert!(forbidden(&host) && !planned(&host), "{node} is held");
+                assert!(forbidden(&host) == [codes::CARD_HELD] && !planned(&host), "{node} is held");
             }
         }
     }
@@ -164,11 +169,13 @@ mod tests {
             ("somebody-new", false),
         ] {
             let (config, mut host, address) = machine(driver);
-            assert_eq!(forbids(&config.gpus[0], &[address], &host).is_empty(), lets_go, "{driver}");
+            let forbidden = |host: &Host| codes_of(&forbids(&config.gpus[0], &[address], host));
+            let expected: &[codes::Code] = if lets_go { &[] } else { &[codes::DRIVER_STAYS] };
+            assert_eq!(forbidden(&host), expected, "{driver}");
             let node = "/dev/dri/card0".to_owned();
             let holder = Holder { node, pid: Some(7), command: "a".to_owned(), ..Holder::default() };
             host.holders = vec![(address, holder)];
-            assert!(!forbids(&config.gpus[0], &[address], &host).is_empty(), "{driver} is held");
+            assert_eq!(forbidden(&host), [codes::CARD_HELD], "{driver} is held");
         }
     }
 
@@ -182,7 +189,7 @@ mod tests {
             assert_eq!(forbids(&config.gpus[0], &[address], &host), [], "{driver}");
             config.gpus[0].bind = Bind::Guest;
             let forbidden = forbids(&config.gpus[0], &[address], &host);
-            assert!(forbidden[0].text.contains("use 'bind = boot' and reboot"), "{driver}");
+            assert_eq!(codes_of(&forbidden), [codes::DRIVER_STAYS], "{driver}");
         }
     }
 }

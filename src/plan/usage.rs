@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the host would lose with a card: data is never taken; the last keyboard only if the file names its function.
 
-use super::select::Choice;
 use super::Finding;
 use crate::config::{Functions, Location, Selector};
+use crate::finding::codes;
 use crate::host::usage::{Usage, Use};
 use crate::host::{Function, Host};
 use crate::pci::Address;
+use crate::plan::list::listed;
+use crate::plan::selection::Selection;
 
 /// The host's data on a function, for a sentence that begins with the function: `carries the root file system (sda2)`. The
 /// root file system comes first.
@@ -21,8 +23,8 @@ pub fn data(host: &Host, function: Address) -> Option<String> {
 }
 
 /// The line of the configuration by which a section has a function, the name of the key, and whether the line names it.
-fn line<'c>(choice: &Choice<'c>, function: Address) -> (&'c Location, &'static str, bool) {
-    let gpu = choice.gpu;
+fn line<'c>(selection: &Selection<'c>, function: Address) -> (&'c Location, &'static str, bool) {
+    let gpu = selection.gpu;
     if let Some(also) = gpu.also.iter().find(|also| also.value == function) {
         return (&also.at, "also", true);
     }
@@ -33,38 +35,35 @@ fn line<'c>(choice: &Choice<'c>, function: Address) -> (&'c Location, &'static s
 }
 
 /// Why a section cannot be: one of its functions carries data of the host, or the last keyboard although no line names it.
-pub fn forbids(choice: &Choice<'_>, host: &Host) -> Option<Finding> {
-    let chosen = choice.chosen.as_ref().ok()?;
+pub fn forbids(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
+    let selected = selection.selected.as_ref().ok()?;
     let kind = |function: Address| host.function(function).map_or("device", Function::kind);
-    let carries = chosen.functions.iter().find_map(|function| Some((*function, data(host, *function)?)));
+    let carries = selected.functions.iter().find_map(|function| Some((*function, data(host, *function)?)));
     if let Some((function, data)) = carries {
-        let (at, key, _) = line(choice, function);
+        let (at, key, _) = line(selection, function);
         let way = match key {
             "also" => "remove it from this line",
             "functions" => "leave it out of this line",
             _ => "choose another device",
         };
-        let text = format!("{function} ({}) {data}: no guest can have it; {way}", kind(function));
-        return Some(Finding::new(choice.gpu, at, text));
+        let text = format!("{function} ({}) {data}: no guest can have it", kind(function));
+        return Some(Finding::card(selection.gpu, at, codes::HOST_DATA_ON_DEVICE, text).hint(way));
     }
-    let (function, name) = last_keyboard(&chosen.functions, host)?;
-    let (at, _, named) = line(choice, function);
+    let (function, name) = last_keyboard(&selected.functions, host)?;
+    let (at, _, named) = line(selection, function);
     if named {
         return None;
     }
-    let numbers: Vec<String> = chosen
+    let numbers: Vec<String> = selected
         .functions
         .iter()
-        .filter(|other| other.slot == chosen.slot)
+        .filter(|other| other.slot == selected.slot)
         .map(|other| other.function.to_string())
         .collect();
-    let text = format!(
-        "{function} ({}) has the host's last keyboard, '{name}'; plug in another elsewhere, or say 'functions = {}' if the \
-         host may lose it",
-        kind(function),
-        numbers.join(",")
-    );
-    Some(Finding::new(choice.gpu, at, text))
+    let text = format!("{function} ({}) has the host's last keyboard, '{name}'", kind(function));
+    let hint =
+        format!("plug in another elsewhere, or write 'functions = {}' if the host may lose it", numbers.join(","));
+    Some(Finding::card(selection.gpu, at, codes::LAST_KEYBOARD, text).hint(hint))
 }
 
 /// The function of these that the host's last keyboard hangs on, and the keyboard's name: others have none, and neither has
@@ -80,11 +79,11 @@ fn last_keyboard(functions: &[Address], host: &Host) -> Option<(Address, String)
 }
 
 /// What the host loses with these functions, besides monitors: a sentence for each function.
-pub fn losses(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
-    let Ok(chosen) = &choice.chosen else { return Vec::new() };
-    let last = last_keyboard(&chosen.functions, host).map(|(function, _)| function);
+pub fn losses(selection: &Selection<'_>, host: &Host) -> Vec<Finding> {
+    let Ok(selected) = &selection.selected else { return Vec::new() };
+    let last = last_keyboard(&selected.functions, host).map(|(function, _)| function);
     let mut findings = Vec::new();
-    for function in &chosen.functions {
+    for function in &selected.functions {
         let matters = |usage: &&Usage| usage.functions.contains(function) && !usage.what.is_data();
         let mut lost: Vec<String> = Vec::new();
         for usage in host.usage.iter().filter(matters) {
@@ -106,20 +105,15 @@ pub fn losses(choice: &Choice<'_>, host: &Host) -> Vec<Finding> {
             }
         }
         if !lost.is_empty() {
-            let (at, _, _) = line(choice, *function);
+            let (at, _, _) = line(selection, *function);
             let kind = host.function(*function).map_or("device", Function::kind);
             let text = format!("with {function} ({kind}) the host loses {}", listed(&lost));
-            findings.push(Finding::new(choice.gpu, at, text));
+            findings.push(Finding::card(selection.gpu, at, codes::HOST_LOSES, text).warning());
         }
     }
     findings
 }
 
-/// `a`, `a and b`, `a, b and c`.
-pub fn listed(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
+#[cfg(test)]
+#[path = "usage_tests.rs"]
+mod tests;

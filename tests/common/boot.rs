@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use vfio_suite::host::boot::{BootSystem, Content, Grammar, Loader, LoaderKind, Place, Role};
+use vfio_suite::host::boot::{BootFile, BootSystem, Content, Format, Loader, LoaderKind, Role};
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, Options};
 
@@ -11,8 +11,8 @@ use vfio_suite::plan::cmdline::{plan, CmdlinePlan, Options};
 pub const PATH: &str = "boot/file";
 
 /// The grammars that are looked for in files of others, by name.
-pub fn grammars() -> BTreeMap<String, Grammar> {
-    use Grammar::*;
+pub fn grammars() -> BTreeMap<String, Format> {
+    use Format::*;
     let all = [
         Plain,
         Bls,
@@ -31,21 +31,21 @@ pub fn grammars() -> BTreeMap<String, Grammar> {
 }
 
 /// A machine with nothing but this file.
-pub fn system(grammar: Grammar, text: &str) -> BootSystem {
-    let role = if grammar == Grammar::GrubCfg { Role::Outcome } else { Role::Source };
-    let kind = match grammar {
-        Grammar::Kernelstub => LoaderKind::Kernelstub,
-        Grammar::RpmOstree => LoaderKind::RpmOstree,
+pub fn system(format: Format, text: &str) -> BootSystem {
+    let role = if format == Format::GrubCfg { Role::Generated } else { Role::Source };
+    let kind = match format {
+        Format::Kernelstub => LoaderKind::Kernelstub,
+        Format::RpmOstree => LoaderKind::RpmOstree,
         _ => LoaderKind::GrubFile,
     };
-    let place = Place { path: PATH.to_owned(), grammar, role, content: Some(Content::Text(text.to_owned())) };
-    let loader = Loader { kind, places: vec![place], tools: Vec::new(), missing: Vec::new(), check: None };
+    let place = BootFile { path: PATH.to_owned(), format, role, content: Some(Content::Text(text.to_owned())) };
+    let loader = Loader { kind, boot_files: vec![place], tools: Vec::new(), missing: Vec::new(), check: None };
     BootSystem { loaders: vec![loader], ..BootSystem::default() }
 }
 
 /// What has to be done to the file so that it has these words.
-pub fn planned(grammar: Grammar, text: &str, words: &[String], record: &Record, adopt: bool) -> CmdlinePlan {
-    plan(&system(grammar, text), words, record, &Options { adopt, ..Options::default() })
+pub fn planned(format: Format, text: &str, words: &[String], record: &Record, adopt: bool) -> CmdlinePlan {
+    plan(&system(format, text), words, record, &Options { adopt, ..Options::default() })
 }
 
 /// The file after that, or why it is left alone.
@@ -62,26 +62,26 @@ pub fn after(plan: &CmdlinePlan, text: &str) -> Result<String, String> {
 
 /// Applies words to a text and checks that doing so again changes nothing, and that a revert gives the text back, byte for
 /// byte. Gives the text with the words, or why there is none.
-pub fn applied(grammar: Grammar, text: &str, words: &[String]) -> Result<String, String> {
-    let first = planned(grammar, text, words, &Record::default(), false);
+pub fn applied(format: Format, text: &str, words: &[String]) -> Result<String, String> {
+    let first = planned(format, text, words, &Record::default(), false);
     let new = after(&first, text)?;
-    let again = planned(grammar, &new, words, &first.record, false);
-    assert_eq!(after(&again, &new), Ok(new.clone()), "{grammar:?}: applied twice:\n{text}");
-    assert_eq!(again.record, first.record, "{grammar:?}: the record changes:\n{text}");
-    let back = planned(grammar, &new, &[], &first.record, false);
-    assert_eq!(after(&back, &new), Ok(text.to_owned()), "{grammar:?}: reverted");
-    assert!(back.record.is_empty(), "{grammar:?}: something is still ours:\n{text}");
+    let again = planned(format, &new, words, &first.record, false);
+    assert_eq!(after(&again, &new), Ok(new.clone()), "{format:?}: applied twice:\n{text}");
+    assert_eq!(again.record, first.record, "{format:?}: the record changes:\n{text}");
+    let back = planned(format, &new, &[], &first.record, false);
+    assert_eq!(after(&back, &new), Ok(text.to_owned()), "{format:?}: reverted");
+    assert!(back.record.is_empty(), "{format:?}: something is still ours:\n{text}");
     Ok(new)
 }
 
 /// The trees of golden files: grammar, case, directory.
-pub fn cases() -> Vec<(Grammar, String, PathBuf)> {
+pub fn cases() -> Vec<(Format, String, PathBuf)> {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cmdline");
     let mut cases = Vec::new();
-    for (name, grammar) in grammars() {
+    for (name, format) in grammars() {
         for entry in std::fs::read_dir(golden.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}")) {
             let path = entry.unwrap().path();
-            cases.push((grammar, format!("{name}/{}", path.file_name().unwrap().to_str().unwrap()), path));
+            cases.push((format, format!("{name}/{}", path.file_name().unwrap().to_str().unwrap()), path));
         }
     }
     cases.sort_by(|a, b| a.1.cmp(&b.1));

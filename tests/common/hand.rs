@@ -3,9 +3,9 @@
 //! share this.
 
 use super::boot::{after, planned, system};
-use vfio_suite::host::boot::Grammar;
-use vfio_suite::plan::cmdline::grammar::lines;
-use vfio_suite::plan::cmdline::parameters::Word;
+use vfio_suite::host::boot::Format;
+use vfio_suite::plan::cmdline::format::lines;
+use vfio_suite::plan::cmdline::parameters::Parameter;
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::status::status;
 
@@ -21,17 +21,17 @@ pub fn edited(text: &str, words: &[String], edits: &[(u16, u8)]) -> String {
     let mut text = text.to_owned();
     for (place, what) in edits {
         let what = usize::from(*what);
-        let mut places: Vec<usize> = Vec::new();
+        let mut boot_files: Vec<usize> = Vec::new();
         if what >= 192 {
-            places.extend(text.char_indices().map(|(at, _)| at).chain([text.len()]));
+            boot_files.extend(text.char_indices().map(|(at, _)| at).chain([text.len()]));
         } else {
-            places.extend(text.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at));
+            boot_files.extend(text.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at));
             for word in words {
-                places.extend(text.match_indices(word.as_str()).flat_map(|(at, word)| [at, at + word.len()]));
+                boot_files.extend(text.match_indices(word.as_str()).flat_map(|(at, word)| [at, at + word.len()]));
             }
-            places.push(text.len());
+            boot_files.push(text.len());
         }
-        let at = places[usize::from(*place) % places.len()];
+        let at = boot_files[usize::from(*place) % boot_files.len()];
         let next = text[at..].chars().next();
         let end = at + next.map_or(0, char::len_utf8);
         let replaced = match what % 4 {
@@ -50,25 +50,25 @@ pub fn edited(text: &str, words: &[String], edits: &[(u16, u8)]) -> String {
 }
 
 /// The words of a file's command lines, sorted; `None` if it is left alone.
-fn words_of(grammar: Grammar, text: &str) -> Option<Vec<String>> {
-    let mut words: Vec<String> = lines(grammar, text).ok()?.into_iter().flat_map(|line| line.words).collect();
+fn parameters_of(format: Format, text: &str) -> Option<Vec<String>> {
+    let mut words: Vec<String> = lines(format, text).ok()?.into_iter().flat_map(|line| line.parameters).collect();
     words.sort_unstable();
     Some(words)
 }
 
 /// Applies, edits, and looks at everything that is done with such a file then.
-pub fn check(grammar: Grammar, text: &str, words: &[String], edits: &[(u16, u8)]) {
-    let first = planned(grammar, text, words, &Record::default(), false);
+pub fn check(format: Format, text: &str, words: &[String], edits: &[(u16, u8)]) {
+    let first = planned(format, text, words, &Record::default(), false);
     let Ok(ours) = after(&first, text) else { return };
     let edited = edited(&ours, words, edits);
-    for (adopt, wanted) in [(false, words), (true, words), (false, &words[..words.len() / 2]), (false, &[])] {
-        let second = planned(grammar, &edited, wanted, &first.record, adopt);
-        let asked = wanted.iter().map(|word| Word { word: word.clone(), why: String::new() }).collect();
-        status(&system(grammar, &edited), asked, &first.record);
+    for (adopt, desired) in [(false, words), (true, words), (false, &words[..words.len() / 2]), (false, &[])] {
+        let second = planned(format, &edited, desired, &first.record, adopt);
+        let asked = desired.iter().map(|word| Parameter { parameter: word.clone(), why: String::new() }).collect();
+        status(&system(format, &edited), asked, &first.record);
         let Ok(new) = after(&second, &edited) else { continue };
-        let (had, has) = (words_of(grammar, &edited), words_of(grammar, &new));
+        let (had, has) = (parameters_of(format, &edited), parameters_of(format, &new));
         let (Some(had), Some(mut has)) = (had, has) else {
-            assert_eq!(new, edited, "{grammar:?}: a file that cannot be read is changed");
+            assert_eq!(new, edited, "{format:?}: a file that cannot be read is changed");
             continue;
         };
         // What is not ours is there as before.
@@ -80,13 +80,13 @@ pub fn check(grammar: Grammar, text: &str, words: &[String], edits: &[(u16, u8)]
             }
         }
         let may_go = |word: &String| words.contains(word) || adopt && word == "amd_iommu=on";
-        assert!(gone.iter().all(may_go), "{grammar:?}: {gone:?} went:\n{edited}\n---\n{new}");
-        assert!(has.iter().all(|word| wanted.contains(word)), "{grammar:?}: {has:?} came:\n{edited}\n---\n{new}");
+        assert!(gone.iter().all(may_go), "{format:?}: {gone:?} went:\n{edited}\n---\n{new}");
+        assert!(has.iter().all(|word| desired.contains(word)), "{format:?}: {has:?} came:\n{edited}\n---\n{new}");
         // Whoever does it again changes nothing, and nothing of ours is left in the end.
-        let third = planned(grammar, &new, wanted, &second.record, adopt);
-        assert_eq!(after(&third, &new).as_ref(), Ok(&new), "{grammar:?}: not once:\n{edited}");
-        if wanted.is_empty() {
-            assert!(second.record.is_empty(), "{grammar:?}: something is still ours:\n{edited}");
+        let third = planned(format, &new, desired, &second.record, adopt);
+        assert_eq!(after(&third, &new).as_ref(), Ok(&new), "{format:?}: not once:\n{edited}");
+        if desired.is_empty() {
+            assert!(second.record.is_empty(), "{format:?}: something is still ours:\n{edited}");
         }
     }
 }

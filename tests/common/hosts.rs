@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The machines of `tests/hosts`: how they are laid out, and reading what lies there.
+//! The machines of `tests/hosts`: how they are laid out, and reading the texts that were made from that.
 
 use super::cards::{self, endpoint, port};
 use super::machine::{Function, Machine, MEMORY_64};
@@ -35,7 +35,8 @@ pub fn nodes(name: &str) -> Nodes {
     text::parse(&std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display())))
 }
 
-/// A machine, unpacked. One of those whose text lies in `tests/hosts` comes from there, whatever the code says.
+/// A machine, unpacked: from its text in `tests/hosts` if it has one (`tests/hosts.rs` sees that it is as the code says), else
+/// from the code.
 pub fn unpack(name: &str) -> Tree {
     if file(name).exists() {
         return Tree::new(&nodes(name));

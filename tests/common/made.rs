@@ -66,9 +66,10 @@ impl Shown {
             let stream = format!("pcmC{card}D{number}p");
             let minor = (116, card * 32 + 16 + number);
             self.node(&format!("{device}/{stream}"), "class/sound", minor, &format!("snd/{stream}"), "");
-            let status = match function.plays {
-                true => "state: RUNNING\nowner_pid   : 2200\ntrigger_time: 100.000000000\n",
-                false => "closed\n",
+            let status = if function.plays {
+                "state: RUNNING\nowner_pid   : 2200\ntrigger_time: 100.000000000\n"
+            } else {
+                "closed\n"
             };
             self.file(format!("proc/asound/card{card}/pcm{number}p/sub0/status"), 0o444, status);
             self.file(format!("proc/asound/card{card}/id"), 0o444, format!("HDMI{card}\n"));

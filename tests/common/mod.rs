@@ -5,6 +5,7 @@
 pub mod around;
 pub mod below;
 pub mod boot;
+pub mod boot_tools;
 pub mod boots;
 pub mod cards;
 pub mod desktop;
@@ -22,6 +23,7 @@ pub mod pairs;
 pub mod parts;
 pub mod pe;
 pub mod shown;
+pub mod skipped;
 pub mod strace;
 pub mod text;
 pub mod tree;

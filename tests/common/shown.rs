@@ -198,9 +198,10 @@ impl Shown {
             Some(bridge) => {
                 let path = self.paths.get(bridge).unwrap_or_else(|| panic!("{address}: no bridge {bridge}")).clone();
                 // Intel's VMD makes a host bridge of a domain of its own below itself (`vmd_enable_domain()`).
-                match bridge.split(':').next() == address.split(':').next() {
-                    true => path,
-                    false => format!("{path}/pci{bus}"),
+                if bridge.split(':').next() == address.split(':').next() {
+                    path
+                } else {
+                    format!("{path}/pci{bus}")
                 }
             }
             None => match machine.bridges_at.iter().find(|(of, _)| of == &bus) {

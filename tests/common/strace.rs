@@ -59,3 +59,20 @@ pub fn count(tree: &Tree, program: &str, arguments: &[&str], calls: &str) -> u32
     start(strace).wait().unwrap();
     u32::try_from(std::fs::read_to_string(log.path()).unwrap().lines().count()).unwrap()
 }
+
+/// What it asks the simulator of its tree, in order: the words of each request.
+pub fn requests(tree: &Tree, program: &str, arguments: &[&str]) -> Vec<Vec<String>> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-s", "1000", "-e", "trace=execve", "-e", "signal=none", "-o"]).arg(log.path());
+    strace.arg(program).args(arguments).env("VFIO_ROOT", tree.path()).stdin(Stdio::null());
+    assert!(start(strace).wait().unwrap().success());
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    // 123 execve("/x/vfio-sim", ["/x/vfio-sim", "write", "sys/x", "1"], 0x7ffe /* 30 vars */) = 0
+    let words = |call: &str| {
+        let (_, list) = call.split_once("vfio-sim\", [")?;
+        let (list, _) = list.split_once(']')?;
+        Some(list.split(", ").skip(1).map(|word| word.trim_matches('"').to_owned()).collect())
+    };
+    text.lines().filter_map(words).collect()
+}

@@ -61,9 +61,10 @@ pub fn without_vfio_module(nodes: Nodes) -> Nodes {
 /// slower on a disk.
 fn place() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    match std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
-        true => memory.to_owned(),
-        false => std::env::temp_dir(),
+    if std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
     }
 }
 
@@ -189,9 +190,10 @@ impl Tree {
     /// Fails, showing what differs, if the machine is not as it was. Modules that were loaded since may stay.
     #[track_caller]
     pub fn assert_same(&self, before: &Nodes, what: &str) {
-        let differences = match before.contains_key("sys/module/vfio_pci/initstate") {
-            true => differences(before, &self.snapshot()),
-            false => differences(&without_vfio_module(before.clone()), &without_vfio_module(self.snapshot())),
+        let differences = if before.contains_key("sys/module/vfio_pci/initstate") {
+            differences(before, &self.snapshot())
+        } else {
+            differences(&without_vfio_module(before.clone()), &without_vfio_module(self.snapshot()))
         };
         let first: Vec<&str> = differences.lines().take(12).collect();
         assert!(differences.is_empty(), "{what}: the tree differs:\n{}", first.join("\n"));
@@ -200,6 +202,15 @@ impl Tree {
     /// Runs one of our programs on the tree.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Ran {
         self.command(program).args(arguments).output().unwrap().into()
+    }
+
+    /// Runs a program with standard error as the journal reads it: `$JOURNAL_STREAM` names its device and inode (systemd.exec(5)).
+    pub fn run_in_journal(&self, mut command: Command) -> Ran {
+        let stderr = tempfile::NamedTempFile::new().unwrap();
+        let stream = stderr.as_file().metadata().unwrap();
+        command.env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino()));
+        let output = command.stderr(stderr.reopen().unwrap()).output().unwrap();
+        Ran { stderr: fs::read_to_string(stderr.path()).unwrap(), ..output.into() }
     }
 
     /// Asks the simulator of the tree: to run a program of the system, or to send a signal.

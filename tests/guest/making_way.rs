@@ -83,7 +83,7 @@ fn a_sound_server_is_told_and_lives_on() {
     let tree = beside();
     open_too(&tree, desktop::SOUND_SERVER, SOUND);
     tree.write(".kernel/follows-udev", "2200\n");
-    has(&plan(&tree), &["announce that"], &["end session", "stop gdm", "ask "]);
+    has(&plan(&tree), &["announce the removal of"], &["end session", "stop gdm", "ask "]);
     let ran = session_lives(&tree);
     assert!(!ran.stderr.contains("asked to end"), "{}", ran.stderr);
     assert_eq!(desktop::nodes(&tree, SOUND).len(), desktop::nodes(&tree, OTHER_SOUND).len());
@@ -118,7 +118,8 @@ fn a_compositor_that_has_both_cards_ends_and_it_is_said_why_and_what_avoids_it()
         let card = &desktop::nodes(&tree, VIDEO)[0];
         let greets = [desktop::nodes(&tree, OTHER), desktop::nodes(&tree, VIDEO)].concat();
         desktop::greeter(&tree, "c3", "seat0", 2300, &greets);
-        let why = "warning: /etc/vfio.conf:4: [guest demo] session 2 of ada on seat0 ends, for gnome-shell (pid 2100";
+        let why =
+            "warning: /etc/vfio.conf:4: [guest demo] session 2 of ada on seat0 ends, because gnome-shell (pid 2100";
         let text = plan(&tree);
         has(&text, &[why, card, "'bind = boot'", "'handover = hot'", "end session 2 of ada", "stop gdm.service"], &[]);
         let running = started(&tree, "demo");
@@ -163,7 +164,7 @@ fn who_is_on_another_seat_is_named_before_the_display_manager_stops() {
     for handover in ["auto", "steal"] {
         with(&tree, &format!("handover = {handover}"));
         let text = plan(&tree);
-        let named = "session 3 of bob on seat1 ends too, for gdm.service serves all seats";
+        let named = "session 3 of bob on seat1 ends too, because gdm.service serves all seats";
         let step = "stop gdm.service, which ends session 3 of bob on seat1";
         has(&text, &[named, "end session 2 of ada on seat0", step], &["end session 3"]);
     }
@@ -180,7 +181,7 @@ fn who_is_on_another_seat_is_named_before_the_display_manager_stops() {
 fn the_card_of_another_seat_ends_that_seats_session_and_no_other() {
     let tree = two_seats();
     let ran = tree.run(VFIO, &["guest", "plan", "other"]);
-    has(&ran.stdout, &["end session 3 of bob on seat1", "announce that"], &["stop gdm", "session 2", "too"]);
+    has(&ran.stdout, &["end session 3 of bob on seat1", "announce the removal of"], &["stop gdm", "session 2", "too"]);
     let running = started(&tree, "other");
     assert_eq!(tree.driver(OTHER).as_deref(), Some("vfio-pci"));
     assert!(tree.exists(".kernel/sessions/2") && tree.exists("proc/2100"), "ada lives on");
@@ -307,11 +308,11 @@ fn who_has_no_unit_that_could_be_stopped_must_be_ended_by_hand() {
         refused(&tree, &["python3 (pid 3000, user 0", words]);
         // A command may do it; if it does not, nobody's session has ended for nothing.
         with(&tree, "before = /usr/bin/docker stop box");
-        has(&plan(&tree), &["only if a 'before' command ends that", "see that python3 (pid 3000"], &["refused"]);
+        has(&plan(&tree), &["only if a 'before' command ends that", "check that python3 (pid 3000"], &["refused"]);
         let before = tree.snapshot();
         let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
         assert_eq!(ran.status, Some(1), "{}", ran.stderr);
-        has(&ran.stderr, &["see that python3", "has /dev/dri/renderD128 open"], &["end session", "stop gdm"]);
+        has(&ran.stderr, &["check that python3", "has /dev/dri/renderD128 open"], &["end session", "stop gdm"]);
         assert_eq!(give_back(&tree, "demo").status, Some(0));
         tree.remove(".kernel/ran");
         tree.assert_same(&before, "after a command that did not help");
@@ -332,9 +333,10 @@ fn who_holds_for_others_is_known_by_its_unit_and_program() {
         ("systemd", "/system.slice/miner.service", false),
     ] {
         let tree = held_by(command, cgroup);
-        match others {
-            true => has(&plan(&tree), &["end session 2"], &["refused", "pid 3000"]),
-            false => refused(&tree, &["stop-units = miner.service"]),
+        if others {
+            has(&plan(&tree), &["end session 2"], &["refused", "pid 3000"]);
+        } else {
+            refused(&tree, &["stop-units = miner.service"]);
         }
     }
     let tree = held_by("seatd", SCOPE);

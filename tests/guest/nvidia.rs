@@ -65,7 +65,7 @@ fn modules_go_in_order_and_all_comes_back() {
         "stop nvidia-persistenced.service",
         "wait until nobody holds",
         "keep other drivers",
-        "take the text console from vtcon1",
+        "unbind the text console vtcon1",
         "unload module nvidia_drm",
         "unload module nvidia\n",
         "bind [gpu big]",
@@ -109,7 +109,7 @@ fn modules_that_could_not_be_loaded_again_are_not_unloaded() {
     let before = tree.snapshot();
     let ran = tree.run(VFIO_GUEST, &["run", "demo"]);
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.contains("would not come back to the host"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("could not be given back to the host"), "{}", ran.stderr);
     tree.assert_same(&before, "refused");
 }
 

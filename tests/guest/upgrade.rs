@@ -30,7 +30,7 @@ impl Installed {
 
     /// Each program is another file from now on; whoever runs goes on with one that has no name any more.
     fn upgrade(&self) {
-        for program in [VFIO, VFIO_GUEST] {
+        for program in [env!("CARGO_BIN_EXE_vfio-sim"), VFIO_GUEST] {
             let to = self.folder.path().join(Path::new(program).file_name().unwrap());
             let new = to.with_extension("dpkg-new");
             // By another process: a file that we have open for writing while a test beside this one starts a program could

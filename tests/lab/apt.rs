@@ -38,9 +38,9 @@ pub fn source(suite: &str) -> Result<String> {
     Ok(format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror()?))
 }
 
-/// Downloads into `dir` the packages of `suite` that `package` depends on, directly or not, and that are `wanted`.
+/// Downloads into `dir` the packages of `suite` that `package` depends on, directly or not, and that are `desired`.
 /// apt works on lists of its own there; the host's are not touched.
-pub fn download(suite: &str, dir: &Path, package: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+pub fn download(suite: &str, dir: &Path, package: &str, desired: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     for inner in ["lists/partial", "cache/archives/partial"] {
         std::fs::create_dir_all(dir.join(inner))?;
     }
@@ -73,7 +73,7 @@ pub fn download(suite: &str, dir: &Path, package: &str, wanted: impl Fn(&str) ->
     while at < names.len() {
         let depends = run("apt-cache", &["depends", "--important", &names[at]])?;
         for name in depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")) {
-            if wanted(name) && !names.iter().any(|known| known == name) {
+            if desired(name) && !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
         }

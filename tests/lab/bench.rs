@@ -52,8 +52,8 @@ pub fn run() -> Result<()> {
     for (run, name) in [(&ours, "vfio-guest@.service"), (&guide, "the guide's libvirt hooks")] {
         for round in 1..=ROUNDS {
             let fact = |what: &str| format!("{round}.{what}");
-            for (what, wanted) in [("start", "0"), ("0000:01:00.0", "vfio-pci"), ("0000:01:00.1", "vfio-pci")] {
-                ensure!(run.fact(&fact(what)) == wanted, "{name}: {} is {}", fact(what), run.fact(&fact(what)));
+            for (what, desired) in [("start", "0"), ("0000:01:00.0", "vfio-pci"), ("0000:01:00.1", "vfio-pci")] {
+                ensure!(run.fact(&fact(what)) == desired, "{name}: {} is {}", fact(what), run.fact(&fact(what)));
             }
             let (started, back) = (span(run, &fact("started"))?, span(run, &fact("back"))?);
             println!("{name:<50} {round} {started:>26.2} {back:>24.2}");

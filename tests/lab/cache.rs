@@ -2,6 +2,7 @@
 //! What is expensive to make (kernels, trees, disks) is kept outside the checkout, by a hash of all that it is made of.
 
 use anyhow::{Context, Result};
+use nix::fcntl::{Flock, FlockArg};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub fn entry(name: &str, key: u64, build: impl FnOnce(&Path) -> Result<()>) -> R
     let cache = dir()?;
     let entry = cache.join(format!("{name}-{key:016x}"));
     let lock = std::fs::File::create(cache.join(format!(".{name}.lock")))?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
     let used = entry.join(".used");
     if !entry.is_dir() {
         let part = cache.join(format!(".{name}-{key:016x}.part"));

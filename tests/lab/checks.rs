@@ -9,10 +9,10 @@ use std::fmt::Debug;
 pub struct Checks(Vec<String>);
 
 impl Checks {
-    /// `found` must be `wanted`.
-    pub fn same<T: PartialEq<U> + Debug, U: Debug>(&mut self, what: &str, found: T, wanted: U) {
-        if found != wanted {
-            self.0.push(format!("{what}: {found:?} instead of {wanted:?}"));
+    /// `found` must be `desired`.
+    pub fn same<T: PartialEq<U> + Debug, U: Debug>(&mut self, what: &str, found: T, desired: U) {
+        if found != desired {
+            self.0.push(format!("{what}: {found:?} instead of {desired:?}"));
         }
     }
 

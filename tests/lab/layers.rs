@@ -99,7 +99,7 @@ impl Initramfs {
 
 /// Layer 1: a Debian without a kernel; the packages of the kernel and of both generators are there, not installed.
 pub fn base(suite: &str) -> Result<PathBuf> {
-    if !rustix::process::geteuid().is_root() {
+    if !nix::unistd::geteuid().is_root() {
         bail!("the machine lab builds its images with chroot and needs root; the micro lab does not (`-- micro`)");
     }
     let init = include_str!("guest/machine.sh");

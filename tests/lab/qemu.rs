@@ -135,9 +135,9 @@ fn read(path: &Path) -> String {
 }
 
 /// Waits for one of the places; gives it back when dropped.
-struct Place;
+struct BootFile;
 
-impl Place {
+impl BootFile {
     fn take() -> Result<Self> {
         let poisoned = |_| anyhow::anyhow!("another test of the lab panicked");
         let mut running = RUNNING.lock().map_err(poisoned)?;
@@ -145,11 +145,11 @@ impl Place {
             running = ENDED.wait(running).map_err(|_| anyhow::anyhow!("another test of the lab panicked"))?;
         }
         *running += 1;
-        Ok(Place)
+        Ok(BootFile)
     }
 }
 
-impl Drop for Place {
+impl Drop for BootFile {
     fn drop(&mut self) {
         if let Ok(mut running) = RUNNING.lock() {
             *running -= 1;
@@ -252,7 +252,7 @@ pub fn run(spec: &Spec, dir: &Path) -> Result<Outcome> {
     fs::write(dir.join("console.log"), "")?;
     let mut command = start(spec, dir)?;
     fs::write(dir.join("command"), format!("{command:?}\n"))?;
-    let _place = Place::take()?;
+    let _place = BootFile::take()?;
     let began = Instant::now();
     let mut process = Process(command.spawn().context("cannot start QEMU")?);
     let mut qmp = Qmp::new(&mut process.0)?;

@@ -72,7 +72,7 @@ src_install() {
 		rm -r "${ED}"/etc/libvirt || die
 	fi
 	keepdir /usr/lib/vfio.conf.d
-	dodoc README.md NEWS.md docs/GUESTS.md docs/JSON.md
+	dodoc README.md NEWS.md docs/GUESTS.md docs/JSON.md docs/MESSAGES.md
 }
 
 pkg_postinst() {

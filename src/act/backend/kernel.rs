@@ -5,7 +5,7 @@ use crate::host::function::attribute;
 use crate::pci::Address;
 use std::io;
 
-/// The kernel as the steps see it. Reading goes through [`Root`]; only changes come here.
+/// The kernel as the steps see it. Reading goes through [`crate::root::Root`]; only changes come here.
 pub trait Kernel: std::fmt::Debug {
     /// Writes `value` and a newline to an attribute (a path below the root, as `sys/bus/pci/drivers_probe`) in one
     /// `write(2)`.

@@ -59,11 +59,10 @@ impl Kernel for LiveKernel<'_> {
     fn modprobe(&self, module: &str) -> io::Result<()> {
         log::debug!("modprobe {module}");
         let child = Command::new("modprobe").args(["--", module]).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        match child::wait(child, MODPROBE)? {
-            true => Ok(()),
-            false => {
-                Err(io::Error::other(format!("modprobe cannot load {module} (see the line above, or the kernel log)")))
-            }
+        if child::wait(child, MODPROBE)? {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("modprobe cannot load {module} (see the line above, or the kernel log)")))
         }
     }
 }

@@ -74,10 +74,11 @@ impl Tools for LiveTools {
 
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
         let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
-        let (words, limit) = match apart::is_possible() {
+        let (words, limit) = if apart::is_possible() {
             // systemd ends it; this program only has to hear of it.
-            true => (apart::once(words, deadline), deadline + AFTERWARDS * 5),
-            false => (words.iter().map(|word| (*word).to_owned()).collect(), deadline),
+            (apart::once(words, deadline), deadline + AFTERWARDS * 5)
+        } else {
+            (words.iter().map(|word| (*word).to_owned()).collect(), deadline)
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (_, mut child) = started(&words)?;

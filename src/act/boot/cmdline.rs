@@ -7,8 +7,8 @@
 use crate::act::backend::tools::Tools;
 use crate::act::boot::boot_files;
 use crate::act::files;
-use crate::act::lock::Lock;
-use crate::host::boot::{entry, Grammar};
+use crate::act::lock::{Lock, LockError};
+use crate::host::boot::{entry, Format};
 use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
@@ -30,7 +30,7 @@ fn record_path() -> String {
 }
 
 /// From looking at boot files until they are changed, nobody else of ours changes them.
-pub fn lock(root: &Root) -> io::Result<Lock> {
+pub fn lock(root: &Root) -> Result<Lock, LockError> {
     Lock::take_within(root, &format!("{RUN}/cmdline-lock"), PATIENCE)
 }
 
@@ -43,7 +43,7 @@ pub fn load_record(root: &Root) -> Result<Record, String> {
         Err(error) => return Err(format!("/{path}: {error}")),
     };
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
-        format!("/{path}: it does not say which words are ours ({error}); take them out of the boot files by hand and remove it")
+        format!("/{path}: it does not say which parameters vfio added ({error}); remove them from the boot files manually, then this file")
     })?;
     match record.version {
         VERSION => Ok(record),
@@ -53,15 +53,15 @@ pub fn load_record(root: &Root) -> Result<Record, String> {
 
 fn save(root: &Root, record: &Record) -> Result<(), String> {
     let path = record_path();
-    let saved = match record.is_empty() {
-        true => files::remove(root, &path),
-        false => {
-            let text = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
-            // One that could not be read again would keep the words where they are for ever.
-            match text.len() as u64 >= boot_files::LIMIT {
-                true => Err(io::Error::other("it would be larger than 4 MiB: shorten the boot files")),
-                false => files::replace(root, &path, &[text, b"\n".to_vec()].concat()),
-            }
+    let saved = if record.is_empty() {
+        files::remove(root, &path)
+    } else {
+        let text = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
+        // One that could not be read again would keep the parameters where they are for ever.
+        if text.len() as u64 >= boot_files::LIMIT {
+            Err(io::Error::other("it would be larger than 4 MiB: shorten the boot files"))
+        } else {
+            files::replace(root, &path, &[text, b"\n".to_vec()].concat())
         }
     };
     saved.map_err(|error| format!("/{path}: {error}; nothing was changed"))
@@ -71,10 +71,11 @@ fn save(root: &Root, record: &Record) -> Result<(), String> {
 pub fn forget_what_is_gone(root: &Root) -> Result<(), String> {
     let before = load_record(root)?;
     let mut record = before.clone();
-    record.places.retain(|known, _| entry::is_there(root, known));
-    match record == before {
-        true => Ok(()),
-        false => save(root, &record),
+    record.boot_files.retain(|known, _| entry::is_there(root, known));
+    if record == before {
+        Ok(())
+    } else {
+        save(root, &record)
     }
 }
 
@@ -82,15 +83,20 @@ pub fn forget_what_is_gone(root: &Root) -> Result<(), String> {
 fn either(before: &Record, after: &Record) -> Record {
     let mut all = before.clone();
     all.directories.extend(after.directories.iter().filter(|d| !before.directories.contains(d)).cloned());
-    for (path, owned) in &after.places {
-        let there = all.places.entry(path.clone()).or_default();
+    for (path, owned) in &after.boot_files {
+        let there = all.boot_files.entry(path.clone()).or_default();
         let known: BTreeMap<String, usize> =
             there.iter().enumerate().rev().map(|(at, other)| (other.key.clone(), at)).collect();
         for one in owned {
             match known.get(&one.key).and_then(|at| there.get_mut(*at)) {
                 Some(other) => {
-                    let more = one.words.iter().filter(|word| !other.words.contains(word)).cloned().collect::<Vec<_>>();
-                    other.words.extend(more);
+                    let more = one
+                        .parameters
+                        .iter()
+                        .filter(|parameter| !other.parameters.contains(parameter))
+                        .cloned()
+                        .collect::<Vec<_>>();
+                    other.parameters.extend(more);
                     other.before.clone_from(&one.before);
                 }
                 None => there.push(one.clone()),
@@ -117,14 +123,14 @@ pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut 
         Ok(()) if after == before && plan.is_empty() => Ok(()),
         Ok(()) => {
             // Boot entries go with their kernels.
-            after.places.retain(|known, _| entry::is_there(root, known));
+            after.boot_files.retain(|known, _| entry::is_there(root, known));
             remove_directories(root, &mut after);
             save(root, &after)
         }
         Err(sentence) => {
             let mut sentences = vec![sentence];
             sentences.extend(work.take_back(plan));
-            after.places.clone_from(&before.places);
+            after.boot_files.clone_from(&before.boot_files);
             remove_directories(root, &mut after);
             sentences.extend(save(root, &before).err());
             Err(sentences.join("; "))
@@ -148,7 +154,7 @@ fn missing_directories(root: &Root, plan: &CmdlinePlan) -> Vec<String> {
 
 /// Removes the directories that were made for files of ours and are empty again.
 fn remove_directories(root: &Root, record: &mut Record) {
-    let used = |directory: &str| record.places.keys().any(|path| path.starts_with(&format!("{directory}/")));
+    let used = |directory: &str| record.boot_files.keys().any(|path| path.starts_with(&format!("{directory}/")));
     let gone: Vec<String> = record.directories.iter().filter(|directory| !used(directory)).cloned().collect();
     for directory in gone.iter().rev() {
         // What somebody else has put in there keeps it.
@@ -163,12 +169,31 @@ fn remove_directories(root: &Root, record: &mut Record) {
 /// empty file when the power goes.
 fn settle(root: &Root) -> Result<(), String> {
     // In a test tree the simulator wrote.
-    let places = BOOT.iter().filter(|_| root.is_system());
-    for place in places {
-        let Ok(directory) = root.open_at(place, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else { continue };
-        rustix::fs::syncfs(directory).map_err(|error| format!("/{place}: {}", reason(&error.into())))?;
+    let boot_files = BOOT.iter().filter(|_| root.is_system());
+    for boot_file in boot_files {
+        let Ok(directory) = root.open_at(boot_file, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else {
+            continue;
+        };
+        rustix::fs::syncfs(directory).map_err(|error| format!("/{boot_file}: {}", reason(&error.into())))?;
     }
     Ok(())
+}
+
+/// Why a boot file was not changed.
+#[derive(Debug, thiserror::Error)]
+enum ChangeError {
+    /// The file itself cannot be written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The program that builds it failed.
+    #[error(transparent)]
+    Tool(io::Error),
+    /// What the program built, or where it builds, cannot be used.
+    #[error("/{path}: {source}")]
+    Beside { path: String, source: io::Error },
+    /// The program ended well and built nothing.
+    #[error("{tool} made no addon")]
+    NoAddon { tool: String },
 }
 
 struct Work<'a> {
@@ -186,13 +211,14 @@ impl<'a> Work<'a> {
         let there =
             boot_files::read(self.root, path).map_err(|error| format!("/{path}: {error}; nothing was changed"))?;
         // Of an addon the plan knows its command line only.
-        let same = match change.grammar {
-            Grammar::Addon => there.is_some() == change.old.is_some(),
+        let same = match change.format {
+            Format::Addon => there.is_some() == change.old.is_some(),
             _ => there.as_deref() == change.old.as_ref().map(String::as_bytes),
         };
-        match same {
-            true => Ok(()),
-            false => Err(format!("/{path}: it has changed since it was looked at; nothing was done, run this again")),
+        if same {
+            Ok(())
+        } else {
+            Err(format!("/{path}: it has changed since it was looked at; nothing was done, run this again"))
         }
     }
 
@@ -203,21 +229,25 @@ impl<'a> Work<'a> {
             let failed = |error: &io::Error| format!("/{path}: {}", reason(error));
             let old = boot_files::read(self.root, path).map_err(|error| failed(&error))?;
             self.done.push((change, old));
-            let made = match (&change.new, change.grammar) {
-                (None, _) => files::remove(self.root, path),
-                (Some(line), Grammar::Addon) => self.build(change, line.trim_end())?,
-                (Some(text), _) => self.write(path, text.as_bytes()),
+            let made = match (&change.new, change.format) {
+                (None, _) => files::remove(self.root, path).map_err(ChangeError::Io),
+                (Some(line), Format::Addon) => self.build(change, line.trim_end()),
+                (Some(text), _) => self.write(path, text.as_bytes()).map_err(ChangeError::Io),
             };
-            made.map_err(|error| failed(&error))?;
+            made.map_err(|error| match error {
+                ChangeError::Io(error) => failed(&error),
+                other => other.to_string(),
+            })?;
         }
         for run in &plan.tools {
-            progress(&run.words.join(" "));
+            progress(&run.command.join(" "));
             self.ran.push(run);
-            self.run(&run.words)?;
+            self.run(&run.command)?;
         }
-        match plan.tools.is_empty() {
-            true => Ok(()),
-            false => settle(self.root),
+        if plan.tools.is_empty() {
+            Ok(())
+        } else {
+            settle(self.root)
         }
     }
 
@@ -229,25 +259,26 @@ impl<'a> Work<'a> {
     }
 
     /// Has an addon built beside our run state, and puts it where it belongs in one piece.
-    fn build(&self, change: &FileChange, line: &str) -> Result<io::Result<()>, String> {
+    fn build(&self, change: &FileChange, line: &str) -> Result<(), ChangeError> {
         let made = format!("{RUN}/addon.efi");
         let (line, output) = (format!("--cmdline={line}"), format!("--output={}", self.root.show(&made)));
-        let mut words: Vec<&str> = change.builder.iter().map(String::as_str).collect();
-        if words.is_empty() {
-            words = vec!["ukify", "build"];
+        let mut command: Vec<&str> = change.builder.iter().map(String::as_str).collect();
+        if command.is_empty() {
+            command = vec!["ukify", "build"];
         }
-        words.extend([line.as_str(), output.as_str()]);
-        files::make_dirs(self.root, RUN).map_err(|error| format!("/{RUN}: {error}"))?;
-        self.tools.run(&words, TOOL).map_err(|error| error.to_string())?;
-        let bytes = boot_files::read(self.root, &made).map_err(|error| format!("/{made}: {error}"))?;
-        let bytes = bytes.ok_or_else(|| format!("{} made no addon", words[0]))?;
-        let written = self.write(&change.path, &bytes);
-        Ok(written.and_then(|()| files::remove(self.root, &made)))
+        command.extend([line.as_str(), output.as_str()]);
+        let beside = |path: &str, source| ChangeError::Beside { path: path.to_owned(), source };
+        files::make_dirs(self.root, RUN).map_err(|error| beside(RUN, error))?;
+        self.tools.run(&command, TOOL).map_err(ChangeError::Tool)?;
+        let bytes = boot_files::read(self.root, &made).map_err(|error| beside(&made, error))?;
+        let bytes = bytes.ok_or_else(|| ChangeError::NoAddon { tool: command[0].to_owned() })?;
+        self.write(&change.path, &bytes)?;
+        Ok(files::remove(self.root, &made)?)
     }
 
-    fn run(&self, words: &[String]) -> Result<(), String> {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        self.tools.run(&words, TOOL).map(drop).map_err(|error| error.to_string())
+    fn run(&self, command: &[String]) -> Result<(), String> {
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        self.tools.run(&command, TOOL).map(drop).map_err(|error| error.to_string())
     }
 
     /// Makes everything as it was; what did not work.
@@ -264,8 +295,8 @@ impl<'a> Work<'a> {
         }
         for run in std::mem::take(&mut self.ran).into_iter().rev() {
             // One without an undo makes the same from the files, which are as before.
-            let words = if run.undo.is_empty() { &run.words } else { &run.undo };
-            problems.extend(self.run(words).err());
+            let command = if run.undo.is_empty() { &run.command } else { &run.undo };
+            problems.extend(self.run(command).err());
         }
         if problems.is_empty() && !plan.changes.is_empty() {
             problems.push("everything is as it was".to_owned());
@@ -280,7 +311,7 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => {
             "it is on a file system that is mounted read-only: mount it writable".to_owned()
         }
-        io::ErrorKind::StorageFull => "there is no space left: remove kernels that are not needed any more".to_owned(),
+        io::ErrorKind::StorageFull => "there is no space left: remove kernels that are no longer needed".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Programs that are only noted down; the one with this word in it fails.
+/// Programs that are only noted down; the one with this parameter in it fails.
 #[derive(Debug, Default)]
 struct Noted {
     ran: Mutex<Vec<String>>,
@@ -14,11 +14,12 @@ struct Noted {
 }
 
 impl Tools for Noted {
-    fn run(&self, words: &[&str], _: Duration) -> io::Result<String> {
-        self.ran.lock().unwrap().push(words.join(" "));
-        match !self.fails.is_empty() && words.iter().any(|word| word.contains(self.fails)) {
-            true => Err(io::Error::other(format!("{}: it does not work", words[0]))),
-            false => Ok(String::new()),
+    fn run(&self, parameters: &[&str], _: Duration) -> io::Result<String> {
+        self.ran.lock().unwrap().push(parameters.join(" "));
+        if !self.fails.is_empty() && parameters.iter().any(|parameter| parameter.contains(self.fails)) {
+            Err(io::Error::other(format!("{}: it does not work", parameters[0])))
+        } else {
+            Ok(String::new())
         }
     }
 
@@ -31,7 +32,7 @@ fn change(path: &str, old: Option<&str>, new: Option<&str>) -> FileChange {
     FileChange {
         loader: LoaderKind::GrubFile,
         path: path.to_owned(),
-        grammar: Grammar::Plain,
+        format: Format::Plain,
         old: old.map(str::to_owned),
         new: new.map(str::to_owned),
         adds: vec!["iommu=pt".to_owned()],
@@ -41,8 +42,8 @@ fn change(path: &str, old: Option<&str>, new: Option<&str>) -> FileChange {
 }
 
 fn ours(paths: &[&str]) -> Record {
-    let owned = || vec![Owned { key: String::new(), words: vec!["iommu=pt".to_owned()], before: None }];
-    Record { places: paths.iter().map(|path| ((*path).to_owned(), owned())).collect(), ..Record::default() }
+    let owned = || vec![Owned { key: String::new(), parameters: vec!["iommu=pt".to_owned()], before: None }];
+    Record { boot_files: paths.iter().map(|path| ((*path).to_owned(), owned())).collect(), ..Record::default() }
 }
 
 /// Two boot files, a plan that changes both, makes a third, and runs a program.
@@ -52,9 +53,9 @@ fn case() -> (tempfile::TempDir, CmdlinePlan) {
         fs::create_dir_all(tree.path().join("boot")).unwrap();
         fs::write(tree.path().join(path), text).unwrap();
     }
-    let run = |words: &str| ToolRun {
+    let run = |parameters: &str| ToolRun {
         loader: LoaderKind::GrubFile,
-        words: words.split(' ').map(str::to_owned).collect(),
+        command: parameters.split(' ').map(str::to_owned).collect(),
         undo: Vec::new(),
     };
     let plan = CmdlinePlan {
@@ -76,12 +77,11 @@ fn all(tree: &Path) -> Vec<(String, String)> {
         for entry in fs::read_dir(at).unwrap() {
             let entry = entry.unwrap();
             let name = format!("{below}/{}", entry.file_name().into_string().unwrap());
-            match entry.path().is_dir() {
-                true => {
-                    found.push((name.clone(), "directory".to_owned()));
-                    walk(&entry.path(), &name, found);
-                }
-                false => found.push((name, fs::read_to_string(entry.path()).unwrap())),
+            if entry.path().is_dir() {
+                found.push((name.clone(), "directory".to_owned()));
+                walk(&entry.path(), &name, found);
+            } else {
+                found.push((name, fs::read_to_string(entry.path()).unwrap()));
             }
         }
     }
@@ -108,7 +108,7 @@ fn all_of_a_plan_is_done_and_its_record_kept() {
     assert_eq!(fs::read_to_string(tree.path().join("boot/a")).unwrap(), "a iommu=pt\n");
     let root = Root::open(tree.path()).unwrap();
     let record = load_record(&root).unwrap();
-    assert_eq!(record.places, plan.record.places);
+    assert_eq!(record.boot_files, plan.record.boot_files);
     assert_eq!(record.directories, ["etc", "etc/new.d", "etc/new.d/deep"]);
     // And back: nothing of it is left, made directories included.
     let back = CmdlinePlan {
@@ -117,7 +117,7 @@ fn all_of_a_plan_is_done_and_its_record_kept() {
             change("etc/new.d/deep/vfio.conf", Some("iommu=pt\n"), None),
             change("boot/a", Some("a iommu=pt\n"), Some("a\n")),
         ],
-        record: Record { places: Default::default(), ..record },
+        record: Record { boot_files: Default::default(), ..record },
         ..CmdlinePlan::default()
     };
     apply_to(tree.path(), &tools, &back).unwrap();
@@ -182,9 +182,9 @@ fn an_addon_is_built_beside_and_put_in_its_place_whole() {
     #[derive(Debug)]
     struct Ukify<'t>(&'t Path);
     impl Tools for Ukify<'_> {
-        fn run(&self, words: &[&str], _: Duration) -> io::Result<String> {
-            assert_eq!(words[..3], ["ukify", "build", "--secureboot-private-key=k"]);
-            let value = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)).unwrap();
+        fn run(&self, parameters: &[&str], _: Duration) -> io::Result<String> {
+            assert_eq!(parameters[..3], ["ukify", "build", "--secureboot-private-key=k"]);
+            let value = |key: &str| parameters.iter().find_map(|parameter| parameter.strip_prefix(key)).unwrap();
             assert_eq!(value("--cmdline="), "iommu=pt a=\"b c\"");
             assert!(Path::new(value("--output=")).starts_with(self.0.join("run/vfio")));
             fs::write(value("--output="), b"MZ\xff").map(|()| String::new())
@@ -198,7 +198,7 @@ fn an_addon_is_built_beside_and_put_in_its_place_whole() {
     let path = "efi/loader/addons/vfio.addon.efi";
     let builder = ["ukify", "build", "--secureboot-private-key=k"].map(str::to_owned).to_vec();
     let new = change(path, None, Some("iommu=pt a=\"b c\"\n"));
-    let new = FileChange { grammar: Grammar::Addon, builder, ..new };
+    let new = FileChange { format: Format::Addon, builder, ..new };
     let plan = CmdlinePlan { changes: vec![new], record: ours(&[path]), ..CmdlinePlan::default() };
     let root = Root::open(tree.path()).unwrap();
     apply(&root, &Ukify(&tree.path().canonicalize().unwrap()), &plan, &mut |_| {}).unwrap();
@@ -219,16 +219,16 @@ fn a_record_that_cannot_be_read_is_no_empty_one() {
     }
 }
 
-/// A record that could not be read again would keep its words in the boot files for ever: nothing is changed then.
+/// A record that could not be read again would keep its parameters in the boot files for ever: nothing is changed then.
 #[test]
 fn a_record_that_is_too_large_is_refused_first() {
     let (tree, mut plan) = case();
     let many = (0..40_000).map(|number| Owned {
         key: format!("an entry of a menu #{number}"),
-        words: vec!["iommu=pt".to_owned()],
+        parameters: vec!["iommu=pt".to_owned()],
         before: Some(": root=/dev/vda1 ro quiet splash with a command line that is not short".to_owned()),
     });
-    plan.record.places.insert("boot/a".to_owned(), many.collect());
+    plan.record.boot_files.insert("boot/a".to_owned(), many.collect());
     let root = Root::open(tree.path()).unwrap();
     let error = apply(&root, &Noted::default(), &plan, &mut |_| {}).unwrap_err();
     assert!(error.contains("larger than 4 MiB") && error.ends_with("nothing was changed"), "{error}");

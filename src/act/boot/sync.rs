@@ -5,12 +5,12 @@ use crate::act::backend::tools::Tools;
 use crate::act::boot::cmdline;
 use crate::act::boot::unpack::unpacker_for;
 use crate::act::files;
-use crate::act::lock::Lock;
+use crate::act::lock::{Lock, LockError};
 use crate::config::{self, Config};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{self, Image, Initramfs};
 use crate::host::run::sync_report::{self, Report, SyncOutcome};
-use crate::plan::cmdline::parameters::Word;
+use crate::plan::cmdline::parameters::Parameter;
 use crate::plan::cmdline::record::Record;
 use crate::plan::sync::{self as decide, Facts, Fit, SyncPlan, SyncStep, Synced};
 use crate::plan::Finding;
@@ -30,14 +30,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What of the machine an attempt, or a look at one, has to know.
 #[derive(Debug)]
-pub struct Look {
+pub struct Snapshot {
     /// The configuration that the next boot has.
     pub config: Config,
     /// Boot loaders and their files.
     pub system: BootSystem,
-    /// The words that the kernel needs for this configuration.
-    pub words: Vec<Word>,
-    /// Which words there are ours; an error keeps everything as it is.
+    /// The parameters that the kernel needs for this configuration.
+    pub parameters: Vec<Parameter>,
+    /// Which parameters there are ours; an error keeps everything as it is.
     pub record: Result<Record, String>,
     /// The images.
     pub initramfs: Initramfs,
@@ -47,18 +47,18 @@ pub struct Look {
     pub refused: Vec<Finding>,
 }
 
-impl Look {
+impl Snapshot {
     /// Looks, and into the images if they matter, or if all is to be known.
-    pub fn at(root: &Root, everything: bool) -> Look {
+    pub fn at(root: &Root, everything: bool) -> Snapshot {
         let config = config::load_for_next_boot(root);
         let mut initramfs = Initramfs::scan(root, None);
         if everything && !initramfs.immutable || decide::must_look(&config, &initramfs) {
             initramfs = Initramfs::scan(root, Some(unpacker_for(root).as_ref()));
         }
-        let (system, words) = survey::boot_words(root, &config);
+        let (system, parameters) = survey::required_parameters(root, &config);
         let (record, synced) = (cmdline::load_record(root), load_synced(root));
         let refused = survey::with_data(root, &config);
-        Look { config, system, words, record, initramfs, synced, refused }
+        Snapshot { config, system, parameters, record, initramfs, synced, refused }
     }
 
     /// The same for a decision. Without a record nothing is known to be ours.
@@ -68,7 +68,7 @@ impl Look {
             record,
             initramfs: &self.initramfs,
             synced: &self.synced,
-            words: &self.words,
+            parameters: &self.parameters,
             refused: &self.refused,
         }
     }
@@ -102,7 +102,7 @@ struct Attempt<'a> {
     failed: Vec<String>,
 }
 
-/// Brings everything up to date, and leaves word of it. Errors: it could not even begin.
+/// Brings everything up to date, and leaves parameter of it. Errors: it could not even begin.
 pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, String> {
     let _lock = lock(root, progress)?;
     let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new() };
@@ -151,12 +151,15 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Never two at once.
 fn lock(root: &Root, progress: &mut dyn FnMut(&str)) -> Result<Lock, String> {
     let path = format!("{RUN}/sync-lock");
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("/{path}: {error}; run this as root"),
-        _ => format!("/{path}: {error}"),
+    let failed = |error: LockError| {
+        if error.is_denied() {
+            format!("/{path}: {error}; run this as root")
+        } else {
+            format!("/{path}: {error}")
+        }
     };
     match Lock::take_within(root, &path, Duration::ZERO) {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+        Err(LockError::Busy) => {
             progress("waiting for another vfio sync");
             Lock::take_within(root, &path, PATIENCE).map_err(failed)
         }
@@ -172,36 +175,36 @@ impl Attempt<'_> {
             Ok(lock) => lock,
             Err(error) => return self.report(SyncOutcome::Failed, vec![format!("boot files: {error}")]),
         };
-        let look = Look::at(self.root, false);
-        let (record, known) = match &look.record {
+        let snapshot = Snapshot::at(self.root, false);
+        let (record, known) = match &snapshot.record {
             Ok(record) => (record.clone(), true),
             Err(error) => {
                 self.failed.push(error.clone());
                 (Record::default(), false)
             }
         };
-        let plan = decide::plan(&look.config, &look.facts(&record));
+        let plan = decide::plan(&snapshot.config, &snapshot.facts(&record));
         if !plan.refusals.is_empty() {
             return self.report(SyncOutcome::Refused, plan.refusals);
         }
-        let mut up_to_date = look.synced.clone();
-        let words = plan.steps.iter().find_map(|step| match step {
+        let mut up_to_date = snapshot.synced.clone();
+        let parameters = plan.steps.iter().find_map(|step| match step {
             SyncStep::Words { plan } => Some(plan),
             SyncStep::Initramfs { .. } => None,
         });
-        if let Some(line) = words.filter(|_| known) {
+        if let Some(line) = parameters.filter(|_| known) {
             if let Err(sentence) = cmdline::apply(self.root, self.tools, line, self.progress) {
                 self.failed.push(sentence);
             } else {
                 self.did.extend(line.changes.iter().map(|change| change.sentence()));
-                self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.words.join(" "))));
+                self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.command.join(" "))));
             }
         }
         drop(lock);
         if self.failed.is_empty() {
-            up_to_date.words.clone_from(&plan.synced.words);
+            up_to_date.parameters.clone_from(&plan.synced.parameters);
         }
-        if self.build(&look, &plan) {
+        if self.build(&snapshot, &plan) {
             up_to_date.cards.clone_from(&plan.synced.cards);
         }
         if let Err(error) = save_synced(self.root, &up_to_date) {
@@ -240,7 +243,7 @@ impl Attempt<'_> {
     }
 
     /// Builds images if need be, and looks whether they are right then.
-    fn build(&mut self, look: &Look, plan: &SyncPlan) -> bool {
+    fn build(&mut self, snapshot: &Snapshot, plan: &SyncPlan) -> bool {
         let build = plan.steps.iter().find_map(|step| match step {
             SyncStep::Initramfs { runs, why } => Some((runs, why)),
             SyncStep::Words { .. } => None,
@@ -248,13 +251,13 @@ impl Attempt<'_> {
         let Some((runs, why)) = build else {
             // An image that is still wrong, which nothing here can build, is in the notes.
             let wrong = |image| matches!(decide::fit(image, &plan.synced.cards), Fit::Wrong(_));
-            return !look.initramfs.images.iter().any(wrong);
+            return !snapshot.initramfs.images.iter().any(wrong);
         };
         why.iter().for_each(|why| (self.progress)(why));
         for run in runs {
             (self.progress)(&format!("building the initramfs: {}", run.join(" ")));
-            let words: Vec<&str> = run.iter().map(String::as_str).collect();
-            if let Err(error) = self.tools.run(&words, BUILD) {
+            let command: Vec<&str> = run.iter().map(String::as_str).collect();
+            if let Err(error) = self.tools.run(&command, BUILD) {
                 self.failed.push(format!("the initramfs was not built: {error}"));
                 return false;
             }
@@ -265,10 +268,11 @@ impl Attempt<'_> {
         let mut right = true;
         for image in &built.images {
             if let Fit::Wrong(sentence) = decide::fit(image, &plan.synced.cards) {
-                let before = look.initramfs.images.iter().find(|other| other.paths == image.paths);
-                self.failed.push(match before.is_some_and(|before| before.made == image.made) {
-                    true => format!("{sentence}: nothing that ran builds it"),
-                    false => format!("{sentence}, although it was built anew"),
+                let before = snapshot.initramfs.images.iter().find(|other| other.paths == image.paths);
+                self.failed.push(if before.is_some_and(|before| before.made == image.made) {
+                    format!("{sentence}: nothing that ran builds it")
+                } else {
+                    format!("{sentence}, although it was rebuilt")
                 });
                 right = false;
             }

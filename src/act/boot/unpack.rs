@@ -4,9 +4,10 @@
 
 use crate::host::initramfs::image::{Packing, Unpack};
 use crate::root::Root;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What unpacks the images of a root.
 pub fn unpacker_for(root: &Root) -> Box<dyn Unpack> {
-    match root.is_system() {
-        true => Box::new(Programs),
-        false => Box::new(Nobody),
+    if root.is_system() {
+        Box::new(Programs)
+    } else {
+        Box::new(Nobody)
     }
 }
 
@@ -31,11 +33,11 @@ struct Nobody;
 
 impl Unpack for Nobody {
     fn unpack(&self, packing: Packing, _: File) -> io::Result<Box<dyn Read>> {
-        Err(io::Error::other(format!("in a test tree '{}' does not run", words(packing).join(" "))))
+        Err(io::Error::other(format!("in a test tree '{}' does not run", unpacker(packing).join(" "))))
     }
 }
 
-fn words(packing: Packing) -> &'static [&'static str] {
+fn unpacker(packing: Packing) -> &'static [&'static str] {
     match packing {
         Packing::Gzip => &["gzip", "-dc"],
         Packing::Xz => &["xz", "-dc"],
@@ -50,7 +52,7 @@ fn words(packing: Packing) -> &'static [&'static str] {
 
 impl Unpack for Programs {
     fn unpack(&self, packing: Packing, file: File) -> io::Result<Box<dyn Read>> {
-        let words = words(packing);
+        let words = unpacker(packing);
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).env("LC_ALL", "C.UTF-8").stdin(file).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| match error.kind() {
@@ -77,8 +79,8 @@ impl Read for Unpacked {
             return Ok(0);
         }
         let left = self.until.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-        if poll(&mut [PollFd::new(&self.pipe, PollFlags::IN)], Some(&left))? == 0 {
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        if poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)], left)? == 0 {
             let text = format!("{} has not unpacked it within {} s", self.program, DEADLINE.as_secs());
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }

@@ -20,7 +20,7 @@ pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &P
         log::debug!("{step}");
         let record = Record::before(root, step);
         journal.add(&record).map_err(|source| StepError::Journal { step: step.clone(), source })?;
-        match make(root, kernel, step) {
+        match execute_step(root, kernel, step) {
             Err(error) if step.is_dispensable() && !error.is_timeout() => log::warn!("[gpu {}] {error}", plan.gpu),
             made => made?,
         }
@@ -29,7 +29,7 @@ pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &P
 }
 
 /// Makes one step and reads back whether it came about.
-pub(crate) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
+pub(crate) fn execute_step(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
     let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
     let not_so = |found: String| Err(StepError::NotSo { step: step.clone(), found });
     match step {
@@ -45,26 +45,24 @@ pub(crate) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
             unbind(root, kernel, *function, driver).map_err(kernel_error)?;
             match function::driver(root, *function) {
                 None => Ok(()),
-                Some(driver) => not_so(format!("{driver} still has it")),
+                Some(driver) => not_so(format!("it is still bound to {driver}")),
             }
         }
         Step::Free { function } => {
             let Some(driver) = function::driver(root, *function) else { return Ok(()) };
-            log::warn!(
-                "{function}: {driver} was faster: this kernel binds what a rescan finds even with autoprobe off"
-            );
+            log::warn!("{function}: {driver} bound it first: this kernel ignores drivers_autoprobe during a rescan");
             if let Some((_, holder)) = holders::find(root, &[*function]).first() {
                 return not_so(holder.to_string());
             }
             unbind(root, kernel, *function, &driver).map_err(kernel_error)?;
             match function::driver(root, *function) {
                 None => Ok(()),
-                Some(driver) => not_so(format!("{driver} still has it")),
+                Some(driver) => not_so(format!("it is still bound to {driver}")),
             }
         }
         Step::Evict { function } => match framebuffer::evict(root, kernel, *function).map_err(kernel_error)? {
             None => Ok(()),
-            Some(driver) => not_so(format!("{driver} still has it")),
+            Some(driver) => not_so(format!("it is still bound to {driver}")),
         },
         Step::Set { function, attribute: name, value } => {
             let path = attribute(*function, name);
@@ -80,7 +78,7 @@ pub(crate) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
         }
         Step::Awake { function } => power::keep_awake(root, kernel, &[*function]).map_err(kernel_error),
         Step::Resize { function, bar, size, below } => {
-            resize::make(root, kernel, step, (*function, *bar, *size), *below)
+            resize::resize_bar(root, kernel, step, (*function, *bar, *size), *below)
         }
         Step::Probe { function, driver } => {
             if let Some(loss) = bars::loss(root, *function) {
@@ -89,7 +87,7 @@ pub(crate) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
             probe(kernel, *function).map_err(kernel_error)?;
             match function::driver(root, *function) {
                 Some(now) if now == *driver => Ok(()),
-                Some(now) => not_so(format!("{now} has it instead")),
+                Some(now) => not_so(format!("it is bound to {now} instead")),
                 None => {
                     not_so(format!("the kernel bound nothing; is {driver} loaded, and what does the kernel log say?"))
                 }
@@ -105,10 +103,10 @@ pub(crate) fn make(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), 
         }
         Step::Remove { function } => {
             kernel.write(&attribute(*function, "remove"), "1").map_err(kernel_error)?;
-            match root.exists(&format!("{PCI_DEVICES}/{function}")) {
-                false => Ok(()),
-                true => not_so("it is still there".to_owned()),
+            if root.exists(&format!("{PCI_DEVICES}/{function}")) {
+                return not_so("it is still there".to_owned());
             }
+            Ok(())
         }
         Step::Rescan { below, expect } => {
             rescan(kernel, *below).map_err(kernel_error)?;

@@ -21,7 +21,7 @@ use crate::host::run::card_status::{self, Outcome, Status};
 use crate::host::{function, holders};
 use crate::journal::{self, Record};
 use crate::pci::Address;
-use crate::plan::Plan;
+use crate::plan::{Finding, Plan};
 use crate::root::Root;
 use std::io;
 
@@ -51,7 +51,7 @@ pub fn carry_out_in(root: &Root, plan: &Plan, done: Outcome, on_failure: OnFailu
     let dead = if done == Outcome::Reserved { None } else { state::dead(root, &plan.gpu, &plan.functions) };
     if !plan.refusals.is_empty() {
         status.outcome = Outcome::Refused;
-        status.why = plan.refusals.iter().map(ToString::to_string).collect();
+        status.why = plan.refusals.iter().map(Finding::line).collect();
     } else if let Some(why) = dead {
         status.outcome = Outcome::Refused;
         status.why = vec![format!("[gpu {}] {why}", plan.gpu)];

@@ -14,7 +14,7 @@ use std::io;
 /// Writes a size into the register of a BAR, takes all below a bridge off the bus and has the kernel look for it anew, which
 /// gives the window of an empty bridge a new place (`rescan_store` in `drivers/pci/pci-sysfs.c`, `pci_rescan_bus_bridge_resize`).
 /// Overrides outlast it. The kernel puts nothing back by itself.
-pub(crate) fn find(
+pub(crate) fn reenumerate(
     root: &Root,
     kernel: &dyn Kernel,
     function: Address,
@@ -37,14 +37,14 @@ pub(crate) fn find(
     let kept = below[1..].iter().filter_map(|f| Some((*f, function::driver_override(root, *f)?)));
     let kept: Vec<(Address, String)> = kept.collect();
     // While it answers at its addresses, its size must not change (PCI Express, 7.8.6). Its next driver switches that on again.
-    if let Some(command) = byte(root, function, COMMAND).filter(|command| command & MEMORY != 0) {
+    if let Some(command) = config_byte(root, function, COMMAND).filter(|command| command & MEMORY != 0) {
         kernel.write_config(function, COMMAND, command & !MEMORY)?;
     }
-    kernel.write_config(function, register, number(size))?;
+    kernel.write_config(function, register, size_code(size))?;
     for child in bridge_window::children(root, bridge).into_iter().rev() {
         kernel.write(&attribute(child, "remove"), "1")?;
     }
-    look_again(root, kernel, bridge)?;
+    rescan_below(root, kernel, bridge)?;
     if let Some(f) = below.iter().find(|f| !appears(root, **f)) {
         return Err(missing(&format!("{f} was not found again; a reboot brings it back")));
     }
@@ -52,18 +52,18 @@ pub(crate) fn find(
 }
 
 /// What stands for a size in the register: 2^(number+20) bytes, from 1 MiB to 128 TiB.
-fn number(size: u64) -> u8 {
+fn size_code(size: u64) -> u8 {
     size.trailing_zeros().saturating_sub(20) as u8 & 0x3f
 }
 
 /// A byte of configuration space.
-fn byte(root: &Root, function: Address, at: usize) -> Option<u8> {
+fn config_byte(root: &Root, function: Address, at: usize) -> Option<u8> {
     let mut config = [0; 4096];
     root.read_into(&attribute(function, "config"), &mut config).ok()?.get(at).copied()
 }
 
 /// Has the kernel look for what is below a bridge.
-fn look_again(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result<()> {
+fn rescan_below(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result<()> {
     let buses = attribute(bridge, "pci_bus");
     let bus = root.list(&buses)?.into_iter().next().ok_or(io::ErrorKind::NotFound)?;
     kernel.write(&format!("{buses}/{bus}/rescan"), "1")
@@ -71,7 +71,7 @@ fn look_again(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result<(
 
 /// Gives a BAR the size that it had, by the register of it; also where its function was off the bus when we were ended.
 /// Whether all BARs have a place is asked when all of them had their turn.
-pub(crate) fn undo(
+pub(crate) fn restore_size(
     root: &Root,
     kernel: &dyn Kernel,
     function: Address,
@@ -79,15 +79,15 @@ pub(crate) fn undo(
     (bridge, before): (Address, Option<&str>),
 ) -> io::Result<()> {
     // Whoever was ended on the way may have left any of them off the bus.
-    look_again(root, kernel, bridge)?;
+    rescan_below(root, kernel, bridge)?;
     comes_back(root, function)?;
     let Some(size) = before.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
     let is_so = || bars::bar(root, function, bar).is_some_and(|b| b.size == size && b.is_placed());
-    let register = bars::size_register(root, function, bar).and_then(|at| byte(root, function, at));
-    if is_so() && register.is_none_or(|now| now == number(size)) && bars::loss(root, function).is_none() {
+    let register = bars::size_register(root, function, bar).and_then(|at| config_byte(root, function, at));
+    if is_so() && register.is_none_or(|now| now == size_code(size)) && bars::loss(root, function).is_none() {
         return Ok(());
     }
-    find(root, kernel, function, (bar, size), bridge)?;
+    reenumerate(root, kernel, function, (bar, size), bridge)?;
     if is_so() || bars::loss(root, function).is_some() {
         return Ok(());
     }

@@ -36,16 +36,16 @@ pub fn reset(root: &Root, plan: &ResetPlan) -> io::Result<Vec<Done>> {
     let earlier = journal::read(root, &plan.gpu)?.len();
     let mut journal = Journal::open(root, &path)?;
     let (mut done, mut clean, mut hanging) = (Vec::new(), true, Vec::new());
-    for (function, wanted) in &plan.functions {
+    for (function, desired) in &plan.functions {
         let mut records = Vec::new();
         let shown = || root.read_text(&attribute(*function, RESET_METHOD)).unwrap_or_default();
         let mut attempt = || -> Result<Vec<String>, String> {
-            if let Some(value) = wanted.as_ref().filter(|value| **value != shown()) {
+            if let Some(value) = desired.as_ref().filter(|value| **value != shown()) {
                 let step = Step::Set { function: *function, attribute: RESET_METHOD.to_owned(), value: value.clone() };
                 let record = Record::before(root, &step);
                 journal.add(&record).map_err(|error| format!("the journal cannot be written: {error}"))?;
                 records.push(record);
-                execute::make(root, kernel.as_ref(), &step).map_err(|error| error.to_string())?;
+                execute::execute_step(root, kernel.as_ref(), &step).map_err(|error| error.to_string())?;
             }
             let methods = shown();
             kernel

@@ -24,10 +24,10 @@ fn meaning(error: &io::Error) -> Option<&'static str> {
     /// The kernel's own ENOTSUPP, which strerror(3) does not know.
     const NOTSUPP: i32 = 524;
     match Errno::from_raw_os_error(error.raw_os_error()?) {
-        Errno::NOSPC => Some("there is no room for it"),
-        Errno::NOENT => Some("the window of its bridge cannot move: something else has a place in it"),
+        Errno::NOSPC => Some("the bridge window has no free space for it"),
+        Errno::NOENT => Some("the window of its bridge cannot move: something else has an address in it"),
         Errno::INVAL => Some("the kernel does not take this size"),
-        errno if errno.raw_os_error() == NOTSUPP => Some("the firmware wants no BAR to be moved"),
+        errno if errno.raw_os_error() == NOTSUPP => Some("the firmware forbids moving BARs (preserve_config)"),
         _ => None,
     }
 }
@@ -39,7 +39,7 @@ fn all(root: &Root, function: Address) -> Vec<(Address, u8, u64)> {
 }
 
 /// The BARs that have a place, of all functions but those below a bridge: with the place.
-fn apart(root: &Root, bridge: Address) -> Vec<(Address, u8, u64, u64)> {
+fn bars_outside(root: &Root, bridge: Address) -> Vec<(Address, u8, u64, u64)> {
     let below = bridge_window::with_all_below(root, bridge);
     let of = |f: Address| {
         let placed = bars::read(root, f).0.into_iter().filter(Bar::is_placed);
@@ -55,7 +55,7 @@ fn is_there(root: &Root, (function, bar, start, size): &(Address, u8, u64, u64))
 }
 
 /// Writes down what all these functions have, before the first of them is resized in this boot.
-fn remember(root: &Root, function: Address) -> io::Result<()> {
+fn record_sizes(root: &Root, function: Address) -> io::Result<()> {
     for neighbour in bridge_window::neighbours(root, function) {
         if bars::remembered(root, neighbour).is_none() {
             let mut text = root.read_text(&attribute(neighbour, "modalias")).unwrap_or_default();
@@ -78,17 +78,17 @@ fn write(kernel: &dyn Kernel, function: Address, bar: u8, size: u64) -> io::Resu
 
 /// Gives a BAR a size, or the next smaller one that comes about, or what it had. An error leaves it as it was, or without a
 /// place: then no size brought it back.
-pub(crate) fn make(
+pub(crate) fn resize_bar(
     root: &Root,
     kernel: &dyn Kernel,
     step: &Step,
-    (function, bar, wanted): (Address, u8, u64),
+    (function, bar, desired): (Address, u8, u64),
     below: Option<Address>,
 ) -> Result<(), StepError> {
     let not_so = |found: &str| StepError::NotSo { step: step.clone(), found: found.to_owned() };
     let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
     let Some(now) = bars::bar(root, function, bar) else { return Err(not_so("it has no such BAR")) };
-    remember(root, function).map_err(|source| StepError::Journal { step: step.clone(), source })?;
+    record_sizes(root, function).map_err(|source| StepError::Journal { step: step.clone(), source })?;
     let before = all(root, function);
     let rest = || before.iter().filter(|(f, b, _)| (*f, *b) != (function, bar));
     // Whether all that had a place has it still, with its size, and this BAR has one, with that size.
@@ -96,13 +96,13 @@ pub(crate) fn make(
         let after = all(root, function);
         after.contains(&(function, bar, size)) && rest().all(|other| after.contains(other))
     };
-    let sizes = now.sizes.iter().rev().copied().filter(|s| *s == wanted || (*s < wanted && *s > now.size));
+    let sizes = now.sizes.iter().rev().copied().filter(|s| *s == desired || (*s < desired && *s > now.size));
     if let Some(bridge) = below {
-        let apart = apart(root, bridge);
+        let bars_outside = bars_outside(root, bridge);
         let find = |size: u64| {
-            reenumerate::find(root, kernel, function, (bar, size), bridge).map_err(kernel_error)?;
+            reenumerate::reenumerate(root, kernel, function, (bar, size), bridge).map_err(kernel_error)?;
             // Nothing that we could write brings that back.
-            match apart.iter().find(|bar| !is_there(root, bar)) {
+            match bars_outside.iter().find(|bar| !is_there(root, bar)) {
                 Some((other, bar, ..)) => {
                     Err(not_so(&format!("BAR {bar} of {other} has lost its place to {function}; reboot")))
                 }
@@ -111,9 +111,9 @@ pub(crate) fn make(
         };
         for size in sizes.filter(|size| *size != now.size || !now.is_placed()) {
             if find(size)? {
-                if size != wanted {
-                    let (wanted, size) = (show_size(wanted), show_size(size));
-                    log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: the kernel finds no place for it");
+                if size != desired {
+                    let (desired, size) = (show_size(desired), show_size(size));
+                    log::warn!("{function}: BAR {bar} is {size} now, not {desired}: the kernel finds no place for it");
                 }
                 return Ok(());
             }
@@ -125,9 +125,9 @@ pub(crate) fn make(
             }
         }
         if is_so(now.size) {
-            if now.size != wanted {
-                let (wanted, size) = (show_size(wanted), show_size(now.size));
-                log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: the kernel finds no place for it");
+            if now.size != desired {
+                let (desired, size) = (show_size(desired), show_size(now.size));
+                log::warn!("{function}: BAR {bar} is {size} now, not {desired}: the kernel finds no place for it");
             }
             return Ok(());
         }
@@ -142,9 +142,9 @@ pub(crate) fn make(
             return written.map_err(kernel_error);
         }
         if is_so(size) {
-            if size != wanted {
-                let (wanted, size) = (show_size(wanted), show_size(size));
-                log::warn!("{function}: BAR {bar} is {size} now, not {wanted}: {why}");
+            if size != desired {
+                let (desired, size) = (show_size(desired), show_size(size));
+                log::warn!("{function}: BAR {bar} is {size} now, not {desired}: {why}");
             }
             return Ok(());
         }
@@ -183,7 +183,7 @@ pub(crate) fn make(
 }
 
 /// Gives a BAR the size that it had. It is tried twice, for then its function goes back to a driver that keeps it as it is.
-pub(crate) fn undo(
+pub(crate) fn restore_size(
     root: &Root,
     kernel: &dyn Kernel,
     function: Address,

@@ -35,23 +35,23 @@ pub fn undo(
             if hanging.contains(&function) {
                 continue;
             }
-            if let Some((now, then)) = another(root, record, function) {
+            if let Some((now, then)) = other_device(root, record, function) {
                 problems.push(format!("{function} is {now} now, not {then}: it is left alone"));
                 continue;
             }
         }
         log::debug!("undo: {}", record.step);
         let lost = |f: &Address| bars::loss(root, *f).is_some();
-        if let Some(f) = record.function().filter(|f| !is_anew(record) && !is_probe(record) && lost(f)) {
+        if let Some(f) = record.function().filter(|f| !is_reenumerated(record) && !is_probe(record) && lost(f)) {
             // What is found anew gets its places anew, and a BAR that found none may find one when another has its former size.
-            if !records[..n].iter().any(|earlier| is_anew(earlier) && earlier.function() == Some(f)) {
+            if !records[..n].iter().any(|earlier| is_reenumerated(earlier) && earlier.function() == Some(f)) {
                 let loss = keep_away(root, kernel, f);
                 problems.extend(loss.filter(|loss| !problems.contains(loss)));
             }
             continue;
         }
         let again = !record.function().is_some_and(|f| refused.contains(&f));
-        if let Err(error) = one(root, kernel, record, free, again) {
+        if let Err(error) = undo_record(root, kernel, record, free, again) {
             refused.extend(record.function());
             if error.kind() == io::ErrorKind::TimedOut {
                 hanging.extend(record.function());
@@ -59,8 +59,8 @@ pub fn undo(
             problems.push(format!("undoing '{}': {error}", record.step));
         }
     }
-    for record in records.iter().filter(|record| is_anew(record)) {
-        let Some(function) = record.function().filter(|f| another(root, record, *f).is_none()) else { continue };
+    for record in records.iter().filter(|record| is_reenumerated(record)) {
+        let Some(function) = record.function().filter(|f| other_device(root, record, *f).is_none()) else { continue };
         // Where the kernel still works on it, a loss is said and nothing is written.
         let hangs = hanging.contains(&function);
         let loss = if hangs { bars::loss(root, function) } else { keep_away(root, kernel, function) };
@@ -70,7 +70,7 @@ pub fn undo(
 }
 
 /// What is at the place of a function now and what was recorded there, where it is not the same device.
-fn another(root: &Root, record: &Record, function: Address) -> Option<(String, String)> {
+fn other_device(root: &Root, record: &Record, function: Address) -> Option<(String, String)> {
     let (now, then) = (ids(root, function)?, record.ids.clone()?);
     (now != then).then_some((now, then))
 }
@@ -80,7 +80,7 @@ fn is_probe(record: &Record) -> bool {
 }
 
 /// Whether its function was taken off the bus and found again.
-fn is_anew(record: &Record) -> bool {
+fn is_reenumerated(record: &Record) -> bool {
     matches!(record.step, Step::Resize { below: Some(_), .. })
 }
 
@@ -104,7 +104,7 @@ fn keep_away(root: &Root, kernel: &dyn Kernel, function: Address) -> Option<Stri
 }
 
 /// Brings back what was before one record. `homing`: whether its function may still find its driver.
-fn one(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homing: bool) -> io::Result<()> {
+fn undo_record(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homing: bool) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     let let_go = |f: &Address| if free.contains(f) { Ok(()) } else { nobody_holds(root, *f) };
     match &record.step {
@@ -136,7 +136,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homi
             set_back(root, kernel, *function, attribute, record)
         }
         Step::Resize { function, bar, below: Some(bridge), .. } => {
-            reenumerate::undo(root, kernel, *function, *bar, (*bridge, record.before.as_deref()))
+            reenumerate::restore_size(root, kernel, *function, *bar, (*bridge, record.before.as_deref()))
         }
         Step::Resize { function, bar, .. } if there(function) => {
             match function::driver(root, *function) {
@@ -149,7 +149,7 @@ fn one(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homi
                 Some(_) => return Ok(()),
                 None => {}
             }
-            resize::undo(root, kernel, *function, *bar, record.before.as_deref())
+            resize::restore_size(root, kernel, *function, *bar, record.before.as_deref())
         }
         Step::Awake { function } if there(function) => {
             power::let_sleep(root, kernel, record.before.as_deref().unwrap_or_default())
@@ -226,7 +226,7 @@ fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, 
         }
         // An undo that was cut short had come as far as the host's driver: what lies between is over.
         Some(_) if function::is_vfio(driver) => return Ok(()),
-        Some(now) => return Err(io::Error::other(format!("{now} has it now"))),
+        Some(now) => return Err(io::Error::other(format!("it is bound to {now} now"))),
         None => {}
     }
     if !root.exists(&format!("{PCI_DRIVERS}/{driver}")) {
@@ -238,9 +238,10 @@ fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, 
     let taken = bound.is_ok() && wait_until(|| function::driver(root, function).is_some());
     set_override(kernel, function, before.as_deref())?;
     bound?;
-    match taken {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("{driver} did not take it back; the kernel log says why"))),
+    if taken {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{driver} did not bind it again; the kernel log says why")))
     }
 }
 
@@ -263,7 +264,7 @@ pub fn give_to_host(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
         }
         if function::driver(root, *address).is_none() {
             if let Err(error) = probe(kernel, *address) {
-                log::warn!("{address}: no host driver takes it: {error}");
+                log::warn!("{address}: no host driver binds it: {error}");
             }
         }
     }

@@ -33,9 +33,10 @@ pub(crate) fn appears(root: &Root, function: Address) -> bool {
 
 /// The same for one that was taken off the bus.
 pub(crate) fn comes_back(root: &Root, function: Address) -> io::Result<()> {
-    match appears(root, function) {
-        true => Ok(()),
-        false => Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back")),
+    if appears(root, function) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back"))
     }
 }
 

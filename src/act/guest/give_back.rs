@@ -20,7 +20,7 @@ use crate::host::run::guest_status::{self, GuestOutcome};
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, PCI_DEVICES};
-use rustix::time::{clock_gettime, ClockId};
+use nix::time::{clock_gettime, ClockId};
 use std::io;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub fn give_back(
         // What is left is kept for the next attempt, claims included: nobody else may have such a card.
         if matches!(&record.step, GuestStep::Claim { gpu } if left.iter().any(|r| uses(&r.step, gpu))) {
             left.push(record);
-        } else if let Err(error) = work.one(record, &mut progress) {
+        } else if let Err(error) = work.undo_record(record, &mut progress) {
             problems.push(format!("[guest {guest}] undoing '{}': {error}", record.step));
             left.push(record);
             if record.step.starts().is_some() {
@@ -135,14 +135,13 @@ struct Undo<'a> {
 
 /// Time since the machine's start, as udev writes it down.
 fn uptime() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
-    // Neither is ever negative.
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
+    // There is such a clock.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
 impl Undo<'_> {
     /// Undoes one step.
-    fn one(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> io::Result<()> {
+    fn undo_record(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> io::Result<()> {
         let Undo { root, tools, guest, .. } = *self;
         match &record.step {
             step if step.starts().is_some() && self.end == End::Certain => Ok(()),
@@ -161,9 +160,10 @@ impl Undo<'_> {
                 progress(&format!("giving the BARs of [gpu {gpu}] their sizes back"));
                 let _lock = Lock::take(root)?;
                 let problems = card::undo_sizes(root, gpu, &sizes_path(guest, gpu))?;
-                match problems.is_empty() {
-                    true => Ok(()),
-                    false => Err(io::Error::other(problems.join("; "))),
+                if problems.is_empty() {
+                    Ok(())
+                } else {
+                    Err(io::Error::other(problems.join("; ")))
                 }
             }
             GuestStep::Unload { module } => self.kernel.modprobe(module),

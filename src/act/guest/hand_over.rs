@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a hand-over: each step is journalled, then made.
 
-use super::{account, note, services, sizes_path, GuestRecord};
+use super::error::HandOverError;
+use super::{account, append_record, services, sizes_path, GuestRecord};
 use crate::act::backend::child;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::{Signal, Tools};
@@ -65,10 +66,10 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
     // Who was asked to end with them.
     let mut asked: Vec<u32> = Vec::new();
     for step in &plan.steps {
-        let sentence = |error: io::Error| format!("[guest {}] {step}: {error}", work.guest.name);
+        let sentence = |error: HandOverError| format!("[guest {}] {step}: {error}", work.guest.name);
         if Instant::now() >= work.until {
             let seconds = work.guest.start_timeout.as_secs();
-            return Err(sentence(io::Error::other(format!("not begun within {seconds} s (start-timeout)"))));
+            return Err(sentence(HandOverError::NotBegun { seconds }));
         }
         progress(step);
         let before = match step {
@@ -78,22 +79,23 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
             _ => None,
         };
         let record = GuestRecord { step: step.clone(), before };
-        note(work.root, &work.guest.name, &record).map_err(sentence)?;
-        let mut made = make(work, step, (ended, told), &mut asked);
+        append_record(work.root, &work.guest.name, &record).map_err(|error| sentence(error.into()))?;
+        let grace = Grace { since: ended, told };
+        let mut made = make_step(work, step, &grace, &mut asked);
         if matches!(step, GuestStep::EndSession { .. } | GuestStep::Announce { .. }) {
             ended = Some(Instant::now());
         }
         if matches!(step, GuestStep::Bind { .. } | GuestStep::Resize { .. }) {
             let waits = plan.steps.iter().filter(|step| matches!(step, GuestStep::LetGo { .. }));
             for wait in waits.cycle().take(WAITS) {
-                if !made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy) {
+                if !matches!(made, Err(HandOverError::Held(_))) {
                     break;
                 }
                 progress(wait);
                 // Who has let go and opened it again is asked again.
                 asked.clear();
-                make(work, wait, (None, false), &mut asked).map_err(sentence)?;
-                made = make(work, step, (None, false), &mut asked);
+                make_step(work, wait, &Grace::default(), &mut asked).map_err(sentence)?;
+                made = make_step(work, step, &Grace::default(), &mut asked);
             }
         }
         made.map_err(sentence)?;
@@ -106,28 +108,50 @@ pub(super) fn console_path(console: &str) -> String {
     format!("sys/class/vtconsole/{console}/bind")
 }
 
-fn make(
-    work: &Work<'_>,
-    step: &GuestStep,
-    (ended, told): (Option<Instant>, bool),
-    asked: &mut Vec<u32>,
-) -> io::Result<()> {
+/// What processes that hold the card may count on before they are asked to end.
+#[derive(Debug, Clone, Copy, Default)]
+struct Grace {
+    /// When the last of the sessions was ended; `None` if none was.
+    since: Option<Instant>,
+    /// Whether they were told that the card is going.
+    told: bool,
+}
+
+/// How far a process that holds the card is pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pressure {
+    /// It is waited for.
+    Wait,
+    /// It is asked to end.
+    Ask,
+    /// It is killed, if it does not end when asked.
+    Kill,
+}
+
+fn make_step(work: &Work<'_>, step: &GuestStep, grace: &Grace, asked: &mut Vec<u32>) -> Result<(), HandOverError> {
     let Work { root, tools, .. } = *work;
     let left = work.until.saturating_duration_since(Instant::now());
-    match step {
-        GuestStep::Claim { gpu } => claim(root, gpu, &work.guest.name),
+    let made: io::Result<()> = match step {
+        GuestStep::Claim { gpu } => return claim(root, gpu, &work.guest.name),
         GuestStep::After { .. } | GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. } => Ok(()),
         GuestStep::Before { command } => run_command(tools, command, left),
-        GuestStep::Gone { holder } if holders::still_holds(root, holder) => Err(io::Error::other(holder.to_string())),
+        GuestStep::Gone { holder } if holders::still_holds(root, holder) => {
+            return Err(HandOverError::Held(holder.to_string()));
+        }
         GuestStep::Gone { .. } => Ok(()),
         GuestStep::StopUnit { unit, .. } => services::stop(tools, unit, left),
         GuestStep::EndSession { session, .. } => services::end_session(tools, session),
         GuestStep::AskToEnd { holder } => ask_to_end(root, tools, holder, asked),
         GuestStep::Announce { functions } => announce(root, tools, functions, true),
         GuestStep::LetGo { functions, end, kill } => {
-            let_go(work, functions, (ended.unwrap_or_else(Instant::now), told), asked, (*end, *kill))
+            let pressure = match (*end, *kill) {
+                (false, _) => Pressure::Wait,
+                (true, false) => Pressure::Ask,
+                (true, true) => Pressure::Kill,
+            };
+            return wait_until_released(work, functions, grace, asked, pressure);
         }
-        GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
+        GuestStep::Reserve { gpu } => return bind_card(work, gpu, true, None),
         GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
         GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
         GuestStep::Awake { functions } => {
@@ -136,9 +160,10 @@ fn make(
         GuestStep::Give { functions, user } => account::give(root, tools, functions, user),
         GuestStep::Bind { gpu } | GuestStep::Resize { gpu } => {
             let journal = matches!(step, GuestStep::Resize { .. }).then(|| sizes_path(&work.guest.name, gpu));
-            bind_card(work, gpu, false, journal)
+            return bind_card(work, gpu, false, journal);
         }
-    }
+    };
+    Ok(made?)
 }
 
 /// Runs a command of the user's; what it prints is logged.
@@ -148,11 +173,11 @@ pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Durat
 }
 
 /// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.
-fn claim(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
+fn claim(root: &Root, gpu: &str, guest: &str) -> Result<(), HandOverError> {
     let _lock = Lock::take(root)?;
     match crate::host::run::claims::owner(root, gpu).filter(|owner| owner != guest) {
-        Some(owner) => Err(io::Error::other(format!("it belongs to [guest {owner}] now"))),
-        None => files::replace(root, &claim_path(gpu), format!("{guest}\n").as_bytes()),
+        Some(owner) => Err(HandOverError::Claimed { owner }),
+        None => Ok(files::replace(root, &claim_path(gpu), format!("{guest}\n").as_bytes())?),
     }
 }
 
@@ -186,18 +211,18 @@ fn signal(tools: &dyn Tools, holder: &Holder, signal: Signal) -> io::Result<()> 
 /// Waits until nobody holds the functions: those whose session was `ended` are given a moment from then on and then asked to
 /// end, those that do not end with it at once, unless they were `told` that the card is going or `asked` before, and all are
 /// killed if the user wants it so.
-fn let_go(
+fn wait_until_released(
     work: &Work<'_>,
     functions: &[Address],
-    (ended, told): (Instant, bool),
+    grace: &Grace,
     asked: &mut Vec<u32>,
-    (end, kill): (bool, bool),
-) -> io::Result<()> {
+    pressure: Pressure,
+) -> Result<(), HandOverError> {
     let start = Instant::now();
-    let left_alone = GRACE.saturating_sub(start.duration_since(ended));
+    let left_alone = GRACE.saturating_sub(start.duration_since(grace.since.unwrap_or(start)));
     let mut killed: Vec<u32> = Vec::new();
     let mut pause = SHORT;
-    let limit = left_alone + TERM + if kill { KILL } else { Duration::ZERO };
+    let limit = left_alone + TERM + if pressure == Pressure::Kill { KILL } else { Duration::ZERO };
     let mut holders: Vec<(Address, Holder)> = Vec::new();
     let looker = Looker::new(work.root);
     loop {
@@ -212,17 +237,17 @@ fn let_go(
         let since = Instant::now();
         holders::name_users(work.root, &mut holders);
         if start.elapsed() >= limit || Instant::now() >= work.until {
-            return Err(io::Error::other(named(&holders)));
+            return Err(HandOverError::Held(named(&holders)));
         }
         for (_, holder) in &holders {
-            let Some(pid) = holder.may_end().filter(|_| end) else { continue };
-            let alone = start.elapsed() < left_alone && (told || !holder.outlives_sessions());
+            let Some(pid) = holder.may_end().filter(|_| pressure >= Pressure::Ask) else { continue };
+            let alone = start.elapsed() < left_alone && (grace.told || !holder.outlives_sessions());
             if !alone && !asked.contains(&pid) {
                 log::info!("{holder}: asked to end");
                 signal(work.tools, holder, Signal::Term)?;
                 asked.push(pid);
                 pause = SHORT;
-            } else if kill && start.elapsed() >= left_alone + TERM && !killed.contains(&pid) {
+            } else if pressure == Pressure::Kill && start.elapsed() >= left_alone + TERM && !killed.contains(&pid) {
                 log::warn!("{holder}: killed (kill-holders = yes)");
                 signal(work.tools, holder, Signal::Kill)?;
                 killed.push(pid);
@@ -249,34 +274,33 @@ fn named(holders: &[(Address, Holder)]) -> String {
 
 /// Binds a card as it is now, or only keeps other drivers away from it. A journal other than the card's own is for what is
 /// undone before the card's.
-fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool, journal: Option<String>) -> io::Result<()> {
+fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool, journal: Option<String>) -> Result<(), HandOverError> {
     let _lock = Lock::take(work.root)?;
     let plan = card_plan(work, gpu, only_reserve)?;
     let done = if only_reserve { Outcome::Reserved } else { Outcome::Bound };
     plan.warnings.iter().filter(|_| !only_reserve).for_each(|warning| log::warn!("{warning}"));
     let status = card::carry_out_in(work.root, &plan, done, OnFailure::UndoPlan, journal);
-    // Refused is what somebody holds.
-    let kind = match status.outcome {
-        outcome if outcome == done => return Ok(()),
-        Outcome::Refused => io::ErrorKind::ResourceBusy,
-        _ => io::ErrorKind::Other,
-    };
-    Err(io::Error::new(kind, status.why.join("; ")))
+    match status.outcome {
+        outcome if outcome == done => Ok(()),
+        // What is refused here is what a process holds.
+        Outcome::Refused => Err(HandOverError::Held(status.why.join("; "))),
+        _ => Err(HandOverError::Card(status.why.join("; "))),
+    }
 }
 
-fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> io::Result<Plan> {
+fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> Result<Plan, HandOverError> {
     let Work { root, config, guest, .. } = *work;
-    let (mut choices, mut host) = survey::of_guest(root, config, guest);
-    choices.retain(|c| c.gpu.name == gpu);
-    let functions = boot::functions(&choices);
-    let choice = choices.pop().ok_or_else(|| io::Error::other("it is not in the configuration any more"))?;
-    if let Err(finding) = &choice.chosen {
-        return Err(io::Error::other(finding.to_string()));
+    let (mut selections, mut host) = survey::of_guest(root, config, guest);
+    selections.retain(|c| c.gpu.name == gpu);
+    let functions = boot::functions(&selections);
+    let selection = selections.pop().ok_or(HandOverError::NotConfigured)?;
+    if let Err(finding) = &selection.selected {
+        return Err(HandOverError::Card(finding.line()));
     }
     if only_reserve {
-        let steps = bind::overrides(&bind::wanted(&choice, &host), &host);
+        let steps = bind::overrides(&bind::desired(&selection, &host), &host);
         return Ok(Plan { gpu: gpu.to_owned(), functions, steps, ..Plan::default() });
     }
     host.find_holders_of_bound(root, &functions);
-    Ok(bind::plan(&choice, &host, &rebar::wanted(choice.gpu, Some(guest))))
+    Ok(bind::plan(&selection, &host, &rebar::desired(selection.gpu, Some(guest))))
 }

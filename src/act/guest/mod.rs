@@ -6,6 +6,7 @@
 //! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
 
 mod account;
+mod error;
 pub mod give_back;
 pub mod hand_over;
 mod monitor;
@@ -17,7 +18,7 @@ pub mod start;
 
 use crate::act::files;
 use crate::act::journal::Journal;
-use crate::act::lock::Lock;
+use crate::act::lock::{Lock, LockError};
 use crate::journal;
 use crate::plan::guest::GuestStep;
 use crate::root::{Root, RUN};
@@ -85,9 +86,10 @@ pub fn has_ended(root: &Root, guest: &str) -> io::Result<()> {
 
 /// What is known of the guest's end.
 pub fn end_of(root: &Root, guest: &str) -> give_back::End {
-    match root.exists(&ended_path(guest)) {
-        true => give_back::End::Certain,
-        false => give_back::End::Unknown,
+    if root.exists(&ended_path(guest)) {
+        give_back::End::Certain
+    } else {
+        give_back::End::Unknown
     }
 }
 
@@ -114,16 +116,16 @@ pub fn only_supervise(root: &Root, guest: &str) -> bool {
 }
 
 /// The lock of a guest. `None` if another program has it for longer than this.
-pub fn lock(root: &Root, guest: &str, patience: Duration) -> io::Result<Option<Lock>> {
+pub fn lock(root: &Root, guest: &str, patience: Duration) -> Result<Option<Lock>, LockError> {
     match Lock::take_within(root, &format!("{RUN}/guest-locks/{guest}"), patience) {
         Ok(lock) => Ok(Some(lock)),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
+        Err(LockError::Busy) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Adds a record to a guest's journal.
-fn note(root: &Root, guest: &str, record: &GuestRecord) -> io::Result<()> {
+fn append_record(root: &Root, guest: &str, record: &GuestRecord) -> io::Result<()> {
     Journal::open(root, &journal_path(guest))?.add(record)
 }
 

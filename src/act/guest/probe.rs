@@ -14,10 +14,10 @@ use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::display::goes_dark;
 use crate::plan::guest::{
-    is_up, with_host, Console, DomainState, FileProblem, Memory, Session, Surroundings, Unit, NVIDIA_MODULES,
+    is_up, with_host, Console, DomainState, FileProblem, GuestContext, Memory, Session, Unit, NVIDIA_MODULES,
     NVIDIA_UNITS,
 };
-use crate::plan::select::Choice;
+use crate::plan::selection::Selection;
 use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
 use std::io::Read;
@@ -31,19 +31,19 @@ pub enum Source<'t> {
     Hook(&'t str),
 }
 
-/// Looks at all that a plan for this guest needs. `choices` are its cards.
-pub fn look(
+/// Looks at all that a plan for this guest needs. `selections` are its cards.
+pub fn probe_context(
     root: &Root,
     tools: &dyn Tools,
     guest: &Guest,
-    choices: &[Choice<'_>],
+    selections: &[Selection<'_>],
     host: &Host,
     source: Source<'_>,
-) -> Surroundings {
-    let functions = boot::functions(choices);
+) -> GuestContext {
+    let functions = boot::functions(selections);
     let loaded = |m: &&&str| root.exists(&format!("sys/module/{m}"));
     let loaded: Vec<String> = NVIDIA_MODULES.iter().filter(loaded).map(|m| (*m).to_owned()).collect();
-    let mut around = Surroundings {
+    let mut context = GuestContext {
         claims: crate::host::run::claims::claims(root),
         unloadable_missing: loaded.iter().filter(|m| !modules::has_file(root, m)).cloned().collect(),
         modules: loaded,
@@ -51,84 +51,85 @@ pub fn look(
         lacks_bus: apart::lacks_bus(root),
         memory: memory(root),
         consoles: consoles(root),
-        ..Surroundings::default()
+        ..GuestContext::default()
     };
     let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain, guest: &guest.name };
     let has_domain = guest.runner == Runner::Libvirt;
     let domain = || has_domain.then(|| domain_state(root, libvirt, source));
     if with_host(&functions, host).is_empty() {
-        around.domain = domain();
+        context.domain = domain();
     } else {
         // Where nobody holds anything, `auto` ends nobody but who is about to show something on the only display.
         let held = host.holders.iter().any(|(_, holder)| holder.pid.is_some());
         let end = match guest.handover {
             Handover::Steal => true,
-            Handover::Auto => held || goes_dark(choices, host),
+            Handover::Auto => held || goes_dark(selections, host),
             Handover::Hot | Handover::None => false,
         };
-        around.seats = seats(root, &functions);
-        (around.domain, ()) = both(root, domain, || desktop(root, tools, guest, end, &mut around));
+        context.seats = seats(root, &functions);
+        (context.domain, ()) = both(root, domain, || desktop(root, tools, guest, end, &mut context));
     }
     if guest.runner == Runner::Command {
-        around.user = account::find(root, tools, &guest.user);
+        context.user = account::find(root, tools, &guest.user);
     }
-    let roms = choices.iter().filter_map(|choice| Some(choice.gpu.rom.as_ref()?.value.clone()));
+    let roms = selections.iter().filter_map(|selection| Some(selection.gpu.rom.as_ref()?.value.clone()));
     let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();
-    if let Some(DomainState::Known { domain, .. }) = &around.domain {
+    if let Some(DomainState::Known { domain, .. }) = &context.domain {
         files.extend(needed(root, domain));
-        around.memory.free_huge = free_huge(root, domain.huge_pages);
+        context.memory.free_huge = free_huge(root, domain.huge_pages);
     }
-    around.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
-    around
+    context.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
+    context
 }
 
 /// Asks two at the same time. The simulator is asked one after the other: its tests count the questions.
 fn both<A: Send, B>(root: &Root, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
-    match root.is_system() {
-        true => child::both(one, other),
-        false => (one(), other()),
+    if root.is_system() {
+        child::both(one, other)
+    } else {
+        (one(), other())
     }
 }
 
 /// Services and sessions that use the host's display, or, where no session can end, only services.
-fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, around: &mut Surroundings) {
+fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, context: &mut GuestContext) {
     const ALIAS: &str = "display-manager.service";
     let mut names: Vec<&str> = guest.stop_units.iter().map(String::as_str).collect();
     // Of units that are not there systemd would look for files.
-    if !around.modules.is_empty() {
+    if !context.modules.is_empty() {
         names.extend(NVIDIA_UNITS);
     }
-    let wanted = match &guest.display_manager {
+    let desired = match &guest.display_manager {
         DisplayManager::Unit(unit) => Some(unit.as_str()),
         DisplayManager::Auto => Some(ALIAS),
         DisplayManager::None => None,
     };
-    names.extend(wanted);
+    names.extend(desired);
     let sessions = || if end { services::sessions(tools) } else { Ok(Vec::new()) };
     let (sessions, units) = both(root, sessions, || services::units(tools, &names));
     let units = match units {
         Ok(units) => units,
         Err(error) => {
-            around.no_systemd = Some(error.to_string());
+            context.no_systemd = Some(error.to_string());
             return;
         }
     };
-    let manages = units.iter().find(|(name, unit)| Some(name.as_str()) == wanted && is_up(&unit.state));
-    around.display_manager = manages.map(|(_, unit)| unit.id.clone());
-    around.units = units.into_iter().map(|(name, unit)| Unit { name, id: unit.id, state: unit.state }).collect();
-    around.sessions = sessions.unwrap_or_else(|error| {
-        around.no_logind = Some(error.to_string());
+    let manages = units.iter().find(|(name, unit)| Some(name.as_str()) == desired && is_up(&unit.state));
+    context.display_manager = manages.map(|(_, unit)| unit.id.clone());
+    context.units = units.into_iter().map(|(name, unit)| Unit { name, id: unit.id, state: unit.state }).collect();
+    context.sessions = sessions.unwrap_or_else(|error| {
+        context.no_logind = Some(error.to_string());
         Vec::new()
     });
-    let opened: Vec<Option<String>> = around.sessions.iter().map(|s| manager(root, s.leader?)).collect();
-    if end && around.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
-        let shown = |s: &Session| s.is_graphical() && around.seats.contains(&s.seat);
-        let mut opened = around.sessions.iter().zip(&opened);
-        around.display_manager = opened.find_map(|(session, unit)| unit.clone().filter(|_| shown(session)));
+    let opened: Vec<Option<String>> = context.sessions.iter().map(|s| manager(root, s.leader?)).collect();
+    if end && context.display_manager.is_none() && guest.display_manager == DisplayManager::Auto {
+        let shown = |s: &Session| s.is_graphical() && context.seats.contains(&s.seat);
+        let mut opened = context.sessions.iter().zip(&opened);
+        context.display_manager = opened.find_map(|(session, unit)| unit.clone().filter(|_| shown(session)));
     }
-    for (session, opened) in around.sessions.iter_mut().zip(opened) {
+    for (session, opened) in context.sessions.iter_mut().zip(opened) {
         session.managed = match opened {
-            Some(unit) => around.display_manager == Some(unit),
+            Some(unit) => context.display_manager == Some(unit),
             None => !session.leader.is_some_and(|leader| is_login(root, leader)),
         };
     }
@@ -231,7 +232,7 @@ fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem>
         Ok(_) if what == "option ROM" => match rom_problem(root, relative) {
             Ok(None) => return None,
             Ok(Some(problem)) => problem,
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is no file".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is not a file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         },
         Ok(_) => return None,

@@ -68,16 +68,14 @@ pub fn start(
         return Ok(());
     }
     let program = command.first().ok_or(io::ErrorKind::InvalidInput)?;
-    let (words, in_a_unit) = match apart::is_possible() {
-        true => (apart::guest(guest, user, &groups(root), command), true),
-        false => (apart::guest_without_systemd(user, command), false),
+    let (words, in_a_unit) = if apart::is_possible() {
+        (apart::guest(guest, user, &groups(root), command), true)
+    } else {
+        (apart::guest_without_systemd(user, command), false)
     };
     let begin = Instant::now();
     let mut child = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).spawn()?;
-    let pid = match in_a_unit {
-        true => main_process(tools, guest, &mut child, left)?,
-        false => Some(child.id()),
-    };
+    let pid = if in_a_unit { main_process(tools, guest, &mut child, left)? } else { Some(child.id()) };
     if let Some(pid) = pid {
         remember(root, guest, pid)?;
     }
@@ -202,9 +200,10 @@ pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], pati
     }
     log::warn!("the guest has not ended within {} s: it is killed", patience.as_secs());
     tools.signal(&process, Signal::Kill)?;
-    match wait_for_process(root, &process, Some(KILLED)) {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("process {} does not end", process.pid))),
+    if wait_for_process(root, &process, Some(KILLED)) {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("process {} does not end", process.pid)))
     }
 }
 

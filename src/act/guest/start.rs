@@ -2,7 +2,7 @@
 //! From a guest's name to its plan: what the unit, libvirt's hook and `vfio guest plan` share.
 
 use crate::act::backend::tools::Tools;
-use crate::act::guest::probe::{look, Source};
+use crate::act::guest::probe::{probe_context, Source};
 use crate::config::{Config, Guest};
 use crate::host::holders;
 use crate::plan::boot;
@@ -19,18 +19,19 @@ pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Guest, String> 
         return Err(disabled.why.to_string());
     }
     let names: Vec<&str> = config.guests.iter().map(|g| g.name.as_str()).collect();
-    Err(match names.is_empty() {
-        true => format!("[guest {name}] is not in the configuration, which has no [guest] section"),
-        false => format!("[guest {name}] is not in the configuration; there is {}", names.join(", ")),
+    Err(if names.is_empty() {
+        format!("[guest {name}] is not in the configuration, which has no [guest] section")
+    } else {
+        format!("[guest {name}] is not in the configuration; there is {}", names.join(", "))
     })
 }
 
 /// Looks at the machine and makes the plan.
 pub fn plan(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, source: Source<'_>) -> GuestPlan {
-    let (choices, mut host) = survey::of_guest(root, config, guest);
-    let functions = boot::functions(&choices);
+    let (selections, mut host) = survey::of_guest(root, config, guest);
+    let functions = boot::functions(&selections);
     host.find_holders_of_bound(root, &functions);
     holders::name_users(root, &mut host.holders);
-    let around = look(root, tools, guest, &choices, &host, source);
-    guest::plan(config, guest, &choices, &host, &around)
+    let context = probe_context(root, tools, guest, &selections, &host, source);
+    guest::plan(config, guest, &selections, &host, &context)
 }

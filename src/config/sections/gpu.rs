@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `[gpu NAME]`: a card that guests may get.
 
-use crate::config::keys::did_you_mean;
-use crate::config::location::{At, Location};
+use crate::config::location::At;
 use crate::config::report::clip;
-use crate::config::values::{list_of, one_of, pci, size, word, Parsed};
+use crate::config::values::{list_of, one_of, pci, size, word, Parsed, Wrong};
+use crate::finding::Location;
 use crate::pci::{Address, Identity};
 use std::fmt;
 
@@ -116,7 +116,7 @@ pub enum Driver {
     Auto,
 }
 
-/// `bar0` to `bar5`: the size wanted.
+/// `bar0` to `bar5`: the desired size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BarSize {
     /// So many bytes.
@@ -134,7 +134,7 @@ pub enum BarSize {
 pub enum RebarMethod {
     /// By `resourceN_resize`.
     Kernel,
-    /// By the register of the capability; the card is taken off the bus and found again.
+    /// By the register of the capability; the card is removed and rescanned.
     Rescan,
 }
 
@@ -193,11 +193,8 @@ pub(in crate::config) fn selector(text: &str) -> Parsed<Selector> {
     if text.contains(':') {
         return pci(text).map(Selector::Identity);
     }
-    Err(format!(
-        "'{}' is neither an address (0000:03:00.0) nor vendor:device (1002:73bf) nor boot-display nor not-boot-display{}",
-        clip(text),
-        did_you_mean(text, WORDS.iter().map(|(word, _)| *word))
-    ))
+    let others = ["an address (0000:03:00.0)", "vendor:device (1002:73bf)"];
+    Err(Wrong::expected(text, &WORDS.map(|(word, _)| word), &others))
 }
 
 /// `also`.
@@ -212,7 +209,8 @@ pub(in crate::config) fn functions(text: &str) -> Parsed<Option<Vec<u8>>> {
     }
     let one = |part: &str| match part.as_bytes() {
         [digit @ b'0'..=b'7'] => Ok(digit - b'0'),
-        _ => Err(format!("'{}' is not a function; write all, or numbers from 0 to 7 as in 0,1", clip(part))),
+        _ => Err(Wrong::new(format!("'{}' is not a function", clip(part)))
+            .hint("write all, or numbers from 0 to 7 as in 0,1")),
     };
     let functions = list_of(text, "function", one)?;
     // In order. A sort is 4 KB in each program of the boot.
@@ -246,15 +244,17 @@ pub(in crate::config) fn bar(text: &str) -> Parsed<BarSize> {
     const SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 47;
     let words = [("max", BarSize::Max), ("min", BarSize::Min), ("firmware", BarSize::Firmware)];
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return one_of(text, &words).map_err(|error| format!("{error}, or a size such as 256M or 16G"));
+        let size = ["a size such as 256M or 16G"];
+        return word(text, &words).ok_or_else(|| Wrong::expected(text, &words.map(|(word, _)| word), &size));
     }
+    let wrong = |why: &str, hint: &str| Err(Wrong::new(format!("'{}' {why}", clip(text))).hint(hint));
     match size(text) {
         Some(bytes) if bytes.is_power_of_two() && SIZES.contains(&bytes) => Ok(BarSize::Bytes(bytes)),
         Some(bytes) if bytes < *SIZES.start() && !text.ends_with(|c: char| c.is_ascii_alphabetic()) => {
-            Err(format!("'{text}' counts bytes, and a BAR has 1M at least; write the size with M or G, as 256M or 16G"))
+            wrong("counts bytes, and a BAR has 1M at least", "write the size with M or G, as 256M or 16G")
         }
-        Some(_) => Err(format!("'{}' is not a power of two from 1M to 128T; write 256M or 16G", clip(text))),
-        None => Err(format!("'{}' is not a size; write 256M or 16G", clip(text))),
+        Some(_) => wrong("is not a power of two from 1M to 128T", "write 256M or 16G"),
+        None => wrong("is not a size", "write 256M or 16G"),
     }
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `[guest NAME]`: a virtual machine that gets cards.
 
-use crate::config::location::{At, Location};
-use crate::config::merge::check_name;
+use crate::config::location::At;
+use crate::config::name::check_name;
 use crate::config::report::clip;
 use crate::config::sections::gpu::{BarSize, BARS};
-use crate::config::values::{list_of, one_of, Parsed};
+use crate::config::values::{list_of, one_of, Parsed, Wrong};
+use crate::finding::{codes, Location};
 use std::time::Duration;
 
 /// The keys, beside `GPU.barN`.
@@ -74,7 +75,7 @@ pub struct Guest {
     pub before: Vec<Vec<String>>,
     /// `after`: commands, each split into words.
     pub after: Vec<Vec<String>>,
-    /// `kill-holders`: whoever holds the card and does not end when asked (SIGTERM) is killed.
+    /// `kill-holders`: a process that holds the card and does not end when asked (SIGTERM) is killed.
     pub kill_holders: bool,
     /// `start-timeout`.
     pub start_timeout: Duration,
@@ -91,7 +92,7 @@ pub struct GuestBar {
     pub gpu: String,
     /// 0 to 5.
     pub bar: u8,
-    /// The size wanted.
+    /// The desired size.
     pub size: At<BarSize>,
 }
 
@@ -107,9 +108,9 @@ pub enum Runner {
 /// `handover`: what becomes of the host's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handover {
-    /// Exactly those who hold the card make way; nobody, if nobody does.
+    /// Exactly the sessions and processes that hold the card make way; none, if none holds it.
     Auto,
-    /// The display manager is stopped and comes back, whoever holds the card.
+    /// The display manager is stopped and comes back, whatever holds the card.
     Steal,
     /// Sessions stay.
     Hot,
@@ -144,14 +145,18 @@ pub(in crate::config) fn handover(text: &str) -> Parsed<Handover> {
 pub(in crate::config) fn names(text: &str) -> Parsed<Vec<String>> {
     list_of(text, "[gpu] section", |name| match check_name(name) {
         Ok(()) => Ok(name.to_owned()),
-        Err(why) => Err(format!("'{}' cannot be the name of a [gpu] section: {why}", clip(name))),
+        Err(bad) => {
+            let text = format!("'{}' cannot be the name of a [gpu] section{}", clip(name), bad.why());
+            Err(Wrong::new(text).code(codes::SECTION_NAME).hint(bad.hint()))
+        }
     })
 }
 
 /// `domain`: libvirt's own rule is that it is no path; the rest keeps it from being taken for an option of a tool.
 pub(in crate::config) fn domain(text: &str) -> Parsed<String> {
     if text.contains('/') || text.starts_with('-') || text.len() > 255 {
-        return Err(format!("'{}' is not a libvirt domain's name; write it as virsh list --all shows it", clip(text)));
+        let text = format!("'{}' is not a libvirt domain's name", clip(text));
+        return Err(Wrong::new(text).hint("write it as virsh list --all shows it"));
     }
     Ok(text.to_owned())
 }
@@ -165,14 +170,13 @@ pub(in crate::config) fn uri(text: &str) -> Parsed<String> {
     // Behind the host's name and before what is told beside it.
     let path = text.split_once("://").and_then(|(_, rest)| rest.split(['?', '#']).next()?.split_once('/'));
     if !right {
-        return Err(format!("'{}' is not a libvirt URI; write it as qemu:///system", clip(text)));
+        let text = format!("'{}' is not a libvirt URI", clip(text));
+        return Err(Wrong::new(text).hint("write it as qemu:///system"));
     }
     if path.is_some_and(|(_, path)| path.trim_matches('/') == "session") {
-        return Err(format!(
-            "'{}' is a user's own libvirt, which runs no hook and may not lock a guest's memory; define the domain in \
-             qemu:///system",
-            clip(text)
-        ));
+        let text =
+            format!("'{}' is a user's own libvirt, which runs no hook and may not lock a guest's memory", clip(text));
+        return Err(Wrong::new(text).code(codes::LIBVIRT_SESSION).hint("define the domain in qemu:///system"));
     }
     Ok(text.to_owned())
 }
@@ -182,7 +186,8 @@ pub(in crate::config) fn user(text: &str) -> Parsed<String> {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !first || text.len() > 31 || !bytes.all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
-        return Err(format!("'{}' is not the name of a user; write one that 'getent passwd' lists", clip(text)));
+        let text = format!("'{}' is not the name of a user", clip(text));
+        return Err(Wrong::new(text).hint("write one that 'getent passwd' lists"));
     }
     Ok(text.to_owned())
 }
@@ -194,7 +199,10 @@ pub(in crate::config) fn display_manager(text: &str) -> Parsed<DisplayManager> {
         _ if text.eq_ignore_ascii_case("none") => Ok(DisplayManager::None),
         unit => match self::unit(unit) {
             Ok(unit) => Ok(DisplayManager::Unit(unit)),
-            Err(why) => Err(format!("{why}, or auto, or none")),
+            Err(mut wrong) => {
+                wrong.hint = wrong.hint.map(|hint| hint + ", or auto, or none");
+                Err(wrong)
+            }
         },
     }
 }
@@ -213,7 +221,9 @@ fn unit(text: &str) -> Parsed<String> {
         _ => format!("{text}.service"),
     };
     let prefix = name.rsplit_once('.').map_or("", |(prefix, _)| prefix);
-    let wrong = |why: &str| Err(format!("'{}' is not a unit's name{why}; write it as sddm.service", clip(text)));
+    let wrong = |why: &str| {
+        Err(Wrong::new(format!("'{}' is not a unit's name{why}", clip(text))).hint("write it as sddm.service"))
+    };
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b":_.\\@-".contains(&b)) || name.len() > 255 {
         return wrong("");
     }

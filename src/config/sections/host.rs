@@ -2,7 +2,7 @@
 //! `[host]`: what concerns the whole machine.
 
 use crate::config::report::clip;
-use crate::config::values::{number, one_of, Parsed};
+use crate::config::values::{number, one_of, Parsed, Wrong};
 
 /// The keys.
 pub(in crate::config) const KEYS: &[&str] =
@@ -17,7 +17,7 @@ pub struct HostSection {
     pub iommu: Iommu,
     /// `iommu-passthrough`: `iommu=pt`.
     pub iommu_passthrough: bool,
-    /// `kernel-parameters`: more words to own.
+    /// `kernel-parameters`: further kernel parameters to add.
     pub kernel_parameters: Vec<String>,
     /// `headless`: no card needs to stay for the host's picture.
     pub headless: bool,
@@ -58,6 +58,6 @@ pub(in crate::config) fn iommu(text: &str) -> Parsed<Iommu> {
 pub(in crate::config) fn failed_boots(text: &str) -> Parsed<u32> {
     match number(text) {
         Some(boots @ 0..=100) => Ok(boots as u32),
-        _ => Err(format!("'{}' is not a number from 0 to 100", clip(text))),
+        _ => Err(Wrong::new(format!("'{}' is not a number from 0 to 100", clip(text)))),
     }
 }

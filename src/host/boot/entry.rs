@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Boot entries by name, and files with command lines.
 
-use crate::host::boot::{probe, Grammar, Place, Role};
+use crate::host::boot::{probe, BootFile, Format, Role};
 use crate::root::Root;
 
-impl Place {
+impl BootFile {
     /// Looks at a file.
-    pub fn read(root: &Root, path: &str, grammar: Grammar, role: Role) -> Place {
-        Place { path: path.to_owned(), grammar, role, content: probe::content(root, path) }
+    pub fn read(root: &Root, path: &str, format: Format, role: Role) -> BootFile {
+        BootFile { path: path.to_owned(), format, role, content: probe::content(root, path) }
     }
 
     /// What the file is known by while its name changes: a boot counter comes and goes (`NAME+2-1.conf`), and the newest
     /// deployment's entry has another number each time.
     pub fn key(&self) -> String {
         let (directory, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
-        match self.grammar {
-            Grammar::RpmOstree => format!("{directory}/ostree"),
-            Grammar::Bls => probe::join(directory, &without_counter(name)),
+        match self.format {
+            Format::RpmOstree => format!("{directory}/ostree"),
+            Format::Bls => probe::join(directory, &without_counter(name)),
             _ => self.path.clone(),
         }
     }
@@ -35,7 +35,7 @@ fn without_counter(name: &str) -> String {
     }
 }
 
-/// Whether a file that is known by this name ([`Place::key`]) is there, whatever its counter.
+/// Whether a file that is known by this name ([`BootFile::key`]) is there, whatever its counter.
 pub fn is_there(root: &Root, known: &str) -> bool {
     let (directory, name) = known.rsplit_once('/').unwrap_or(("", known));
     let is_it = |file: &String| match name.strip_suffix(".conf") {
@@ -60,10 +60,10 @@ pub fn is_entry(file: &str, name: &str) -> bool {
 }
 
 /// The type 1 entries of one of these names in a directory.
-pub fn find(root: &Root, directory: &str, names: &[String]) -> Vec<Place> {
+pub fn find(root: &Root, directory: &str, names: &[String]) -> Vec<BootFile> {
     let files = root.list(directory).unwrap_or_default();
     let files = files.iter().filter(|file| names.iter().any(|name| is_entry(file, name)));
-    files.map(|file| Place::read(root, &format!("{directory}/{file}"), Grammar::Bls, Role::Entry)).collect()
+    files.map(|file| BootFile::read(root, &format!("{directory}/{file}"), Format::Bls, Role::Entry)).collect()
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_file_is_known_whatever_its_counter() {
-        let key = |path: &str, grammar| Place { path: path.into(), grammar, role: Role::Entry, content: None }.key();
+        let key = |path: &str, format| BootFile { path: path.into(), format, role: Role::Entry, content: None }.key();
         for (path, known) in [
             ("efi/loader/entries/arch.conf", "efi/loader/entries/arch.conf"),
             ("efi/loader/entries/arch+3.conf", "efi/loader/entries/arch.conf"),
@@ -101,10 +101,10 @@ mod tests {
             ("boot/loader/entries/a+1-2-3.conf", "boot/loader/entries/a+1-2-3.conf"),
             ("boot/loader/entries/a+.conf", "boot/loader/entries/a+.conf"),
         ] {
-            assert_eq!(key(path, Grammar::Bls), known);
+            assert_eq!(key(path, Format::Bls), known);
         }
-        assert_eq!(key("boot/loader/entries/ostree-2.conf", Grammar::RpmOstree), "boot/loader/entries/ostree");
-        assert_eq!(key("etc/default/grub", Grammar::GrubDefault), "etc/default/grub");
+        assert_eq!(key("boot/loader/entries/ostree-2.conf", Format::RpmOstree), "boot/loader/entries/ostree");
+        assert_eq!(key("etc/default/grub", Format::GrubDefault), "etc/default/grub");
     }
 
     #[test]

@@ -78,28 +78,28 @@ impl Partitions {
     fn of_mounts(root: &Root, mounts: &[Mount], booted: Option<&str>) -> Partitions {
         let is_fat = |mount: &&Mount| matches!(&*mount.kind, "vfat" | "msdos" | "autofs") && mount.part == "/";
         // What another covers is not seen.
-        let seen: BTreeMap<&str, &Mount> = mounts.iter().map(|mount| (place(mount), mount)).collect();
-        let is_seen = |mount: &&Mount| seen.get(place(mount)).is_some_and(|last| std::ptr::eq(*last, *mount));
+        let seen: BTreeMap<&str, &Mount> = mounts.iter().map(|mount| (mounted_at(mount), mount)).collect();
+        let is_seen = |mount: &&Mount| seen.get(mounted_at(mount)).is_some_and(|last| std::ptr::eq(*last, *mount));
         let fat: Vec<&Mount> = mounts.iter().filter(is_fat).filter(is_seen).collect();
         let (own, others): (Vec<&Mount>, Vec<&Mount>) = fat.iter().partition(|mount| why_not(root, mount).is_none());
-        let at = |at: &str| own.iter().find(|mount| place(mount) == at);
+        let at = |at: &str| own.iter().find(|mount| mounted_at(mount) == at);
         let from = booted.and_then(|uuid| own.iter().find(|mount| is_partition(root, mount, uuid)));
         let usual = || ESP.iter().find_map(|place| at(place));
         // Some mount it at a place of their own below these.
-        let odd = || own.iter().find(|mount| is_below(place(mount), &["boot", "efi"]) && is_likely(root, mount));
-        let esp = from.or_else(usual).or_else(odd).map(|mount| place(mount).to_owned());
+        let odd = || own.iter().find(|mount| is_below(mounted_at(mount), &["boot", "efi"]) && is_likely(root, mount));
+        let esp = from.or_else(usual).or_else(odd).map(|mount| mounted_at(mount).to_owned());
         let extended = at("boot").is_some() && esp.as_deref() != Some("boot");
         let looks_like_it = |mount: &&Mount| {
             let is_booted = booted.is_some_and(|uuid| is_partition(root, mount, uuid));
-            let is_usual = ESP.contains(&place(mount)) && why_not(root, mount).is_some();
-            is_usual || is_booted && from.is_none() || esp.is_none() && below(root, place(mount), "EFI").is_some()
+            let is_usual = ESP.contains(&mounted_at(mount)) && why_not(root, mount).is_some();
+            is_usual || is_booted && from.is_none() || esp.is_none() && below(root, mounted_at(mount), "EFI").is_some()
         };
         let elsewhere = |mount: &Mount| {
             let why =
                 why_not(root, mount).unwrap_or("is mounted where no EFI system partition of this machine would be");
-            LeftAlone { at: place(mount).to_owned(), why }
+            LeftAlone { at: mounted_at(mount).to_owned(), why }
         };
-        let unlikely = own.iter().copied().filter(|mount| esp.as_deref() != Some(place(mount)));
+        let unlikely = own.iter().copied().filter(|mount| esp.as_deref() != Some(mounted_at(mount)));
         let left_alone = others.into_iter().chain(unlikely).filter(looks_like_it).map(elsewhere).collect();
         // What lies in its directory while it is not mounted is not what the firmware reads.
         let extended = (extended && esp.is_some()).then(|| "boot".to_owned());
@@ -122,13 +122,13 @@ impl Partitions {
 const MOUNTINFO: &str = "proc/self/mountinfo";
 
 /// Where it is mounted, below the root.
-fn place(mount: &Mount) -> &str {
+fn mounted_at(mount: &Mount) -> &str {
     mount.at.trim_matches('/')
 }
 
 /// What is seen at a place: what was mounted there last.
 fn of_place<'m>(mounts: &'m [Mount], at: &str) -> Option<&'m Mount> {
-    mounts.iter().rfind(|mount| place(mount) == at)
+    mounts.iter().rfind(|mount| mounted_at(mount) == at)
 }
 
 fn is_below(path: &str, directories: &[&str]) -> bool {
@@ -138,7 +138,7 @@ fn is_below(path: &str, directories: &[&str]) -> bool {
 
 /// Why a file system is nobody's ESP, whatever is on it: what comes after its path in a sentence.
 fn why_not(root: &Root, mount: &Mount) -> Option<&'static str> {
-    let at = place(mount);
+    let at = mounted_at(mount);
     if MEDIA.contains(&at) || is_below(at, &MEDIA) {
         return Some("is mounted where media of the moment are");
     }
@@ -187,7 +187,7 @@ fn is_likely(root: &Root, mount: &Mount) -> bool {
     let of_type = known(root, mount, "ID_PART_ENTRY_TYPE").is_none_or(|its| TYPES.contains(&&*its) || its == "0xef");
     let in_a_file = root.exists(&format!("sys/dev/block/{}/loop", mount.number))
         || root.exists(&format!("sys/dev/block/{}/../loop", mount.number));
-    mount.kind != "autofs" && of_type && !in_a_file && below(root, place(mount), "EFI").is_some()
+    mount.kind != "autofs" && of_type && !in_a_file && below(root, mounted_at(mount), "EFI").is_some()
 }
 
 #[cfg(test)]

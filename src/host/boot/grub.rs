@@ -2,7 +2,7 @@
 //! GRUB, in the three ways in which distributions keep its command lines.
 
 use super::esp::Partitions;
-use super::{Grammar, Loader, LoaderKind, Place, Role};
+use super::{BootFile, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{assigned, files, first_program, program, text};
 use crate::root::Root;
 
@@ -29,18 +29,18 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     }
     let mkconfig = first_program(root, &["grub-mkconfig", "grub2-mkconfig"]);
     let reads_drop_ins = || text(root, &program(root, mkconfig?)?).map(|script| script.contains("default/grub.d"));
-    let mut places = Vec::new();
+    let mut boot_files = Vec::new();
     let kind = match reads_drop_ins() {
         Some(true) => {
-            with_drop_ins(root, &mut places);
+            with_drop_ins(root, &mut boot_files);
             LoaderKind::GrubDropIn
         }
         _ => {
-            places.push(Place::read(root, DEFAULT, Grammar::GrubDefault, Role::Source));
+            boot_files.push(BootFile::read(root, DEFAULT, Format::GrubDefault, Role::Source));
             LoaderKind::GrubFile
         }
     };
-    places.push(Place::read(root, &menu, Grammar::GrubCfg, Role::Outcome));
+    boot_files.push(BootFile::read(root, &menu, Format::GrubCfg, Role::Generated));
     let make = |mkconfig: &str| [mkconfig, "-o", &format!("/{menu}")].map(str::to_owned).to_vec();
     // Debian's writes to this one only.
     let update = (menu == "boot/grub/grub.cfg").then(|| program(root, "update-grub")).flatten();
@@ -51,7 +51,7 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     let check = first_program(root, &["grub-script-check", "grub2-script-check"]);
     Some(Loader {
         kind,
-        places,
+        boot_files,
         missing: if mkconfig.is_none() { vec!["grub-mkconfig".to_owned()] } else { Vec::new() },
         tools: vec![tool],
         check: check.map(|name| vec![name.to_owned()]),
@@ -74,29 +74,27 @@ fn menu(root: &Root, partitions: &Partitions) -> Option<String> {
 }
 
 /// Debian and Ubuntu: a drop-in of ours, after all others.
-fn with_drop_ins(root: &Root, places: &mut Vec<Place>) {
+fn with_drop_ins(root: &Root, boot_files: &mut Vec<BootFile>) {
     let others: Vec<String> =
         files(root, DROP_INS, ".cfg").into_iter().filter(|path| !OURS.contains(&path.as_str())).collect();
     let read: Vec<(&str, String)> = std::iter::once(DEFAULT)
         .chain(others.iter().map(String::as_str))
         .map(|path| (path, text(root, path).unwrap_or_default()))
         .collect();
-    for (grammar, name) in
-        [(Grammar::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT"), (Grammar::GrubLinux, "GRUB_CMDLINE_LINUX")]
+    for (format, name) in
+        [(Format::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT"), (Format::GrubLinux, "GRUB_CMDLINE_LINUX")]
     {
         // What a later file sets anew is no longer in any entry.
         let begin = read.iter().rposition(|(_, text)| sets_anew(text, name)).unwrap_or(0);
         let named =
             read[begin..].iter().enumerate().filter(|(at, (_, text))| *at == 0 || values(text, name).next().is_some());
-        places.extend(named.map(|(_, (path, _))| Place::read(root, path, grammar, Role::Base)));
+        boot_files.extend(named.map(|(_, (path, _))| BootFile::read(root, path, format, Role::Base)));
     }
     let last = others.last().and_then(|path| path.rsplit('/').next());
     let there: Vec<&str> = OURS.into_iter().filter(|path| root.exists(path)).collect();
-    let ours = match there.is_empty() {
-        false => there,
-        true => vec![OURS[usize::from(last.is_some_and(|name| name > "95-vfio.cfg"))]],
-    };
-    places.extend(ours.into_iter().map(|path| Place::read(root, path, Grammar::GrubDropIn, Role::Source)));
+    let ours =
+        if there.is_empty() { vec![OURS[usize::from(last.is_some_and(|name| name > "95-vfio.cfg"))]] } else { there };
+    boot_files.extend(ours.into_iter().map(|path| BootFile::read(root, path, Format::GrubDropIn, Role::Source)));
 }
 
 /// The raw values that a file gives a variable, and whether each is added to what it had.
@@ -124,15 +122,15 @@ fn sets_anew(text: &str, name: &str) -> bool {
 /// Fedora: entries, and what new ones are made from. `/etc/kernel/cmdline` comes second, for if it is the older one of the two
 /// Fedora's tools write it, and every entry, anew (`20-grub.install`).
 fn with_entries(root: &Root, entries: &[String]) -> Loader {
-    let mut places = vec![
-        Place::read(root, DEFAULT, Grammar::GrubLinux, Role::Source),
-        Place::read(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source),
+    let mut boot_files = vec![
+        BootFile::read(root, DEFAULT, Format::GrubLinux, Role::Source),
+        BootFile::read(root, "etc/kernel/cmdline", Format::Plain, Role::Source),
     ];
-    places.extend(entries.iter().map(|path| {
+    boot_files.extend(entries.iter().map(|path| {
         let role = if path.contains("-0-rescue") { Role::Rescue } else { Role::Entry };
-        Place::read(root, path, Grammar::Bls, role)
+        BootFile::read(root, path, Format::Bls, role)
     }));
-    Loader { kind: LoaderKind::GrubBls, places, tools: Vec::new(), missing: Vec::new(), check: None }
+    Loader { kind: LoaderKind::GrubBls, boot_files, tools: Vec::new(), missing: Vec::new(), check: None }
 }
 
 #[cfg(test)]

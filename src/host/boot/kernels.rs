@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The kernels that are installed, what they do with Intel's IOMMU when no word says so, and whose processor it is.
+//! The kernels that are installed, what they do with Intel's IOMMU when no parameter says so, and whose processor it is.
 
 use super::{IntelDefault, KernelBuild, Vendor};
 use crate::host::iommu::Iommu;

@@ -2,7 +2,7 @@
 //! Limine: one file for the menu, written by a person or by limine-entry-tool.
 
 use super::esp::Partitions;
-use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{below, files, first_program, join, text};
 use crate::root::Root;
 use std::io::Read;
@@ -27,49 +27,48 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     }
     let tool = first_program(root, &["limine-update", "limine-mkinitcpio"]);
     let made = root.exists(DEFAULT).then_some(tool).flatten();
-    let mut places = Vec::new();
+    let mut boot_files = Vec::new();
     if made.is_some() {
-        places.push(source(root));
+        boot_files.push(source(root));
     }
-    let role = if made.is_some() { Role::Outcome } else { Role::Entry };
-    places.extend(menus.iter().map(|path| menu(root, path, role)));
+    let role = if made.is_some() { Role::Generated } else { Role::Entry };
+    boot_files.extend(menus.iter().map(|path| menu(root, path, role)));
     // The tool enrolls what it makes.
     if let (Role::Entry, Some(program)) = (role, enrolled(root, partitions)) {
         let why = format!(
             "its checksum is enrolled in /{program}, which would refuse it when changed: change it by hand and enroll it \
              anew (limine enroll-config)"
         );
-        places.iter_mut().for_each(|place| place.content = Some(Content::Unreadable(why.clone())));
+        boot_files.iter_mut().for_each(|boot_file| boot_file.content = Some(Content::Unreadable(why.clone())));
     }
     Some(Loader {
         kind: LoaderKind::Limine,
-        places,
+        boot_files,
         tools: made.into_iter().map(|tool| vec![tool.to_owned()]).collect(),
         missing: Vec::new(),
         check: None,
     })
 }
 
-/// The tool's file. One that says nothing of command lines gets no word of ours: it would be the first, and the tool would
+/// The tool's file. One that says nothing of command lines gets no parameter of ours: it would be the first, and the tool would
 /// no longer take the rest from where it does.
-fn source(root: &Root) -> Place {
-    let mut place = Place::read(root, DEFAULT, Grammar::LimineDefault, Role::Source);
+fn source(root: &Root) -> BootFile {
+    let mut boot_file = BootFile::read(root, DEFAULT, Format::LimineDefault, Role::Source);
     let says =
         text(root, DEFAULT).is_none_or(|text| text.lines().any(|l| l.trim_start().starts_with("KERNEL_CMDLINE[")));
     if !says {
         let why = "sets no KERNEL_CMDLINE[default]: set it to what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
-        place.content = Some(Content::Unreadable(why.to_owned()));
+        boot_file.content = Some(Content::Unreadable(why.to_owned()));
     }
-    place
+    boot_file
 }
 
 /// The Limine that has the checksum of its configuration in itself, if one has.
 fn enrolled(root: &Root, partitions: &Partitions) -> Option<String> {
     let directories = partitions.all().chain(["boot", ""]).flat_map(|at| {
-        PROGRAMS.iter().filter_map(move |directory| match directory.is_empty() {
-            true => Some(at.to_owned()),
-            false => below(root, at, directory),
-        })
+        PROGRAMS.iter().filter_map(
+            move |directory| if directory.is_empty() { Some(at.to_owned()) } else { below(root, at, directory) },
+        )
     });
     let programs = directories.flat_map(|at| [files(root, &at, ".efi"), files(root, &at, "-bios.sys")].concat());
     programs.into_iter().find(|path| has_checksum(root, path))
@@ -88,13 +87,13 @@ fn has_checksum(root: &Root, path: &str) -> bool {
 }
 
 /// A menu. Limine before 8 had another format.
-fn menu(root: &Root, path: &str, role: Role) -> Place {
-    let mut place = Place::read(root, path, Grammar::Limine, role);
+fn menu(root: &Root, path: &str, role: Role) -> BootFile {
+    let mut boot_file = BootFile::read(root, path, Format::Limine, role);
     if path.ends_with(".cfg") {
         let why = "is in the format of Limine before 8: update Limine and write a limine.conf";
-        place.content = Some(Content::Unreadable(why.to_owned()));
+        boot_file.content = Some(Content::Unreadable(why.to_owned()));
     }
-    place
+    boot_file
 }
 
 /// The menus that are there: those of today, else one of the old format.
@@ -102,8 +101,8 @@ fn menus(root: &Root, partitions: &Partitions) -> Vec<String> {
     let there = |end: &str| {
         let mut found: Vec<String> = Vec::new();
         // A machine without UEFI reads them from the root or /boot.
-        let places = partitions.all().chain(["boot", ""]);
-        for at in places {
+        let boot_files = partitions.all().chain(["boot", ""]);
+        for at in boot_files {
             let usual = MENUS.iter().filter_map(|menu| below(root, at, &format!("{menu}.{end}")));
             found.extend(usual);
         }

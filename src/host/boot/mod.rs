@@ -19,13 +19,13 @@ mod systemd_boot;
 mod uki;
 
 use super::platform::Platform;
-use crate::host::kernel_cmdline::KernelWords;
+use crate::host::kernel_cmdline::KernelCmdline;
 use serde::{Deserialize, Serialize};
 
 /// How a command line stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Grammar {
+pub enum Format {
     /// The file is the command line: `/etc/kernel/cmdline` (kernel-install(8)); lines that begin with `#` are comments.
     Plain,
     /// `options` of a boot entry (UAPI Boot Loader Specification, type 1).
@@ -52,21 +52,21 @@ pub enum Grammar {
     RpmOstree,
     /// A file of ours alone that adds to `GRUB_CMDLINE_LINUX_DEFAULT`: a drop-in below `/etc/default/grub.d`.
     GrubDropIn,
-    /// A file of ours alone with nothing but our words: `/etc/cmdline.d/*.conf`, `/etc/kernel/cmdline.d/*`.
+    /// A file of ours alone with nothing but our parameters: `/etc/cmdline.d/*.conf`, `/etc/kernel/cmdline.d/*`.
     DropIn,
     /// A file of ours alone: an addon for systemd-stub, a PE file that ukify builds.
     Addon,
 }
 
-impl Grammar {
-    /// Whether the whole file is ours: it comes and goes with our words.
+impl Format {
+    /// Whether the whole file is ours: it comes and goes with our parameters.
     pub fn is_ours_alone(self) -> bool {
-        matches!(self, Grammar::GrubDropIn | Grammar::DropIn | Grammar::Addon)
+        matches!(self, Format::GrubDropIn | Format::DropIn | Format::Addon)
     }
 
     /// Whether a tool makes the change, and the file is only looked at.
     pub fn is_changed_by_a_tool(self) -> bool {
-        matches!(self, Grammar::Kernelstub | Grammar::RpmOstree)
+        matches!(self, Format::Kernelstub | Format::RpmOstree)
     }
 }
 
@@ -83,16 +83,17 @@ pub enum Role {
     /// Only looked at: what stands there is part of every entry as well.
     Base,
     /// Only looked at: made by a tool from the sources.
-    Outcome,
+    #[serde(rename = "outcome")]
+    Generated,
 }
 
 /// A file with command lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct BootFile {
     /// The file, below the root.
     pub path: String,
     /// How the command line stands in it.
-    pub grammar: Grammar,
+    pub format: Format,
     /// What it is to its loader.
     pub role: Role,
     /// What is in it; `None` if it is not there. Of an addon only its command line.
@@ -159,7 +160,7 @@ pub struct Loader {
     /// Which.
     pub kind: LoaderKind,
     /// Its files, in the order in which they are changed.
-    pub places: Vec<Place>,
+    pub boot_files: Vec<BootFile>,
     /// What has to run after a source has changed, in order: programs with their arguments. Of addons the one program that
     /// builds them, with its first arguments.
     pub tools: Vec<Vec<String>>,
@@ -181,7 +182,7 @@ pub enum Vendor {
     Other,
 }
 
-/// What a kernel does with Intel's IOMMU when no word says so.
+/// What a kernel does with Intel's IOMMU when no parameter says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntelDefault {
     /// `CONFIG_INTEL_IOMMU_DEFAULT_ON`.
@@ -230,5 +231,5 @@ pub struct BootSystem {
     /// File systems with a loader that are not taken for this machine's own.
     pub left_alone: Vec<esp::LeftAlone>,
     /// The running kernel's command line.
-    pub words: KernelWords,
+    pub parameters: KernelCmdline,
 }

@@ -4,7 +4,7 @@
 
 use super::esp::Partitions;
 use super::systemd_boot;
-use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{assigned, content, files, program, text};
 use crate::root::Root;
 
@@ -26,33 +26,33 @@ pub(super) fn rpm_ostree(root: &Root) -> Option<Loader> {
     let newest = entries.max_by_key(version);
     Some(Loader {
         kind: LoaderKind::RpmOstree,
-        places: newest.iter().map(|path| Place::read(root, path, Grammar::RpmOstree, Role::Entry)).collect(),
+        boot_files: newest.iter().map(|path| BootFile::read(root, path, Format::RpmOstree, Role::Entry)).collect(),
         tools: Vec::new(),
         missing: missing(root, "rpm-ostree"),
         check: None,
     })
 }
 
-/// kernelstub: its own list of words, and the entries it makes for systemd-boot.
+/// kernelstub: its own list of parameters, and the entries it makes for systemd-boot.
 pub(super) fn kernelstub(root: &Root, partitions: &Partitions) -> Option<Loader> {
     const SETTINGS: &str = "etc/kernelstub/configuration";
     // On a machine without UEFI Pop!_OS has GRUB, and this file without a use.
     let esp = partitions.esp.as_deref()?;
     let settings = content(root, SETTINGS)?;
-    let mut places = vec![Place {
+    let mut boot_files = vec![BootFile {
         path: SETTINGS.to_owned(),
-        grammar: Grammar::Kernelstub,
+        format: Format::Kernelstub,
         role: Role::Source,
         content: Some(settings),
     }];
     let directory = crate::host::boot::probe::below(root, esp, "loader/entries");
     // The recovery system's entry is not made from it.
     let mut entries = systemd_boot::entries(root, directory.into_iter());
-    entries.retain(|place| place.role == Role::Entry);
-    places.extend(entries.into_iter().map(|place| Place { role: Role::Outcome, ..place }));
+    entries.retain(|boot_file| boot_file.role == Role::Entry);
+    boot_files.extend(entries.into_iter().map(|boot_file| BootFile { role: Role::Generated, ..boot_file }));
     Some(Loader {
         kind: LoaderKind::Kernelstub,
-        places,
+        boot_files,
         tools: Vec::new(),
         missing: missing(root, "kernelstub"),
         check: None,
@@ -75,26 +75,25 @@ pub(super) fn sdbootutil(root: &Root, partitions: &Partitions) -> Option<Loader>
     if !is_it {
         return None;
     }
-    let mut places = Vec::new();
+    let mut boot_files = Vec::new();
     // Drop-ins came later.
-    match script.is_none_or(|script| script.contains("cmdline.d")) {
-        true => {
-            let others = files(root, DROP_INS, "").into_iter().filter(|path| !path.ends_with("/vfio.conf"));
-            places.extend(others.map(|path| Place::read(root, &path, Grammar::Plain, Role::Base)));
-            places.push(Place::read(root, &format!("{DROP_INS}/vfio.conf"), Grammar::DropIn, Role::Source));
-        }
-        false => places.push(Place::read(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source)),
+    if script.is_none_or(|script| script.contains("cmdline.d")) {
+        let others = files(root, DROP_INS, "").into_iter().filter(|path| !path.ends_with("/vfio.conf"));
+        boot_files.extend(others.map(|path| BootFile::read(root, &path, Format::Plain, Role::Base)));
+        boot_files.push(BootFile::read(root, &format!("{DROP_INS}/vfio.conf"), Format::DropIn, Role::Source));
+    } else {
+        boot_files.push(BootFile::read(root, "etc/kernel/cmdline", Format::Plain, Role::Source));
     }
     // Entries of snapshots keep what they had.
     let entries = systemd_boot::entries(root, directories.into_iter());
-    let now = |place: &Place| match &place.content {
+    let now = |boot_file: &BootFile| match &boot_file.content {
         Some(Content::Text(text)) => !text.contains("\nsort-key   snapper-"),
         _ => true,
     };
-    places.extend(entries.into_iter().filter(now).map(|place| Place { role: Role::Outcome, ..place }));
+    boot_files.extend(entries.into_iter().filter(now).map(|boot_file| BootFile { role: Role::Generated, ..boot_file }));
     Some(Loader {
         kind: LoaderKind::Sdbootutil,
-        places,
+        boot_files,
         tools: vec![vec!["sdbootutil".to_owned(), "update-all-entries".to_owned()]],
         missing: Vec::new(),
         check: None,

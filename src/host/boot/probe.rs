@@ -14,11 +14,11 @@ pub(super) fn content(root: &Root, path: &str) -> Option<Content> {
     match root.read_regular(path) {
         Ok(bytes) => Some(match String::from_utf8(bytes) {
             Ok(text) => Content::Text(text),
-            Err(_) => Content::Unreadable("is not text in UTF-8: write it anew as UTF-8".to_owned()),
+            Err(_) => Content::Unreadable("is not text in UTF-8: save it as UTF-8".to_owned()),
         }),
         Err(error) if is_missing(error.kind()) => None,
         Err(error) if error.kind() == ErrorKind::InvalidInput => {
-            unreadable("is no file: a boot file belongs there, or nothing")
+            unreadable("is not a file: a boot file belongs there, or nothing")
         }
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             unreadable("is larger than 1 MiB, which no file with command lines is: look what became of it")
@@ -55,9 +55,10 @@ pub(super) fn below(root: &Root, directory: &str, path: &str) -> Option<String> 
     let mut at = directory.to_owned();
     for part in path.split('/') {
         let next = join(&at, part);
-        at = match root.exists(&next) {
-            true => next,
-            false => join(&at, &root.list(&at).ok()?.into_iter().find(|name| name.eq_ignore_ascii_case(part))?),
+        at = if root.exists(&next) {
+            next
+        } else {
+            join(&at, &root.list(&at).ok()?.into_iter().find(|name| name.eq_ignore_ascii_case(part))?)
         };
     }
     Some(at)
@@ -65,9 +66,10 @@ pub(super) fn below(root: &Root, directory: &str, path: &str) -> Option<String> 
 
 /// A path in a directory; the root directory has no name.
 pub(super) fn join(directory: &str, name: &str) -> String {
-    match directory.is_empty() {
-        true => name.to_owned(),
-        false => format!("{directory}/{name}"),
+    if directory.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{directory}/{name}")
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::{Grammar, Loader, LoaderKind, Place, Role};
+use super::{BootFile, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{below, join, text};
 use crate::root::Root;
 
@@ -30,14 +30,14 @@ pub(super) fn find(root: &Root, partitions: &Partitions, variables: &Variables) 
         .collect();
     paths.sort_unstable();
     paths.dedup();
-    let mut places: Vec<_> =
-        paths.iter().map(|path| Place::read(root, path, Grammar::RefindLinux, Role::Entry)).collect();
+    let mut boot_files: Vec<_> =
+        paths.iter().map(|path| BootFile::read(root, path, Format::RefindLinux, Role::Entry)).collect();
     let with_stanzas = settings.iter().filter(|path| text(root, path).is_none_or(|text| has_stanza(&text)));
-    places.extend(with_stanzas.map(|path| Place::read(root, path, Grammar::Refind, Role::Entry)));
-    if places.is_empty() {
+    boot_files.extend(with_stanzas.map(|path| BootFile::read(root, path, Format::Refind, Role::Entry)));
+    if boot_files.is_empty() {
         return None;
     }
-    Some(Loader { kind: LoaderKind::Refind, places, tools: Vec::new(), missing: Vec::new(), check: None })
+    Some(Loader { kind: LoaderKind::Refind, boot_files, tools: Vec::new(), missing: Vec::new(), check: None })
 }
 
 /// Whether there is a stanza that is not disabled: the file as it comes is full of those.

@@ -4,9 +4,9 @@
 use super::efi::Variables;
 use super::esp::Partitions;
 use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
-use super::{BootSystem, Grammar, Loader, LoaderKind, Role};
+use super::{BootSystem, Format, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
-use crate::host::kernel_cmdline::KernelWords;
+use crate::host::kernel_cmdline::KernelCmdline;
 use crate::host::platform::Platform;
 use crate::root::Root;
 use std::io::ErrorKind;
@@ -28,7 +28,7 @@ impl BootSystem {
             platform: Platform::scan(root),
             has_iommu: iommu.firmware.is_some() || iommu.active && Iommu::covers_pci(root),
             kernels: kernels::scan(root),
-            words: KernelWords::read(root),
+            parameters: KernelCmdline::read(root),
             booted: variables.loader,
             stub: variables.stub,
             entry: variables.entry,
@@ -69,14 +69,13 @@ fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<L
     let mut systemd_boot = systemd_boot::find(root, partitions, variables, with_entries.then_some(grub::ENTRIES));
     let limine = limine::find(root, partitions);
     // limine-entry-tool may make unified kernel images; their command lines are its own then.
-    let is_source = |loader: &Loader| loader.places.iter().any(|place| place.grammar == Grammar::LimineDefault);
-    let uki = match limine.as_ref().is_some_and(is_source) {
-        true => None,
-        false => uki::find(root, partitions, variables.secure_boot),
-    };
+    let is_source =
+        |loader: &Loader| loader.boot_files.iter().any(|boot_file| boot_file.format == Format::LimineDefault);
+    let uki =
+        if limine.as_ref().is_some_and(is_source) { None } else { uki::find(root, partitions, variables.secure_boot) };
     // One file is one loader's: the one's that has to build something after a change.
     if let (Some(loader), Some(uki)) = (&mut systemd_boot, &uki) {
-        loader.places.retain(|place| uki.places.iter().all(|other| other.path != place.path));
+        loader.boot_files.retain(|boot_file| uki.boot_files.iter().all(|other| other.path != boot_file.path));
     }
     let found = [grub, systemd_boot, uki, limine, refind::find(root, partitions, variables)];
     found.into_iter().flatten().filter_map(|loader| own_part(loader, partitions)).collect()
@@ -84,10 +83,10 @@ fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<L
 
 /// A loader without its files on what is left alone; `None` if it has no others. What a tool makes there it makes anyway.
 fn own_part(mut loader: Loader, partitions: &Partitions) -> Option<Loader> {
-    let before = loader.places.len();
-    loader.places.retain(|place| place.role == Role::Outcome || !partitions.leave_alone(&place.path));
-    let is_whole = loader.places.len() == before;
-    (is_whole || loader.places.iter().any(|place| place.role != Role::Outcome)).then_some(loader)
+    let before = loader.boot_files.len();
+    loader.boot_files.retain(|boot_file| boot_file.role == Role::Generated || !partitions.leave_alone(&boot_file.path));
+    let is_whole = loader.boot_files.len() == before;
+    (is_whole || loader.boot_files.iter().any(|boot_file| boot_file.role != Role::Generated)).then_some(loader)
 }
 
 /// Which loader comes first: the one that booted the kernel, then the one that started that.

@@ -4,7 +4,7 @@
 use super::efi::Variables;
 use super::esp::Partitions;
 use super::pe::Program;
-use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{self, assigned, files, program, text};
 use crate::root::Root;
 
@@ -42,13 +42,13 @@ pub(super) fn find(
     if entries.is_empty() {
         return None;
     }
-    let mut places = Vec::new();
+    let mut boot_files = Vec::new();
     let (mut tools, mut missing) = (Vec::new(), Vec::new());
     if root.exists("etc/kernel/cmdline") {
-        places.push(Place::read(root, "etc/kernel/cmdline", Grammar::Plain, Role::Source));
+        boot_files.push(BootFile::read(root, "etc/kernel/cmdline", Format::Plain, Role::Source));
     }
     if let Some(settings) = text(root, SDBOOT_MANAGE) {
-        places.push(Place::read(root, SDBOOT_MANAGE, Grammar::SdbootManage, Role::Source));
+        boot_files.push(BootFile::read(root, SDBOOT_MANAGE, Format::SdbootManage, Role::Source));
         // Who keeps it from making entries has entries of their own, and it would remove them.
         if assigned(&settings, "NO_AUTOGEN").as_deref() != Some("yes") {
             match program(root, "sdboot-manage") {
@@ -57,20 +57,20 @@ pub(super) fn find(
             }
         }
     }
-    places.extend(entries);
-    Some(Loader { kind: LoaderKind::SystemdBoot, places, tools, missing, check: None })
+    boot_files.extend(entries);
+    Some(Loader { kind: LoaderKind::SystemdBoot, boot_files, tools, missing, check: None })
 }
 
 /// The entries in some directories that boot a kernel with a command line.
-pub(super) fn entries(root: &Root, directories: impl Iterator<Item = String>) -> Vec<Place> {
+pub(super) fn entries(root: &Root, directories: impl Iterator<Item = String>) -> Vec<BootFile> {
     directories.flat_map(|directory| files(root, &directory, ".conf")).filter_map(|path| entry(root, &path)).collect()
 }
 
-fn entry(root: &Root, path: &str) -> Option<Place> {
-    let mut place = Place::read(root, path, Grammar::Bls, Role::Entry);
+fn entry(root: &Root, path: &str) -> Option<BootFile> {
+    let mut boot_file = BootFile::read(root, path, Format::Bls, Role::Entry);
     let name = path.rsplit('/').next().unwrap_or(path);
     let mut title = String::new();
-    if let Some(Content::Text(text)) = &place.content {
+    if let Some(Content::Text(text)) = &boot_file.content {
         let value = |key: &str| {
             let mut lines = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
             lines.find(|(there, _)| *there == key).map(|(_, value)| value.trim())
@@ -89,7 +89,7 @@ fn entry(root: &Root, path: &str) -> Option<Place> {
     }
     let name = name.to_ascii_lowercase();
     if ["rescue", "recovery", "fallback"].into_iter().any(|word| name.contains(word) || title.contains(word)) {
-        place.role = Role::Rescue;
+        boot_file.role = Role::Rescue;
     }
-    Some(place)
+    Some(boot_file)
 }

@@ -5,9 +5,10 @@
 
 use super::esp::Partitions;
 use super::pe::Program;
-use super::{Content, Grammar, Loader, LoaderKind, Place, Role};
+use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{assigned, below, files, join, program, text};
 use crate::root::Root;
+use ini::{Ini, ParseOption};
 use std::collections::BTreeSet;
 
 /// The first systemd whose stub takes addons from `loader/addons`.
@@ -55,7 +56,7 @@ pub(super) fn find(root: &Root, partitions: &Partitions, secure_boot: bool) -> O
     let takes_addons = images.iter().all(|image| image.stub.is_some_and(|version| version >= ADDONS_SINCE));
     let addon = addon(root, &images, secure_boot);
     // What there is of ours already decides.
-    let is_there = addon.places.iter().any(|place| place.content.is_some());
+    let is_there = addon.boot_files.iter().any(|boot_file| boot_file.content.is_some());
     let complete = takes_addons && addon.missing.is_empty();
     if is_there || !root.exists(DROP_IN) && (complete || takes_addons && builder.is_none()) {
         return Some(addon);
@@ -109,7 +110,7 @@ fn number(version: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// What a preset sets names that end so to: in quotes or not, or a list of words in brackets.
+/// What a preset sets names that end so to: in quotes or not, or a list of parameters in brackets.
 fn set_by(preset: &str, end: &str) -> Vec<String> {
     let value = |line: &str| {
         let (name, value) = line.trim().split_once('=')?;
@@ -137,12 +138,12 @@ fn addon(root: &Root, images: &[Image], secure_boot: bool) -> Loader {
     let mut partitions: Vec<&str> = images.iter().map(|image| image.partition.as_str()).collect();
     partitions.sort_unstable();
     partitions.dedup();
-    let place = |partition: &&str| {
+    let boot_file = |partition: &&str| {
         let path = below(root, partition, ADDON).unwrap_or_else(|| join(partition, ADDON));
         let content = root.exists(&path).then(|| addon_content(root, &path));
-        Place { path, grammar: Grammar::Addon, role: Role::Source, content }
+        BootFile { path, format: Format::Addon, role: Role::Source, content }
     };
-    let places = partitions.iter().map(place).collect();
+    let boot_files = partitions.iter().map(boot_file).collect();
     let mut missing = Vec::new();
     // Before 255 it was no program for people yet.
     let hidden = || root.exists("usr/lib/systemd/ukify").then_some("/usr/lib/systemd/ukify");
@@ -150,25 +151,25 @@ fn addon(root: &Root, images: &[Image], secure_boot: bool) -> Loader {
     if ukify.is_none() {
         missing.push("ukify".to_owned());
     }
-    let mut words = vec![ukify.unwrap_or("ukify").to_owned(), "build".to_owned()];
+    let mut command = vec![ukify.unwrap_or("ukify").to_owned(), "build".to_owned()];
     match images.first().and_then(|image| architecture(image.machine)) {
         Some(architecture) => {
             let stub = format!("usr/lib/systemd/boot/efi/addon{architecture}.efi.stub");
             if !root.exists(&stub) {
                 missing.push(format!("/{stub}"));
             }
-            words.push(format!("--stub=/{stub}"));
+            command.push(format!("--stub=/{stub}"));
         }
         None => missing.push("an addon stub of systemd for this processor".to_owned()),
     }
-    let settings = text(root, UKI_CONF).unwrap_or_default();
-    let said = |key: &str| ini(&settings, key);
+    let settings = UkiConf::read(root);
+    let said = |key: &str| settings.get(key);
     match (said("SecureBootPrivateKey"), said("SecureBootCertificate")) {
         (Some(key), Some(certificate)) => {
-            words.push(format!("--secureboot-private-key={key}"));
-            words.push(format!("--secureboot-certificate={certificate}"));
+            command.push(format!("--secureboot-private-key={key}"));
+            command.push(format!("--secureboot-certificate={certificate}"));
             for (name, switch) in [("SigningEngine", "--signing-engine"), ("SecureBootSigningTool", "--signtool")] {
-                words.extend(said(name).map(|value| format!("{switch}={value}")));
+                command.extend(said(name).map(|value| format!("{switch}={value}")));
             }
         }
         _ if secure_boot => {
@@ -177,7 +178,7 @@ fn addon(root: &Root, images: &[Image], secure_boot: bool) -> Loader {
         }
         _ => {}
     }
-    Loader { kind: LoaderKind::UkiAddon, places, tools: vec![words], missing, check: None }
+    Loader { kind: LoaderKind::UkiAddon, boot_files, tools: vec![command], missing, check: None }
 }
 
 fn addon_content(root: &Root, path: &str) -> Content {
@@ -186,7 +187,7 @@ fn addon_content(root: &Root, path: &str) -> Content {
         Some(Some(Ok(text))) => Content::Text(text),
         Some(Some(Err(why))) => unreadable(&format!("{why}: remove it")),
         Some(None) => unreadable("has no command line, so it is not of vfio: give it another name"),
-        None => unreadable("is no program of the firmware: remove it"),
+        None => unreadable("is not an EFI program: remove it"),
     }
 }
 
@@ -203,13 +204,34 @@ fn architecture(machine: u16) -> Option<&'static str> {
     })
 }
 
-/// The value of a key in an INI file of systemd's.
-fn ini(text: &str, key: &str) -> Option<String> {
-    let value = |line: &str| {
-        let (there, value) = line.split_once('=')?;
-        (there.trim() == key).then(|| value.trim().to_owned())
+/// What ukify(1) is told.
+struct UkiConf(Option<Ini>);
+
+impl UkiConf {
+    fn read(root: &Root) -> UkiConf {
+        UkiConf(text(root, UKI_CONF).and_then(|text| ini(&text)))
+    }
+
+    /// The last value of a key, in whatever section.
+    fn get(&self, key: &str) -> Option<String> {
+        let values = self.0.iter().flat_map(Ini::iter).flat_map(|(_, properties)| properties.get_all(key));
+        values.last().filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+}
+
+/// An INI file as ukify(1) reads it, which is Python's `configparser`: comments may be indented, values go on in lines that
+/// are, and neither quotes nor backslashes mean anything. One that is broken says nothing.
+fn ini(text: &str) -> Option<Ini> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    // A backslash at the end of a line would join it with the next, whatever the options are; an escaped one does not.
+    let text: String = lines.flat_map(|line| [line.replace('\\', "\\\\"), "\n".to_owned()]).collect();
+    let options = ParseOption {
+        enabled_quote: false,
+        enabled_escape: true,
+        enabled_indented_mutiline_value: true,
+        enabled_preserve_key_leading_whitespace: false,
     };
-    text.lines().filter_map(value).next_back().filter(|value| !value.is_empty())
+    Ini::load_from_str_opt(&text, options).ok()
 }
 
 /// The images themselves, and what their builder reads.
@@ -219,7 +241,7 @@ fn rebuild(root: &Root, images: &[Image], builder: Option<Builder>) -> Loader {
         Some(Builder::KernelInstall) => (vec![from_cmdline(root)], &["kernel-install", "add-all"]),
         None => {
             let why = format!(
-                "is of an image (/{}) of which it is not known what builds it: have its builder put the words into it",
+                "is of an image (/{}) built by a tool that vfio does not know: have that tool add the parameters",
                 images[0].path
             );
             (vec![unreadable(CMDLINE, why)], &["", ""])
@@ -235,17 +257,22 @@ fn rebuild(root: &Root, images: &[Image], builder: Option<Builder>) -> Loader {
         "kernel-install" => "a kernel-install that knows add-all (systemd 255)".to_owned(),
         other => other.to_owned(),
     });
-    let mut places = source;
-    places.extend(images.iter().filter_map(|image| {
+    let mut boot_files = source;
+    boot_files.extend(images.iter().filter_map(|image| {
         let content = match image.command_line.as_ref()? {
             Ok(text) => Content::Text(text.clone()),
             Err(why) => Content::Unreadable((*why).to_owned()),
         };
-        Some(Place { path: image.path.clone(), grammar: Grammar::Plain, role: Role::Outcome, content: Some(content) })
+        Some(BootFile {
+            path: image.path.clone(),
+            format: Format::Plain,
+            role: Role::Generated,
+            content: Some(content),
+        })
     }));
     Loader {
         kind: LoaderKind::UkiRebuild,
-        places,
+        boot_files,
         tools: if tool.is_empty() { Vec::new() } else { vec![tool] },
         missing: missing.into_iter().collect(),
         check: None,
@@ -256,17 +283,17 @@ fn contains(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|window| window == what)
 }
 
-fn unreadable(path: &str, why: String) -> Place {
-    Place {
+fn unreadable(path: &str, why: String) -> BootFile {
+    BootFile {
         path: path.to_owned(),
-        grammar: Grammar::Plain,
+        format: Format::Plain,
         role: Role::Source,
         content: Some(Content::Unreadable(why)),
     }
 }
 
 /// What mkinitcpio makes a command line from.
-fn mkinitcpio(root: &Root, presets: &[String]) -> Vec<Place> {
+fn mkinitcpio(root: &Root, presets: &[String]) -> Vec<BootFile> {
     // A preset may name another file, and then nothing else is read.
     let named = presets.iter().flat_map(|preset| set_by(preset, "_cmdline"));
     let told = presets.iter().flat_map(|preset| set_by(preset, "_options")).filter_map(|given| {
@@ -278,26 +305,25 @@ fn mkinitcpio(root: &Root, presets: &[String]) -> Vec<Place> {
     named.dedup();
     if !named.is_empty() {
         let path = |named: &String| named.trim_start_matches('/').to_owned();
-        return named.iter().map(|file| Place::read(root, &path(file), Grammar::Plain, Role::Source)).collect();
+        return named.iter().map(|file| BootFile::read(root, &path(file), Format::Plain, Role::Source)).collect();
     }
     // Ours is never the first of its kind: then mkinitcpio would no longer take the command line from where it does.
     let others: Vec<String> = files(root, DROP_INS, ".conf").into_iter().filter(|path| path != DROP_IN).collect();
     if others.is_empty() {
-        let ours = root.exists(DROP_IN).then(|| Place::read(root, DROP_IN, Grammar::DropIn, Role::Source));
+        let ours = root.exists(DROP_IN).then(|| BootFile::read(root, DROP_IN, Format::DropIn, Role::Source));
         return [from_cmdline(root)].into_iter().chain(ours).collect();
     }
     // Both at once: which of them counts is the version's business, so nothing there is sure to be in an image.
     let sure = !root.exists(CMDLINE) && !root.exists("usr/lib/kernel/cmdline");
-    let base = others.iter().filter(|_| sure).map(|path| Place::read(root, path, Grammar::Plain, Role::Base));
-    base.chain([Place::read(root, DROP_IN, Grammar::DropIn, Role::Source)]).collect()
+    let base = others.iter().filter(|_| sure).map(|path| BootFile::read(root, path, Format::Plain, Role::Base));
+    base.chain([BootFile::read(root, DROP_IN, Format::DropIn, Role::Source)]).collect()
 }
 
 /// `/etc/kernel/cmdline`, if images are made from it.
-fn from_cmdline(root: &Root) -> Place {
-    let settings = text(root, UKI_CONF).unwrap_or_default();
-    match ini(&settings, "Cmdline") {
+fn from_cmdline(root: &Root) -> BootFile {
+    match UkiConf::read(root).get("Cmdline") {
         Some(value) => match value.strip_prefix("@/") {
-            Some(path) => Place::read(root, path, Grammar::Plain, Role::Source),
+            Some(path) => BootFile::read(root, path, Format::Plain, Role::Source),
             None => {
                 let why = "has Cmdline=, which counts instead of /etc/kernel/cmdline: move its value there".to_owned();
                 unreadable(UKI_CONF, why)
@@ -308,6 +334,97 @@ fn from_cmdline(root: &Root) -> Place {
                        write into it what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
             unreadable(CMDLINE, why.to_owned())
         }
-        None => Place::read(root, CMDLINE, Grammar::Plain, Role::Source),
+        None => BootFile::read(root, CMDLINE, Format::Plain, Role::Source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn cmdline(text: &str) -> Option<String> {
+        UkiConf(ini(text)).get("Cmdline")
+    }
+
+    #[test]
+    fn a_file_is_read_as_ukify_reads_it() {
+        for (text, value) in [
+            ("", None),
+            ("[UKI]\n", None),
+            ("[UKI]\nCmdline=quiet rw\n", Some("quiet rw")),
+            ("[UKI]\r\nCmdline = @/etc/words\r\n", Some("@/etc/words")),
+            ("Cmdline=quiet", Some("quiet")),
+            // The last one counts, also where it says nothing.
+            ("[UKI]\nCmdline=a\nCmdline=b\n", Some("b")),
+            ("[UKI]\nCmdline=a\n[PE]\nX=1\n[UKI]\nCmdline=b\n", Some("b")),
+            ("[UKI]\nCmdline=b\n[PE]\nCmdline=a\n[UKI]\nX=1\n", Some("a")),
+            ("[UKI]\nCmdline=a\nCmdline=\n", None),
+            ("[UKI]\ncmdline=a\n", None),
+            // Nothing in a value means anything.
+            ("[UKI]\nCmdline=\"a  b\" 'c' root=/dev/x:y [z] # d ; e\n", Some("\"a  b\" 'c' root=/dev/x:y [z] # d ; e")),
+            ("[UKI]\nCmdline=a\\x0041\\n\\\\b\\\nOther=1\n", Some("a\\x0041\\n\\\\b\\")),
+            ("[UKI]\nOther=1\\\nCmdline=a\n", Some("a")),
+            ("[UKI]\nOther=\"1\nCmdline=a\n", Some("a")),
+            // Comments, and values in more than one line.
+            ("# Cmdline=x\n  # Cmdline=y\n[UKI]\n#\n; x\nCmdline=a\n# Cmdline=b\n", Some("a")),
+            ("[UKI]\nCmdline=\n  # b\n  @/etc/words\nOther=1\n", Some("@/etc/words")),
+            ("[UKI]\nOther=1\n  2\nCmdline=a\n\tb\n", Some("a\nb")),
+            ("  [UKI]\n  Cmdline=a\n", Some("a")),
+            // What ukify refuses.
+            ("[UKI]\nCmdline=a\nnonsense\n", None),
+            ("[UKI\nCmdline=a\n", None),
+            ("[UKI]\n=a\n", None),
+            ("[UKI]\nCmdline=a\n=\n", None),
+        ] {
+            assert_eq!(cmdline(text).as_deref(), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_file_takes_long() {
+        const MOST: usize = 1 << 18;
+        let shapes = [
+            "a=1\n",
+            "[a]\n",
+            "[a]\na=1\n",
+            "[",
+            "]",
+            "=",
+            "a",
+            "\\",
+            "\\\n",
+            "\n",
+            " ",
+            " \n",
+            "  a\n",
+            "a=\n b\n",
+            "\r",
+            "a\r",
+            ";",
+            ";\n",
+            "#\n",
+            " [a]",
+            " [\n",
+            "\"",
+            "'",
+            ":=",
+            "a=\r",
+            "\u{a0}",
+            "a = \u{2028}\n",
+        ];
+        for shape in shapes {
+            for begin in ["", "[a]\n", "Cmdline="] {
+                let text = format!("{begin}{}", shape.repeat(MOST / shape.len()));
+                let start = Instant::now();
+                let _ = cmdline(&text);
+                // A quarter of a second at most; minutes if each line took the longer the more there are.
+                assert!(start.elapsed() < Duration::from_secs(20), "{begin:?} {shape:?} {:?}", start.elapsed());
+            }
+        }
+        let numbered: String = (0..MOST / 16).map(|n| format!("[s{n}]\nk{n}=1\n")).collect();
+        let start = Instant::now();
+        let _ = cmdline(&numbered);
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 }

@@ -7,6 +7,7 @@
 
 use super::opened::Found;
 use super::opened::Search;
+use super::question::{Question, What};
 use super::{mounts, nodes, witness, words, Facts, Holder, Seen};
 use crate::aside::Aside;
 use crate::host::home::cgroup;
@@ -14,7 +15,6 @@ use crate::host::process;
 use crate::pci::Address;
 use crate::root::Root;
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -33,27 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// For the child as a whole. It looks at mounts, too, and opens disks.
 const WHOLE: Duration = Duration::from_secs(20);
 
-/// What the child is asked.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub(super) root: PathBuf,
-    pub(super) ourselves: u32,
-    pub(super) what: What,
-}
-
-#[derive(Debug)]
-pub(super) enum What {
-    /// Whoever holds one of these.
-    Holders(Vec<Address>),
-    /// Whether a process still has a node open.
-    Still(u32, Address, nodes::Node),
-}
-
 /// If the program was started as the child that looks at processes: answers, and gives its exit code.
 pub fn run_as_child() -> Option<ExitCode> {
     crate::aside::serve(CHILD, |question| {
         // Who asks takes anything else for no answer.
-        words::question(question).map(|question| words::told(&answer(&question))).unwrap_or_default()
+        words::question(question).map(|question| words::encode(&answer(&question))).unwrap_or_default()
     })
 }
 
@@ -103,7 +87,7 @@ impl<'a> Looker<'a> {
         let Some(child) = place.as_mut() else { return Ok(answer(&question)) };
         let told = child.ask(&words::asked(&question), WHOLE).map_err(|error| error.to_string());
         let told =
-            told.and_then(|text| words::heard(&text).ok_or_else(|| "the child that reads does not answer".to_owned()));
+            told.and_then(|text| words::decode(&text).ok_or_else(|| "the child that reads does not answer".to_owned()));
         // A child has threads that hang then.
         if told.as_ref().map_or(true, |told| told.iter().any(|(_, holder)| holder.seen == Seen::Unanswered)) {
             *place = None;
@@ -123,18 +107,18 @@ fn answer(question: &Question) -> Vec<(Address, Holder)> {
     let (Ok(root), Ok(own)) = (root(), root()) else { return Vec::new() };
     match &question.what {
         What::Holders(functions) => {
-            let wanted: Vec<_> = functions.iter().map(|a| (*a, nodes::nodes(&root, *a))).collect();
-            let mut holders = mounts::of_disks(&root, &wanted);
+            let desired: Vec<_> = functions.iter().map(|a| (*a, nodes::nodes(&root, *a))).collect();
+            let mut holders = mounts::of_disks(&root, &desired);
             // Without /proc there are no processes to find.
             let pids = root.list("proc").unwrap_or_default();
             let mut pids: Vec<u32> = pids.iter().filter_map(|name| name.parse().ok()).collect();
             pids.retain(|pid| *pid != question.ourselves && *pid != std::process::id());
-            let search = Arc::new(Search::new(own, wanted));
+            let search = Arc::new(Search::new(own, desired));
             let idle = |held: &Address| witness::is_idle(&root, *held);
             let found = processes(&search, pids).into_iter();
             // Who has not answered is nobody's holder where the kernel counts none.
             holders.extend(found.filter(|(held, holder)| holder.is_certain() || !idle(held)));
-            holders.extend(witness::unseen(&root, &search.wanted, &holders));
+            holders.extend(witness::unchecked(&root, &search.desired, &holders));
             holders
         }
         What::Still(pid, address, node) => {
@@ -173,7 +157,7 @@ fn processes(search: &Arc<Search>, pids: Vec<u32>) -> Vec<(Address, Holder)> {
     for pid in with_patience(search, pids, &mut holders) {
         // Where it is known to hold one of them, nothing more is to be known.
         if !holders.iter().any(|(_, holder)| holder.pid == Some(pid)) {
-            holders.extend(search.wanted.iter().map(|(address, _)| (*address, silent_one(search, pid, *address))));
+            holders.extend(search.desired.iter().map(|(address, _)| (*address, silent_one(search, pid, *address))));
         }
     }
     holders.sort_by(|(a, one), (b, other)| (one.pid, a, &one.node).cmp(&(other.pid, b, &other.node)));

@@ -106,8 +106,8 @@ fn who_does_not_answer_keeps_no_card_that_nobody_has_open() {
 fn what_vfio_counts_and_no_process_shows_is_held() {
     let tree = vfio();
     put(&tree, "sys/module/vfio_pci/refcnt", "1\n");
-    let unseen = |function| row(function, 0, "/dev/vfio/15", Seen::Unseen);
-    assert_eq!(found(&tree), [unseen(CARD), unseen(SOUND)]);
+    let unchecked = |function| row(function, 0, "/dev/vfio/15", Seen::Unseen);
+    assert_eq!(found(&tree), [unchecked(CARD), unchecked(SOUND)]);
     // Somebody else's card may be the one, or another module.
     link(&tree, "../../devices/0000:09:00.0", "sys/bus/pci/drivers/vfio-pci/0000:09:00.0");
     assert_eq!(found(&tree), []);

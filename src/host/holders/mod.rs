@@ -8,6 +8,7 @@ mod look;
 mod mounts;
 mod nodes;
 mod opened;
+mod question;
 mod witness;
 mod words;
 

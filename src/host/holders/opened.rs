@@ -18,7 +18,7 @@ pub(super) struct Search {
     /// Where. A thread that hangs keeps it for ever, so it is nobody else's.
     pub(super) root: Root,
     /// The functions and their nodes.
-    pub(super) wanted: Vec<(Address, Vec<Node>)>,
+    pub(super) desired: Vec<(Address, Vec<Node>)>,
     /// What mapped files are that were looked at already, by their lines in `maps` from the device on: most processes have the
     /// same libraries mapped.
     mapped: Mutex<Vec<Mapped>>,
@@ -59,8 +59,8 @@ const VFIO_DEVICE: &[u8] = b"anon_inode:[vfio-device]";
 const PADDED: usize = 25 + 6 * size_of::<*const ()>();
 
 impl Search {
-    pub(super) fn new(root: Root, wanted: Vec<(Address, Vec<Node>)>) -> Search {
-        Search { root, wanted, mapped: Mutex::default(), places: OnceLock::new() }
+    pub(super) fn new(root: Root, desired: Vec<(Address, Vec<Node>)>) -> Search {
+        Search { root, desired, mapped: Mutex::default(), places: OnceLock::new() }
     }
 
     /// The nodes that a process has open. Of one that has ended meanwhile there are none.
@@ -86,7 +86,7 @@ impl Search {
     }
 
     fn add<'s>(&'s self, known: Known<'_>, found: &mut Vec<Found<'s>>) {
-        for (address, nodes) in &self.wanted {
+        for (address, nodes) in &self.desired {
             let node = match known {
                 Known::Function(function) if function != *address => None,
                 // With its path in `Holder::node` it counts as what it is: a guest's.
@@ -125,9 +125,10 @@ impl Search {
     /// A device for whose node no number is known has only its path.
     fn as_device<'t>(&self, device: Device, path: &'t [u8]) -> Known<'t> {
         let by_path = |node: &Node| node.device.is_none() && node.path.as_bytes() == path;
-        match self.wanted.iter().any(|(_, nodes)| nodes.iter().any(by_path)) {
-            true => Known::Path(path),
-            false => Known::As(device),
+        if self.desired.iter().any(|(_, nodes)| nodes.iter().any(by_path)) {
+            Known::Path(path)
+        } else {
+            Known::As(device)
         }
     }
 
@@ -198,7 +199,7 @@ impl Search {
     }
 
     fn places(&self) -> Vec<Place> {
-        let nodes = self.wanted.iter().flat_map(|(_, nodes)| nodes);
+        let nodes = self.desired.iter().flat_map(|(_, nodes)| nodes);
         let place = |node: &Node| {
             let stat = self.root.stat(node.path.trim_start_matches('/')).ok()?;
             let file_system = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));

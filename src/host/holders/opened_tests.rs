@@ -128,8 +128,8 @@ fn a_descriptor_of_vfio_tells_its_function() {
         let info = format!("pos:\t0\nflags:\t02000002\nvfio-device-syspath: /sys/devices/pci0000:00/{device}\n");
         std::fs::write(process.join("fdinfo/40"), info).unwrap();
         let node = Node { path: node.to_owned(), device: None, stacked: Vec::new() };
-        let wanted = vec![(FUNCTION.parse().unwrap(), vec![node])];
-        Search::new(Root::open(tree.path()).unwrap(), wanted).open(700).len()
+        let desired = vec![(FUNCTION.parse().unwrap(), vec![node])];
+        Search::new(Root::open(tree.path()).unwrap(), desired).open(700).len()
     };
     assert_eq!(found("0000:00:01.0/0000:03:00.0", "/dev/vfio/15"), 1);
     assert_eq!(found("0000:00:01.0/0000:04:00.0", "/dev/vfio/15"), 0);

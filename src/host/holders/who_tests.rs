@@ -82,8 +82,8 @@ fn who_is_not_known_to_hold_it_is_never_asked() {
     assert!(holder
         .to_string()
         .contains("game (pid 700, user 1000, session-2.scope) has not let /proc/700/maps be read"));
-    let unseen = Holder { node: "/dev/dri/card0".to_owned(), seen: Seen::Unseen, ..Holder::default() };
-    assert!(!unseen.is_mount() && unseen.to_string().contains("whom /proc does not show"));
+    let unchecked = Holder { node: "/dev/dri/card0".to_owned(), seen: Seen::Unseen, ..Holder::default() };
+    assert!(!unchecked.is_mount() && unchecked.to_string().contains("whom /proc does not show"));
 }
 
 /// What is told of a holder and written down is what it was.

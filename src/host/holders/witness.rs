@@ -21,31 +21,31 @@ use crate::root::{Root, PCI_DRIVERS};
 const DRI: &str = "sys/kernel/debug/dri";
 
 /// Functions that are open though none of the holders has them.
-pub(super) fn unseen(
+pub(super) fn unchecked(
     root: &Root,
-    wanted: &[(Address, Vec<Node>)],
+    desired: &[(Address, Vec<Node>)],
     found: &[(Address, Holder)],
 ) -> Vec<(Address, Holder)> {
     let has = |address: Address, nodes: &str| {
         found.iter().any(|(held, holder)| *held == address && (holder.node.starts_with(nodes) || !holder.is_certain()))
     };
-    let mut unseen = Vec::new();
-    for (address, nodes) in wanted {
+    let mut unchecked = Vec::new();
+    for (address, nodes) in desired {
         let card = nodes.iter().find(|node| node.path.starts_with("/dev/dri/card"));
         let open = card.and_then(|card| Some((card, clients(root, *address, card)?)));
         if let Some((card, why)) = open.filter(|_| !has(*address, "/dev/dri/")) {
-            unseen.push((*address, one(card.path.clone(), why)));
+            unchecked.push((*address, one(card.path.clone(), why)));
         }
     }
-    let functions: Vec<Address> = wanted.iter().map(|(address, _)| *address).collect();
-    for (address, nodes) in wanted {
+    let functions: Vec<Address> = desired.iter().map(|(address, _)| *address).collect();
+    for (address, nodes) in desired {
         let Some(node) = nodes.iter().find(|node| node.is_vfio()) else { continue };
         let used = || functions.iter().any(|function| has(*function, super::nodes::VFIO));
         if let Some(why) = uses(root, *address, &functions).filter(|_| !used()) {
-            unseen.push((*address, one(node.path.clone(), why)));
+            unchecked.push((*address, one(node.path.clone(), why)));
         }
     }
-    unseen
+    unchecked
 }
 
 fn one(node: String, why: String) -> Holder {

@@ -2,8 +2,8 @@
 //! What the child that looks at processes is asked and answers: rows of words, for the programs of the boot path have this
 //! too and are small.
 
-use super::look::{Question, What};
 use super::nodes::{Device, Node};
+use super::question::{Question, What};
 use super::{Facts, Holder, Seen};
 use crate::pci::Address;
 
@@ -41,7 +41,7 @@ pub(super) fn question(text: &str) -> Option<Question> {
     Some(Question { root, ourselves, what })
 }
 
-pub(super) fn told(holders: &[(Address, Holder)]) -> String {
+pub(super) fn encode(holders: &[(Address, Holder)]) -> String {
     let row = |(address, holder): &(Address, Holder)| -> [Word; 13] {
         let Holder { node, pid, command, user, unit, executable, seen, facts } = holder.clone();
         let seen = match seen {
@@ -68,7 +68,7 @@ pub(super) fn told(holders: &[(Address, Holder)]) -> String {
     serde_json::to_string(&holders.iter().map(|holder| row(holder).to_vec()).collect::<Vec<_>>()).unwrap_or_default()
 }
 
-pub(super) fn heard(text: &str) -> Option<Vec<(Address, Holder)>> {
+pub(super) fn decode(text: &str) -> Option<Vec<(Address, Holder)>> {
     let rows: Vec<Vec<Word>> = serde_json::from_str(text).ok()?;
     let holder = |row: Vec<Word>| {
         let [address, node, pid, command, user, unit, executable, seen, cgroup, started, parent, number, function] =
@@ -131,13 +131,14 @@ mod tests {
             seen: Seen::Unanswered,
             facts,
         };
-        let unseen = Holder { seen: Seen::Unseen, ..Holder::default() };
-        let all = [full, unseen, Holder::mount("/dev/sda1".to_owned(), "/".to_owned())].map(|holder| (address, holder));
-        let text = told(&all);
+        let unchecked = Holder { seen: Seen::Unseen, ..Holder::default() };
+        let all =
+            [full, unchecked, Holder::mount("/dev/sda1".to_owned(), "/".to_owned())].map(|holder| (address, holder));
+        let text = encode(&all);
         assert!(!text.contains('\n'), "a line");
-        assert_eq!(heard(&text).unwrap(), all);
+        assert_eq!(decode(&text).unwrap(), all);
         for broken in ["", "[[]]", "[[null]]", "{}"] {
-            assert!(heard(broken).is_none(), "{broken}");
+            assert!(decode(broken).is_none(), "{broken}");
         }
     }
 

@@ -84,16 +84,18 @@ impl<R: Read> Source<R> {
             }
         }
         self.at += filled as u64;
-        match self.at > SIZE_LIMIT {
-            true => Err(broken("it is larger than 4 GiB")),
-            false => Ok(filled),
+        if self.at > SIZE_LIMIT {
+            Err(broken("it is larger than 4 GiB"))
+        } else {
+            Ok(filled)
         }
     }
 
     fn all(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        match self.some(buffer)? == buffer.len() {
-            true => Ok(()),
-            false => Err(broken("it ends in the middle of a file")),
+        if self.some(buffer)? == buffer.len() {
+            Ok(())
+        } else {
+            Err(broken("it ends in the middle of a file"))
         }
     }
 
@@ -111,9 +113,10 @@ impl<R: Read> Source<R> {
         let mut content = Vec::new();
         let read = self.input.by_ref().take(u64::from(size)).read_to_end(&mut content)?;
         self.at += read as u64;
-        match read as u64 == u64::from(size) {
-            true => Ok(content),
-            false => Err(broken("it ends in the middle of a file")),
+        if read as u64 == u64::from(size) {
+            Ok(content)
+        } else {
+            Err(broken("it ends in the middle of a file"))
         }
     }
 
@@ -178,12 +181,11 @@ pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> io::Result<End> {
             size,
             inode: (archive, field(&header, 7)?, field(&header, 8)?, field(&header, 0)?),
         };
-        match visitor.wants(&entry) {
-            true => {
-                let content = source.take(size)?;
-                visitor.take(&entry, &content);
-            }
-            false => source.skip(u64::from(size))?,
+        if visitor.wants(&entry) {
+            let content = source.take(size)?;
+            visitor.take(&entry, &content);
+        } else {
+            source.skip(u64::from(size))?;
         }
         source.skip(padding(u64::from(size)))?;
     }

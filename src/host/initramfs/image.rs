@@ -4,7 +4,8 @@
 use super::cpio::{self, End, Entry, Visitor};
 use crate::host::boot::pe::Program;
 use crate::root::Root;
-use rustix::fs::MemfdFlags;
+use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
+use nix::sys::sendfile::sendfile64;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -173,9 +174,10 @@ impl Collector {
 
 /// Where a link leads, below the root of the image.
 fn target_of(link: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = match target.starts_with('/') {
-        true => Vec::new(),
-        false => link.rsplit_once('/').map(|(dir, _)| dir.split('/').collect()).unwrap_or_default(),
+    let mut parts: Vec<&str> = if target.starts_with('/') {
+        Vec::new()
+    } else {
+        link.rsplit_once('/').map(|(dir, _)| dir.split('/').collect()).unwrap_or_default()
     };
     for part in target.split('/') {
         match part {
@@ -213,9 +215,10 @@ impl Visitor for Collector {
             self.contents.insert(entry.inode, content.to_vec());
         }
         if is_configuration(&entry.name) || self.names.contains(&entry.name) {
-            let held = match entry.is_link() {
-                true => Held::Link(String::from_utf8_lossy(content).trim_end_matches('\0').to_owned()),
-                false => Held::Text(content.to_vec()),
+            let held = if entry.is_link() {
+                Held::Link(String::from_utf8_lossy(content).trim_end_matches('\0').to_owned())
+            } else {
+                Held::Text(content.to_vec())
             };
             self.held.insert(entry.name.clone(), held);
         }
@@ -223,14 +226,15 @@ impl Visitor for Collector {
 }
 
 /// A part of a file as a file of its own, in memory: what unpacks it must not find what is behind it.
-fn part(file: &File, mut at: u64, length: u64) -> io::Result<File> {
+fn part(file: &File, at: u64, length: u64) -> io::Result<File> {
     if length > PART_LIMIT {
         return Err(io::Error::other("the initramfs in it is larger than 1 GiB"));
     }
-    let mut part = File::from(rustix::fs::memfd_create("initramfs", MemfdFlags::CLOEXEC)?);
+    let mut part = File::from(memfd_create(c"initramfs", MemFdCreateFlag::MFD_CLOEXEC)?);
+    let mut at = i64::try_from(at).map_err(|_| io::Error::other("it is cut off"))?;
     let mut left = length;
     while left > 0 {
-        match rustix::fs::sendfile(&part, file, Some(&mut at), usize::try_from(left).unwrap_or(usize::MAX))? {
+        match sendfile64(&part, file, Some(&mut at), usize::try_from(left).unwrap_or(usize::MAX))? {
             0 => return Err(io::Error::other("it is cut off")),
             sent => left -= sent as u64,
         }
@@ -257,16 +261,17 @@ fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor)
 }
 
 /// Looks what of ours is in an image, which may be of several files that the loader puts one after the other.
-pub fn look(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<Seen, String> {
+pub fn read_image(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<Seen, String> {
     let mut collector = Collector::default();
     for _ in 0..PASSES {
         collector.kept = (0, 0);
         for path in paths {
             let walked = walk(root, path, unpack, &mut collector);
             // Whatever was to come, it is not kept any more.
-            let walked = match collector.too_much {
-                true => Err(io::Error::other("more than 1000 files or 16 MiB of configuration are in it")),
-                false => walked,
+            let walked = if collector.too_much {
+                Err(io::Error::other("more than 1000 files or 16 MiB of configuration are in it"))
+            } else {
+                walked
             };
             walked.map_err(|error| format!("/{path} cannot be looked into: {error}"))?;
         }
@@ -318,9 +323,9 @@ mod tests {
         assert!(collector.too_much);
         assert_eq!(collector.held.len(), KEPT_LIMIT / text.len());
         let mut collector = Collector::default();
-        let wanted =
+        let desired =
             (0..5000).filter(|number| collector.wants(&file(format!("etc/vfio.conf.d/{number}.conf"), 1))).count();
-        assert_eq!((wanted, collector.too_much), (KEPT_FILES, true));
+        assert_eq!((desired, collector.too_much), (KEPT_FILES, true));
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Initramfs {
             changed,
         };
         if let Some(unpack) = unpack {
-            found.images.iter_mut().for_each(|image| image.seen = image::look(root, &image.paths, unpack));
+            found.images.iter_mut().for_each(|image| image.seen = image::read_image(root, &image.paths, unpack));
         }
         found
     }

@@ -15,7 +15,7 @@ use std::io::ErrorKind;
 
 /// What the file holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Boots {
+pub struct BootCounter {
     /// The boot that was counted last (`/proc/sys/kernel/random/boot_id`).
     pub boot: String,
     /// Boots in a row that did not come up, that one included until it does.
@@ -44,12 +44,12 @@ pub fn current(root: &Root) -> String {
     root.read_text("proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
-impl Boots {
+impl BootCounter {
     /// Reads the counter. One that is not there has counted nothing yet; an error says what is wrong with one that is there.
-    pub fn read(root: &Root) -> Result<Boots, String> {
+    pub fn read(root: &Root) -> Result<BootCounter, String> {
         let bytes = match root.read_regular(&path()) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Boots::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BootCounter::default()),
             Err(error) => return Err(format!("/{} cannot be read ({error})", path())),
         };
         serde_json::from_slice(&bytes).map_err(|_| format!("/{} is broken", path()))
@@ -65,22 +65,22 @@ impl Boots {
     }
 
     /// The counter after the boot `current` has begun; the same however often it is asked in one boot.
-    pub fn begun(&self, current: &str) -> Boots {
+    pub fn begun(&self, current: &str) -> BootCounter {
         if self.boot == current {
             self.clone()
         } else {
-            Boots { boot: current.to_owned(), failed: self.failed.saturating_add(1), lost: self.lost }
+            BootCounter { boot: current.to_owned(), failed: self.failed.saturating_add(1), lost: self.lost }
         }
     }
 
     /// The counter that the boot `current` begins in place of a broken one.
-    pub fn anew(current: &str) -> Boots {
-        Boots { boot: current.to_owned(), failed: 1, lost: true }
+    pub fn anew(current: &str) -> BootCounter {
+        BootCounter { boot: current.to_owned(), failed: 1, lost: true }
     }
 
     /// The counter after the boot `current` came up.
-    pub fn came_up(current: &str) -> Boots {
-        Boots { boot: current.to_owned(), ..Boots::default() }
+    pub fn came_up(current: &str) -> BootCounter {
+        BootCounter { boot: current.to_owned(), ..BootCounter::default() }
     }
 }
 
@@ -95,14 +95,14 @@ pub enum Obstacle {
 
 /// Looks for one.
 pub fn obstacle(root: &Root) -> Option<Obstacle> {
-    if let Err(why) = Boots::read(root) {
+    if let Err(why) = BootCounter::read(root) {
         return Some(Obstacle::NoCount(why));
     }
     let above = STATE.match_indices('/').map(|(at, _)| &STATE[..at]).chain([STATE]);
     let place = above.rev().find(|path| root.exists(path))?;
     let stat = root.stat(place).ok()?;
     if stat.st_mode & 0o17_0000 != 0o04_0000 {
-        return Some(Obstacle::NoCount(format!("/{place} is no directory")));
+        return Some(Obstacle::NoCount(format!("/{place} is not a directory")));
     }
     let room = root.room(place).ok()?;
     match (room.read_only, room.blocks, room.in_memory) {
@@ -123,28 +123,28 @@ mod tests {
 
     #[test]
     fn two_boots_that_are_cut_are_two_failed_boots() {
-        let mut boots = Boots::default();
+        let mut boots = BootCounter::default();
         for (boot, before) in [("a", 0), ("b", 1), ("c", 2)] {
             boots = boots.begun(boot);
             assert_eq!(boots.before(boot), Before::Failed(before), "{boot}");
             assert_eq!(boots.begun(boot), boots, "a second program in the same boot counts nothing");
         }
-        boots = Boots::came_up("c");
+        boots = BootCounter::came_up("c");
         assert_eq!(boots.before("c"), Before::Failed(0));
         assert_eq!(boots.begun("d").before("d"), Before::Failed(0));
     }
 
     #[test]
     fn what_was_lost_is_lost_until_a_boot_came_up() {
-        let mut boots = Boots::anew("a");
+        let mut boots = BootCounter::anew("a");
         for boot in ["a", "b"] {
             boots = boots.begun(boot);
-            let read: Boots = serde_json::from_slice(&serde_json::to_vec(&boots).unwrap()).unwrap();
+            let read: BootCounter = serde_json::from_slice(&serde_json::to_vec(&boots).unwrap()).unwrap();
             assert!(matches!(read.before(boot), Before::NotKnown(_)), "{boot}");
         }
-        assert_eq!(Boots::came_up("b").before("b"), Before::Failed(0));
+        assert_eq!(BootCounter::came_up("b").before("b"), Before::Failed(0));
         // As it was written by the first release.
-        let old: Boots = serde_json::from_str(r#"{"boot": "a", "failed": 2}"#).unwrap();
+        let old: BootCounter = serde_json::from_str(r#"{"boot": "a", "failed": 2}"#).unwrap();
         assert_eq!(old.before("b"), Before::Failed(2));
     }
 
@@ -153,17 +153,20 @@ mod tests {
     fn a_counter_that_says_nothing_is_an_error() {
         let tree = tempfile::tempdir().unwrap();
         let root = Root::open(tree.path()).unwrap();
-        assert_eq!((Boots::read(&root), obstacle(&root)), (Ok(Boots::default()), None));
+        assert_eq!((BootCounter::read(&root), obstacle(&root)), (Ok(BootCounter::default()), None));
         let file = tree.path().join(path());
         std::fs::create_dir_all(&file).unwrap();
-        assert_eq!(Boots::read(&root).unwrap_err(), "/var/lib/vfio/boots cannot be read (it is no regular file)");
+        assert_eq!(
+            BootCounter::read(&root).unwrap_err(),
+            "/var/lib/vfio/boots cannot be read (it is not a regular file)"
+        );
         std::fs::remove_dir(&file).unwrap();
         for text in ["", "{\"boot\": \"a\", \"fai", "{\"boot\": \"a\", \"failed\": -1}", "\0\0\0\0", "[]"] {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(Boots::read(&root).unwrap_err(), "/var/lib/vfio/boots is broken", "{text:?}");
+            assert_eq!(BootCounter::read(&root).unwrap_err(), "/var/lib/vfio/boots is broken", "{text:?}");
         }
         std::fs::remove_dir_all(tree.path().join("var/lib/vfio")).unwrap();
         std::fs::write(tree.path().join("var/lib/vfio"), "").unwrap();
-        assert!(Boots::read(&root).is_err() && obstacle(&root).is_some());
+        assert!(BootCounter::read(&root).is_err() && obstacle(&root).is_some());
     }
 }

@@ -7,7 +7,7 @@ use crate::pci::Address;
 use crate::root::Root;
 
 /// Keyboards and mice, also those that hang on no function.
-pub(super) fn look(root: &Root) -> Vec<Usage> {
+pub(super) fn read_input(root: &Root) -> Vec<Usage> {
     const INPUT: &str = "sys/class/input";
     let mut found = Vec::new();
     for input in root.list(INPUT).unwrap_or_default().iter().filter(|name| name.starts_with("input")) {

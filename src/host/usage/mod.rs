@@ -123,10 +123,10 @@ impl fmt::Display for Use {
 
 /// Everything that the host has on functions. `asked` are those of which it also matters what shows nowhere: whether the
 /// kernel lets their disks be opened exclusively.
-pub(super) fn look(root: &Root, functions: &[Function], displays: &[Display], asked: &[Address]) -> Vec<Usage> {
-    let (mut found, over_network) = storage::look(root, asked);
-    found.extend(network::look(root, &over_network));
-    found.extend(input::look(root));
+pub(super) fn read_usage(root: &Root, functions: &[Function], displays: &[Display], asked: &[Address]) -> Vec<Usage> {
+    let (mut found, over_network) = storage::read_storage(root, asked);
+    found.extend(network::read_network(root, &over_network));
+    found.extend(input::read_input(root));
     found.extend(input::tpm(root, functions));
     let monitors = displays.iter().flat_map(|display| {
         let connected = display.connectors.iter().filter(|connector| connector.connected);
@@ -144,9 +144,9 @@ pub(super) fn look(root: &Root, functions: &[Function], displays: &[Display], as
 
 /// What is data of the host, and nothing else: what a boot may still have to know.
 pub(super) fn look_for_data(root: &Root, asked: &[Address]) -> Vec<Usage> {
-    let (mut found, over_network) = storage::look(root, asked);
+    let (mut found, over_network) = storage::read_storage(root, asked);
     if !over_network.is_empty() {
-        found.extend(network::look(root, &over_network));
+        found.extend(network::read_network(root, &over_network));
     }
     found
 }

@@ -17,7 +17,7 @@ struct Route {
 }
 
 /// The interfaces that hang on a function and have routes, with the file systems that may come by them.
-pub(super) fn look(root: &Root, over_network: &[OverNetwork]) -> Vec<Usage> {
+pub(super) fn read_network(root: &Root, over_network: &[OverNetwork]) -> Vec<Usage> {
     let routes = routes(root);
     if routes.is_empty() {
         return Vec::new();

@@ -32,7 +32,7 @@ struct Stack<'r> {
 }
 
 /// What the host has on disks, and file systems that come over the network.
-pub(super) fn look(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwork>) {
+pub(super) fn read_storage(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwork>) {
     let mounts = mounts::of_system(root);
     let mut stack = Stack { root, bottoms: HashMap::new() };
     let mut uses = Uses::new();
@@ -112,9 +112,10 @@ impl Stack<'_> {
             return known.clone();
         }
         let slaves = self.root.list(&format!("{BLOCK}/{device}/slaves")).unwrap_or_default();
-        let bottoms: BTreeSet<String> = match slaves.is_empty() || deep == 0 {
-            true => std::iter::once(device.to_owned()).collect(),
-            false => slaves.iter().flat_map(|slave| self.below(slave, deep - 1)).collect(),
+        let bottoms: BTreeSet<String> = if slaves.is_empty() || deep == 0 {
+            std::iter::once(device.to_owned()).collect()
+        } else {
+            slaves.iter().flat_map(|slave| self.below(slave, deep - 1)).collect()
         };
         self.bottoms.insert(device.to_owned(), bottoms.clone());
         bottoms
@@ -123,9 +124,10 @@ impl Stack<'_> {
     /// The functions above a device at the bottom.
     fn functions(&self, device: &str) -> Vec<Address> {
         let direct = functions_above(self.root, &format!("{BLOCK}/{device}"));
-        match direct.is_empty() {
-            true => by_multipath(self.root, device),
-            false => direct,
+        if direct.is_empty() {
+            by_multipath(self.root, device)
+        } else {
+            direct
         }
     }
 }

@@ -63,7 +63,7 @@ impl Tree {
     }
 
     fn look(&self) -> Vec<Usage> {
-        look(&Root::open(self.0.path()).unwrap(), &[], &[], &[])
+        read_usage(&Root::open(self.0.path()).unwrap(), &[], &[], &[])
     }
 
     /// What is said of each function: address and the rest of the sentence.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! One command line: what of it is ours, what goes, what comes in.
 
-use crate::host::boot::Grammar;
-use crate::plan::cmdline::grammar::{self, Problem};
+use crate::host::boot::Format;
+use crate::plan::cmdline::format::{self, Problem};
 use crate::plan::cmdline::line::Change;
 use crate::plan::cmdline::record::Owned;
 use crate::plan::cmdline::{missing, Options, WITHOUT_EFFECT};
@@ -12,23 +12,23 @@ use std::collections::BTreeMap;
 pub(super) struct Edited {
     /// Its raw text.
     pub raw: String,
-    /// The same without our words.
+    /// The same without our parameters.
     pub before: String,
-    /// Our words in it.
+    /// Our parameters in it.
     pub owned: Vec<String>,
-    /// Words that come in.
+    /// Parameters that come in.
     pub adds: Vec<String>,
-    /// Words that go.
+    /// Parameters that go.
     pub removes: Vec<String>,
 }
 
-/// Whose the words of a command line are.
+/// Whose the parameters of a command line are.
 pub(super) struct Shares {
     /// Ours.
     pub ours: Vec<String>,
-    /// Words without effect, which go.
+    /// Parameters without effect, which go.
     pub dropped: Vec<String>,
-    /// Of the wanted words, what has to be there beside the user's own.
+    /// Of the required parameters, what has to be there beside the user's own.
     pub add: Vec<String>,
 }
 
@@ -37,32 +37,32 @@ impl Shares {
     pub fn are_right(&self) -> bool {
         self.dropped.is_empty()
             && self.add.len() == self.ours.len()
-            && self.add.iter().all(|word| self.ours.contains(word))
+            && self.add.iter().all(|parameter| self.ours.contains(parameter))
     }
 
-    /// Words that come in.
+    /// Parameters that come in.
     pub fn adds(&self) -> Vec<String> {
-        self.add.iter().filter(|word| !self.ours.contains(word)).cloned().collect()
+        self.add.iter().filter(|parameter| !self.ours.contains(parameter)).cloned().collect()
     }
 
-    /// Words that go; one that was there more than once and stays once, so many times less one.
+    /// Parameters that go; one that was there more than once and stays once, so many times less one.
     pub fn removes(&self) -> Vec<String> {
         without(&self.ours, &self.add).chain(&self.dropped).cloned().collect()
     }
 }
 
-/// The words of a command line once some have gone and others have come.
-pub(super) fn after(words: &[String], removes: &[String], adds: &[String]) -> Vec<String> {
-    without(words, removes).chain(adds).cloned().collect()
+/// The parameters of a command line once some have gone and others have come.
+pub(super) fn after(parameters: &[String], removes: &[String], adds: &[String]) -> Vec<String> {
+    without(parameters, removes).chain(adds).cloned().collect()
 }
 
-/// The words without others, each as often as it is among those.
-fn without<'w>(words: &'w [String], gone: &'w [String]) -> impl Iterator<Item = &'w String> {
+/// The parameters without others, each as often as it is among those.
+fn without<'w>(parameters: &'w [String], gone: &'w [String]) -> impl Iterator<Item = &'w String> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
-    for word in gone {
-        *counts.entry(word).or_default() += 1;
+    for parameter in gone {
+        *counts.entry(parameter).or_default() += 1;
     }
-    words.iter().filter(move |word| match counts.get_mut(word) {
+    parameters.iter().filter(move |parameter| match counts.get_mut(parameter) {
         Some(count) if *count > 0 => {
             *count -= 1;
             false
@@ -71,53 +71,59 @@ fn without<'w>(words: &'w [String], gone: &'w [String]) -> impl Iterator<Item = 
     })
 }
 
-/// Finds out whose the words are.
-pub(super) fn shares(words: &[String], wanted: &[String], mine: Option<&Owned>, options: &Options) -> Shares {
+/// Finds out whose the parameters are.
+pub(super) fn shares(parameters: &[String], required: &[String], mine: Option<&Owned>, options: &Options) -> Shares {
     // What of ours is still there: the user may have taken some out.
-    let mut ours: Vec<String> =
-        mine.map(|m| m.words.as_slice()).unwrap_or_default().iter().filter(|w| words.contains(w)).cloned().collect();
+    let mut ours: Vec<String> = mine
+        .map(|m| m.parameters.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .filter(|w| parameters.contains(w))
+        .cloned()
+        .collect();
     let mut dropped: Vec<String> = Vec::new();
     if options.adopt {
         // However often they are there: one that stays behind would have an effect, or be there for the next time.
-        let rest: Vec<String> = without(words, &ours).cloned().collect();
-        ours.extend(rest.into_iter().filter(|word| wanted.contains(word)));
-        dropped.extend(words.iter().filter(|word| WITHOUT_EFFECT.contains(&word.as_str())).cloned());
+        let rest: Vec<String> = without(parameters, &ours).cloned().collect();
+        ours.extend(rest.into_iter().filter(|parameter| required.contains(parameter)));
+        dropped.extend(parameters.iter().filter(|parameter| WITHOUT_EFFECT.contains(&parameter.as_str())).cloned());
     }
     let gone = [ours.clone(), dropped.clone()].concat();
-    let theirs: Vec<String> = without(words, &gone).cloned().collect();
-    let add = missing(wanted, &theirs);
+    let theirs: Vec<String> = without(parameters, &gone).cloned().collect();
+    let add = missing(required, &theirs);
     Shares { ours, dropped, add }
 }
 
 /// Changes a command line.
 pub(super) fn change(
-    grammar: Grammar,
+    format: Format,
     raw: &str,
-    words: &[String],
-    wanted: &[String],
+    parameters: &[String],
+    required: &[String],
     mine: Option<&Owned>,
     options: &Options,
 ) -> Result<Edited, Problem> {
-    let shares = shares(words, wanted, mine, options);
+    let shares = shares(parameters, required, mine, options);
     let before = match mine.and_then(|m| Some((m, m.before.as_ref()?))) {
         // Exactly as we left it.
         Some((mine, before))
-            if !options.adopt && put_in(grammar, before, &mine.words).is_ok_and(|ours| ours == raw) =>
+            if !options.adopt && put_in(format, before, &mine.parameters).is_ok_and(|ours| ours == raw) =>
         {
             before.clone()
         }
         _ => {
             let gone = [shares.ours.clone(), shares.dropped.clone()].concat();
-            grammar::edit(grammar, raw, &Change { remove: &gone, add: &[] })?
+            format::edit(format, raw, &Change { remove: &gone, add: &[] })?
         }
     };
-    let raw = if shares.are_right() { raw.to_owned() } else { put_in(grammar, &before, &shares.add)? };
+    let raw = if shares.are_right() { raw.to_owned() } else { put_in(format, &before, &shares.add)? };
     Ok(Edited { raw, before, adds: shares.adds(), removes: shares.removes(), owned: shares.add })
 }
 
-fn put_in(grammar: Grammar, raw: &str, words: &[String]) -> Result<String, Problem> {
-    match words.is_empty() {
-        true => Ok(raw.to_owned()),
-        false => grammar::edit(grammar, raw, &Change { remove: &[], add: words }),
+fn put_in(format: Format, raw: &str, parameters: &[String]) -> Result<String, Problem> {
+    if parameters.is_empty() {
+        Ok(raw.to_owned())
+    } else {
+        format::edit(format, raw, &Change { remove: &[], add: parameters })
     }
 }

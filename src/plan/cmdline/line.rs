@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! A command line as text: its words, and how one is taken out or put in while every other byte stays.
+//! A command line as text: its parameters, and how one is taken out or put in while every other byte stays.
 
 use crate::host::kernel_cmdline::is_space;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Whether the last byte of the character is 0xa0. The kernel takes that byte for a blank, so what comes next is a new word;
-/// the bytes before it stay with the word before.
+/// Whether the last byte of the character is 0xa0. The kernel takes that byte for a blank, so what comes next is a new parameter;
+/// the bytes before it stay with the parameter before.
 fn ends_with_a0(c: char) -> bool {
     c.encode_utf8(&mut [0; 4]).as_bytes().last() == Some(&0xa0)
 }
 
-/// Where the words of a command line are. White space parts words, except inside double quotes (`lib/cmdline.c`, `next_arg`).
-pub fn words(line: &str) -> Vec<Range<usize>> {
+/// Where the parameters of a command line are. White space parts parameters, except inside double quotes (`lib/cmdline.c`, `next_arg`).
+pub fn parameters(line: &str) -> Vec<Range<usize>> {
     let (mut found, mut start, mut quoted) = (Vec::new(), None, false);
     for (at, c) in line.char_indices() {
         if ends_with_a0(c) && !quoted {
@@ -30,12 +30,12 @@ pub fn words(line: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What changes in a command line: words taken out, then words put in.
+/// What changes in a command line: parameters taken out, then parameters put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change<'w> {
-    /// Words to take out; of one that is there more than once, the last.
+    /// Parameters to take out; of one that is there more than once, the last.
     pub remove: &'w [String],
-    /// Words to put in after the last one.
+    /// Parameters to put in after the last one.
     pub add: &'w [String],
 }
 
@@ -45,20 +45,20 @@ pub struct Change<'w> {
 pub struct Cuts {
     /// Ranges to cut out, in order; none overlaps another.
     pub cut: Vec<Range<usize>>,
-    /// Where to put words in.
+    /// Where to put parameters in.
     pub insert_at: usize,
     /// What to put in there; blanks included.
     pub insert: String,
 }
 
-/// Finds what to cut and what to put in. With each word goes the one blank before it, or, if it is the first or something
+/// Finds what to cut and what to put in. With each parameter goes the one blank before it, or, if it is the first or something
 /// else is before it, the one after it: what [`Change::add`] put in is taken out whole, and white space that somebody else
 /// wrote stays.
 pub fn cuts(line: &str, change: &Change<'_>) -> Cuts {
-    let all = words(line);
+    let all = parameters(line);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for word in change.remove {
-        *counts.entry(word).or_default() += 1;
+    for parameter in change.remove {
+        *counts.entry(parameter).or_default() += 1;
     }
     let mut gone = vec![false; all.len()];
     for (range, gone) in all.iter().zip(&mut gone).rev() {
@@ -69,14 +69,14 @@ pub fn cuts(line: &str, change: &Change<'_>) -> Cuts {
     // Only a blank: a line end belongs to the file.
     let blank = |at: usize| line.as_bytes().get(at) == Some(&b' ');
     let mut cut: Vec<Range<usize>> = Vec::new();
-    // Whether a word that stays is before the one that is looked at.
+    // Whether a parameter that stays is before the one that is looked at.
     let mut first = true;
     for (at, range) in all.iter().enumerate() {
         if !gone[at] {
             first = false;
             continue;
         }
-        // The blank before it may have gone with the word before that.
+        // The blank before it may have gone with the parameter before that.
         let free = cut.last().map_or(0, |before| before.end);
         let before = range.start.checked_sub(1).filter(|before| *before >= free && blank(*before));
         cut.push(match before {
@@ -86,11 +86,11 @@ pub fn cuts(line: &str, change: &Change<'_>) -> Cuts {
         });
     }
     let last = all.iter().zip(&gone).rfind(|(_, gone)| !**gone).map(|(range, _)| range.end);
-    let words = change.add.join(" ");
+    let parameters = change.add.join(" ");
     let (insert_at, insert) = match last {
-        _ if words.is_empty() => (line.len(), words),
-        Some(end) => (end, format!(" {words}")),
-        None => (0, words),
+        _ if parameters.is_empty() => (line.len(), parameters),
+        Some(end) => (end, format!(" {parameters}")),
+        None => (0, parameters),
     };
     Cuts { cut, insert_at, insert }
 }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn changed(line: &str, remove: &[&str], add: &[&str]) -> String {
-        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let own = |parameters: &[&str]| parameters.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         edit(line, &Change { remove: &own(remove), add: &own(add) }).unwrap_or_default()
     }
 
@@ -163,21 +163,22 @@ mod tests {
         assert_eq!(changed("quiet\tiommu=pt x=y", &["iommu=pt", "x=y"], &[]), "quiet\t");
         assert_eq!(changed("quiet\tiommu=pt x=y b", &["iommu=pt", "x=y"], &[]), "quiet\tb");
         assert_eq!(changed("quiet iommu=pt\u{b}x=y\u{c}b", &["iommu=pt", "x=y"], &[]), "quiet\u{b}\u{c}b");
-        // No part of a word is a word.
+        // No part of a parameter is a parameter.
         assert_eq!(changed("xiommu=pt iommu=pty \"iommu=pt\"", &["iommu=pt"], &[]), "xiommu=pt iommu=pty \"iommu=pt\"");
     }
 
-    /// What the kernel takes for white space parts words, and nothing else does.
+    /// What the kernel takes for white space parts parameters, and nothing else does.
     #[test]
     fn words_are_the_kernels() {
-        let words = |line: &str| words(line).into_iter().map(|range| line[range].to_owned()).collect::<Vec<_>>();
-        assert_eq!(words("a\u{b}b\u{c}c\td\re\nf"), ["a", "b", "c", "d", "e", "f"]);
-        assert_eq!(words("iommu=pt\u{a0}b"), ["iommu=pt\u{a0}", "b"]);
+        let parameters =
+            |line: &str| parameters(line).into_iter().map(|range| line[range].to_owned()).collect::<Vec<_>>();
+        assert_eq!(parameters("a\u{b}b\u{c}c\td\re\nf"), ["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(parameters("iommu=pt\u{a0}b"), ["iommu=pt\u{a0}", "b"]);
         assert_eq!(
-            words("\u{a0}iommu=pt voil\u{e0}iommu=pt \"a\u{a0}b\""),
+            parameters("\u{a0}iommu=pt voil\u{e0}iommu=pt \"a\u{a0}b\""),
             ["\u{a0}", "iommu=pt", "voil\u{e0}", "iommu=pt", "\"a\u{a0}b\""]
         );
-        assert_eq!(words("a\u{85}b\u{2003}c\u{1c}d"), ["a\u{85}b\u{2003}c\u{1c}d"]);
+        assert_eq!(parameters("a\u{85}b\u{2003}c\u{1c}d"), ["a\u{85}b\u{2003}c\u{1c}d"]);
     }
 
     #[test]

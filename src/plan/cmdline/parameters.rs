@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Which words the kernel needs, and why each.
+//! Which parameters the kernel needs, and why each.
 
 use crate::config::{Config, Iommu};
 use crate::host::boot::{BootSystem, IntelDefault, Vendor};
 use crate::host::platform::Architecture;
 use serde::Serialize;
 
-/// A wanted word.
+/// A required parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Word {
-    /// The word.
-    pub word: String,
-    /// Why it is wanted: a sentence.
+pub struct Parameter {
+    /// The parameter.
+    #[serde(rename = "word")]
+    pub parameter: String,
+    /// Why it is required: a sentence.
     pub why: String,
 }
 
-/// `iommu=pt` where that is none of the kernel's words: it is x86's own (arch/x86/kernel/pci-dma.c), this one everybody's.
+/// `iommu=pt` where that is none of the kernel parameters: it is x86's own (arch/x86/kernel/pci-dma.c), this one everybody's.
 const PASSTHROUGH: &str = "iommu.passthrough=1";
 
-/// Whether a word is there, in this form or one that means the same.
-pub fn is_there(word: &str, there: &[String]) -> bool {
+/// Whether a parameter is there, in this form or one that means the same.
+pub fn is_there(parameter: &str, there: &[String]) -> bool {
     there.iter().any(|other| {
-        other == word
-            || match word {
+        other == parameter
+            || match parameter {
                 "intel_iommu=on" => {
                     other.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|part| part == "on"))
                 }
@@ -34,33 +35,34 @@ pub fn is_there(word: &str, there: &[String]) -> bool {
     })
 }
 
-/// A word of the user that is against what is wanted.
-pub fn against<'t>(wanted: &[String], there: &'t [String]) -> Option<&'t str> {
-    let wants = |word: &str| wanted.iter().any(|w| w == word);
+/// A parameter of the user that is against what is required.
+pub fn against<'t>(required: &[String], there: &'t [String]) -> Option<&'t str> {
+    let wants = |parameter: &str| required.iter().any(|w| w == parameter);
     let wants_passthrough = wants("iommu=pt") || wants(PASSTHROUGH);
     let off = ["iommu=off", "intel_iommu=off", "amd_iommu=off"];
     let slow = ["iommu=nopt", "iommu.passthrough=0"];
-    let is = |list: &[&str], word: &&String| list.contains(&word.as_str());
-    let found = there.iter().find(|word| {
-        (wants("intel_iommu=on") || wants_passthrough) && is(&off, word) || wants_passthrough && is(&slow, word)
+    let is = |list: &[&str], parameter: &&String| list.contains(&parameter.as_str());
+    let found = there.iter().find(|parameter| {
+        (wants("intel_iommu=on") || wants_passthrough) && is(&off, parameter)
+            || wants_passthrough && is(&slow, parameter)
     });
     found.map(String::as_str)
 }
 
-/// The words that this machine's boot entries need for this configuration, in order. `integrated` says whether one of the
+/// The parameters that this machine's boot entries need for this configuration, in order. `integrated` says whether one of the
 /// cards is the processor's own graphics.
-pub fn words(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Word> {
+pub fn parameters(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Parameter> {
     let host = &config.host;
     if !host.enable {
         return Vec::new();
     }
-    let mut words: Vec<Word> = Vec::new();
+    let mut parameters: Vec<Parameter> = Vec::new();
     // One of the user's that means the same counts in its place.
-    let mut want = |word: &str, why: String| {
-        let theirs =
-            host.kernel_parameters.iter().any(|other| other == word) || !is_there(word, &host.kernel_parameters);
-        if theirs && !words.iter().any(|w| w.word == word) {
-            words.push(Word { word: word.to_owned(), why });
+    let mut want = |parameter: &str, why: String| {
+        let theirs = host.kernel_parameters.iter().any(|other| other == parameter)
+            || !is_there(parameter, &host.kernel_parameters);
+        if theirs && !parameters.iter().any(|w| w.parameter == parameter) {
+            parameters.push(Parameter { parameter: parameter.to_owned(), why });
         }
     };
     let cards = !config.gpus.is_empty() || config.disabled.iter().any(|d| d.kind == "gpu");
@@ -76,24 +78,24 @@ pub fn words(config: &Config, system: &BootSystem, integrated: bool) -> Vec<Word
             }
         }
         if host.iommu_passthrough {
-            let word = if system.platform.architecture == Architecture::Arm { PASSTHROUGH } else { "iommu=pt" };
-            want(word, "iommu-passthrough = yes: devices of the host are not slowed down by the IOMMU".to_owned());
+            let parameter = if system.platform.architecture == Architecture::Arm { PASSTHROUGH } else { "iommu=pt" };
+            want(parameter, "iommu-passthrough = yes: devices of the host are not slowed down by the IOMMU".to_owned());
         }
     }
-    for word in &host.kernel_parameters {
-        want(word, "kernel-parameters in [host]".to_owned());
+    for parameter in &host.kernel_parameters {
+        want(parameter, "kernel-parameters in [host]".to_owned());
     }
-    words
+    parameters
 }
 
-/// Whether no word brings an IOMMU about: a virtual machine to which none was given, or ARM without an SMMU. On other
+/// Whether no parameter brings an IOMMU about: a virtual machine to which none was given, or ARM without an SMMU. On other
 /// machines it may only be switched off in the firmware's setup.
 fn never(system: &BootSystem) -> bool {
     let platform = &system.platform;
     !system.has_iommu && (platform.hypervisor.is_some() || platform.architecture == Architecture::Arm)
 }
 
-/// Why Intel's IOMMU needs a word; `None` if all installed kernels switch it on by themselves.
+/// Why Intel's IOMMU needs a parameter; `None` if all installed kernels switch it on by themselves.
 fn why_intel(config: &Config, system: &BootSystem, integrated: bool) -> Option<String> {
     if config.host.iommu == Iommu::On {
         return Some("iommu = on".to_owned());
@@ -128,10 +130,10 @@ mod tests {
         BootSystem { vendor, kernels: kernels.iter().map(build).collect(), ..BootSystem::default() }
     }
 
-    fn wanted(text: &str, system: &BootSystem, integrated: bool) -> String {
+    fn required(text: &str, system: &BootSystem, integrated: bool) -> String {
         let config = parse_files(&[("/etc/vfio.conf", text.as_bytes())]);
-        let words = words(&config, system, integrated);
-        words.into_iter().map(|word| word.word).collect::<Vec<_>>().join(" ")
+        let parameters = parameters(&config, system, integrated);
+        parameters.into_iter().map(|parameter| parameter.parameter).collect::<Vec<_>>().join(" ")
     }
 
     const CARD: &str = "[gpu big]\ndevice = 1002:73bf\n";
@@ -148,17 +150,17 @@ mod tests {
             (&[Unknown], false, "intel_iommu=on iommu=pt"),
             (&[], false, "intel_iommu=on iommu=pt"),
         ] {
-            assert_eq!(wanted(CARD, &machine(Vendor::Intel, kernels), integrated), with, "{kernels:?}");
+            assert_eq!(required(CARD, &machine(Vendor::Intel, kernels), integrated), with, "{kernels:?}");
         }
     }
 
-    /// Regression: `amd_iommu=on` is no word of any kernel, and Intel's word is none for AMD.
+    /// Regression: `amd_iommu=on` is no parameter of any kernel, and Intel's parameter is none for AMD.
     #[test]
     fn amd_needs_no_word() {
         let amd = machine(Vendor::Amd, &[IntelDefault::Off]);
-        assert_eq!(wanted(CARD, &amd, true), "iommu=pt");
-        assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &amd, true), "iommu=pt");
-        assert_eq!(wanted(CARD, &machine(Vendor::Other, &[IntelDefault::Off]), true), "iommu=pt");
+        assert_eq!(required(CARD, &amd, true), "iommu=pt");
+        assert_eq!(required(&format!("[host]\niommu = on\n{CARD}"), &amd, true), "iommu=pt");
+        assert_eq!(required(CARD, &machine(Vendor::Other, &[IntelDefault::Off]), true), "iommu=pt");
     }
 
     #[test]
@@ -178,10 +180,10 @@ mod tests {
             (machine(Vendor::Intel, Architecture::Intel, None, false), "intel_iommu=on iommu=pt"),
             (machine(Vendor::Amd, Architecture::Amd, Some("QEMU"), false), ""),
         ] {
-            assert_eq!(wanted(CARD, &system, false), with, "{:?}", system.platform);
+            assert_eq!(required(CARD, &system, false), with, "{:?}", system.platform);
         }
         let guest = machine(Vendor::Intel, Architecture::Intel, Some("QEMU"), false);
-        assert_eq!(wanted(&format!("[host]\niommu = on\n{CARD}"), &guest, false), "intel_iommu=on iommu=pt");
+        assert_eq!(required(&format!("[host]\niommu = on\n{CARD}"), &guest, false), "intel_iommu=on iommu=pt");
     }
 
     #[test]
@@ -201,13 +203,14 @@ mod tests {
             // A card whose section has a mistake is a card all the same.
             ("[gpu big]\ndevice = nonsense\n", "intel_iommu=on iommu=pt"),
         ] {
-            assert_eq!(wanted(text, &intel, false), with, "{text}");
+            assert_eq!(required(text, &intel, false), with, "{text}");
         }
     }
 
     #[test]
     fn a_word_in_another_form_is_there() {
-        let there = |word: &str, line: &str| is_there(word, &line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let there =
+            |parameter: &str, line: &str| is_there(parameter, &line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert!(there("intel_iommu=on", "intel_iommu=sm_on,on") && there("iommu=pt", "quiet iommu.passthrough=1"));
         assert!(!there("intel_iommu=on", "intel_iommu=sm_on") && !there("iommu=pt", "iommu=ptx xiommu=pt"));
         let against = |line: &str| {

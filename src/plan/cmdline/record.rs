@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Which words in which boot file are ours: kept in `/var/lib/vfio/cmdline`. What is not in here is the user's.
+//! Which parameters in which boot file are ours: kept in `/var/lib/vfio/cmdline`. What is not in here is the user's.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,8 +12,9 @@ pub const VERSION: u32 = 1;
 pub struct Record {
     /// [`VERSION`].
     pub version: u32,
-    /// By file, below the root, as it is known (`Place::key`): what is ours in it.
-    pub places: BTreeMap<String, Vec<Owned>>,
+    /// By file, below the root, as it is known (`BootFile::key`): what is ours in it.
+    #[serde(rename = "places")]
+    pub boot_files: BTreeMap<String, Vec<Owned>>,
     /// Directories that were made for files of ours, outermost first: they go with the last file, if they are empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directories: Vec<String>,
@@ -21,7 +22,7 @@ pub struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        Record { version: VERSION, places: BTreeMap::new(), directories: Vec::new() }
+        Record { version: VERSION, boot_files: BTreeMap::new(), directories: Vec::new() }
     }
 }
 
@@ -30,8 +31,9 @@ impl Default for Record {
 pub struct Owned {
     /// Which command line of the file (see `Line::key`); empty for a file that is ours alone.
     pub key: String,
-    /// Our words, in order.
-    pub words: Vec<String>,
+    /// Our parameters, in order.
+    #[serde(rename = "words")]
+    pub parameters: Vec<String>,
     /// The raw text of the command line without them, as it was when they came in. With it an undo is exact even where
     /// quotes had to be added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,19 +43,20 @@ pub struct Owned {
 impl Record {
     /// What is ours in one command line of a file.
     pub fn owned(&self, path: &str, key: &str) -> Option<&Owned> {
-        self.places.get(path)?.iter().find(|owned| owned.key == key)
+        self.boot_files.get(path)?.iter().find(|owned| owned.key == key)
     }
 
-    /// Every word that is ours anywhere.
-    pub fn all_words(&self) -> Vec<&str> {
-        let mut words: Vec<&str> = self.places.values().flatten().flat_map(|o| &o.words).map(String::as_str).collect();
-        words.sort_unstable();
-        words.dedup();
-        words
+    /// Every parameter that is ours anywhere.
+    pub fn all_parameters(&self) -> Vec<&str> {
+        let mut parameters: Vec<&str> =
+            self.boot_files.values().flatten().flat_map(|o| &o.parameters).map(String::as_str).collect();
+        parameters.sort_unstable();
+        parameters.dedup();
+        parameters
     }
 
     /// Whether nothing is ours.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty() && self.directories.is_empty()
+        self.boot_files.is_empty() && self.directories.is_empty()
     }
 }

@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! How the words are now: in the running kernel, in each boot file, in the record.
+//! How the parameters are now: in the running kernel, in each boot file, in the record.
 
 use super::record::Record;
 use crate::host::boot::{BootSystem, LoaderKind, Role};
-use crate::plan::cmdline::parameters::{self, Word};
-use crate::plan::cmdline::{missing, unchecked, words_of};
+use crate::plan::cmdline::parameters::{self, Parameter};
+use crate::plan::cmdline::{missing, parameters_of, unchecked};
 use serde::Serialize;
 
 /// All of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// The wanted words, and why each.
-    pub wanted: Vec<Word>,
+    /// The required parameters, and why each.
+    #[serde(rename = "wanted")]
+    pub required: Vec<Parameter>,
     /// Which loader started this boot, by the firmware's variables.
     pub booted: Option<String>,
-    /// Wanted words that the running kernel did not get.
+    /// Wanted parameters that the running kernel did not get.
     pub running_missing: Vec<String>,
-    /// Words of ours that it got and that are not wanted any more.
-    pub running_unwanted: Vec<String>,
+    /// Parameters of ours that it got and that are not required any more.
+    #[serde(rename = "running_unwanted")]
+    pub running_obsolete: Vec<String>,
     /// Boot files, in the order in which they are changed.
-    pub places: Vec<PlaceStatus>,
+    #[serde(rename = "places")]
+    pub boot_files: Vec<BootFileStatus>,
     /// What was not looked at: sentences.
-    pub unseen: Vec<String>,
+    #[serde(rename = "unseen")]
+    pub unchecked: Vec<String>,
 }
 
 /// A boot file.
 #[derive(Debug, Clone, Serialize)]
-pub struct PlaceStatus {
+pub struct BootFileStatus {
     /// Whose it is.
     pub loader: LoaderKind,
     /// The file.
@@ -35,90 +39,101 @@ pub struct PlaceStatus {
     pub role: Role,
     /// Whether it is there.
     pub exists: bool,
-    /// Wanted words that are missing in it, or in one of its command lines.
+    /// Wanted parameters that are missing in it, or in one of its command lines.
     pub missing: Vec<String>,
-    /// Words in it that are ours.
+    /// Parameters in it that are ours.
     pub ours: Vec<String>,
-    /// Of these, what is not wanted any more.
-    pub unwanted: Vec<String>,
+    /// Of these, what is not required any more.
+    #[serde(rename = "unwanted")]
+    pub obsolete: Vec<String>,
     /// Why it cannot be read, if so.
     pub problem: Option<String>,
 }
 
 impl Status {
-    /// Whether every boot, this one included, has just what is wanted.
-    pub fn is_as_wanted(&self) -> bool {
-        let files = self.places.iter().filter(|place| place.counts());
+    /// Whether every boot, this one included, has just what is required.
+    pub fn is_as_required(&self) -> bool {
+        let files = self.boot_files.iter().filter(|boot_file| boot_file.counts());
         self.running_missing.is_empty()
-            && self.running_unwanted.is_empty()
-            && (self.wanted.is_empty() || !self.places.is_empty())
-            && files.clone().all(|place| place.is_as_wanted())
+            && self.running_obsolete.is_empty()
+            && (self.required.is_empty() || !self.boot_files.is_empty())
+            && files.clone().all(|boot_file| boot_file.is_as_required())
     }
 }
 
-impl PlaceStatus {
-    /// Whether a word that is missing here is missing in a boot.
+impl BootFileStatus {
+    /// Whether a parameter that is missing here is missing in a boot.
     pub fn counts(&self) -> bool {
-        self.exists && matches!(self.role, Role::Source | Role::Entry | Role::Outcome)
+        self.exists && matches!(self.role, Role::Source | Role::Entry | Role::Generated)
     }
 
-    /// Whether it has all that is wanted and nothing of ours that is not.
-    pub fn is_as_wanted(&self) -> bool {
-        self.missing.is_empty() && self.unwanted.is_empty() && self.problem.is_none()
+    /// Whether it has all that is required and nothing of ours that is not.
+    pub fn is_as_required(&self) -> bool {
+        self.missing.is_empty() && self.obsolete.is_empty() && self.problem.is_none()
     }
 }
 
 /// Compares.
-pub fn status(system: &BootSystem, wanted: Vec<Word>, record: &Record) -> Status {
-    let words: Vec<String> = wanted.iter().map(|word| word.word.clone()).collect();
-    let running: Vec<String> = system.words.iter().map(str::to_owned).collect();
-    let ours = record.all_words();
-    let unwanted = |there: &[String]| -> Vec<String> {
+pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) -> Status {
+    let parameters: Vec<String> = required.iter().map(|parameter| parameter.parameter.clone()).collect();
+    let running: Vec<String> = system.parameters.iter().map(str::to_owned).collect();
+    let ours = record.all_parameters();
+    let obsolete = |there: &[String]| -> Vec<String> {
         ours.iter()
-            .filter(|w| !words.iter().any(|x| x == *w) && there.iter().any(|x| x == *w))
+            .filter(|w| !parameters.iter().any(|x| x == *w) && there.iter().any(|x| x == *w))
             .map(|w| (*w).to_owned())
             .collect()
     };
-    let mut places = Vec::new();
+    let mut boot_files = Vec::new();
     for loader in &system.loaders {
-        let of_role = |role| loader.places.iter().filter(move |place| place.role == role);
-        let base: Vec<String> = of_role(Role::Base).filter_map(|p| words_of(p).ok()).flatten().flatten().collect();
-        for place in loader.places.iter().filter(|place| place.role != Role::Base) {
-            let lines = words_of(place);
+        let of_role = |role| loader.boot_files.iter().filter(move |boot_file| boot_file.role == role);
+        let base: Vec<String> = of_role(Role::Base).filter_map(|p| parameters_of(p).ok()).flatten().flatten().collect();
+        for boot_file in loader.boot_files.iter().filter(|boot_file| boot_file.role != Role::Base) {
+            let lines = parameters_of(boot_file);
             let mut lacks: Vec<String> = Vec::new();
             let mut there: Vec<String> = Vec::new();
             for line in lines.as_ref().into_iter().flatten() {
                 let mut all = line.clone();
-                if place.grammar.is_ours_alone() {
+                if boot_file.format.is_ours_alone() {
                     all.extend_from_slice(&base);
                 }
-                lacks.extend(missing(&words, &all));
+                lacks.extend(missing(&parameters, &all));
                 there.extend_from_slice(line);
             }
             lacks.sort();
             lacks.dedup();
             // A drop-in that is not there lacks what nobody else has.
-            if place.content.is_none() && place.grammar.is_ours_alone() {
-                lacks = missing(&words, &base);
+            if boot_file.content.is_none() && boot_file.format.is_ours_alone() {
+                lacks = missing(&parameters, &base);
             }
-            places.push(PlaceStatus {
+            boot_files.push(BootFileStatus {
                 loader: loader.kind,
-                path: format!("/{}", place.path),
-                role: place.role,
-                exists: place.content.is_some() || place.grammar.is_ours_alone() && !lacks.is_empty(),
+                path: format!("/{}", boot_file.path),
+                role: boot_file.role,
+                exists: boot_file.content.is_some() || boot_file.format.is_ours_alone() && !lacks.is_empty(),
                 missing: lacks,
-                ours: record.places.get(&place.key()).into_iter().flatten().flat_map(|o| o.words.clone()).collect(),
-                unwanted: unwanted(&there),
+                ours: record
+                    .boot_files
+                    .get(&boot_file.key())
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|o| o.parameters.clone())
+                    .collect(),
+                obsolete: obsolete(&there),
                 problem: lines.err().map(|problem| problem.message),
             });
         }
     }
     Status {
-        running_missing: words.iter().filter(|word| !parameters::is_there(word, &running)).cloned().collect(),
-        running_unwanted: unwanted(&running),
+        running_missing: parameters
+            .iter()
+            .filter(|parameter| !parameters::is_there(parameter, &running))
+            .cloned()
+            .collect(),
+        running_obsolete: obsolete(&running),
         booted: system.booted.clone().or_else(|| system.stub.clone()),
-        places,
-        unseen: unchecked::sentences(system),
-        wanted,
+        boot_files,
+        unchecked: unchecked::sentences(system),
+        required,
     }
 }

@@ -2,7 +2,7 @@
 //! What a person should know of what was not looked at.
 
 use crate::host::boot::esp::LeftAlone;
-use crate::host::boot::{BootSystem, Content, Grammar, Place};
+use crate::host::boot::{BootFile, BootSystem, Content, Format};
 use std::collections::BTreeSet;
 
 /// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
@@ -11,7 +11,7 @@ pub fn sentences(system: &BootSystem) -> Vec<String> {
     notes.extend(system.left_alone.iter().map(left_alone));
     // GRUB's file is there once for each variable that is looked at.
     let mut seen = BTreeSet::new();
-    let others = system.loaders.iter().flat_map(|loader| &loader.places).flat_map(reads_others);
+    let others = system.loaders.iter().flat_map(|loader| &loader.boot_files).flat_map(reads_others);
     notes.extend(others.filter(|note| seen.insert(note.clone())));
     notes
 }
@@ -22,32 +22,33 @@ fn closed(path: &str) -> String {
 
 fn left_alone(file_system: &LeftAlone) -> String {
     let LeftAlone { at, why } = file_system;
-    format!("/{at} {why}, so boot entries on it are left alone: if this machine boots from it, change them by hand")
+    format!("/{at} {why}, so boot entries on it are left alone: if this machine boots from it, change them manually")
 }
 
 /// Another file that a shell reads in the place of a line; it may set the variables anew.
-fn reads_others(place: &Place) -> Vec<String> {
+fn reads_others(boot_file: &BootFile) -> Vec<String> {
     let by_a_shell = matches!(
-        place.grammar,
-        Grammar::GrubDefault | Grammar::GrubLinux | Grammar::LimineDefault | Grammar::SdbootManage
+        boot_file.format,
+        Format::GrubDefault | Format::GrubLinux | Format::LimineDefault | Format::SdbootManage
     );
-    let Some(Content::Text(text)) = place.content.as_ref().filter(|_| by_a_shell) else { return Vec::new() };
+    let Some(Content::Text(text)) = boot_file.content.as_ref().filter(|_| by_a_shell) else { return Vec::new() };
     let said = |(number, line): (usize, &str)| {
         let file = read_by(line)?;
-        Some(format!("/{}:{}: {file} is read there, and vfio does not see its words", place.path, number + 1))
+        Some(format!("/{}:{}: {file} is read there, and vfio does not see its words", boot_file.path, number + 1))
     };
     text.lines().enumerate().filter_map(said).collect()
 }
 
 /// The file that a line has a shell read: `. FILE`, `source FILE`, also after a condition.
 fn read_by(line: &str) -> Option<&str> {
-    let mut words = line.split_whitespace().take_while(|word| !word.starts_with('#'));
+    let mut parameters = line.split_whitespace().take_while(|parameter| !parameter.starts_with('#'));
     let mut begins = true;
-    while let Some(word) = words.next() {
-        if begins && matches!(word, "." | "source") {
-            return words.next().map(|file| file.trim_matches(['"', '\'', ';']));
+    while let Some(parameter) = parameters.next() {
+        if begins && matches!(parameter, "." | "source") {
+            return parameters.next().map(|file| file.trim_matches(['"', '\'', ';']));
         }
-        begins = word.ends_with(';') || matches!(word, "&&" | "||" | "then" | "else" | "do" | "{" | "!" | "if");
+        begins =
+            parameter.ends_with(';') || matches!(parameter, "&&" | "||" | "then" | "else" | "do" | "{" | "!" | "if");
     }
     None
 }

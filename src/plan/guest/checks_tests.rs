@@ -4,6 +4,8 @@
 use super::super::tests::{audio, claim, function, machine, video, Case};
 use super::super::{FileProblem, Memory};
 use super::*;
+use crate::finding::codes::Code;
+use crate::finding::Severity;
 use crate::host::accounts::User;
 use crate::host::holders::Holder;
 
@@ -18,16 +20,39 @@ fn with(card: &str, guest: &str) -> Case {
     Case::new(&format!("{BIG}{card}\n{WIN10}{guest}"), machine())
 }
 
-fn checked(case: &Case) -> (Vec<String>, Vec<String>) {
-    case.said(|guest, choices, _, host, around| check(guest, choices, host, around))
+fn checked(case: &Case) -> (Vec<Finding>, Vec<Finding>) {
+    case.said(|guest, selections, _, host, context| check(guest, selections, host, context))
 }
 
-fn refused(case: &Case, expected: &[&str]) {
-    assert_eq!(checked(case), (expected.iter().map(|s| (*s).to_owned()).collect(), Vec::new()));
+fn texts(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(ToString::to_string).collect()
 }
 
-fn warned(case: &Case, expected: &[&str]) {
-    assert_eq!(checked(case), (Vec::new(), expected.iter().map(|s| (*s).to_owned()).collect()));
+fn fine(case: &Case) {
+    assert_eq!(checked(case), (Vec::new(), Vec::new()));
+}
+
+/// All refusals have this code and these sentences, and there is no warning.
+fn refused(case: &Case, code: Code, expected: &[&str]) {
+    let (refusals, warnings) = checked(case);
+    assert_eq!((texts(&refusals), warnings), (expected.iter().map(|s| (*s).to_owned()).collect(), Vec::new()));
+    assert!(refusals.iter().all(|finding| finding.code == code), "{refusals:?}");
+}
+
+/// All warnings have this code and these sentences, and there is no refusal.
+fn warned(case: &Case, code: Code, expected: &[&str]) {
+    let (refusals, warnings) = checked(case);
+    assert_eq!((refusals, texts(&warnings)), (Vec::new(), expected.iter().map(|s| (*s).to_owned()).collect()));
+    assert!(warnings.iter().all(|finding| finding.code == code), "{warnings:?}");
+}
+
+/// Only this is said, which is known of a card and is passed on as it is: its sentence and its code are the card's.
+fn passed_on(case: &Case, code: Code, severity: Severity, known: impl Fn(&[Selection<'_>], &Host) -> Option<Finding>) {
+    let expected = case.said(|guest, selections, _, host, _| {
+        vec![Finding { severity, ..known(selections, host).unwrap().for_guest(guest) }]
+    });
+    assert!(expected.0.iter().chain(&expected.1).all(|finding| finding.code == code), "{expected:?}");
+    assert_eq!(checked(case), expected);
 }
 
 fn holder(node: &str, pid: Option<u32>) -> Holder {
@@ -43,37 +68,42 @@ fn a_card_that_can_be_had_is_had() {
     for handover in ["auto", "steal", "hot"] {
         let mut case = with("", &format!("handover = {handover}\n"));
         case.host.holders = vec![(audio().address, holder("/dev/snd/pcmC0D3p", Some(7)))];
-        refused(&case, &[]);
+        fine(&case);
     }
     let mut case = with("", "handover = none\n");
     case.driver("0000:09:00.0", Some("vfio-pci"));
     case.driver("0000:09:00.1", None);
-    refused(&case, &[]);
+    fine(&case);
 }
 
 #[test]
 fn a_section_that_means_no_card() {
     let mut case = base();
     case.host.functions.retain(|f| f.address.slot != video().address.slot);
-    refused(&case, &["/etc/vfio.conf:2: [guest win10] [gpu big] is not there now: nothing is at 0000:09:00.0; displays are at: 0000:00:02.0 (8086:4680)"]);
+    passed_on(&case, codes::CARD_ABSENT, Severity::Error, |selections, _| {
+        selections[0].selected.as_ref().err().cloned()
+    });
 }
 
 #[test]
 fn what_is_odd_about_a_card_is_said() {
     let case = with("also = 0000:77:00.0\n", "");
-    warned(&case, &["/etc/vfio.conf:4: [guest win10] [gpu big] nothing is at 0000:77:00.0, which 'also' names"]);
+    passed_on(&case, codes::ALSO_ABSENT, Severity::Warning, |selections, _| {
+        selections[0].selected.as_ref().unwrap().warnings.first().cloned()
+    });
 }
 
 #[test]
 fn claims() {
     let mut case = base();
-    case.around.claims = claim(&[("big", "win10"), ("small", "other")]);
-    refused(&case, &[]);
+    case.context.claims = claim(&[("big", "win10"), ("small", "other")]);
+    fine(&case);
     // Nothing else is said of a card that another guest has: it is as that guest needs it.
-    case.around.claims = claim(&[("big", "other")]);
+    case.context.claims = claim(&[("big", "other")]);
     case.driver("0000:09:00.0", Some("strange"));
     refused(
         &case,
+        codes::CARD_IN_GUEST,
         &["/etc/vfio.conf:6: [guest win10] [gpu big] belongs to [guest other] now; 'vfio guest stop other' first"],
     );
 }
@@ -85,8 +115,9 @@ fn a_guest_that_is_none_of_ours_has_it() {
     case.host.holders = [video().address, audio().address].map(|a| (a, holder("/dev/vfio/15", Some(7)))).to_vec();
     refused(
         &case,
-        &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.0 is in use by a guest already: qemu (pid 7) has \
-           /dev/vfio/15 open; shut that down first"],
+        codes::CARD_IN_FOREIGN_GUEST,
+        &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.0 is already in use by a guest: qemu (pid 7) has \
+           /dev/vfio/15 open; shut that guest down first"],
     );
 }
 
@@ -98,18 +129,15 @@ fn no_iommu() {
     for function in &mut case.host.functions {
         function.group = None;
     }
-    refused(
-        &case,
-        &["/etc/vfio.conf:2: [guest win10] [gpu big] the IOMMU is off in the kernel; boot with 'intel_iommu=on'"],
-    );
+    passed_on(&case, codes::IOMMU_OFF, Severity::Error, |selections, host| {
+        let functions = &selections[0].selected.as_ref().unwrap().functions;
+        iommu::without(&selections[0], functions, host)
+    });
 }
 
 /// The desktop would have ended first.
 #[test]
 fn memory_that_is_mapped_one_to_one() {
-    let sentence = "/etc/vfio.conf:2: [guest win10] [gpu big] IOMMU group 15 is not for guests: the firmware wants memory of it \
-                    mapped 1:1 (0x7b800000 to 0x7fffffff); a firmware update, another slot, or the switch for pre-boot DMA \
-                    protection in the firmware's setup may help";
     let mut case = base();
     case.host.direct = vec![(15, "0x7b800000 to 0x7fffffff".to_owned())];
     for (firmware, kernel, is_refused) in [
@@ -122,57 +150,62 @@ fn memory_that_is_mapped_one_to_one() {
         ("IVRS", "", true),
     ] {
         (case.host.iommu.firmware, case.host.kernel) = (Some(firmware), kernel.to_owned());
-        match is_refused {
-            true => refused(&case, &[sentence]),
-            false => warned(&case, &[&format!("{sentence}; this kernel does not look, later ones do")]),
+        if is_refused {
+            passed_on(&case, codes::GROUP_MAPPED_ONE_TO_ONE, Severity::Error, |selections, host| {
+                group::one_to_one(&selections[0], host)
+            });
+        } else {
+            passed_on(&case, codes::GROUP_MAPPED_ONE_TO_ONE, Severity::Warning, |selections, host| {
+                group::one_to_one_later(&selections[0], host)
+            });
         }
     }
     case.host.direct = vec![(14, "0x0 to 0x1".to_owned())];
-    refused(&case, &[]);
+    fine(&case);
 }
 
 #[test]
 fn an_also_from_another_group() {
     let case = with("also = 0000:05:00.0\n", "");
-    refused(
-        &case,
-        &["/etc/vfio.conf:4: [guest win10] [gpu big] 0000:05:00.0 in 'also' (network) is not in the card's IOMMU group; \
-           remove it from this line"],
-    );
+    passed_on(&case, codes::ALSO_NOT_IN_GROUP, Severity::Error, |selections, host| {
+        group::foreign_also(&selections[0], host)
+    });
 }
 
 #[test]
 fn groups_that_are_not_viable() {
     let sentence =
         "/etc/vfio.conf:2: [guest win10] [gpu big] 0000:05:00.0 (network, igc) shares IOMMU group 15 and keeps \
-                    it from guests; if the host may lose it, add it to 'also', else put the card into another slot";
+                    the group from guests; if the host may lose this device, add it to 'also', else put the card into another slot";
     let mut case = base();
     case.at("0000:05:00.0").group = Some(15);
     case.at("0000:00:01.0").group = Some(15);
-    refused(&case, &[sentence]);
+    refused(&case, codes::GROUP_NOT_VIABLE, &[sentence]);
     // Drivers that share a group, or none.
     for driver in [None, Some("vfio-pci"), Some("pci-stub")] {
         case.driver("0000:05:00.0", driver);
-        refused(&case, &[]);
+        fine(&case);
     }
     // libvirt itself moves it, if it is to.
     case.driver("0000:05:00.0", Some("igc"));
     case.domain(&[("0000:09:00.0", true), ("0000:05:00.0", true)]);
-    refused(&case, &[]);
+    fine(&case);
     case.domain(&[("0000:09:00.0", true), ("0000:05:00.0", false)]);
-    refused(&case, &[sentence]);
+    refused(&case, codes::GROUP_NOT_VIABLE, &[sentence]);
     // A bridge with another driver than pcieport.
     let mut case = base();
     case.at("0000:00:01.0").group = Some(15);
     case.driver("0000:00:01.0", Some("shpchp"));
     refused(
         &case,
+        codes::GROUP_NOT_VIABLE,
         &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:00:01.0 (PCI bridge, shpchp) shares IOMMU group 15 and its driver \
            keeps the group from guests; keep that driver from loading"],
     );
     // Half of a card.
     refused(
         &with("functions = 0\n", ""),
+        codes::GROUP_NOT_VIABLE,
         &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.1 (audio, snd_hda_intel) is a function of the same card in \
            IOMMU group 15 and stays with the host; use 'functions = all'"],
     );
@@ -184,43 +217,45 @@ fn two_cards_in_one_group() {
     let config = format!("{BIG}\n[gpu odd]\ndevice = 0000:05:00.0\nbind = guest\n\n[guest win10]\ngpus = big, odd\n");
     let mut case = Case::new(&config, machine());
     case.at("0000:05:00.0").group = Some(15);
-    let odd = "/etc/vfio.conf:6: [guest win10] [gpu odd] 0000:05:00.0 is no graphics card (network)";
-    warned(&case, &[odd]);
+    let odd =
+        |selections: &[Selection<'_>], _: &Host| selections[1].selected.as_ref().unwrap().warnings.first().cloned();
+    passed_on(&case, codes::NOT_A_GRAPHICS_CARD, Severity::Warning, odd);
     case.host.functions.push(function("0000:0a:00.0", 0x01_0601, 15, Some("ahci")));
     let (refusals, _) = checked(&case);
     assert_eq!(refusals.len(), 1);
-    assert!(refusals[0].contains("0000:0a:00.0 (storage controller, ahci) shares IOMMU group 15"), "{refusals:?}");
+    assert_eq!(refusals[0].code, codes::GROUP_NOT_VIABLE);
+    assert!(refusals[0].text.contains("0000:0a:00.0 (storage controller, ahci)"), "{refusals:?}");
 }
 
 #[test]
 fn no_hand_over_takes_nothing() {
-    let has = "(0000:09:00.0 has amdgpu, 0000:09:00.1 has snd_hda_intel)";
+    let bound = "(0000:09:00.0 to amdgpu, 0000:09:00.1 to snd_hda_intel)";
     refused(
         &with("", "handover = none\n"),
+        codes::CARD_NOT_BOUND,
         &[&format!(
-            "/etc/vfio.conf:2: [guest win10] [gpu big] is not on vfio {has}, and 'handover = none' takes nothing from the \
-             host; set 'bind = boot' and reboot, or use 'handover = auto'"
+            "/etc/vfio.conf:2: [guest win10] [gpu big] is not bound to vfio {bound}, and 'handover = none' unbinds nothing \
+             from the host's drivers; set 'bind = boot' and reboot, or use 'handover = auto'"
         )],
     );
     let boot = "[gpu big]\ndevice = 0000:09:00.0\nbind = boot\n[guest win10]\ngpus = big\nhandover = none\n";
     refused(
         &Case::new(boot, machine()),
+        codes::CARD_NOT_BOUND,
         &[&format!(
-            "/etc/vfio.conf:2: [guest win10] [gpu big] is not on vfio {has}, and 'handover = none' takes nothing from the \
-             host; 'vfio bind big' first, or reboot"
+            "/etc/vfio.conf:2: [guest win10] [gpu big] is not bound to vfio {bound}, and 'handover = none' unbinds nothing \
+             from the host's drivers; 'vfio bind big' first, or reboot"
         )],
     );
 }
 
 #[test]
-fn drivers_that_do_not_let_go() {
+fn drivers_that_do_not_release_a_card() {
     let mut case = base();
     case.driver("0000:09:00.1", Some("strange"));
-    refused(
-        &case,
-        &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.1 stays with strange, which is not known to let go of a \
-           device while the system runs; use 'bind = boot' and reboot"],
-    );
+    passed_on(&case, codes::DRIVER_STAYS, Severity::Error, |selections, host| {
+        unbind::stays(selections[0].gpu, host.function(audio().address).unwrap())
+    });
 }
 
 #[test]
@@ -230,7 +265,8 @@ fn a_mounted_disk_is_not_ended_like_a_program() {
     case.host.holders = vec![(audio().address, holder("/dev/sdb1", None))];
     refused(
         &case,
-        &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.1 stays with xhci_hcd: /dev/sdb1 is mounted or in use at \
+        codes::CARD_HELD,
+        &["/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.1 stays bound to xhci_hcd: /dev/sdb1 is mounted or in use at \
            /mnt; unmount it first"],
     );
 }
@@ -238,66 +274,71 @@ fn a_mounted_disk_is_not_ended_like_a_program() {
 fn nvidia() -> Case {
     let mut case = base();
     case.driver("0000:09:00.0", Some("nvidia"));
-    case.around.modules = ["nvidia", "nvidia_modeset", "nvidia_drm"].map(str::to_owned).to_vec();
+    case.context.modules = ["nvidia", "nvidia_modeset", "nvidia_drm"].map(str::to_owned).to_vec();
     case
 }
 
 #[test]
-fn nvidia_lets_go_if_no_other_card_keeps_its_modules() {
-    refused(&nvidia(), &[]);
+fn nvidia_releases_a_card_if_no_other_card_keeps_its_modules() {
+    fine(&nvidia());
     let sentence =
-        "/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.0 stays with nvidia, which does not let go while \
-                    nvidia_drm is loaded, and the host needs that for 0000:0a:00.0; use 'bind = boot' and reboot";
+        "/etc/vfio.conf:2: [guest win10] [gpu big] 0000:09:00.0 stays bound to nvidia, which does not release it while \
+                    nvidia_drm is loaded, and the host needs that module for 0000:0a:00.0; use 'bind = boot' and reboot";
     let mut case = nvidia();
     case.host.functions.push(function("0000:0a:00.0", 0x03_0000, 30, Some("nvidia")));
-    refused(&case, &[sentence]);
-    case.around.modules = vec!["nvidia".to_owned()];
-    refused(&case, &[]);
+    refused(&case, codes::NVIDIA_DRM_LOADED, &[sentence]);
+    case.context.modules = vec!["nvidia".to_owned()];
+    fine(&case);
     case.host.nvidia_drm = true;
-    refused(&case, &[sentence]);
+    refused(&case, codes::NVIDIA_DRM_LOADED, &[sentence]);
     case.driver("0000:0a:00.0", Some("vfio-pci"));
-    refused(&case, &[]);
+    fine(&case);
 }
 
 #[test]
 fn the_way_back() {
     let missing = |modules: &[&str]| {
         let mut case = nvidia();
-        case.around.unloadable_missing = modules.iter().map(|m| (*m).to_owned()).collect();
+        case.context.unloadable_missing = modules.iter().map(|m| (*m).to_owned()).collect();
         case
     };
     let sentence = |what: &str| {
         format!(
-            "/etc/vfio.conf:2: [guest win10] [gpu big] would not come back to the host: {what} not there for the running \
+            "/etc/vfio.conf:2: [guest win10] [gpu big] could not be given back to the host: {what} not there for the running \
              kernel; if the kernel or the driver was updated, reboot"
         )
     };
-    refused(&missing(&["nvidia"]), &[&sentence("nvidia would be unloaded, and is")]);
-    refused(&missing(&["nvidia", "nvidia_drm"]), &[&sentence("nvidia, nvidia_drm would be unloaded, and are")]);
+    refused(&missing(&["nvidia"]), codes::MODULE_NOT_RELOADABLE, &[&sentence("nvidia would be unloaded, and is")]);
+    refused(
+        &missing(&["nvidia", "nvidia_drm"]),
+        codes::MODULE_NOT_RELOADABLE,
+        &[&sentence("nvidia, nvidia_drm would be unloaded, and are")],
+    );
     // Nothing is unloaded: not for another driver, not for a card that the host has no longer, not for half of them.
     for driver in ["amdgpu", "vfio-pci"] {
         let mut case = missing(&["nvidia"]);
         case.driver("0000:09:00.0", Some(driver));
-        refused(&case, &[]);
+        fine(&case);
     }
     let mut case = missing(&["nvidia"]);
-    case.around.modules.pop();
+    case.context.modules.pop();
     case.host.functions.push(function("0000:0a:00.0", 0x03_0000, 30, Some("nvidia")));
-    refused(&case, &[]);
+    fine(&case);
 }
 
 #[test]
 fn vfio_must_be_there() {
     let mut case = base();
-    case.around.vfio_available = false;
+    case.context.vfio_available = false;
     refused(
         &case,
+        codes::VFIO_PCI_MISSING,
         &["/etc/vfio.conf:5: [guest win10] [gpu big] needs vfio-pci, which is not there for the running kernel; if the \
            kernel was updated, reboot"],
     );
     case.driver("0000:09:00.0", Some("vfio-pci"));
     case.driver("0000:09:00.1", Some("vfio-pci"));
-    refused(&case, &[]);
+    fine(&case);
 }
 
 #[test]
@@ -310,34 +351,35 @@ fn the_last_display() {
         case.host.functions.retain(|f| f.address.to_string() != "0000:00:02.0");
         case
     };
-    refused(&only("", "steal"), &[]);
-    refused(&only("", "auto"), &[]);
-    refused(&only("", "hot"), &[sentence]);
-    refused(&only("only-display = yes\n", "hot"), &[]);
-    refused(&with("", "handover = hot\n"), &[]);
+    fine(&only("", "steal"));
+    fine(&only("", "auto"));
+    refused(&only("", "hot"), codes::LAST_DISPLAY, &[sentence]);
+    fine(&only("only-display = yes\n", "hot"));
+    fine(&with("", "handover = hot\n"));
     // It is no display of the host already.
     let mut case = only("", "hot");
     case.driver("0000:09:00.0", Some("vfio-pci"));
-    refused(&case, &[]);
+    fine(&case);
     // Both displays at once.
     let config = format!(
         "{BIG}\n[gpu small]\ndevice = 0000:00:02.0\nbind = guest\n\n[guest win10]\ngpus = big, small\nhandover = hot\n"
     );
     let (refusals, _) = checked(&Case::new(&config, machine()));
     assert_eq!(refusals.len(), 2, "{refusals:?}");
-    assert_eq!(refusals[0], sentence);
+    assert_eq!(refusals[0].to_string(), sentence);
 }
 
 #[test]
 fn files() {
     let problem = |path: &str, what, problem: &str| FileProblem { path: path.into(), what, problem: problem.into() };
     let mut case = with("rom = /var/lib/vfio/big.rom\n", "");
-    case.around.files = vec![
+    case.context.files = vec![
         problem("/var/lib/vfio/big.rom", "option ROM", "is not there"),
         problem("/var/lib/libvirt/images/a.img", "disk", "cannot be read: Permission denied"),
     ];
     refused(
         &case,
+        codes::GUEST_FILE,
         &[
             "/etc/vfio.conf:4: [guest win10] [gpu big] the option ROM /var/lib/vfio/big.rom is not there; put that right or \
              remove this line",
@@ -346,42 +388,45 @@ fn files() {
         ],
     );
     let mut case = with("", "runner = command\ncommand = /usr/bin/qemu -nodefaults\n");
-    case.around.files = vec![problem("/usr/bin/qemu", "program", "is not there")];
-    case.around.user = Some(User { name: "vfio-guest".to_owned(), uid: 996, gid: 996 });
+    case.context.files = vec![problem("/usr/bin/qemu", "program", "is not there")];
+    case.context.user = Some(User { name: "vfio-guest".to_owned(), uid: 996, gid: 996 });
     refused(
         &case,
+        codes::GUEST_FILE,
         &["/etc/vfio.conf:5: [guest win10] the program /usr/bin/qemu is not there; put that right or change 'command'"],
     );
 }
 
 #[test]
-fn a_command_is_somebodys_to_run() {
+fn the_user_of_a_command_must_exist() {
     let case = |user: &str, known: bool| {
         let mut case = with("", &format!("runner = command\ncommand = /usr/bin/qemu\n{user}"));
-        case.around.user = known.then(|| User { name: String::new(), uid: 996, gid: 996 });
+        case.context.user = known.then(|| User { name: String::new(), uid: 996, gid: 996 });
         case
     };
     let unknown = "/etc/vfio.conf:5: [guest win10] there is no user";
     refused(
         &case("", false),
+        codes::NO_SUCH_USER,
         &[&format!(
-            "{unknown} 'vfio-guest' to run its command; 'systemd-sysusers' makes it; or write user = and the one who is to run \
-             the command"
+            "{unknown} 'vfio-guest' to run its command; 'systemd-sysusers' creates it; or set 'user' to the user that is to \
+             run the command"
         )],
     );
     refused(
         &case("user = ada\n", false),
-        &[&format!("{unknown} 'ada' to run its command; write user = and one that 'getent passwd' lists")],
+        codes::NO_SUCH_USER,
+        &[&format!("{unknown} 'ada' to run its command; set 'user' to one that 'getent passwd' lists")],
     );
-    refused(&case("user = ada\n", true), &[]);
-    refused(&case("user = root\n", false), &[]);
+    fine(&case("user = ada\n", true));
+    fine(&case("user = root\n", false));
 }
 
 /// Regression: a command ended at once, and that D-Bus was missing was said only by systemd-run, in the journal.
 #[test]
 fn commands_are_run_by_way_of_the_bus() {
     let without =
-        "/etc/vfio.conf:5: [guest win10] systemd is asked by D-Bus to run its commands, and there is no D-Bus here; \
+        "/etc/vfio.conf:5: [guest win10] systemd is asked through D-Bus to run its commands, and there is no D-Bus here; \
                    install dbus";
     for (guest, why) in [
         ("runner = command\ncommand = /usr/bin/qemu\nuser = root\n", &[without][..]),
@@ -390,10 +435,10 @@ fn commands_are_run_by_way_of_the_bus() {
         ("", &[]),
     ] {
         let mut case = with("", guest);
-        case.around.lacks_bus = true;
-        refused(&case, why);
-        case.around.lacks_bus = false;
-        refused(&case, &[]);
+        case.context.lacks_bus = true;
+        refused(&case, codes::NO_DBUS, why);
+        case.context.lacks_bus = false;
+        fine(&case);
     }
 }
 
@@ -403,9 +448,9 @@ fn memory() {
     let case = |guest: &str, huge_pages, needs: u64, memory: Memory| {
         let mut case = with("", guest);
         case.domain(&[("0000:09:00.0", true), ("0000:09:00.1", true)]);
-        let Some(DomainState::Known { domain, .. }) = &mut case.around.domain else { unreachable!() };
+        let Some(DomainState::Known { domain, .. }) = &mut case.context.domain else { unreachable!() };
         (domain.memory, domain.huge_pages) = (needs, huge_pages);
-        case.around.memory = memory;
+        case.context.memory = memory;
         case
     };
     let machine = Memory { total: 32 * GIB, available: 20 * GIB, free_huge: Some(4 * GIB) };
@@ -413,35 +458,42 @@ fn memory() {
     let edit = "change the domain ('virsh -c qemu:///system edit win10')";
     for huge in [HugePages::No, HugePages::Default] {
         let text = format!("{needs} 33 GiB of memory and this machine has 32 GiB; {edit}");
-        refused(&case("", huge, 33 * GIB, machine), &[&text]);
+        refused(&case("", huge, 33 * GIB, machine), codes::MEMORY_EXCEEDS_MACHINE, &[&text]);
     }
     for (handover, way) in [
         ("steal", "it starts only if the end of the desktop frees the rest"),
-        ("hot", "end something, or it may not start"),
+        ("hot", "end programs that use memory, or it may not start"),
     ] {
         let text = format!("{needs} 24.5 GiB of memory and 20 GiB are available; {way}");
-        warned(&case(&format!("handover = {handover}\n"), HugePages::No, 24 * GIB + GIB / 2, machine), &[&text]);
+        warned(
+            &case(&format!("handover = {handover}\n"), HugePages::No, 24 * GIB + GIB / 2, machine),
+            codes::MEMORY_NOT_AVAILABLE,
+            &[&text],
+        );
     }
-    refused(&case("", HugePages::No, 20 * GIB, machine), &[]);
+    fine(&case("", HugePages::No, 20 * GIB, machine));
     refused(
         &case("", HugePages::Size(GIB), 8 * GIB, machine),
+        codes::HUGE_PAGES_NOT_FREE,
         &[&format!("{needs} 8 GiB in huge pages of 1 GiB and 4 GiB are free; reserve more or {edit}")],
     );
     let none = Memory { free_huge: Some(0), ..machine };
     refused(
         &case("", HugePages::Default, 8 * GIB, none),
+        codes::HUGE_PAGES_NOT_FREE,
         &[&format!("{needs} 8 GiB in huge pages and 0 MiB are free; reserve more or {edit}")],
     );
     warned(
         &case("before = /usr/local/bin/reserve\n", HugePages::Size(2 << 20), 8 * GIB, machine),
+        codes::HUGE_PAGES_NOT_FREE,
         &[&format!(
             "{needs} 8 GiB in huge pages of 2 MiB and 4 GiB are free; it starts only if a 'before' command reserves the rest"
         )],
     );
     // What is not known does not matter.
     for huge in [HugePages::No, HugePages::Default, HugePages::Mixed] {
-        refused(&case("", huge, 64 * GIB, Memory::default()), &[]);
+        fine(&case("", huge, 64 * GIB, Memory::default()));
     }
-    refused(&case("", HugePages::Mixed, 24 * GIB, machine), &[]);
-    refused(&case("", HugePages::Default, 4 * GIB, machine), &[]);
+    fine(&case("", HugePages::Mixed, 24 * GIB, machine));
+    fine(&case("", HugePages::Default, 4 * GIB, machine));
 }

@@ -3,156 +3,153 @@
 
 use super::checks::{edit, show};
 use crate::config::Guest;
+use crate::finding::codes;
 use crate::host::domain::{Domain, HostDevice};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
-use crate::plan::guest::{DomainState, Surroundings};
-use crate::plan::select::{Choice, Chosen};
-use crate::plan::Remark;
+use crate::plan::guest::{DomainState, GuestContext};
+use crate::plan::selection::{Selected, Selection};
+use crate::plan::Finding;
 
-/// Why the domain cannot start, and what the user should know although it can: refusals, warnings. `choices` are those of
+/// Why the domain cannot start (errors), and what the user should know although it can (warnings). `selections` are those of
 /// the guest's own sections; `others` the functions of cards that other `[gpu]` sections name, with the section.
 pub(super) fn check(
     guest: &Guest,
-    choices: &[Choice<'_>],
+    selections: &[Selection<'_>],
     others: &[(Address, String)],
     host: &Host,
-    around: &Surroundings,
-) -> (Vec<Remark>, Vec<Remark>) {
-    let domain = match &around.domain {
-        None => return (Vec::new(), Vec::new()),
-        Some(DomainState::Unknown(why)) => return (vec![unknown(guest, why)], Vec::new()),
+    context: &GuestContext,
+) -> Vec<Finding> {
+    let domain = match &context.domain {
+        None => return Vec::new(),
+        Some(DomainState::Unknown(why)) => return vec![unknown(guest, why)],
         Some(DomainState::Known { state, domain }) => match is_on(guest, state) {
-            Some(remark) => return (vec![remark], Vec::new()),
+            Some(finding) => return vec![finding],
             None => domain,
         },
     };
-    let (mut refusals, mut warnings) = (Vec::new(), Vec::new());
-    let cards: Vec<(&str, &Chosen)> =
-        choices.iter().filter_map(|c| Some((c.gpu.name.as_str(), c.chosen.as_ref().ok()?))).collect();
-    for (name, chosen) in &cards {
-        match not_in(guest, name, chosen, domain, host) {
-            Some(Missing::All(remark)) => refusals.push(remark),
-            Some(Missing::Some(remark)) => warnings.push(remark),
-            None => {}
-        }
-    }
+    let cards: Vec<(&str, &Selected)> =
+        selections.iter().filter_map(|c| Some((c.gpu.name.as_str(), c.selected.as_ref().ok()?))).collect();
+    let missing = cards.iter().filter_map(|(name, selected)| not_in(guest, name, selected, domain, host));
+    let mut findings: Vec<Finding> = missing.collect();
     let mut seen: Vec<Address> = Vec::new();
     for device in &domain.hostdevs {
-        let ours = cards.iter().any(|(_, chosen)| chosen.functions.contains(&device.address));
+        let ours = cards.iter().any(|(_, selected)| selected.functions.contains(&device.address));
         if ours || seen.contains(&device.address) {
             continue;
         }
         seen.push(device.address);
-        match besides(guest, &cards, others, device, host) {
-            Some(Besides::Refused(remark)) => refusals.push(remark),
-            Some(Besides::Odd(remark)) => warnings.push(remark),
-            None => {}
-        }
+        findings.extend(besides(guest, &cards, others, device, host));
     }
-    (refusals, warnings)
+    findings
 }
 
-/// libvirt does not know the domain, or we do not understand it.
-fn unknown(guest: &Guest, why: &str) -> Remark {
-    let way = match why.starts_with("its XML ") {
-        true => format!("; {}", edit(guest)),
-        false => String::new(),
-    };
-    Remark::new(guest, format!("cannot start domain {}: {why}{way}", guest.domain))
+/// libvirt does not know the domain, or its XML cannot be understood.
+fn unknown(guest: &Guest, why: &str) -> Finding {
+    let text = format!("cannot start domain {}: {why}", guest.domain);
+    if why.starts_with("its XML ") {
+        Finding::guest(guest, codes::DOMAIN_XML, text).hint(edit(guest))
+    } else {
+        Finding::guest(guest, codes::DOMAIN_UNKNOWN, text)
+    }
 }
 
 /// The domain is anything but shut off.
-fn is_on(guest: &Guest, state: &str) -> Option<Remark> {
+fn is_on(guest: &Guest, state: &str) -> Option<Finding> {
     let (domain, uri) = (&guest.domain, &guest.uri);
-    let text = match state {
+    let (text, hint) = match state {
         "shut off" => return None,
-        "running" | "idle" => {
-            format!("domain {domain} is {state} already; shut it down first ('virsh -c {uri} shutdown {domain}')")
-        }
-        "in shutdown" => format!("domain {domain} is '{state}'; wait until it is off"),
-        _ => format!("domain {domain} is '{state}'; end it first ('virsh -c {uri} destroy {domain}')"),
+        "running" | "idle" => (
+            format!("domain {domain} is already {state}"),
+            format!("shut it down first ('virsh -c {uri} shutdown {domain}')"),
+        ),
+        "in shutdown" => (format!("domain {domain} is '{state}'"), "wait until it is off".to_owned()),
+        _ => (format!("domain {domain} is '{state}'"), format!("end it first ('virsh -c {uri} destroy {domain}')")),
     };
-    Some(Remark::new(guest, text))
+    Some(Finding::guest(guest, codes::DOMAIN_NOT_SHUT_OFF, text).hint(hint))
 }
 
-/// What a domain does not get of a card.
-enum Missing {
-    All(Remark),
-    Some(Remark),
-}
-
-/// A card that the domain does not get, or not whole. What 'also' names is lost to the host, whoever uses it.
-fn not_in(guest: &Guest, name: &str, chosen: &Chosen, domain: &Domain, host: &Host) -> Option<Missing> {
-    let of_card = &chosen.card;
+/// A card that the domain does not get (an error), or not whole (a warning). What 'also' names is lost to the host, whatever
+/// uses it.
+fn not_in(guest: &Guest, name: &str, selected: &Selected, domain: &Domain, host: &Host) -> Option<Finding> {
+    let of_card = &selected.card;
     let gets = |address: &&Address| domain.hostdevs.iter().any(|device| device.address == **address);
     let missing: Vec<&Address> = of_card.iter().filter(|address| !gets(address)).collect();
     let shown = |a: &&Address| host.function(**a).map_or_else(|| a.to_string(), |f| format!("{a} ({})", f.kind()));
     let list = missing.iter().map(shown).collect::<Vec<_>>().join(", ");
-    let remark = |text: String| Remark::at(guest, &guest.gpus.at, text);
-    let domain = &guest.domain;
+    let (domain, edit) = (&guest.domain, edit(guest));
     if missing.is_empty() {
         None
     } else if missing.len() == of_card.len() {
-        let text =
-            format!("domain {domain} gets nothing of [gpu {name}]; {}: add {list} as PCI host device", edit(guest));
-        Some(Missing::All(remark(text)))
+        let text = format!("domain {domain} gets no function of [gpu {name}]");
+        let devices = if missing.len() == 1 { "a PCI host device" } else { "PCI host devices" };
+        let finding = Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_CARD, text);
+        Some(finding.hint(format!("{edit}: add {list} as {devices}")))
     } else {
-        let text =
-            format!("domain {domain} does not get {list} of [gpu {name}], which the host loses too; {}", edit(guest));
-        Some(Missing::Some(remark(text)))
+        let text = format!("domain {domain} does not get {list} of [gpu {name}], which the host loses too");
+        let finding = Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_FUNCTION, text);
+        Some(finding.hint(edit).warning())
     }
 }
 
-/// What to think of a function that the domain gets besides the cards.
-enum Besides {
-    Refused(Remark),
-    Odd(Remark),
-}
-
+/// What is to be said of a device that the domain gets besides the cards.
 fn besides(
     guest: &Guest,
-    cards: &[(&str, &Chosen)],
+    cards: &[(&str, &Selected)],
     others: &[(Address, String)],
     device: &HostDevice,
     host: &Host,
-) -> Option<Besides> {
+) -> Option<Finding> {
     let (address, domain, edit) = (device.address, &guest.domain, edit(guest));
-    let refused = |text: String| Some(Besides::Refused(Remark::at(guest, &guest.gpus.at, text)));
+    let finding = |code, text: String| Finding::guest_at(guest, &guest.gpus.at, code, text);
     let Some(function) = host.function(address) else {
-        return refused(format!("domain {domain} gets {address}, but nothing is there; {edit}"));
+        let text = format!("domain {domain} gets {address}, but nothing is there");
+        return Some(finding(codes::DOMAIN_DEVICE_ABSENT, text).hint(edit));
     };
-    let shown = show(function);
+    let also = format!("domain {domain} also gets {}", show(function));
     if let Some((_, gpu)) = others.iter().find(|(other, _)| *other == address) {
-        return refused(format!(
-            "domain {domain} also gets {shown}, which belongs to [gpu {gpu}]; add '{gpu}' to 'gpus' or {edit}"
-        ));
+        let finding = finding(codes::DOMAIN_GETS_OTHER_CARD, format!("{also}, which belongs to [gpu {gpu}]"));
+        return Some(finding.hint(format!("add '{gpu}' to 'gpus' or {edit}")));
     }
     if function.is_bridge() {
-        return refused(format!("domain {domain} also gets {shown}, and a bridge is never given to a guest; {edit}"));
+        let text = format!("{also}, and a bridge is never given to a guest");
+        return Some(finding(codes::BRIDGE_IS_NEVER_GIVEN, text).hint(edit));
     }
     if let Some((_, mount)) = host.holders.iter().find(|(held, holder)| *held == address && holder.is_mount()) {
-        return refused(format!("domain {domain} also gets {shown}, but {mount}; unmount it first or {edit}"));
+        let finding = finding(codes::HOST_DATA_ON_DEVICE, format!("{also}, but {mount}"));
+        return Some(finding.hint(format!("unmount it first or {edit}")));
     }
     if function.driver.as_deref().is_some_and(function::is_vfio) {
         return None;
     }
-    let card = cards.iter().find(|(_, chosen)| chosen.slot == address.slot).map(|(name, _)| name);
-    let whose = match card {
-        Some(name) => format!("of which 'functions' of [gpu {name}] says nothing; add it there or {edit}"),
-        None if is_shown_on(function) => format!("which is the host's; name it in a [gpu] section or {edit}"),
-        None if !device.managed => {
-            format!("which is not on vfio, and not managed either; write managed='yes' there: {edit}")
-        }
-        None => "which libvirt itself takes from the host; see that nothing there needs it".to_owned(),
-    };
-    let text = format!("domain {domain} also gets {shown}, {whose}");
-    if !device.managed || card.is_none() && is_shown_on(function) {
-        return refused(text);
+    let card = cards.iter().find(|(_, selected)| selected.slot == address.slot).map(|(name, _)| name);
+    if let Some(name) = card {
+        let text = format!("{also}, which 'functions' of [gpu {name}] does not list");
+        let finding = finding(codes::DOMAIN_GETS_UNLISTED_FUNCTION, text).hint(format!("add it there or {edit}"));
+        return weighed(finding, function, device);
     }
-    // Nobody misses what no driver has.
-    function.driver.as_ref()?;
-    Some(Besides::Odd(Remark::at(guest, &guest.gpus.at, text)))
+    if is_shown_on(function) {
+        let finding = finding(codes::DOMAIN_GETS_HOST_DISPLAY, format!("{also}, which is the host's"));
+        return Some(finding.hint(format!("name it in a [gpu] section or {edit}")));
+    }
+    if !device.managed {
+        let finding =
+            finding(codes::HOSTDEV_NOT_MANAGED, format!("{also}, which is neither bound to vfio nor managed"));
+        return Some(finding.hint(format!("write managed='yes' there: {edit}")));
+    }
+    let text = format!("{also}, which libvirt itself unbinds from the host's driver");
+    let finding = finding(codes::DOMAIN_GETS_HOST_DEVICE, text).hint("make sure that the host does not need it");
+    weighed(finding, function, device)
+}
+
+/// An error about a device that libvirt does not bind to vfio; a warning about one that it unbinds from a driver of the host;
+/// nothing about one that no driver has, for the host does not miss that.
+fn weighed(finding: Finding, function: &Function, device: &HostDevice) -> Option<Finding> {
+    match (device.managed, &function.driver) {
+        (false, _) => Some(finding),
+        (true, Some(_)) => Some(finding.warning()),
+        (true, None) => None,
+    }
 }
 
 /// A display that a host driver has.

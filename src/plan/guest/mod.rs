@@ -9,14 +9,16 @@ mod domain_checks;
 mod hand_over;
 mod leaving;
 mod step;
+mod taken;
 #[cfg(test)]
 mod tests;
 
-pub use hand_over::{cards, plan, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
+pub use hand_over::{cards, plan};
+pub use taken::{with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 
 pub use step::GuestStep;
 
-use super::Remark;
+use crate::finding::{Finding, Severity};
 use crate::host::accounts::User;
 use crate::host::domain::Domain;
 use crate::pci::Address;
@@ -34,14 +36,26 @@ pub struct GuestPlan {
     /// The steps, in order; none if it is refused.
     pub steps: Vec<GuestStep>,
     /// Why the guest is not started, if it is not.
-    pub refusals: Vec<Remark>,
+    pub refusals: Vec<Finding>,
     /// What the user should know although it is.
-    pub warnings: Vec<Remark>,
+    pub warnings: Vec<Finding>,
+}
+
+impl GuestPlan {
+    /// Errors among these are refusals; the others are warnings.
+    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            match finding.severity {
+                Severity::Error => self.refusals.push(finding),
+                _ => self.warnings.push(finding),
+            }
+        }
+    }
 }
 
 /// What surrounds the guest: services, sessions, libvirt, files. Asked for by `act::guest::probe`.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct GuestContext {
     /// Why systemd could not be asked about units, if so.
     pub no_systemd: Option<String>,
     /// Why logind could not be asked about sessions, if so.
@@ -58,7 +72,7 @@ pub struct Surroundings {
     pub sessions: Vec<Session>,
     /// What libvirt says of the domain; `None` for a guest that is a command.
     pub domain: Option<DomainState>,
-    /// The user who runs the command of a guest that is one; `None` if the machine knows nobody of that name.
+    /// The user who runs the command of a guest that is one; `None` if the machine has no user of that name.
     pub user: Option<User>,
     /// Cards that belong to a guest already: card, guest.
     pub claims: Vec<(String, String)>,
@@ -76,7 +90,7 @@ pub struct Surroundings {
     pub memory: Memory,
 }
 
-/// Whether a unit in this state must be stopped to have it down.
+/// Whether a unit in this state runs, so that it must be stopped.
 pub fn is_up(state: &str) -> bool {
     matches!(state, "active" | "activating" | "reloading" | "refreshing")
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The steps of a hand-over.
 
-use super::ROOT;
+use super::taken::ROOT;
 use crate::host::holders::Holder;
 use crate::pci::Address;
 use serde::{Deserialize, Serialize};
@@ -26,10 +26,10 @@ pub enum GuestStep {
         /// The program and its arguments.
         command: Vec<String>,
     },
-    /// See that a process that no step ends has let go of the card since the plan was made: a command of the user's was to
+    /// Check that a process that no step ends has released the card since the plan was made: a command of the user's was to
     /// end it.
     Gone {
-        /// Who, and what it held.
+        /// The process, and what it held.
         holder: Holder,
     },
     /// Stop a unit of the system that is active; it is started again when all has been given back.
@@ -52,21 +52,21 @@ pub enum GuestStep {
     },
     /// Ask a process that holds the card and does not end with a session to end.
     AskToEnd {
-        /// Who, and what it holds.
+        /// The process, and what it holds.
         holder: Holder,
     },
-    /// Tell programs that watch for devices that the card's display and sound are going, so that they let go of them.
+    /// Tell programs that watch for devices that the card's display and sound are removed, so that they release them.
     Announce {
         /// The card's functions.
         functions: Vec<Address>,
     },
-    /// Wait until nobody holds the card.
+    /// Wait until no process holds the card.
     LetGo {
         /// The card's functions.
         functions: Vec<Address>,
-        /// Ask whoever still holds it to end (SIGTERM).
+        /// Ask processes that still hold it to end (SIGTERM).
         end: bool,
-        /// Kill whoever does not.
+        /// Kill those that do not.
         kill: bool,
     },
     /// Let no driver but vfio's have the card from now on.
@@ -74,12 +74,12 @@ pub enum GuestStep {
         /// The `[gpu]` section's name.
         gpu: String,
     },
-    /// Take the text console from a framebuffer.
+    /// Unbind the text console from a framebuffer.
     Console {
         /// `vtcon1`.
         console: String,
     },
-    /// Unload a module that would not let go of its devices otherwise.
+    /// Unload a module that would not release its devices otherwise.
     Unload {
         /// Its name.
         module: String,
@@ -95,7 +95,7 @@ pub enum GuestStep {
         /// The `[gpu]` section's name.
         gpu: String,
     },
-    /// Give the BARs of a card that is with vfio already the sizes that this guest wants.
+    /// Give the BARs of a card that is already bound to vfio the sizes that this guest requires.
     Resize {
         /// The `[gpu]` section's name.
         gpu: String,
@@ -120,7 +120,7 @@ pub enum GuestStep {
     StartCommand {
         /// The program and its arguments, addresses filled in.
         command: Vec<String>,
-        /// Who runs it.
+        /// The user that runs it.
         #[serde(default = "by_root")]
         user: String,
         /// How long it may take to end, in seconds.
@@ -145,17 +145,17 @@ impl fmt::Display for GuestStep {
             GuestStep::Claim { gpu } => write!(f, "reserve [gpu {gpu}] for this guest"),
             GuestStep::After { command } => write!(f, "remember to run '{}' afterwards", command.join(" ")),
             GuestStep::Before { command } => write!(f, "run '{}'", command.join(" ")),
-            GuestStep::Gone { holder } => write!(f, "see that {} has let go", holder.who()),
+            GuestStep::Gone { holder } => write!(f, "check that {} has released the card", holder.who()),
             GuestStep::StopUnit { unit, ends } if ends.is_empty() => write!(f, "stop {unit}"),
             GuestStep::StopUnit { unit, ends } => write!(f, "stop {unit}, which ends {}", ends.join(", ")),
             GuestStep::EndSession { session, user, seat } => {
                 write!(f, "end {}", show_session(session, user, seat))
             }
             GuestStep::AskToEnd { holder } => write!(f, "ask {} to end", holder.who()),
-            GuestStep::Announce { functions } => write!(f, "announce that {} is going", list(functions)),
+            GuestStep::Announce { functions } => write!(f, "announce the removal of {}", list(functions)),
             GuestStep::LetGo { functions, .. } => write!(f, "wait until nobody holds {}", list(functions)),
             GuestStep::Reserve { gpu } => write!(f, "keep other drivers from [gpu {gpu}]"),
-            GuestStep::Console { console } => write!(f, "take the text console from {console}"),
+            GuestStep::Console { console } => write!(f, "unbind the text console {console}"),
             GuestStep::Unload { module } => write!(f, "unload module {module}"),
             GuestStep::Awake { functions } => write!(f, "keep {} awake", list(functions)),
             GuestStep::Bind { gpu } => write!(f, "bind [gpu {gpu}] to vfio"),
@@ -169,7 +169,7 @@ impl fmt::Display for GuestStep {
     }
 }
 
-/// Who runs what a journal of a version before users has.
+/// The user that runs what a journal of a version before users has.
 fn by_root() -> String {
     ROOT.to_owned()
 }

@@ -2,13 +2,14 @@
 //! A machine and what surrounds a guest, for the tests of the checks.
 #![allow(clippy::unwrap_used)]
 
-use crate::config::{parse_files, Config, Guest, Severity};
+use crate::config::{parse_files, Config, Guest};
+use crate::finding::{Finding, Severity};
 use crate::host::domain::{Domain, HostDevice};
 use crate::host::{Function, Host};
 use crate::pci::Address;
-use crate::plan::guest::{DomainState, Surroundings};
-use crate::plan::select::{self, Choice};
-use crate::plan::Remark;
+use crate::plan::guest::{cards, plan, DomainState, GuestContext, GuestPlan};
+use crate::plan::select;
+use crate::plan::selection::Selection;
 
 /// A function of Intel's.
 pub fn function(address: &str, class: u32, group: u32, driver: Option<&str>) -> Function {
@@ -59,14 +60,14 @@ pub fn claim(claims: &[(&str, &str)]) -> Vec<(String, String)> {
 pub struct Case {
     config: Config,
     pub host: Host,
-    pub around: Surroundings,
+    pub context: GuestContext,
 }
 
 impl Case {
     pub fn new(config: &str, host: Host) -> Case {
         let config = parse_files(&[("/etc/vfio.conf", config.as_bytes())]);
         assert!(config.worst().is_none_or(|worst| worst < Severity::Error), "{:?}", config.diagnostics);
-        Case { config, host, around: Surroundings { vfio_available: true, ..Surroundings::default() } }
+        Case { config, host, context: GuestContext { vfio_available: true, ..GuestContext::default() } }
     }
 
     pub fn at(&mut self, address: &str) -> &mut Function {
@@ -87,26 +88,34 @@ impl Case {
         };
         let hostdevs = hostdevs.iter().map(device).collect();
         let domain = Box::new(Domain { name: "win10".to_owned(), hostdevs, ..Domain::default() });
-        self.around.domain = Some(DomainState::Known { state: "shut off".to_owned(), domain });
+        self.context.domain = Some(DomainState::Known { state: "shut off".to_owned(), domain });
     }
 
-    /// What a check says: refusals, warnings. It is given the guest, its choices, and the functions of other sections.
+    /// The plan for a start of the guest.
+    pub fn planned(&self) -> GuestPlan {
+        let guest = self.config.guest("win10").unwrap();
+        let mut host = self.host.clone();
+        host.functions.sort_by_key(|f| f.address.key());
+        let selections = cards(&self.config, guest, &host);
+        plan(&self.config, guest, &selections, &host, &self.context)
+    }
+
+    /// What a check says: refusals, warnings. It is given the guest, its selections, and the functions of other sections.
     pub fn said(
         &self,
-        check: impl Fn(&Guest, &[Choice<'_>], &[(Address, String)], &Host, &Surroundings) -> (Vec<Remark>, Vec<Remark>),
-    ) -> (Vec<String>, Vec<String>) {
+        check: impl Fn(&Guest, &[Selection<'_>], &[(Address, String)], &Host, &GuestContext) -> Vec<Finding>,
+    ) -> (Vec<Finding>, Vec<Finding>) {
         let guest = self.config.guest("win10").unwrap();
         let mut host = self.host.clone();
         host.functions.sort_by_key(|f| f.address.key());
         let (ours, theirs): (Vec<_>, Vec<_>) =
-            select::all(&self.config, &host).into_iter().partition(|c| guest.gpus.value.contains(&c.gpu.name));
-        let functions = |c: &Choice<'_>| {
+            select::select_all(&self.config, &host).into_iter().partition(|c| guest.gpus.value.contains(&c.gpu.name));
+        let functions = |c: &Selection<'_>| {
             let name = c.gpu.name.clone();
-            c.chosen.as_ref().unwrap().functions.iter().map(|a| (*a, name.clone())).collect::<Vec<_>>()
+            c.selected.as_ref().unwrap().functions.iter().map(|a| (*a, name.clone())).collect::<Vec<_>>()
         };
         let others: Vec<(Address, String)> = theirs.iter().flat_map(functions).collect();
-        let (refusals, warnings) = check(guest, &ours, &others, &host, &self.around);
-        let text = |remarks: Vec<Remark>| remarks.iter().map(ToString::to_string).collect();
-        (text(refusals), text(warnings))
+        let findings = check(guest, &ours, &others, &host, &self.context);
+        findings.into_iter().partition(|finding| finding.severity == Severity::Error)
     }
 }

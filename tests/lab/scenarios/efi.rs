@@ -58,7 +58,7 @@ pub fn by_hand_uki() -> Result<()> {
 
 /// What all three loaders have in common: `entries` is how many of the lines that `entries` (boot.sh) prints have our words
 /// when there is one kernel, and when there are two.
-fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
+fn words(name: &str, loader: Loader, desired: [usize; 2]) -> Result<()> {
     let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
     let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/words.sh")));
     boot.reboots = true;
@@ -76,7 +76,7 @@ fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
     checks.same("boot files with the package alone", installed, run.text("before").lines().collect::<Vec<_>>());
     checks.same("words in what the loader reads", run.fact("written"), "0");
     checks.same("vfio-sync.service at rest", run.fact("rests"), "0");
-    for (step, count) in [("first", wanted[0]), ("second", wanted[1]), ("third", 0)] {
+    for (step, count) in [("first", desired[0]), ("second", desired[1]), ("third", 0)] {
         let text = run.text(&format!("entries.{step}"));
         let lines: Vec<_> = text.lines().map(ours).filter(|found| *found != [0; 3]).collect();
         checks.same(
@@ -94,8 +94,8 @@ fn words(name: &str, loader: Loader, wanted: [usize; 2]) -> Result<()> {
         let said = run.text(&format!("status.{step}"));
         checks.same(&format!("`vfio cmdline status` ({said})"), run.fact(&format!("status.{step}")), status);
     }
-    let wanted = ["running kernel", "without", WORDS[2]];
-    checks.line("`vfio cmdline status` before the reboot", &run.text("status.first"), &wanted);
+    let desired = ["running kernel", "without", WORDS[2]];
+    checks.line("`vfio cmdline status` before the reboot", &run.text("status.first"), &desired);
     checks.same("the third boot is the new kernel's", new_kernel(&run), true);
     checks.same("no word is left (1: nothing found)", run.fact("left"), "1");
     checks.same("boot files after the removal", run.text("after"), run.text("before"));

@@ -191,12 +191,12 @@ pub fn judge(found: &Found) -> Verdict {
     for ours in OURS {
         verdict.wrong.extend(unsafe_of(ours.fact, found));
         let (is, says) = (found.fact(ours.fact), found.said(ours.fact));
-        let (wanted, words) = (ours.answers[known], ours.says[known]);
-        let same = is == wanted && (words.is_empty() || has(says, words));
+        let (desired, words) = (ours.answers[known], ours.says[known]);
+        let same = is == desired && (words.is_empty() || has(says, words));
         if same {
             continue;
         }
-        let text = format!("{}: {is:?}, not {wanted:?} with {words:?}; it says {:?}", ours.fact, says.trim_end());
+        let text = format!("{}: {is:?}, not {desired:?} with {words:?}; it says {:?}", ours.fact, says.trim_end());
         // What follows from another answer of the kernel is no fault of ours.
         if ours.hangs_on.iter().any(|fact| otherwise.contains(fact)) {
             differs.push(text);
@@ -205,9 +205,10 @@ pub fn judge(found: &Found) -> Verdict {
         }
     }
     if !differs.is_empty() {
-        let ours = match verdict.wrong.is_empty() {
-            true => "what we make of it is safe: no BAR is lost unsaid, and all is given back",
-            false => "and what we make of it is NOT safe",
+        let ours = if verdict.wrong.is_empty() {
+            "what we make of it is safe: no BAR is lost unsaid, and all is given back"
+        } else {
+            "and what we make of it is NOT safe"
         };
         let series = KERNELS[known];
         verdict.said.push(format!(

@@ -88,7 +88,7 @@ fn power(name: &str, loader: Loader) -> Result<()> {
     let mut checks = Checks::default();
     let first = machine.boot(&boot("measure", "measure", "apply"))?;
     let (others, none) = parts(first.fact("cmdline"));
-    let wanted = Wanted {
+    let desired = Wanted {
         others: others.into_iter().map(str::to_owned).collect(),
         before: lines(&first.text("entries")),
         after: lines(&first.text("entries.new")),
@@ -96,7 +96,7 @@ fn power(name: &str, loader: Loader) -> Result<()> {
     checks.same("our words on the first command line", none, [0; 4]);
     checks.same("exits of apply and revert", [first.fact("apply"), first.fact("revert")], ["0", "0"]);
     checks.same("boot files after apply and revert", first.text("after"), first.text("before"));
-    checks.same("an entry that stays the same", wanted.before.intersection(&wanted.after).next(), None::<&String>);
+    checks.same("an entry that stays the same", desired.before.intersection(&desired.after).next(), None::<&String>);
     let whole = [first.text("state"), first.text("state.new")];
     let (mut inside, mut halfway, mut seen) = (0, 0, [0, 0]);
     for n in 0..=CUTS {
@@ -107,7 +107,7 @@ fn power(name: &str, loader: Loader) -> Result<()> {
             boot.cut = Some(Cut { at: format!("lab: {verb} {step}."), after });
         }
         let run = machine.boot(&boot)?;
-        let ours = wanted.check(&boot.name, &run, &mut checks)?;
+        let ours = desired.check(&boot.name, &run, &mut checks)?;
         if n > 0 {
             seen[ours.min(1)] += 1;
             halfway += usize::from(!whole.contains(&run.text("state")) || !run.text("leftovers").is_empty());

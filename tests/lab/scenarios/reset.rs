@@ -178,7 +178,7 @@ pub fn methods() -> Result<()> {
     let mut checks = Checks::default();
     checks.same("found", run.fact("found"), "virtio-pci flr+pm+bus on 1");
     checks.same("host", run.fact("host"), "1");
-    checks.line("host", &run.text("host"), &["is with virtio-pci"]);
+    checks.line("host", &run.text("host"), &["is bound to virtio-pci"]);
     // A guest.
     checks.same("before", run.fact("before"), "virtio-pci flr+pm+bus auto 1 auto+1+");
     checks.same("run", run.fact("run"), "0");

@@ -6,6 +6,7 @@
 
 mod edit;
 mod lex;
+mod problem;
 mod skip;
 #[cfg(test)]
 mod tests;
@@ -14,53 +15,53 @@ mod value;
 pub use edit::{edit, in_double_quotes};
 
 use super::{own_line, Line, Problem};
-use crate::host::boot::Grammar;
+use crate::host::boot::Format;
 use value::{Known, Value};
 
 /// The variable that a grammar is about, and what is written where it is not set at all.
-fn variable(grammar: Grammar) -> (&'static str, &'static str) {
-    match grammar {
-        Grammar::GrubLinux => ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX=\""),
+fn variable(format: Format) -> (&'static str, &'static str) {
+    match format {
+        Format::GrubLinux => ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX=\""),
         // Other files of the tool have its words as well; it puts no blank between them.
-        Grammar::LimineDefault => ("KERNEL_CMDLINE", "KERNEL_CMDLINE[default]+=\" "),
-        Grammar::SdbootManage => ("LINUX_OPTIONS", "LINUX_OPTIONS=\""),
+        Format::LimineDefault => ("KERNEL_CMDLINE", "KERNEL_CMDLINE[default]+=\" "),
+        Format::SdbootManage => ("LINUX_OPTIONS", "LINUX_OPTIONS=\""),
         _ => ("GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX_DEFAULT=\""),
     }
 }
 
 /// Which element of a list a variable is, if it is the one looked for.
-fn element(grammar: Grammar, name: &str) -> Option<&str> {
-    let rest = name.strip_prefix(variable(grammar).0)?;
+fn element(format: Format, name: &str) -> Option<&str> {
+    let rest = name.strip_prefix(variable(format).0)?;
     match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(element) if grammar == Grammar::LimineDefault => Some(element),
+        Some(element) if format == Format::LimineDefault => Some(element),
         _ => rest.is_empty().then_some(rest),
     }
 }
 
 /// The command lines: one, or one an element of the list.
-pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
+pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
     let mut found: Vec<(String, Known)> = Vec::new();
     let variables = value::variables(text, false)?;
     for (name, value) in variables.known {
         // An element of a list is the variable itself to some shells.
-        if grammar != Grammar::LimineDefault
-            && name.strip_prefix(variable(grammar).0).is_some_and(|rest| rest.starts_with('['))
+        if format != Format::LimineDefault
+            && name.strip_prefix(variable(format).0).is_some_and(|rest| rest.starts_with('['))
         {
             let line = value.map_or_else(|problem| problem.line, |known| own_line::number(text, known.span.start));
             return Err(Problem {
                 line,
-                message: format!("{name} is an element of a list; set {} itself", variable(grammar).0),
+                message: format!("{name} is an element of a list; set {} itself", variable(format).0),
             });
         }
-        let Some(element) = element(grammar, &name) else { continue };
+        let Some(element) = element(format, &name) else { continue };
         let known = value.map_err(|problem| Problem { message: format!("{name} {}", problem.message), ..problem })?;
         found.push((element.to_owned(), known));
     }
     if found.is_empty() {
         if let Some(problem) = variables.others {
-            return Err(Problem { message: format!("{} {}", variable(grammar).0, problem.message), ..problem });
+            return Err(Problem { message: format!("{} {}", variable(format).0, problem.message), ..problem });
         }
-        return Ok(vec![missing(grammar, text)?]);
+        return Ok(vec![missing(format, text)?]);
     }
     found.sort_by_key(|(_, known)| known.span.start);
     let mut lines: Vec<Line> = Vec::new();
@@ -72,34 +73,31 @@ pub fn lines(grammar: Grammar, text: &str) -> Result<Vec<Line>, Problem> {
                 line: own_line::number(text, known.span.start),
                 message: format!(
                     "{} is set in several places with others between them; put those of one kernel one after the other",
-                    variable(grammar).0
+                    variable(format).0
                 ),
             });
         }
         let number = numbers.number(known.span.start);
-        lines.push(Line { key, number, span: whole_lines(text, &known, from), words: words(&known) });
+        lines.push(Line { key, number, span: whole_lines(text, &known, from), parameters: parameters(&known) });
     }
     Ok(lines)
 }
 
-fn words(known: &Known) -> Vec<String> {
+fn parameters(known: &Known) -> Vec<String> {
     let text = known.text();
-    super::super::line::words(&text).into_iter().map(|range| text[range].to_owned()).collect()
+    super::super::line::parameters(&text).into_iter().map(|range| text[range].to_owned()).collect()
 }
 
 /// The raw text of what sets a variable: whole lines where nothing else is on them, but nothing before `from`.
 fn whole_lines(text: &str, known: &Known, from: usize) -> std::ops::Range<usize> {
     let line = own_line::line_start(text, known.span.start);
     let alone = matches!(text[line..known.span.start].trim_matches([' ', '\t']), "" | "export" | "readonly");
-    let begin = match alone {
-        true if line >= from => own_line::begin(text, line).max(from),
-        _ => known.span.start,
-    };
+    let begin = if alone && line >= from { own_line::begin(text, line).max(from) } else { known.span.start };
     begin..own_line::end(text, known.span.end)
 }
 
 /// Where the variable is not set: after everything else.
-fn missing(grammar: Grammar, text: &str) -> Result<Line, Problem> {
+fn missing(format: Format, text: &str) -> Result<Line, Problem> {
     let last = text[own_line::line_start(text, text.strip_suffix('\n').unwrap_or(text).len())..].trim_end_matches('\n');
     if last.ends_with('\\') && !last.trim_start().starts_with('#') {
         let message = "the last line goes on after its backslash, but nothing follows: remove the backslash";
@@ -108,23 +106,23 @@ fn missing(grammar: Grammar, text: &str) -> Result<Line, Problem> {
             message: message.to_owned(),
         });
     }
-    let key = if grammar == Grammar::LimineDefault { "default" } else { "" };
+    let key = if format == Format::LimineDefault { "default" } else { "" };
     Ok(Line {
         key: key.to_owned(),
         number: own_line::number(text, text.len()),
         span: own_line::begin(text, text.len())..text.len(),
-        words: Vec::new(),
+        parameters: Vec::new(),
     })
 }
 
 /// The value that a raw text gives the variable.
-fn value_of(grammar: Grammar, raw: &str) -> Result<Known, Problem> {
-    let of = |(name, value): (String, Value)| element(grammar, &name).map(|_| value);
+fn value_of(format: Format, raw: &str) -> Result<Known, Problem> {
+    let of = |(name, value): (String, Value)| element(format, &name).map(|_| value);
     let mut values = value::variables(raw, true)?.known.into_iter().filter_map(of);
     values.next().unwrap_or_else(|| {
         Err(Problem {
             line: 1,
-            message: format!("{} is not set here; set it outside of any block", variable(grammar).0),
+            message: format!("{} is not set here; set it outside of any block", variable(format).0),
         })
     })
 }

@@ -4,7 +4,7 @@
 use super::super::super::line::Change;
 use super::*;
 
-const DEFAULT: Grammar = Grammar::GrubDefault;
+const DEFAULT: Format = Format::GrubDefault;
 
 fn own(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -14,13 +14,13 @@ fn own(words: &[&str]) -> Vec<String> {
 fn read(text: &str) -> String {
     let lines = lines(DEFAULT, text).unwrap();
     assert_eq!(lines.len(), 1, "{text:?}");
-    lines[0].words.join(" ")
+    lines[0].parameters.join(" ")
 }
 
-fn changed_in(grammar: Grammar, text: &str, remove: &[&str], add: &[&str]) -> String {
-    let line = lines(grammar, text).unwrap().remove(0);
+fn changed_in(format: Format, text: &str, remove: &[&str], add: &[&str]) -> String {
+    let line = lines(format, text).unwrap().remove(0);
     let change = Change { remove: &own(remove), add: &own(add) };
-    let raw = edit(grammar, &text[line.span.clone()], &change).unwrap();
+    let raw = edit(format, &text[line.span.clone()], &change).unwrap();
     format!("{}{raw}{}", &text[..line.span.start], &text[line.span.end..])
 }
 
@@ -217,12 +217,12 @@ fn what_cannot_be_told_is_refused_with_its_line() {
 #[test]
 fn only_the_very_name_is_the_variable() {
     let text = "GRUB_CMDLINE_LINUX_RECOVERY=r\nGRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"b\"\n";
-    assert_eq!(lines(Grammar::GrubLinux, text).unwrap()[0].words, ["a"]);
-    assert_eq!(lines(DEFAULT, text).unwrap()[0].words, ["b"]);
-    let new = changed_in(Grammar::GrubLinux, text, &[], &["iommu=pt"]);
+    assert_eq!(lines(Format::GrubLinux, text).unwrap()[0].parameters, ["a"]);
+    assert_eq!(lines(DEFAULT, text).unwrap()[0].parameters, ["b"]);
+    let new = changed_in(Format::GrubLinux, text, &[], &["iommu=pt"]);
     assert_eq!(new, text.replace("\"a\"", "\"a iommu=pt\""));
     let text = "LINUX_FALLBACK_OPTIONS=\"quiet\"\n";
-    let new = changed_in(Grammar::SdbootManage, text, &[], &["iommu=pt"]);
+    let new = changed_in(Format::SdbootManage, text, &[], &["iommu=pt"]);
     assert_eq!(new, format!("{text}LINUX_OPTIONS=\"iommu=pt\"\n"));
 }
 
@@ -230,18 +230,18 @@ fn only_the_very_name_is_the_variable() {
 fn each_kernel_of_limine_has_its_command_line() {
     let text =
         "KERNEL_CMDLINE[default]+=\"quiet\"\nKERNEL_CMDLINE[default]+=\" rw\"\nKERNEL_CMDLINE[\"linux-lts\"]='ro'\n";
-    let found = lines(Grammar::LimineDefault, text).unwrap();
-    let words: Vec<(&str, String)> = found.iter().map(|line| (line.key.as_str(), line.words.join(" "))).collect();
+    let found = lines(Format::LimineDefault, text).unwrap();
+    let words: Vec<(&str, String)> = found.iter().map(|line| (line.key.as_str(), line.parameters.join(" "))).collect();
     assert_eq!(words, [("default", "quiet rw".to_owned()), ("linux-lts", "ro".to_owned())]);
     assert!(found[0].span.end <= found[1].span.start);
     let change = Change { remove: &[], add: &own(&["iommu=pt"]) };
-    let raw = edit(Grammar::LimineDefault, &text[found[1].span.clone()], &change).unwrap();
+    let raw = edit(Format::LimineDefault, &text[found[1].span.clone()], &change).unwrap();
     assert_eq!(raw, "KERNEL_CMDLINE[\"linux-lts\"]='ro iommu=pt'\n");
-    let new = changed_in(Grammar::LimineDefault, "A=1\n", &[], &["iommu=pt"]);
+    let new = changed_in(Format::LimineDefault, "A=1\n", &[], &["iommu=pt"]);
     assert_eq!(new, "A=1\nKERNEL_CMDLINE[default]+=\" iommu=pt\"\n");
     let mixed = "KERNEL_CMDLINE[a]=\"x\"\nKERNEL_CMDLINE[b]=\"y\"\nKERNEL_CMDLINE[a]+=\" z\"\n";
-    assert_eq!(lines(Grammar::LimineDefault, mixed).unwrap_err().line, 2);
-    assert_eq!(lines(Grammar::LimineDefault, "KERNEL_CMDLINE=\"x\"\n").unwrap()[0].key, "");
+    assert_eq!(lines(Format::LimineDefault, mixed).unwrap_err().line, 2);
+    assert_eq!(lines(Format::LimineDefault, "KERNEL_CMDLINE=\"x\"\n").unwrap()[0].key, "");
 }
 
 /// Regression: a quote that is put behind a `$` without quotes makes `$"..."` of it, which bash takes for another kind of
@@ -253,7 +253,7 @@ fn a_quote_that_only_looks_closed_is_left_alone() {
     let line = lines(DEFAULT, text).unwrap().remove(0);
     let change = Change { remove: &[], add: &own(&["iommu=pt"]) };
     let problem = edit(DEFAULT, &text[line.span], &change).unwrap_err();
-    assert!(problem.message.contains("by hand"), "{problem:?}");
+    assert!(problem.message.contains("manually"), "{problem:?}");
     // Within quotes of its own it is no quote of another kind.
     assert_eq!(changed("GRUB_CMDLINE_LINUX_DEFAULT=b$\n", &[], &["x"]), "GRUB_CMDLINE_LINUX_DEFAULT=\"b$ x\"\n");
 }

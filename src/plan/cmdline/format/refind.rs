@@ -87,8 +87,8 @@ fn line_of(numbers: &Numbers, key: String, token: &Token) -> Result<Line, Proble
                        a quote inside them twice";
         return Err(Problem { line: number, message: message.to_owned() });
     }
-    let words = line::words(&token.text).into_iter().map(|range| token.text[range].to_owned()).collect();
-    Ok(Line { key, number, span: token.raw.clone(), words })
+    let parameters = line::parameters(&token.text).into_iter().map(|range| token.text[range].to_owned()).collect();
+    Ok(Line { key, number, span: token.raw.clone(), parameters })
 }
 
 /// So many bytes of a title tell an entry from others. Longer ones are told apart by their numbers: each command line of an
@@ -173,7 +173,8 @@ pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
                 open.is_kernel |= ["vmlinu", "bzimage", "kernel"].iter().any(|part| loader.contains(part));
             }
             ("options" | "add_options", Some(token)) => {
-                open.is_kernel |= line::words(&token.text).iter().any(|w| token.text[w.clone()].starts_with("root="));
+                open.is_kernel |=
+                    line::parameters(&token.text).iter().any(|w| token.text[w.clone()].starts_with("root="));
                 let key = match &inner {
                     Some(inner) => format!("{}/{inner}", open.name),
                     None => open.name.clone(),
@@ -192,7 +193,7 @@ pub fn stanza_lines(text: &str) -> Result<Vec<Line>, Problem> {
 
 fn of_stanza(numbers: &Numbers, stanza: Stanza) -> Result<Vec<Line>, Problem> {
     let is_kernel = stanza.system.map_or(stanza.is_kernel, |system| system == "linux");
-    // What is added to options that are listed gets their words anyway.
+    // What is added to options that are listed gets their parameters anyway.
     let has_own = stanza.options.iter().any(|(key, _, adds)| !adds && *key == stanza.name);
     let listed = stanza.options.into_iter().filter(|(_, _, adds)| is_kernel && !(*adds && has_own));
     listed.map(|(key, token, _)| line_of(numbers, key, &token)).collect()
@@ -203,19 +204,19 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
     let inside = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let body = inside.unwrap_or(raw);
     // The text, and where in the file each byte of it is.
-    let (mut text, mut places) = (String::with_capacity(body.len()), Vec::with_capacity(body.len()));
+    let (mut text, mut boot_files) = (String::with_capacity(body.len()), Vec::with_capacity(body.len()));
     let mut at = 0;
     while let Some(c) = body[at..].chars().next() {
-        places.extend(std::iter::repeat_n(at, c.len_utf8()));
+        boot_files.extend(std::iter::repeat_n(at, c.len_utf8()));
         text.push(c);
         at += if body[at..].starts_with("\"\"") { 2 } else { c.len_utf8() };
     }
-    places.push(body.len());
+    boot_files.push(body.len());
     let mut cuts = line::cuts(&text, change);
     for range in &mut cuts.cut {
-        *range = *places.get(range.start)?..*places.get(range.end)?;
+        *range = *boot_files.get(range.start)?..*boot_files.get(range.end)?;
     }
-    cuts.insert_at = *places.get(cuts.insert_at)?;
+    cuts.insert_at = *boot_files.get(cuts.insert_at)?;
     cuts.insert = cuts.insert.replace('"', "\"\"");
     let new = cuts.apply(body)?;
     Some(match inside {
@@ -229,8 +230,8 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn own(words: &[&str]) -> Vec<String> {
-        words.iter().map(|w| (*w).to_owned()).collect()
+    fn own(parameters: &[&str]) -> Vec<String> {
+        parameters.iter().map(|w| (*w).to_owned()).collect()
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
         let text = "\u{feff}# x\n\"Boot\" \"root=/dev/sda1 ro a=\"\"b c\"\"\"\r\n\"Boot\"   'x'\n\nNone\nplain ro\n";
         let lines = linux_lines(text).unwrap();
         let shown: Vec<(&str, usize, &str, String)> =
-            lines.iter().map(|l| (l.key.as_str(), l.number, &text[l.span.clone()], l.words.join("|"))).collect();
+            lines.iter().map(|l| (l.key.as_str(), l.number, &text[l.span.clone()], l.parameters.join("|"))).collect();
         assert_eq!(
             shown,
             [
@@ -279,7 +280,7 @@ mod tests {
                     submenuentry old {\n        options \"ro\"\n    }\n}\nmenuentry Windows {\n    loader \\EFI\\b.efi\n    \
                     options \"x\"\n}\nmenuentry \"Other\" {\n  ostype Linux\n  submenuentry a {\n    add_options \"b\"\n  }\n";
         let lines = stanza_lines(text).unwrap();
-        let shown: Vec<(&str, String)> = lines.iter().map(|l| (l.key.as_str(), l.words.join(" "))).collect();
+        let shown: Vec<(&str, String)> = lines.iter().map(|l| (l.key.as_str(), l.parameters.join(" "))).collect();
         assert_eq!(
             shown,
             [

@@ -6,20 +6,21 @@ use super::super::{by_hand, own_line, Problem};
 use super::lex::Mode;
 use super::value::{Known, ELSEWHERE};
 use super::{value_of, variable};
-use crate::host::boot::Grammar;
+use crate::host::boot::Format;
 use std::ops::Range;
 
 /// The raw text with words taken out and put in.
-pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, Problem> {
+pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Problem> {
     if own_line::is_missing(raw) {
         let words = escaped(&change.add.join(" "), Mode::Double);
-        return Ok(match words.is_empty() {
-            true => raw.to_owned(),
-            false => own_line::made(raw, &format!("{}{words}\"", variable(grammar).1)),
+        return Ok(if words.is_empty() {
+            raw.to_owned()
+        } else {
+            own_line::made(raw, &format!("{}{words}\"", variable(format).1))
         });
     }
     let (before, raw) = own_line::split(raw);
-    let known = value_of(grammar, raw)?;
+    let known = value_of(format, raw)?;
     let text = known.text();
     let cuts = line::cuts(&text, change);
     let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
@@ -43,14 +44,14 @@ pub fn edit(grammar: Grammar, raw: &str, change: &Change<'_>) -> Result<String, 
     let new = line::apply(raw, edits).ok_or_else(by_hand)?;
     // What is quoted may read otherwise beside something else: `a$` before a quote.
     let expected = cuts.apply(&text).ok_or_else(by_hand)?;
-    match value_of(grammar, &new) {
+    match value_of(format, &new) {
         Ok(known) if words(&known.text()) == words(&expected) => Ok(format!("{before}{new}")),
         _ => Err(by_hand()),
     }
 }
 
 fn words(text: &str) -> Vec<&str> {
-    line::words(text).into_iter().map(|range| &text[range]).collect()
+    line::parameters(text).into_iter().map(|range| &text[range]).collect()
 }
 
 fn has(text: &str, word: &str) -> bool {
@@ -78,16 +79,13 @@ fn insertion(raw: &str, known: &Known, count: usize, insert: &str) -> Vec<(Range
     }
     let insert = escaped(&insert, Mode::Double);
     let unquoted = |begin: usize| !raw[begin..at].contains(['\'', '"', '\\', '`']);
-    match known.last.contains(&at) || known.last.end == at {
+    let begin = known.last.start;
+    let follows = known.last.contains(&at) || known.last.end == at;
+    if follows && begin < at && unquoted(begin) {
         // `quiet` becomes "quiet iommu=pt".
-        true if unquoted(known.last.start) => {
-            let begin = known.last.start;
-            match begin == at {
-                true => vec![(at..at, format!("\"{insert}\""))],
-                false => vec![(begin..begin, "\"".to_owned()), (at..at, format!("{insert}\""))],
-            }
-        }
-        _ => vec![(at..at, format!("\"{insert}\""))],
+        vec![(begin..begin, "\"".to_owned()), (at..at, format!("{insert}\""))]
+    } else {
+        vec![(at..at, format!("\"{insert}\""))]
     }
 }
 

@@ -2,7 +2,7 @@
 //! Past what is not looked into: `$(...)`, `${...}`, backquotes, however they are nested.
 
 use super::super::Problem;
-use super::lex::problem;
+use super::problem::problem;
 
 /// What is open.
 #[derive(Clone, Copy, PartialEq, Eq)]

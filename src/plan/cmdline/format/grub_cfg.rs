@@ -33,15 +33,16 @@ pub fn lines(text: &str) -> Vec<Line> {
         }
         let arguments = arguments.trim_start_matches([' ', '\t']);
         // The kernel's file comes first.
-        let kernel = line::words(arguments).first().map_or(arguments.len(), |range| range.end);
+        let kernel = line::parameters(arguments).first().map_or(arguments.len(), |range| range.end);
         let span = start + (line.len() - arguments.len()) + kernel..start + line.len();
         let value = &text[span.clone()];
-        let words: Vec<String> = line::words(value).into_iter().map(|range| value[range].to_owned()).collect();
-        let has = |word: &str| words.iter().any(|other| other == word);
+        let parameters: Vec<String> =
+            line::parameters(value).into_iter().map(|range| value[range].to_owned()).collect();
+        let has = |parameter: &str| parameters.iter().any(|other| other == parameter);
         if has("single") || has("recovery") && has("nomodeset") {
             continue;
         }
-        lines.push(Line { key: (lines.len() + 1).to_string(), number: number + 1, span, words });
+        lines.push(Line { key: (lines.len() + 1).to_string(), number: number + 1, span, parameters });
     }
     lines
 }
@@ -69,12 +70,12 @@ mod tests {
                     /vmlinuz ro single\n\t}\n}\n### END /etc/grub.d/10_linux ###\n### BEGIN /etc/grub.d/30_os-prober ###\n\
                     menuentry 'Arch' {\n\tlinux /boot/vmlinuz-linux rw\n}\n### END /etc/grub.d/30_os-prober ###\n";
         let found: Vec<(String, usize, String)> =
-            lines(text).into_iter().map(|l| (l.key, l.number, l.words.join("|"))).collect();
+            lines(text).into_iter().map(|l| (l.key, l.number, l.parameters.join("|"))).collect();
         assert_eq!(
             found,
             [("1".to_owned(), 6, "root=UUID=1|ro|quiet|a=\"b c\"".to_owned()), ("2".to_owned(), 10, "ro".to_owned()),]
         );
         assert_eq!(lines("insmod blscfg\nblscfg\n"), []);
-        assert_eq!(lines("linux\nlinux /v\nlinuxefi /v a").last().unwrap().words, ["a"]);
+        assert_eq!(lines("linux\nlinux /v\nlinuxefi /v a").last().unwrap().parameters, ["a"]);
     }
 }

@@ -221,9 +221,10 @@ impl Reader<'_> {
                     self.declared.insert(assignment.name.clone(), problem.clone());
                 }
                 // Its words are expanded before any of them is assigned.
-                match exports {
-                    true => later.push((assignment.name.clone(), value)),
-                    false => self.set(assignment.name.clone(), value),
+                if exports {
+                    later.push((assignment.name.clone(), value));
+                } else {
+                    self.set(assignment.name.clone(), value);
                 }
             }
             later.into_iter().for_each(|(name, value)| self.set(name, value));
@@ -232,9 +233,10 @@ impl Reader<'_> {
         // Before a command: for that command only, and the rest of a value that was not quoted is that command.
         let before = words.iter().zip(&assignments).map_while(|(word, assignment)| Some((word, assignment.as_ref()?)));
         for (word, assignment) in before {
-            let value = match assignment.value == word.raw.end {
-                true => "has a blank after the '=', so that it is not set at all; remove the blank",
-                false => "has a blank in a value without quotes, so that it is not set at all; put the value in quotes",
+            let value = if assignment.value == word.raw.end {
+                "has a blank after the '=', so that it is not set at all; remove the blank"
+            } else {
+                "has a blank in a value without quotes, so that it is not set at all; put the value in quotes"
             };
             self.set(assignment.name.clone(), Err(self.problem(word, value)));
         }
@@ -375,11 +377,10 @@ impl Reader<'_> {
         let value = self.assembled(word, assignment, had)?;
         // What only goes on is not made anew.
         self.cells += value.cells.len().saturating_sub(if assignment.append { before } else { 0 });
-        match self.cells > MOST {
-            true => {
-                Err(self.problem(word, "is one of many values that refer to each other; write out what it stands for"))
-            }
-            false => Ok(value),
+        if self.cells > MOST {
+            Err(self.problem(word, "is one of many values that refer to each other; write out what it stands for"))
+        } else {
+            Ok(value)
         }
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! kernelstub's configuration: JSON, in which `user.kernel_options` is a list of words, or one text in old versions.
+//! kernelstub's configuration: JSON, in which `user.kernel_options` is a list of parameters, or one text in old versions.
 
 use super::super::line;
 use super::{Line, Problem};
@@ -16,8 +16,9 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
         Value::Array(options) => options.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let words = options.iter().flat_map(|part| line::words(part).into_iter().map(|range| part[range].to_owned()));
-    Ok(vec![Line { key: String::new(), number: 1, span: 0..text.len(), words: words.collect() }])
+    let parameters =
+        options.iter().flat_map(|part| line::parameters(part).into_iter().map(|range| part[range].to_owned()));
+    Ok(vec![Line { key: String::new(), number: 1, span: 0..text.len(), parameters: parameters.collect() }])
 }
 
 #[cfg(test)]
@@ -27,12 +28,12 @@ mod tests {
 
     #[test]
     fn words_of_a_list_or_a_text() {
-        let words = |text: &str| lines(text).unwrap().remove(0).words;
+        let parameters = |text: &str| lines(text).unwrap().remove(0).parameters;
         let list =
             r#"{"default": {"kernel_options": ["x"]}, "user": {"kernel_options": ["quiet", "a=\"b c\" splash"]}}"#;
-        assert_eq!(words(list), ["quiet", "a=\"b c\"", "splash"]);
-        assert_eq!(words(r#"{"user": {"kernel_options": "quiet splash"}}"#), ["quiet", "splash"]);
-        assert_eq!(words("{}"), [""; 0]);
+        assert_eq!(parameters(list), ["quiet", "a=\"b c\"", "splash"]);
+        assert_eq!(parameters(r#"{"user": {"kernel_options": "quiet splash"}}"#), ["quiet", "splash"]);
+        assert_eq!(parameters("{}"), [""; 0]);
         assert_eq!(lines("{\n\"user\": \n").unwrap_err().line, 3);
     }
 }

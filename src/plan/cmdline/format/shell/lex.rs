@@ -3,8 +3,8 @@
 //!
 //! What this cannot tell for sure is told apart as such ([`Piece::Unknown`], [`Command::depends`]), never guessed.
 
-use super::super::own_line::number;
 use super::super::Problem;
+use super::problem::problem;
 use super::skip;
 use std::ops::Range;
 
@@ -134,11 +134,6 @@ pub fn commands(text: &str) -> Result<Vec<Command>, Problem> {
     }
     lexer.run()?;
     Ok(lexer.commands)
-}
-
-/// A problem with what is at a place.
-pub fn problem(text: &str, at: usize, message: impl Into<String>) -> Problem {
-    Problem { line: number(text, at), message: message.into() }
 }
 
 impl<'t> Lexer<'t> {
@@ -516,17 +511,19 @@ impl<'t> Lexer<'t> {
             Some('{') => {
                 let end = skip::nested(self.text, at)?;
                 let inside = &self.text[at + 2..end - 1];
-                match !inside.is_empty() && name_length(inside) == inside.len() {
-                    true => (end, Piece::Name(inside.to_owned(), at..end, mode)),
-                    false => (end, Piece::Unknown("a computed variable (${...})")),
+                if !inside.is_empty() && name_length(inside) == inside.len() {
+                    (end, Piece::Name(inside.to_owned(), at..end, mode))
+                } else {
+                    (end, Piece::Unknown("a computed variable (${...})"))
                 }
             }
             Some(_) if name > 0 => {
                 let end = at + 1 + name;
                 // The name goes on in the next line.
-                match self.text[end..].starts_with("\\\n") {
-                    true => (end, Piece::Unknown("a variable whose name is broken by a line end")),
-                    false => (end, Piece::Name(after[..name].to_owned(), at..end, mode)),
+                if self.text[end..].starts_with("\\\n") {
+                    (end, Piece::Unknown("a variable whose name is broken by a line end"))
+                } else {
+                    (end, Piece::Name(after[..name].to_owned(), at..end, mode))
                 }
             }
             // It ends elsewhere than other quotes do.

@@ -3,7 +3,7 @@
 //! `limine.cfg`: colons, and `CMDLINE=...`.
 //!
 //! Names of options are the same in capitals; blanks before a line do not count (Limine's CONFIG.md). Macros (`${...}`) are
-//! words as others are.
+//! parameters as others are.
 
 use super::super::line::{self, Change, Cuts};
 use super::refind::{title, unlike};
@@ -71,10 +71,11 @@ fn of_entry(text: &str, entry: Entry) -> Vec<Line> {
     let is_kernel = entry.protocol.is_none_or(|protocol| protocol == "linux");
     let of = |(span, number): (Range<usize>, usize)| {
         let value = &text[span.start + 1..span.end];
-        let words: Vec<String> = line::words(value).into_iter().map(|range| value[range].to_owned()).collect();
-        // Firmware may be asked to start a kernel too; what else it starts takes no words of ours.
-        let listed = is_kernel || words.iter().any(|word| word.starts_with("root="));
-        listed.then(|| Line { key: entry.path.clone(), number, span, words })
+        let parameters: Vec<String> =
+            line::parameters(value).into_iter().map(|range| value[range].to_owned()).collect();
+        // Firmware may be asked to start a kernel too; what else it starts takes no parameters of ours.
+        let listed = is_kernel || parameters.iter().any(|parameter| parameter.starts_with("root="));
+        listed.then(|| Line { key: entry.path.clone(), number, span, parameters })
     };
     entry.found.into_iter().filter_map(of).collect()
 }

@@ -8,9 +8,12 @@ use super::Line;
 
 /// The text with its comments blanked out, every byte where it was.
 fn without_comments(text: &str) -> String {
-    let blank = |line: &str| match line.trim_start().starts_with('#') {
-        true => line.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect(),
-        false => line.to_owned(),
+    let blank = |line: &str| {
+        if line.trim_start().starts_with('#') {
+            line.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect()
+        } else {
+            line.to_owned()
+        }
     };
     text.split_inclusive('\n').map(blank).collect()
 }
@@ -18,8 +21,8 @@ fn without_comments(text: &str) -> String {
 /// The one command line, which is the whole file.
 pub fn lines(text: &str) -> Vec<Line> {
     let bare = without_comments(text);
-    let words = line::words(&bare).into_iter().map(|range| bare[range].to_owned()).collect();
-    vec![Line { key: String::new(), number: 1, span: 0..text.len(), words }]
+    let parameters = line::parameters(&bare).into_iter().map(|range| bare[range].to_owned()).collect();
+    vec![Line { key: String::new(), number: 1, span: 0..text.len(), parameters }]
 }
 
 /// Changes it.
@@ -32,7 +35,7 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
     cuts.apply(raw)
 }
 
-/// Where no word is left: the first line that is no comment, or one after all of them.
+/// Where no parameter is left: the first line that is no comment, or one after all of them.
 fn in_a_line_of_its_own(raw: &str, cuts: Cuts) -> Cuts {
     let mut at = 0;
     for line in raw.split_inclusive('\n') {
@@ -66,7 +69,7 @@ mod tests {
             ("\n", "iommu=pt\n"),
         ] {
             assert_eq!(added(raw), with, "{raw:?}");
-            assert_eq!(lines(with)[0].words.last().map(String::as_str), Some("iommu=pt"), "{with:?}");
+            assert_eq!(lines(with)[0].parameters.last().map(String::as_str), Some("iommu=pt"), "{with:?}");
         }
     }
 

@@ -2,8 +2,8 @@
 //! `options` of a boot entry (UAPI Boot Loader Specification, type 1).
 //!
 //! systemd-boot joins all `options` lines; GRUB takes the first and no other, and reads no further than the first blank line
-//! or key without a value (`blsuki.c`, `bls_parse_keyvals`). So words go into the first line that there is, never into one
-//! of their own beside it. GRUB's variables (`$kernelopts`, `$tuned_params`) are words as others are.
+//! or key without a value (`blsuki.c`, `bls_parse_keyvals`). So parameters go into the first line that there is, never into one
+//! of their own beside it. GRUB's variables (`$kernelopts`, `$tuned_params`) are parameters as others are.
 
 use super::super::line::{self, Change};
 use super::{own_line, Line, Problem};
@@ -42,7 +42,7 @@ fn entries(text: &str) -> Vec<Entry<'_>> {
     text.split_inclusive('\n').map(entry).map(of).collect()
 }
 
-/// The text of all `options`, every other byte a line end: each word is where it was.
+/// The text of all `options`, every other byte a line end: each parameter is where it was.
 fn options_alone(text: &str, options: &[&Entry<'_>]) -> String {
     let mut alone = String::with_capacity(text.len());
     for entry in options {
@@ -62,10 +62,10 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
     let entries = entries(text);
     let options: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key == "options").collect();
     let alone = options_alone(text, &options);
-    let words: Vec<String> = line::words(&alone).into_iter().map(|range| alone[range].to_owned()).collect();
+    let parameters: Vec<String> = line::parameters(&alone).into_iter().map(|range| alone[range].to_owned()).collect();
     let has = |key: &str| entries.iter().any(|entry| entry.key == key && !entry.value.is_empty());
     // An image that firmware starts (`efi`) may be a kernel, or a shell, or another system.
-    let is_kernel = has("linux") || has("initrd") || words.iter().any(|word| word.starts_with("root="));
+    let is_kernel = has("linux") || has("initrd") || parameters.iter().any(|parameter| parameter.starts_with("root="));
     if !is_kernel {
         return Ok(Vec::new());
     }
@@ -89,7 +89,7 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
         }
     };
     let span = own_line::begin(text, first)..last;
-    Ok(vec![Line { key: String::new(), number: own_line::number(text, first), span, words }])
+    Ok(vec![Line { key: String::new(), number: own_line::number(text, first), span, parameters }])
 }
 
 fn quoted(line: usize) -> Problem {
@@ -104,17 +104,21 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
     let entries = entries(body);
     let options: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.key == "options").collect();
     let Some(first) = options.first() else {
-        let words = change.add.join(" ");
-        return Ok(if words.is_empty() { raw.to_owned() } else { own_line::made(raw, &format!("options {words}")) });
+        let parameters = change.add.join(" ");
+        return Ok(if parameters.is_empty() {
+            raw.to_owned()
+        } else {
+            own_line::made(raw, &format!("options {parameters}"))
+        });
     };
     let alone = options_alone(body, &options);
     // Both in the order of the text.
     let cuts = line::cuts(&alone, &Change { remove: change.remove, add: &[] }).cut;
-    let is_cut = |word: &Range<usize>| {
-        let next = cuts.partition_point(|cut| cut.end <= word.start);
-        cuts.get(next).is_some_and(|cut| cut.start < word.end)
+    let is_cut = |parameter: &Range<usize>| {
+        let next = cuts.partition_point(|cut| cut.end <= parameter.start);
+        cuts.get(next).is_some_and(|cut| cut.start < parameter.end)
     };
-    let stay: Vec<Range<usize>> = line::words(&alone).into_iter().filter(|word| !is_cut(word)).collect();
+    let stay: Vec<Range<usize>> = line::parameters(&alone).into_iter().filter(|parameter| !is_cut(parameter)).collect();
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for entry in &options {
         let within = |ranges: &[Range<usize>]| {
@@ -124,12 +128,12 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Result<String, Problem> {
         let is_first = entry.start == first.start;
         let last = stay[within(&stay)].last();
         let cut = &cuts[within(&cuts)];
-        let words = if is_first { change.add.join(" ") } else { String::new() };
+        let parameters = if is_first { change.add.join(" ") } else { String::new() };
         match last {
-            Some(last) if !words.is_empty() => edits.push((last.end..last.end, format!(" {words}"))),
-            None if !words.is_empty() => {
+            Some(last) if !parameters.is_empty() => edits.push((last.end..last.end, format!(" {parameters}"))),
+            None if !parameters.is_empty() => {
                 let blank = if entry.value.start == entry.key_end { " " } else { "" };
-                edits.push((entry.value.start..entry.value.start, format!("{blank}{words}")));
+                edits.push((entry.value.start..entry.value.start, format!("{blank}{parameters}")));
             }
             // A key without a value ends what GRUB reads.
             None if !cut.is_empty() => {
@@ -154,7 +158,7 @@ mod tests {
     use super::*;
 
     fn changed(text: &str, remove: &[&str], add: &[&str]) -> String {
-        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let own = |parameters: &[&str]| parameters.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         let line = lines(text).unwrap().remove(0);
         let raw = edit(&text[line.span.clone()], &Change { remove: &own(remove), add: &own(add) }).unwrap();
         format!("{}{raw}{}", &text[..line.span.start], &text[line.span.end..])
@@ -181,7 +185,7 @@ mod tests {
         ] {
             assert_eq!(changed(text, &[], &["iommu=pt"]), with, "{text:?}");
             let line = lines(with).unwrap().remove(0);
-            assert!(line.words.contains(&"iommu=pt".to_owned()), "{with:?}");
+            assert!(line.parameters.contains(&"iommu=pt".to_owned()), "{with:?}");
         }
     }
 
@@ -204,10 +208,13 @@ mod tests {
         assert_eq!(lines("title Shell\nefi /shellx64.efi\n").unwrap(), []);
         assert_eq!(lines("title Shell\nefi /shellx64.efi\noptions -nostartup\n").unwrap(), []);
         assert_eq!(lines("").unwrap(), []);
-        assert_eq!(lines("efi /vmlinuz.efi\noptions root=/dev/vda ro\n").unwrap()[0].words, ["root=/dev/vda", "ro"]);
+        assert_eq!(
+            lines("efi /vmlinuz.efi\noptions root=/dev/vda ro\n").unwrap()[0].parameters,
+            ["root=/dev/vda", "ro"]
+        );
     }
 
-    /// Regression: words went between the two halves of a quote, where systemd-boot takes them for a part of it.
+    /// Regression: parameters went between the two halves of a quote, where systemd-boot takes them for a part of it.
     #[test]
     fn a_quote_over_two_options_lines_is_refused() {
         let problem = lines("linux /l\noptions ro a=\"b\noptions c\" d\n").unwrap_err();
@@ -222,6 +229,6 @@ mod tests {
         assert_eq!(problem.line, 2);
         let add = ["b=\"x y\"".to_owned()];
         assert!(edit("options \"a b\"=c\n", &Change { remove: &[], add: &add }).is_err());
-        assert_eq!(lines("linux /l\noptions x \"a b\"\n").unwrap()[0].words, ["x", "\"a b\""]);
+        assert_eq!(lines("linux /l\noptions x \"a b\"\n").unwrap()[0].parameters, ["x", "\"a b\""]);
     }
 }

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! The command line of `vfio`. vfio(8) has the exit codes of each verb.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use vfio_suite::config;
+
+/// Gives a GPU to a virtual machine, and takes it back.
+#[derive(Debug, Parser)]
+#[command(name = "vfio", version, max_term_width = 100)]
+pub struct Arguments {
+    /// Operate on the file tree DIR instead of the running system
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Print JSON for programs instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Without one: show the state of each card
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// The name of a section, checked when the command line is read.
+fn section_name(text: &str) -> Result<String, String> {
+    if config::is_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("this cannot be the name of a section".to_owned())
+    }
+}
+
+/// A `[gpu]` section.
+#[derive(Debug, Args)]
+pub struct GpuName {
+    /// The name of a [gpu] section
+    #[arg(value_parser = section_name)]
+    pub name: String,
+}
+
+/// A `[guest]` section.
+#[derive(Debug, Args)]
+pub struct GuestName {
+    /// The name of a [guest] section
+    #[arg(value_parser = section_name)]
+    pub name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Check the configuration, and each card on this machine
+    Check,
+    /// List IOMMU groups: functions, drivers, reset methods, and what keeps a group from guests
+    Groups,
+    /// Show what the next boot will do with each card, and why
+    Plan,
+    /// Show the state of each card
+    Status,
+    /// Bind a card to vfio now, if no process holds it
+    Bind(GpuName),
+    /// Give a card back to the host, from the journal
+    Restore(GpuName),
+    /// List the processes that hold a card
+    Holders(GpuName),
+    /// List, inspect, start and stop guests
+    #[command(subcommand)]
+    Guest(GuestVerb),
+    /// Inspect and change the kernel command line of every boot entry
+    #[command(subcommand)]
+    Cmdline(CmdlineVerb),
+    /// Bring boot entries and initramfs images up to date with the configuration
+    Sync,
+    /// Diagnose the setup and suggest fixes
+    Doctor {
+        /// Look at this part only
+        #[arg(long, value_name = "PART")]
+        only: Option<DoctorPart>,
+    },
+    /// Explain the code of a message
+    Explain {
+        /// The code, as a message has it in brackets; all codes without one
+        code: Option<String>,
+    },
+    /// Show reset methods, or reset one card
+    Reset {
+        /// The name of a [gpu] section
+        #[arg(value_parser = section_name)]
+        name: Option<String>,
+        /// Use this method instead of the configured one
+        #[arg(long, value_name = "METHOD", requires = "name")]
+        method: Option<ResetMethod>,
+        /// Show what would be done, and do nothing
+        #[arg(long, requires = "name")]
+        dry_run: bool,
+    },
+    /// Show how large resizable BARs are and can be, and set them
+    #[command(args_conflicts_with_subcommands = true)]
+    Rebar {
+        /// The name of a [gpu] section; all functions with resizable BARs without one
+        #[arg(value_parser = section_name)]
+        name: Option<String>,
+        #[command(subcommand)]
+        verb: Option<RebarVerb>,
+    },
+    /// Prepare the system for guests, or undo that
+    Setup(SetupOptions),
+    /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
+    Report,
+    /// Remove a card from the bus and rescan
+    Rescan(GpuName),
+}
+
+/// A part of the machine that the doctor looks at.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DoctorPart {
+    /// How it boots: kernel parameters, boot entries, initramfs
+    Boot,
+    /// How cards are reset, and whether they answer
+    Reset,
+    /// Which display the firmware uses, and which monitors go dark
+    Display,
+}
+
+/// A way to reset a card.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ResetMethod {
+    /// Function-level reset
+    Flr,
+    /// Power state D3hot and back
+    Pm,
+    /// The bus, if the card has one function
+    Bus,
+    /// The kernel's own for this device
+    #[value(name = "device_specific", alias = "device-specific")]
+    DeviceSpecific,
+    /// The module vendor-reset
+    #[value(alias = "vendor_reset")]
+    VendorReset,
+}
+
+impl From<ResetMethod> for config::Reset {
+    fn from(method: ResetMethod) -> config::Reset {
+        match method {
+            ResetMethod::Flr => config::Reset::Flr,
+            ResetMethod::Pm => config::Reset::Pm,
+            ResetMethod::Bus => config::Reset::Bus,
+            ResetMethod::DeviceSpecific => config::Reset::DeviceSpecific,
+            ResetMethod::VendorReset => config::Reset::VendorReset,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CmdlineVerb {
+    /// Show which kernel parameters are required, which boot files have them, and what the running kernel has
+    Status,
+    /// Show what an apply would change, as a unified diff, and why each parameter is required
+    Plan(CmdlineOptions),
+    /// Add the required parameters to every boot entry, and remove those of vfio that are no longer required
+    Apply(CmdlineOptions),
+    /// Remove everything that vfio added, and nothing else
+    Revert,
+}
+
+#[derive(Debug, Args)]
+pub struct CmdlineOptions {
+    /// Adopt required parameters that are there already, so that a revert removes them; drop amd_iommu=on, which no kernel knows
+    #[arg(long)]
+    pub adopt: bool,
+    /// Change entries for emergencies too
+    #[arg(long)]
+    pub rescue: bool,
+    /// Print only problems
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SetupOptions {
+    /// Enable libvirt at every boot, start its network "default", add a user to the groups kvm, input and libvirt
+    #[arg(long, required = true)]
+    pub services: bool,
+    /// Add this user to the groups, instead of the one who called sudo
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Undo what was done, and nothing else
+    #[arg(long, conflicts_with = "user")]
+    pub undo: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RebarVerb {
+    /// Resize BARs of a card that is bound to no driver of the host; 'vfio restore' undoes it
+    Set {
+        /// The name of a [gpu] section
+        #[arg(value_parser = section_name)]
+        name: String,
+        /// A BAR and its size, as 0=16G or bar2=8M; also max, min, firmware
+        #[arg(required = true, value_name = "BAR=SIZE")]
+        sizes: Vec<String>,
+        /// Show what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the lines of the configuration that mean what udev rules do that write sizes
+    Adopt {
+        /// The rules
+        file: PathBuf,
+    },
+    /// Give all BARs of a card the sizes that they had before the first was resized
+    Restore(GpuName),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GuestVerb {
+    /// List the guests
+    List,
+    /// Show the state of a guest, and why its last start failed
+    Status(GuestName),
+    /// Show what starting a guest would do, or what forbids it
+    Plan(GuestName),
+    /// Start a guest, and wait until it runs
+    Start(GuestName),
+    /// Shut a guest down, and wait until everything is back
+    Stop(GuestName),
+    /// Give back what a guest has, from the journal
+    Restore(GuestName),
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_verb_that_is_nearly_right_is_offered() {
+        let error = Arguments::try_parse_from(["vfio", "gropus"]).unwrap_err().to_string();
+        assert!(error.contains("groups"), "{error}");
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Codes of messages about guests.
+
+codes! {
+    CARD_IN_FOREIGN_GUEST "card-in-foreign-guest"
+        "A program that vfio has not started, such as a virtual machine, has the card's vfio device open."
+        "Shut that virtual machine down, or end that program.";
+    CARD_NOT_BOUND "card-not-bound"
+        "The card is bound to a driver of the host, and 'handover = none' starts the guest only if the card is bound to vfio already."
+        "Bind the card at boot ('bind = boot', then reboot) or with 'vfio bind NAME', or use 'handover = auto'.";
+    HOLDER_UNKNOWN "holder-unknown"
+        "It is not known whether a process holds the card, or which process holds it."
+        "Find out which process holds the card ('vfio holders'), end it, and try again.";
+    SESSION_ENDS "session-ends"
+        "A login session that shows something on the card ends when the guest starts."
+        "Save the work in that session first. 'bind = boot' keeps sessions from the card; with 'handover = hot' no session is ended.";
+    UNRELATED_SESSION_ENDS "unrelated-session-ends"
+        "Login sessions on other seats end when the guest starts, because the display manager that is stopped serves all seats."
+        "Save the work in those sessions first, or bind the card at boot ('bind = boot').";
+    SYSTEMD_DOES_NOT_ANSWER "systemd-does-not-answer"
+        "systemd could not be asked which units run, so vfio could not start again what it stops."
+        "Try again; if it stays so, see 'systemctl status' and whether D-Bus runs.";
+    LOGIND_DOES_NOT_ANSWER "logind-does-not-answer"
+        "A process shows something on the card, and logind could not be asked which session it belongs to."
+        "Try again; if it stays so, see 'systemctl status systemd-logind'.";
+    NO_DBUS "no-dbus"
+        "systemd runs the guest's commands and is asked to by D-Bus, which this machine does not have."
+        "Install dbus.";
+    NO_SUCH_USER "no-such-user"
+        "The user that is to run the guest's command does not exist."
+        "Create the user ('systemd-sysusers' creates vfio-guest), or set 'user' to one that 'getent passwd' lists.";
+    VFIO_PCI_MISSING "vfio-pci-missing"
+        "The running kernel has no vfio-pci: the driver is not registered, and the kernel has no such module."
+        "If the kernel was updated, reboot: the modules of the running kernel may be gone. Otherwise install a kernel with vfio-pci.";
+    MODULE_NOT_RELOADABLE "module-not-reloadable"
+        "Modules of the host's driver would be unloaded for the guest, and could not be loaded again, because they are not there for the running kernel."
+        "If the kernel or the driver was updated, reboot.";
+    GUEST_FILE "guest-file"
+        "A file that the guest needs (disk, firmware, option ROM, program) is not there or cannot be used."
+        "Correct the file, or change what names it: the configuration, or the domain ('virsh edit').";
+    MEMORY_EXCEEDS_MACHINE "memory-exceeds-machine"
+        "The domain needs more memory than this machine has. A guest with a card needs all of its memory from the start."
+        "Give the domain less memory ('virsh edit').";
+    MEMORY_NOT_AVAILABLE "memory-not-available"
+        "The domain needs more memory than is available now. A guest with a card needs all of its memory from the start."
+        "End programs on the host, or give the domain less memory ('virsh edit').";
+    HUGE_PAGES_NOT_FREE "huge-pages-not-free"
+        "The domain asks for huge pages, and too few of their size are free."
+        "Reserve more huge pages (a 'before' command can), or change the domain ('virsh edit').";
+    DOMAIN_UNKNOWN "domain-unknown"
+        "libvirt does not know the domain, or does not answer."
+        "See 'virsh list --all' for the domains' names, and whether libvirt runs; 'domain' and 'uri' in the [guest] section say where the domain is.";
+    DOMAIN_XML "domain-xml"
+        "The domain's XML cannot be understood, so it is not known which devices the domain gets."
+        "Correct the domain ('virsh edit').";
+    DOMAIN_NOT_SHUT_OFF "domain-not-shut-off"
+        "The domain runs, is paused, crashed or suspended; only a domain that is shut off can be started."
+        "Shut the domain down ('virsh shutdown'), or end it ('virsh destroy').";
+    DOMAIN_LACKS_CARD "domain-lacks-card"
+        "The [guest] section names the card, and the domain does not get any function of it."
+        "Add the card's functions to the domain as PCI host devices ('virsh edit'), or remove the card from 'gpus'.";
+    DOMAIN_LACKS_FUNCTION "domain-lacks-function"
+        "The domain gets the card without some of its functions, which the host loses all the same."
+        "Add these functions to the domain as PCI host devices ('virsh edit').";
+    DOMAIN_DEVICE_ABSENT "domain-device-absent"
+        "The domain gets a PCI host device at an address where this machine has nothing."
+        "Remove or correct that device in the domain ('virsh edit').";
+    DOMAIN_GETS_OTHER_CARD "domain-gets-other-card"
+        "The domain also gets a card of a [gpu] section that 'gpus' of the guest does not name."
+        "Add that section to 'gpus', or remove the device from the domain ('virsh edit').";
+    DOMAIN_GETS_UNLISTED_FUNCTION "domain-gets-unlisted-function"
+        "The domain also gets a function of the card that 'functions' in the [gpu] section leaves out."
+        "Add the function to 'functions', or remove the device from the domain ('virsh edit').";
+    DOMAIN_GETS_HOST_DISPLAY "domain-gets-host-display"
+        "The domain also gets a display that the host uses and that no [gpu] section names."
+        "Name the display in a [gpu] section, or remove the device from the domain ('virsh edit').";
+    DOMAIN_GETS_HOST_DEVICE "domain-gets-host-device"
+        "The domain also gets a device of the host, which libvirt unbinds from the host's driver when the domain starts."
+        "Make sure that the host does not need the device; if it does, remove the device from the domain ('virsh edit').";
+    HOSTDEV_NOT_MANAGED "hostdev-not-managed"
+        "The domain also gets a device that is not bound to vfio and that libvirt does not bind either, because it is not managed."
+        "Write managed='yes' at that device in the domain ('virsh edit').";
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! All codes of messages, each with what it means and what to do: docs/MESSAGES.md is made from this.
+
+use std::fmt;
+
+/// Which message a finding is: the same in every version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Code(&'static str);
+
+impl Code {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A code, explained.
+#[derive(Debug, Clone, Copy)]
+pub struct Explanation {
+    /// The code.
+    pub code: Code,
+    /// What it means.
+    pub means: &'static str,
+    /// What to do.
+    pub todo: &'static str,
+}
+
+/// Constants of codes, and the list of them with their explanations: `NAME "code" "what it means" "what to do";`
+macro_rules! codes {
+    ($($name:ident $code:literal $means:literal $todo:literal;)*) => {
+        $(#[doc = concat!("`", $code, "`, explained in [`super::ALL`].")] pub const $name: super::Code = super::Code($code);)*
+        /// All of this file.
+        pub const ALL: &[super::Explanation] = &[$(super::Explanation { code: $name, means: $means, todo: $todo }),*];
+    };
+}
+
+mod boot;
+mod card;
+mod configuration;
+mod guest;
+
+pub use boot::*;
+pub use card::*;
+pub use configuration::*;
+pub use guest::*;
+
+/// All codes: of the configuration, of cards, of guests, of how the machine boots.
+pub const ALL: [(&str, &[Explanation]); 4] =
+    [("Configuration", configuration::ALL), ("Cards", card::ALL), ("Guests", guest::ALL), ("Boot", boot::ALL)];

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! How command lines stand in boot files: where they are, and how one of them is changed.
+
+mod bls;
+mod grub_cfg;
+mod kernelstub;
+mod limine;
+mod own_line;
+mod plain;
+mod refind;
+mod shell;
+
+use super::line::Change;
+use crate::host::boot::Format;
+use std::ops::Range;
+
+/// A command line in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What tells it from the others of the file, the same after an edit by us or elsewhere in the file: a title, a name, a number.
+    pub key: String,
+    /// The number of its first line, from 1.
+    pub number: usize,
+    /// Its raw text in the file, quotes included, line end excluded. May be empty.
+    pub span: Range<usize>,
+    /// Its parameters as the kernel gets them.
+    pub parameters: Vec<String>,
+}
+
+/// Why a file is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1; 0 if it is about the whole file.
+    pub line: usize,
+    /// What is wrong and what to do, without path and line.
+    pub message: String,
+}
+
+/// The command lines of a file.
+pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
+    let lines = match format {
+        Format::GrubDefault | Format::GrubLinux | Format::LimineDefault | Format::SdbootManage => {
+            shell::lines(format, text)?
+        }
+        Format::Bls | Format::RpmOstree => bls::lines(text)?,
+        Format::RefindLinux => refind::linux_lines(text)?,
+        Format::Refind => refind::stanza_lines(text)?,
+        Format::Limine => limine::lines(text),
+        Format::GrubCfg => return Ok(grub_cfg::lines(text)),
+        Format::Kernelstub => return kernelstub::lines(text),
+        Format::GrubDropIn => shell::lines(Format::GrubDefault, text)?,
+        Format::Plain | Format::DropIn | Format::Addon => plain::lines(text),
+    };
+    // What is put in after it would be a part of it.
+    let is_open = |parameter: &String| parameter.matches('"').count() % 2 == 1;
+    match lines.iter().find(|line| line.parameters.iter().any(is_open)) {
+        Some(line) => Err(Problem {
+            line: line.number,
+            message: "a quote (\") of the kernel's command line does not end; close it".to_owned(),
+        }),
+        None => Ok(lines),
+    }
+}
+
+/// The raw text of a command line ([`Line::span`]) with parameters taken out and put in, still quoted as the file wants it. The
+/// rest of it stays.
+pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Problem> {
+    let tool_managed = |tool: &str| {
+        let message = format!("is not changed here, {tool} does that: run 'vfio cmdline apply'");
+        Err(Problem { line: 0, message })
+    };
+    match format {
+        Format::GrubDefault | Format::GrubLinux | Format::LimineDefault | Format::SdbootManage => {
+            shell::edit(format, raw, change)
+        }
+        Format::Bls => bls::edit(raw, change),
+        Format::RefindLinux | Format::Refind => refind::edit(raw, change).ok_or_else(by_hand),
+        Format::Limine => limine::edit(raw, change).ok_or_else(by_hand),
+        Format::RpmOstree => tool_managed("rpm-ostree"),
+        Format::GrubCfg => tool_managed("grub-mkconfig"),
+        Format::Kernelstub => tool_managed("kernelstub"),
+        Format::Plain | Format::GrubDropIn | Format::DropIn | Format::Addon => {
+            plain::edit(raw, change).ok_or_else(by_hand)
+        }
+    }
+}
+
+/// Parameters that cannot be put in or taken out without changing something else.
+pub fn by_hand() -> Problem {
+    let message = "cannot be changed without changing more than vfio's parameters in it; add or remove them manually";
+    Problem { line: 0, message: message.to_owned() }
+}
+
+/// The text of a file that is ours alone ([`Format::is_ours_alone`]). Of an addon it is its command line.
+pub fn whole(format: Format, parameters: &[String]) -> String {
+    let parameters = parameters.join(" ");
+    match format {
+        // What a shell would take for its own within double quotes.
+        Format::GrubDropIn => format!(
+            "# Written by vfio from /etc/vfio.conf; \"vfio cmdline revert\" removes it.\n\
+             GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {}\"\n",
+            shell::in_double_quotes(&parameters)
+        ),
+        _ => format!("{parameters}\n"),
+    }
+}
+
+/// The parameters in a file that is ours alone; `None` if it is not as we write it.
+pub fn our_parameters(format: Format, text: &str) -> Option<Vec<String>> {
+    let parameters = match format {
+        Format::GrubDropIn => lines(format, text).ok()?.pop()?.parameters,
+        _ => split(text),
+    };
+    (whole(format, &parameters) == text).then_some(parameters)
+}
+
+fn split(text: &str) -> Vec<String> {
+    super::line::parameters(text).into_iter().map(|range| text[range].to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_ours_alone_is_read_as_it_was_written() {
+        for parameters in [vec!["iommu=pt"], vec!["a=\"b c\"", "x=$y`z\\", "last"], vec!["\\"]] {
+            let parameters: Vec<String> = parameters.into_iter().map(str::to_owned).collect();
+            for format in [Format::GrubDropIn, Format::DropIn, Format::Addon] {
+                let text = whole(format, &parameters);
+                assert_eq!(our_parameters(format, &text).as_ref(), Some(&parameters), "{text}");
+                assert_eq!(our_parameters(format, &format!("{text}more=1\n")), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! `vfio` beside a simulator that knows the tools of boot loaders (`boot-tools.sh`).
+
+use super::tree::Ran;
+use super::{pe, Tree};
+use std::fs;
+use std::path::Path;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boot-tools.sh");
+
+/// A directory with the program and that simulator: the program looks for its simulator beside itself.
+#[derive(Debug)]
+pub struct BootTools {
+    dir: tempfile::TempDir,
+}
+
+impl BootTools {
+    /// Makes it. Images and addons can be built with these lines only.
+    pub fn new(lines: &[&str]) -> BootTools {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::hard_link(env!("CARGO_BIN_EXE_vfio"), at("vfio")).unwrap();
+        fs::copy(SCRIPT, at("vfio-sim")).unwrap();
+        for line in lines {
+            fs::write(at(&format!("addon {line}")), pe::addon(line)).unwrap();
+            fs::write(at(&format!("image {line}")), pe::image("258.1-1-arch", line)).unwrap();
+        }
+        BootTools { dir }
+    }
+
+    /// Runs `vfio` on a tree.
+    pub fn vfio(&self, tree: &Tree, arguments: &[&str]) -> Ran {
+        let mut command = tree.command(self.dir.path().join("vfio").to_str().unwrap());
+        command.env("REAL_SIM", env!("CARGO_BIN_EXE_vfio-sim")).args(arguments).output().unwrap().into()
+    }
+
+    /// Runs a tool on a tree, as its user would.
+    #[track_caller]
+    pub fn tool(&self, tree: &Tree, words: &[&str]) {
+        let mut command = tree.command(self.dir.path().join("vfio-sim").to_str().unwrap());
+        let ran: Ran = command.arg("run").args(words).output().unwrap().into();
+        assert_eq!(ran.status, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
+    }
+
+    /// What tools were run on a tree since the last time this was asked.
+    pub fn ran(tree: &Tree) -> Vec<String> {
+        let log: &Path = &tree.join(".kernel/ran");
+        let text = fs::read_to_string(log).unwrap_or_default();
+        let _ = fs::remove_file(log);
+        text.lines().map(str::to_owned).collect()
+    }
+}
