@@ -51,14 +51,14 @@ struct Row {
     why: Option<String>,
 }
 
-fn row(room: &BridgeWindow, bar: &Bar, bad: bool) -> Row {
-    let largest = rebar::largest(room, bar, bad);
-    let why = match &room.free {
+fn row(window: &BridgeWindow, bar: &Bar, bad: bool) -> Row {
+    let largest = rebar::largest(window, bar, bad);
+    let why = match &window.free {
         None => Some("the free addresses are not known; run this as root".to_owned()),
-        Some(_) => bar.sizes.last().filter(|most| **most > largest).map(|_| rebar::limit(room)),
+        Some(_) => bar.sizes.last().filter(|most| **most > largest).map(|_| rebar::limit(window)),
     };
-    let firmware = room.firmware.iter().find(|(index, _)| *index == bar.index).map(|(_, size)| *size);
-    let (known, sizes) = (room.free.is_some(), bar.sizes.clone());
+    let firmware = window.firmware.iter().find(|(index, _)| *index == bar.index).map(|(_, size)| *size);
+    let (known, sizes) = (window.free.is_some(), bar.sizes.clone());
     Row { index: bar.index, now: bar.size, placed: bar.is_placed(), firmware, sizes, largest, known, why }
 }
 
@@ -87,11 +87,11 @@ fn show(root: &Root, out: &Output, name: Option<&str>) -> anyhow::Result<Exit> {
         selections.iter().find(has).map(|c| c.gpu.name.clone())
     };
     let bad = rebar::known_bad(&host.kernel).is_some();
-    let card = |(function, room): &(Address, BridgeWindow)| {
-        let bars = room.bars.iter().filter(|bar| !bar.sizes.is_empty()).map(|bar| row(room, bar, bad)).collect();
+    let card = |(function, window): &(Address, BridgeWindow)| {
+        let bars = window.bars.iter().filter(|bar| !bar.sizes.is_empty()).map(|bar| row(window, bar, bad)).collect();
         Card { gpu: owner(function), function: *function, bars }
     };
-    let functions = host.rooms.iter().map(card).collect();
+    let functions = host.windows.iter().map(card).collect();
     let answer = Answer { known_bad: rebar::known_bad(&host.kernel), kernel: host.kernel.clone(), functions };
     if out.is_json() {
         out.json("vfio.rebar/1", &answer)?;
@@ -226,8 +226,8 @@ pub fn run(root: &Root, out: &Output, name: Option<&str>, verb: Option<&RebarVer
         Some(RebarVerb::Adopt { file }) => adopt(out, &config, file),
         Some(RebarVerb::Restore(gpu)) => change(root, out, &config, &gpu.name, false, |host| {
             let mut sizes = Sizes::default();
-            for (_, room) in &host.rooms {
-                for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
+            for (_, window) in &host.windows {
+                for bar in window.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
                     let at = Location { path: "vfio rebar restore".into(), line: 0 };
                     sizes[usize::from(bar.index)] = Some(At { value: BarSize::Firmware, at });
                 }

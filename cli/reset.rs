@@ -147,7 +147,7 @@ struct Answer {
 /// Resets a card now, if no guest has it and no driver of the host.
 pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run: bool) -> anyhow::Result<Exit> {
     let config = config::load(root);
-    // Whoever only looks needs no rights.
+    // A caller that only looks needs no rights.
     let _lock = if dry_run { None } else { Some(lock(root)?) };
     let (selection, host) = choose(root, &config, name)?;
     let plan = plan(&selection, &host, guest::owner(root, name).as_deref(), method);

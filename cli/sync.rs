@@ -27,7 +27,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Answer> {
     let report = {
         let mut progress = |text: &str| {
             if !out.is_json() {
-                // Whoever reads it may have gone; the work goes on.
+                // The reader may have gone; the work goes on.
                 let _ = out.line(format_args!("{text}"));
             }
         };

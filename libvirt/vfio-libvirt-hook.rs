@@ -4,7 +4,7 @@
 //! Called as `50-vfio DOMAIN OPERATION SUB-OPERATION EXTRA` with the domain's XML on standard input, and waited for by
 //! libvirt, which must not be asked anything meanwhile. It prints nothing on standard output, and has nothing to say about
 //! domains that are not ours. What it does is in the journal, as messages of `vfio`: libvirt shows standard error only to
-//! whoever asked for a start that the hook refuses.
+//! the program that asked for a start that the hook refuses.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -126,7 +126,7 @@ fn back(root: &Root, tools: &dyn Tools, name: &str) -> std::io::Result<Vec<Strin
 /// The domain runs: its unit becomes its supervisor, unless it is already.
 fn started(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let Some(name) = guest::of_domain(root, domain) else { return Ok(()) };
-    // Whoever has the lock supervises it.
+    // The program that has the lock supervises it.
     if guest::lock(root, &name, Duration::ZERO).is_ok_and(|lock| lock.is_none()) {
         return Ok(());
     }

@@ -141,7 +141,7 @@ pub(crate) fn offer_all(tree: &Tree<'_>, known: &[Known], driver: &str) -> io::R
     Ok(())
 }
 
-/// What a function that is new on the bus meets: whoever is registered and matches. What fails is only logged.
+/// What a function that is new on the bus meets: the drivers that are registered and match. What fails is only logged.
 pub(crate) fn meet(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let _refused = offer(tree, &known(tree)?, device);
     Ok(())

@@ -117,7 +117,7 @@ fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
         ["sys", "bus", "pci", "devices", _, "power", "control"] if !matches!(line(value), "on" | "auto") => {
             Err(Errno::INVAL.into())
         }
-        // `rescan_store()`, drivers/pci/pci-sysfs.c: for a bus with nothing on it the bridge's windows are laid out anew.
+        // `rescan_store()`, drivers/pci/pci-sysfs.c: for a bus with nothing on it the bridge's windows are laid out again.
         ["sys", "bus", "pci", "devices", name, "pci_bus", _, "rescan"] => match number(value)? {
             0 => Ok(()),
             _ => hotplug::rescan(tree, &found(tree, name)?.path),

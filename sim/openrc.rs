@@ -76,7 +76,7 @@ fn start(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     }
 }
 
-/// Whoever needs it is stopped first.
+/// A service that needs it is stopped first.
 fn stop(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     for other in tree.list(STARTED) {
         if needs(tree, &other)?.iter().any(|need| need == name) {

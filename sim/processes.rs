@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Processes: directories in `/proc`. One that has ended is kept, for whoever starts the like of it again.
+//! Processes: directories in `/proc`. One that has ended is kept, for when the like of it is started again.
 
 use crate::domains;
 use crate::tree::Tree;

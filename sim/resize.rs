@@ -2,7 +2,7 @@
 //! Resizable BARs.
 //!
 //! The BARs of a function must fit beside what else is in the window that `.kernel/windows` gives for a bridge above it, or
-//! for the function itself, where they are laid out anew by falling size; where the tree says nothing, in their place as it
+//! for the function itself, where they are laid out again by falling size; where the tree says nothing, in their place as it
 //! is. Other functions' BARs in the window keep their places.
 //!
 //! `.kernel/resize` says what kernel it is, a word a line, with what follows it:
@@ -145,7 +145,7 @@ fn configure(tree: &Tree<'_>, device: &Device, place: usize, byte: u8) -> io::Re
 }
 
 /// A function that is found: where the registers of its BARs hold other sizes than it had, all BARs of the kind are placed
-/// anew, or none of them.
+/// again, or none of them.
 pub(crate) fn found(tree: &Tree<'_>, device: &Device) -> io::Result<()> {
     let Some(address) = Address::from_sysfs(device.name.as_bytes()) else { return Ok(()) };
     let config = tree.root.read(&device.file("config")).unwrap_or_default();

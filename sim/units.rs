@@ -10,7 +10,7 @@
 //! | `session ID` | a login session that ends and starts with it |
 //! | `greets ID` | a login session, its greeter's, that starts when nobody is left on its seat, and ends with the unit |
 //! | `enabled` | it starts at every boot |
-//! | `also OTHER` | whoever enables or disables it does so with OTHER |
+//! | `also OTHER` | enabling or disabling it does so with OTHER |
 //! | `brings OTHER` | OTHER is started before it, and does not stop with it |
 //! | `restart-needs-reset` | it was started too often: once stopped, it starts only after `reset-failed` |
 //!
@@ -257,7 +257,7 @@ pub(crate) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<Strin
             }
             return Ok(String::new());
         }
-        // Several at once: whoever of them fails, the others have their jobs.
+        // Several at once: if one of them fails, the others have their jobs.
         [verb @ ("start" | "stop"), "--", _, _, ..] => {
             let each = arguments[2..].iter().map(|name| systemctl(tree, &[verb, "--", name]));
             return each.collect::<Vec<_>>().into_iter().collect::<io::Result<String>>();

@@ -2,7 +2,7 @@
 //! Reading that may block for ever: a child of ours does it, with a deadline.
 //!
 //! `/proc/PID/maps` waits for a lock of that process, a file for the server of its file system, a disk for its controller:
-//! some of that in a state that no signal ends. A child that hangs there is left behind. It is this program, started anew
+//! some of that in a state that no signal ends. A child that hangs there is left behind. It is this program, started again
 //! under another name, which no argument can bring about; [`serve`] is the first that a program calls if it may have one.
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -20,7 +20,7 @@ const KILLED: Duration = Duration::from_millis(500);
 /// Whether this program has been through [`serve`]: one that has not would not be a child that answers.
 static CAN_SERVE: AtomicBool = AtomicBool::new(false);
 
-/// Whether this program was started under a name: whoever starts it says it, apart from the arguments (`execve(2)`). Started
+/// Whether this program was started under a name: the starting program says it, apart from the arguments (`execve(2)`). Started
 /// by its path it never is one of ours, for those have no slash and are no program's.
 pub fn is_called(name: &str) -> bool {
     std::env::args_os().next().is_some_and(|first| first == name)
@@ -153,7 +153,7 @@ mod tests {
         assert!(aside.ask("one", LONG).unwrap_err().to_string().contains("was killed"));
     }
 
-    /// What is no program of ours would run its tests anew.
+    /// What is no program of ours would run its tests again.
     #[test]
     fn who_cannot_serve_is_not_started() {
         assert!(Aside::start("vfio-test-of-nothing").unwrap().is_none());

@@ -150,7 +150,7 @@ fn refuse(root: &Root, name: &str, why: &[String]) {
     state::write_guest_status(root, name, GuestOutcome::Refused, why);
 }
 
-/// Hands over and starts the guest. What was done when this fails is given back by whoever runs after us.
+/// Hands over and starts the guest. What was done when this fails is given back by the program that runs after us.
 fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest) -> Result<()> {
     let name = &guest.name;
     let clock = Clock::start();

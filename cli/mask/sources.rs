@@ -30,7 +30,7 @@ const COMMON: &str = "\
     kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd \
     Virtualization Technology for Directed I O IOMMU hot";
 
-/// Names that are shown whoever is called so.
+/// Names that are shown, even if a person is called so.
 fn is_common(name: &str) -> bool {
     let common = |text: &str| words(text).any(|word| word.eq_ignore_ascii_case(name));
     common(COMMON) || sample().any(common) || parameters::is_shown(name)
@@ -123,7 +123,7 @@ fn hosts(root: &Root, names: &mut Names) {
     }
 }
 
-/// People: of the machine's list, of a directory service as far as they have been here, and whoever is logged in.
+/// People: of the machine's list, of a directory service as far as they have been here, and of those who are logged in.
 fn users(root: &Root, names: &mut Names) {
     let mut add = |name: &str| {
         names.add("user", name);

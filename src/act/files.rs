@@ -18,7 +18,7 @@ pub fn make_dirs(root: &Root, path: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces a file: temporary file in the same directory, fsync, rename, fsync of the directory. Whoever reads it, even
+/// Replaces a file: temporary file in the same directory, fsync, rename, fsync of the directory. A program that reads it, even
 /// after a power cut, sees the old or the new content.
 pub fn replace(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
     if let Some((dir, _)) = path.rsplit_once('/') {
@@ -76,7 +76,7 @@ pub fn append(root: &Root, path: &str) -> io::Result<File> {
     }
     let (parent, name) = root.parent(path)?;
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // Root's alone: whoever may open the lock may keep everybody waiting.
+    // Root's alone: a user who may open the lock may keep everybody waiting.
     let file = rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o600))?;
     sync_dir(&parent)?;
     Ok(File::from(file))

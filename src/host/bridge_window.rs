@@ -51,10 +51,10 @@ pub fn read_window(root: &Root, function: Address) -> Option<BridgeWindow> {
     }
     let now = || bars.iter().filter(|bar| bar.is_placed()).map(|bar| (bar.index, bar.size)).collect();
     let firmware = bars::remembered(root, function).unwrap_or_else(now);
-    let mut room = BridgeWindow { bars, firmware, ..BridgeWindow::default() };
-    let kind = room.together().next().map_or(TYPE, |bar| bar.flags);
+    let mut bridge_window = BridgeWindow { bars, firmware, ..BridgeWindow::default() };
+    let kind = bridge_window.together().next().map_or(TYPE, |bar| bar.flags);
     let mut moving: Vec<(u64, u64)> =
-        room.together().filter(|b| b.is_placed()).map(|b| (b.start, b.start + b.size - 1)).collect();
+        bridge_window.together().filter(|b| b.is_placed()).map(|b| (b.start, b.start + b.size - 1)).collect();
     let parents = detail::parents(root, function);
     for bridge in &parents {
         let lines = places(root, *bridge);
@@ -62,7 +62,7 @@ pub fn read_window(root: &Root, function: Address) -> Option<BridgeWindow> {
         let windows = &lines[lines.len().saturating_sub(4)..];
         let around = |w: &&(u64, u64)| moving.first().is_some_and(|m| inside(*m, **w));
         // Without a window it is not known what the kernel will do.
-        let Some(window) = windows.iter().find(around).copied() else { return Some(room) };
+        let Some(window) = windows.iter().find(around).copied() else { return Some(bridge_window) };
         let mut taken = Vec::new();
         let mut other = None;
         for child in children(root, *bridge).into_iter().filter(|child| *child != function) {
@@ -72,21 +72,21 @@ pub fn read_window(root: &Root, function: Address) -> Option<BridgeWindow> {
             }
         }
         if let Some(other) = other {
-            room.pinned = (Some(bridge) == parents.first()).then_some((*bridge, other));
-            room.free = Some(gaps(&[window], &taken));
-            room.within = Some(*bridge);
-            return Some(room);
+            bridge_window.pinned = (Some(bridge) == parents.first()).then_some((*bridge, other));
+            bridge_window.free = Some(gaps(&[window], &taken));
+            bridge_window.within = Some(*bridge);
+            return Some(bridge_window);
         }
         moving = vec![window];
     }
     // Only a 64-bit prefetchable window of a bridge can be above 4G, and only a 64-bit BAR.
     let high = kind & MEM_64 != 0 && (kind & PREFETCH != 0 || parents.is_empty());
     let limit = if high { u64::MAX } else { u64::from(u32::MAX) };
-    room.free = on_root_bus(root, function, &moving).map(|mut free| {
+    bridge_window.free = on_root_bus(root, function, &moving).map(|mut free| {
         free.retain(|(start, _)| *start <= limit);
         free
     });
-    Some(room)
+    Some(bridge_window)
 }
 
 /// Whether a place lies in a window.

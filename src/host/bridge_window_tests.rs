@@ -76,13 +76,13 @@ const IOMEM: &str = "00000000-00000fff : Reserved\n\
 #[test]
 fn all_windows_up_to_the_root_bus_move_if_nothing_else_is_in_them() {
     let (_tree, root) = machine(&switched(false), IOMEM);
-    let room = read_window(&root, address(CARD)).unwrap();
-    assert_eq!((room.pinned, room.within), (None, None));
+    let bridge_window = read_window(&root, address(CARD)).unwrap();
+    assert_eq!((bridge_window.pinned, bridge_window.within), (None, None));
     // Below 4G the 16M of the first window but what has a place there; then all but 0000:00:02.0.
     let free = vec![(0x8010_0000, 15 * M), (BASE, 32 * G), (BASE + 36 * G, 28 * G)];
-    assert_eq!(room.free, Some(free));
-    assert_eq!(room.firmware, [(0, 256 * M), (5, M)]);
-    assert_eq!(room.together().map(|bar| bar.index).collect::<Vec<_>>(), [0], "BAR 5 is of another kind");
+    assert_eq!(bridge_window.free, Some(free));
+    assert_eq!(bridge_window.firmware, [(0, 256 * M), (5, M)]);
+    assert_eq!(bridge_window.together().map(|bar| bar.index).collect::<Vec<_>>(), [0], "BAR 5 is of another kind");
     assert_eq!(neighbours(&root, address(CARD)).len(), 5);
     assert_eq!(read_window(&root, address(SOUND)), None);
 }
@@ -90,9 +90,9 @@ fn all_windows_up_to_the_root_bus_move_if_nothing_else_is_in_them() {
 #[test]
 fn a_bar_of_the_switch_keeps_the_window_above_it() {
     let (_tree, root) = machine(&switched(true), IOMEM);
-    let room = read_window(&root, address(CARD)).unwrap();
-    assert_eq!((room.pinned, room.within), (None, Some(address(PORT))));
-    assert_eq!(room.free, Some(vec![(BASE, 256 * M), (BASE + 264 * M, 248 * M)]));
+    let bridge_window = read_window(&root, address(CARD)).unwrap();
+    assert_eq!((bridge_window.pinned, bridge_window.within), (None, Some(address(PORT))));
+    assert_eq!(bridge_window.free, Some(vec![(BASE, 256 * M), (BASE + 264 * M, 248 * M)]));
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_neighbour_in_the_nearest_window_pins_it() {
     let mut functions = switched(false);
     functions[4].1.push((2, BASE + 128 * M, 64 << 10, BAR));
     let (_tree, root) = machine(&functions, IOMEM);
-    let room = read_window(&root, address(CARD)).unwrap();
-    assert_eq!(room.pinned, Some((address(DOWN), address(SOUND))));
+    let bridge_window = read_window(&root, address(CARD)).unwrap();
+    assert_eq!(bridge_window.pinned, Some((address(DOWN), address(SOUND))));
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn on_the_root_bus_itself_there_is_no_bridge_to_ask() {
         machine(&functions, "4000000000-4fffffffff : PCI Bus 0000:00\n  4000000000-400fffffff : 0000:03:00.0\n");
     let resize = tree.path().join("sys/devices/pci0000:00/0000:03:00.0/resource0_resize");
     fs::write(resize, "0000000000007f00\n").unwrap();
-    let room = read_window(&root, address("0000:03:00.0")).unwrap();
-    assert_eq!((room.within, room.free), (None, Some(vec![(BASE, 64 * G)])));
+    let bridge_window = read_window(&root, address("0000:03:00.0")).unwrap();
+    assert_eq!((bridge_window.within, bridge_window.free), (None, Some(vec![(BASE, 64 * G)])));
     assert_eq!(neighbours(&root, address("0000:03:00.0")), [address("0000:03:00.0")]);
 }
 

@@ -87,7 +87,7 @@ pub struct Host {
     /// Cards that must be left alone until the next boot, and why; filled by [`Host::find_dead`].
     pub dead: Vec<(String, String)>,
     /// Functions with resizable BARs, and the room they have; filled by [`Host::inspect_bars`].
-    pub rooms: Vec<(Address, BridgeWindow)>,
+    pub windows: Vec<(Address, BridgeWindow)>,
     /// Whether the kernel lets nobody write configuration space; filled by [`Host::inspect_bars`].
     pub locked_down: bool,
     /// The kernel's release; filled at `Depth::Full`, by [`Host::inspect_bars`], and by [`Host::find_direct`] if that has
@@ -262,16 +262,16 @@ impl Host {
 
     /// Looks at the BARs of functions and the room they have.
     pub fn inspect_bars(&mut self, root: &Root, functions: &[Address]) {
-        let room = |f: Address| {
-            let room = bridge_window::read_window(root, f)?;
-            Some((f, BridgeWindow { alone_below: bridge_window::alone_below(root, f, functions), ..room }))
+        let window = |f: Address| {
+            let window = bridge_window::read_window(root, f)?;
+            Some((f, BridgeWindow { alone_below: bridge_window::alone_below(root, f, functions), ..window }))
         };
-        self.rooms = functions.iter().filter_map(|f| room(*f)).collect();
+        self.windows = functions.iter().filter_map(|f| window(*f)).collect();
         self.locked_down = reset::is_locked_down(root);
         self.kernel = modules::release(root).unwrap_or_default();
     }
 
-    /// Looks for whoever holds one of these functions: open files, mappings, mounts.
+    /// Looks for what holds one of these functions: open files, mappings, mounts.
     pub fn find_holders(&mut self, root: &Root, functions: &[Address]) {
         self.holders = holders::find(root, functions);
     }

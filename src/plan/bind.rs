@@ -55,7 +55,7 @@ pub fn awake_before<'a>(functions: &'a [Address], host: &'a Host) -> impl Iterat
     functions.iter().filter(driven).map(|function| Step::Awake { function: *function })
 }
 
-/// The plan for a choice that nothing forbids, with these sizes of BARs, which must have been looked at if there are any.
+/// The plan for a selection that nothing forbids, with these sizes of BARs, which must have been looked at if there are any.
 /// Holders must have been looked for if a driver has a function.
 pub fn plan(selection: &Selection<'_>, host: &Host, sizes: &Sizes) -> Plan {
     let desired = desired(selection, host);
@@ -78,13 +78,13 @@ pub fn plan(selection: &Selection<'_>, host: &Host, sizes: &Sizes) -> Plan {
         (resizes, remarks) = (Vec::new(), vec![finding]);
     }
     // What was written to a function is lost with it.
-    let (resets, findings) = reset::steps(selection, host, rebar::finds_anew(&resizes));
+    let (resets, findings) = reset::steps(selection, host, rebar::reenumerates(&resizes));
     plan.warnings.extend(findings);
     plan.warnings.extend(remarks);
     let mut resized = rebar::resized(&resizes, &functions);
-    let finds_anew = rebar::finds_anew(&resizes);
-    let anew = if finds_anew { Vec::new() } else { framebuffer::found_anew(&functions, host) };
-    resized.extend(anew.iter().map(|kept| kept.function));
+    let reenumerates = rebar::reenumerates(&resizes);
+    let reenumerate = if reenumerates { Vec::new() } else { framebuffer::reenumerated(&functions, host) };
+    resized.extend(reenumerate.iter().map(|kept| kept.function));
     plan.warnings.extend(framebuffer::stays(selection.gpu, &functions, host));
 
     let moves = |w: &&(Address, String)| host.function(w.0).is_some() && (!there(w) || resized.contains(&w.0));
@@ -100,15 +100,15 @@ pub fn plan(selection: &Selection<'_>, host: &Host, sizes: &Sizes) -> Plan {
             (*address, if resized.contains(address) { String::new() } else { driver.clone() })
         };
         plan.steps.extend(unbind::unbinds(&desired.iter().map(apart).collect::<Vec<_>>(), host));
-        // Nobody draws on what is resized or found anew, and nothing lies in the way of a guest.
-        plan.steps.extend(framebuffer::evictions(&functions, host, finds_anew));
-        for kept in anew {
+        // Nobody draws on what is resized or re-enumerated, and nothing lies in the way of a guest.
+        plan.steps.extend(framebuffer::evictions(&functions, host, reenumerates));
+        for kept in reenumerate {
             let driver =
                 desired.iter().find(|(a, _)| *a == kept.function).map_or("vfio-pci", |(_, driver)| driver.as_str());
-            plan.steps.extend(framebuffer::anew(kept, driver));
+            plan.steps.extend(framebuffer::reenumerate(kept, driver));
         }
         // A module that is loaded binds at once what waits for it, so these come first.
-        let (first, then) = if finds_anew { (rebar::steps(resizes, &functions), resets) } else { (resets, resizes) };
+        let (first, then) = if reenumerates { (rebar::steps(resizes, &functions), resets) } else { (resets, resizes) };
         plan.steps.extend(first);
         plan.steps.extend(then);
         if !moving.is_empty() {

@@ -32,16 +32,16 @@ pub fn asks_for_boot_display(config: &Config) -> bool {
 /// the firmware's framebuffer lies where it did.
 pub fn at_next_boot(host: &Host) -> Host {
     let fresh = |f: &Function| Function { driver: None, driver_override: None, ..f.clone() };
-    let mut rooms = host.rooms.clone();
-    for room in rooms.iter_mut().map(|(_, room)| room) {
-        for bar in &mut room.bars {
-            bar.size = room.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size);
+    let mut windows = host.windows.clone();
+    for window in windows.iter_mut().map(|(_, window)| window) {
+        for bar in &mut window.bars {
+            bar.size = window.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size);
         }
     }
     let mut displays = host.displays.clone();
     displays.iter_mut().for_each(|display| display.firmware_framebuffer |= display.boot);
     let functions = host.functions.iter().map(fresh).collect();
-    Host { functions, displays, drivers: Vec::new(), off: None, rooms, ..host.clone() }
+    Host { functions, displays, drivers: Vec::new(), off: None, windows, ..host.clone() }
 }
 
 /// The slots that the configuration names, if it chooses all cards by address: then no others need to be looked at,
@@ -96,7 +96,7 @@ pub fn admit_groups(selections: &mut [Selection<'_>], host: &Host) {
     }
 }
 
-/// Where no IOMMU works, that is what is said of every card that is there, before what could be mended: but for data of the
+/// Where no IOMMU works, that is what is said of every card that is there, before what could be fixed: but for data of the
 /// host on it, which no IOMMU changes.
 pub fn without_iommu_first(selections: &mut [Selection<'_>], host: &Host) {
     for selection in selections.iter_mut().filter(|selection| selection.selected.is_err()) {
@@ -119,7 +119,7 @@ fn lost(selection: &Selection<'_>, functions: &[Address], host: &Host) -> Option
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// In the initramfs, and in the system before its file systems are mounted: whatever the machine may need to reach them,
-    /// or to ask for a passphrase, stays with the host, whoever wrote it into the configuration.
+    /// or to ask for a passphrase, stays with the host, whatever the configuration says.
     Early,
     /// The early part of the boot is over: what carries nothing of the host can be reserved at once.
     Running,

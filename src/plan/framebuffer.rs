@@ -18,7 +18,7 @@ fn vfio_does(function: &Function, host: &Host) -> bool {
     function.class >> 8 == 0x0300 && major.is_none_or(|major| major >= 6)
 }
 
-/// The steps before any of these functions is resized, found anew or bound. `all`: also from where vfio-pci would take it:
+/// The steps before any of these functions is resized, re-enumerated or bound. `all`: also from where vfio-pci would take it:
 /// what is taken off the bus must not be drawn on.
 pub fn evictions(functions: &[Address], host: &Host, all: bool) -> Vec<Step> {
     let on = |a: &&Address| host.displays.iter().any(|d| d.function == **a && d.firmware_framebuffer);
@@ -26,10 +26,10 @@ pub fn evictions(functions: &[Address], host: &Host, all: bool) -> Vec<Step> {
     asked.filter(|f| all || !vfio_does(f, host)).map(|f| Step::Evict { function: f.address }).collect()
 }
 
-/// Functions that must be found anew for it: the memory of a `simple-framebuffer` stays reserved when its driver has let go,
+/// Functions that must be re-enumerated for it: the memory of a `simple-framebuffer` stays reserved when its driver has let go,
 /// for as long as the device is there, and nobody can take that away but a display's driver. It is not part of the function
-/// that is found anew.
-pub fn found_anew<'h>(functions: &[Address], host: &'h Host) -> Vec<&'h Kept> {
+/// that is re-enumerated.
+pub fn reenumerated<'h>(functions: &[Address], host: &'h Host) -> Vec<&'h Kept> {
     // A splash screen may have the framebuffer itself open; it is no guest.
     let open = |a: Address| host.holders.iter().any(|(held, by)| *held == a && by.node.starts_with("/dev/vfio/"));
     let ours = host.framebuffers.iter().filter(|k| k.own && functions.contains(&k.function) && !open(k.function));
@@ -37,8 +37,8 @@ pub fn found_anew<'h>(functions: &[Address], host: &'h Host) -> Vec<&'h Kept> {
     ours.filter(needed).filter(|k| k.goes_with_function).collect()
 }
 
-/// What finds such a function anew; drivers that were faster let it go again.
-pub fn anew(kept: &Kept, driver: &str) -> Vec<Step> {
+/// The steps that re-enumerate such a function; a driver that binds it first is unbound again.
+pub fn reenumerate(kept: &Kept, driver: &str) -> Vec<Step> {
     let function = kept.function;
     vec![
         Step::Autoprobe { on: false },
@@ -95,7 +95,7 @@ mod tests {
         };
         for (class, kernel, goes_with_function, said) in [
             (0x03_8000, "6.1.0-44-amd64", false, true),
-            // It is found anew.
+            // It is re-enumerated.
             (0x03_8000, "6.12.57", true, false),
             // vfio-pci does it.
             (0x03_0000, "6.1.0-44-amd64", false, false),
@@ -105,7 +105,7 @@ mod tests {
             let found: Vec<_> = stays(&config.gpus[0], &[address], &host).iter().map(|finding| finding.code).collect();
             let expected: &[codes::Code] = if said { &[codes::FRAMEBUFFER_STAYS] } else { &[] };
             assert_eq!(found, expected, "{class:06x} {kernel}");
-            assert_eq!(found_anew(&[address], &host).len(), usize::from(goes_with_function), "{class:06x} {kernel}");
+            assert_eq!(reenumerated(&[address], &host).len(), usize::from(goes_with_function), "{class:06x} {kernel}");
         }
     }
 }

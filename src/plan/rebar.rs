@@ -30,8 +30,8 @@ pub fn asks(sizes: &Sizes) -> bool {
 }
 
 /// Why a BAR cannot be larger, or cannot change at all: the rest of a sentence about it.
-pub fn limit(room: &BridgeWindow) -> String {
-    match (room.pinned, room.within) {
+pub fn limit(window: &BridgeWindow) -> String {
+    match (window.pinned, window.within) {
         (Some((bridge, other)), _) => {
             format!("the window of bridge {bridge} cannot move: {other} has a place in it too")
         }
@@ -43,8 +43,8 @@ pub fn limit(room: &BridgeWindow) -> String {
 }
 
 /// Whether BARs of these sizes have room together: where the largest has its place, the others must too.
-pub fn fits(room: &BridgeWindow, sizes: &[u64]) -> bool {
-    let Some(free) = &room.free else { return true };
+pub fn fits(window: &BridgeWindow, sizes: &[u64]) -> bool {
+    let Some(free) = &window.free else { return true };
     let (largest, sum) = (sizes.iter().copied().max().unwrap_or(1), sizes.iter().sum::<u64>());
     free.iter().any(|(start, bytes)| {
         let place = start.checked_next_multiple_of(largest.max(1));
@@ -54,12 +54,12 @@ pub fn fits(room: &BridgeWindow, sizes: &[u64]) -> bool {
 }
 
 /// The size that a BAR is to have, were there room for it; `None` if none is as small as that.
-fn choose(wish: BarSize, bar: &Bar, room: &BridgeWindow) -> Option<u64> {
+fn choose(wish: BarSize, bar: &Bar, window: &BridgeWindow) -> Option<u64> {
     let most = match wish {
         BarSize::Bytes(bytes) => bytes,
         BarSize::Max => u64::MAX,
         BarSize::Min => *bar.sizes.first()?,
-        BarSize::Firmware => room.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size),
+        BarSize::Firmware => window.firmware.iter().find(|(n, _)| *n == bar.index).map_or(bar.size, |(_, size)| *size),
     };
     bar.sizes.iter().rev().find(|size| **size <= most).copied()
 }
@@ -80,11 +80,11 @@ impl Goal<'_> {
 
 /// Reduces what is to grow until all have room. A kernel that is known to be bad is not asked for what it may not undo: to
 /// move a BAR within a window that cannot move.
-fn make_fit(room: &BridgeWindow, goals: &mut [Goal<'_>], bad: bool) {
-    while !(bad && room.pinned.is_some()) {
+fn make_fit(window: &BridgeWindow, goals: &mut [Goal<'_>], bad: bool) {
+    while !(bad && window.pinned.is_some()) {
         let size = |bar: &Bar| goals.iter().find(|g| g.bar.index == bar.index).map_or(bar.size, |g| g.size);
-        let sizes: Vec<u64> = room.together().map(size).collect();
-        if fits(room, &sizes) {
+        let sizes: Vec<u64> = window.together().map(size).collect();
+        if fits(window, &sizes) {
             return;
         }
         let growing = goals.iter_mut().filter(|goal| goal.smaller().is_some());
@@ -98,24 +98,24 @@ fn make_fit(room: &BridgeWindow, goals: &mut [Goal<'_>], bad: bool) {
 }
 
 /// The largest size that a BAR could have as things are.
-pub fn largest(room: &BridgeWindow, bar: &Bar, bad: bool) -> u64 {
+pub fn largest(window: &BridgeWindow, bar: &Bar, bad: bool) -> u64 {
     let mut goals = [Goal { bar, size: bar.sizes.last().copied().unwrap_or(bar.size) }];
-    make_fit(room, &mut goals, bad);
+    make_fit(window, &mut goals, bad);
     goals[0].size
 }
 
 /// The steps that bring a card's BARs to these sizes, shrinking before growing, and what the user should know.
 pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Vec<Step>, Vec<Finding>) {
     let (mut resizes, mut warnings) = (Vec::new(), Vec::new());
-    let rooms: Vec<_> = host.rooms.iter().filter(|(function, _)| functions.contains(function)).collect();
+    let windows: Vec<_> = host.windows.iter().filter(|(function, _)| functions.contains(function)).collect();
     let mut warn = |at: &At<BarSize>, code, text: String| {
         warnings.push(Finding::card(gpu, &at.at, code, text).warning());
     };
-    let offers = |room: &BridgeWindow, index: usize| {
-        room.bars.iter().any(|bar| usize::from(bar.index) == index && !bar.sizes.is_empty())
+    let offers = |window: &BridgeWindow, index: usize| {
+        window.bars.iter().any(|bar| usize::from(bar.index) == index && !bar.sizes.is_empty())
     };
     for (index, at) in sizes.iter().enumerate() {
-        if let Some(at) = at.as_ref().filter(|_| !rooms.iter().any(|(_, room)| offers(room, index))) {
+        if let Some(at) = at.as_ref().filter(|_| !windows.iter().any(|(_, window)| offers(window, index))) {
             warn(
                 at,
                 codes::BAR_NOT_RESIZABLE,
@@ -125,15 +125,15 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
     }
     let by_rescan = gpu.rebar_method == RebarMethod::Rescan;
     let known_bad = known_bad(&host.kernel).filter(|_| !by_rescan);
-    for (n, (function, room)) in rooms.iter().enumerate() {
+    for (n, (function, window)) in windows.iter().enumerate() {
         let mut goals: Vec<Goal<'_>> = Vec::new();
         let mut hoped = Vec::new();
-        for bar in room.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
+        for bar in window.bars.iter().filter(|bar| !bar.sizes.is_empty()) {
             let index = usize::from(bar.index);
             // The first function that offers it is meant.
-            let first = !rooms[..n].iter().any(|(_, room)| offers(room, index));
+            let first = !windows[..n].iter().any(|(_, window)| offers(window, index));
             let Some(at) = sizes.get(index).and_then(Option::as_ref).filter(|_| first) else { continue };
-            let Some(size) = choose(at.value, bar, room) else {
+            let Some(size) = choose(at.value, bar, window) else {
                 let least = show_size(bar.sizes[0]);
                 warn(
                     at,
@@ -155,12 +155,12 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
             goals.push(Goal { bar, size });
             hoped.push((at, size));
         }
-        // What else of the card is in the window is found anew with it: how much room there is then is not known.
-        let pinned_by_itself = room.pinned.is_some_and(|(_, other)| functions.contains(&other));
+        // What else of the card is in the window is re-enumerated with it: how much space is free then is not known.
+        let pinned_by_itself = window.pinned.is_some_and(|(_, other)| functions.contains(&other));
         if !(by_rescan && pinned_by_itself) {
-            make_fit(room, &mut goals, known_bad.is_some());
+            make_fit(window, &mut goals, known_bad.is_some());
         }
-        let prevented = no_rescan(room, host).filter(|_| by_rescan);
+        let prevented = no_rescan(window, host).filter(|_| by_rescan);
         let asked = hoped.first().map(|(at, _)| *at);
         for (goal, (at, hoped)) in goals.iter().zip(hoped) {
             if goal.size != hoped && at.value != BarSize::Max && prevented.is_none() {
@@ -169,14 +169,14 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
                 warn(
                     at,
                     codes::BAR_LACKS_SPACE,
-                    format!("{function}: BAR {index} gets {size} instead of {hoped}: {}", limit(room)),
+                    format!("{function}: BAR {index} gets {size} instead of {hoped}: {}", limit(window)),
                 );
             }
         }
         let changed = goals.iter().filter(|goal| goal.size != goal.bar.size || !goal.bar.is_placed());
         let changed: Vec<_> = changed
             .map(|Goal { bar, size }| {
-                let below = room.alone_below.filter(|_| by_rescan);
+                let below = window.alone_below.filter(|_| by_rescan);
                 (*size > bar.size, Step::Resize { function: *function, bar: bar.index, size: *size, below })
             })
             .collect();
@@ -207,8 +207,8 @@ pub fn plan(gpu: &Gpu, functions: &[Address], sizes: &Sizes, host: &Host) -> (Ve
 pub fn unplaced(gpu: &Gpu, resizes: &[Step], host: &Host) -> Option<Finding> {
     known_bad(&host.kernel)?;
     let has_no_place = |function: &Address, index: u8| {
-        let room = host.rooms.iter().find(|(of, _)| of == function).map(|(_, room)| room);
-        room.is_some_and(|room| room.bars.iter().any(|bar| bar.index == index && !bar.is_placed()))
+        let window = host.windows.iter().find(|(of, _)| of == function).map(|(_, window)| window);
+        window.is_some_and(|window| window.bars.iter().any(|bar| bar.index == index && !bar.is_placed()))
     };
     let (function, bar) = resizes.iter().find_map(|step| match step {
         Step::Resize { function, bar, below: None, .. } if has_no_place(function, *bar) => Some((function, bar)),
@@ -222,8 +222,8 @@ pub fn unplaced(gpu: &Gpu, resizes: &[Step], host: &Host) -> Option<Finding> {
 }
 
 /// Why a card cannot be taken off the bus for its BARs: the rest of a sentence about `rebar-method = rescan`.
-fn no_rescan(room: &BridgeWindow, host: &Host) -> Option<&'static str> {
-    match room.alone_below {
+fn no_rescan(window: &BridgeWindow, host: &Host) -> Option<&'static str> {
+    match window.alone_below {
         None => Some("needs a bridge above the card with nothing else below it, and there is none"),
         Some(_) if host.locked_down => Some("writes configuration space, and this kernel is locked down (Secure Boot)"),
         Some(_) => None,
@@ -231,14 +231,14 @@ fn no_rescan(room: &BridgeWindow, host: &Host) -> Option<&'static str> {
 }
 
 /// Whether steps take the card off the bus.
-pub fn finds_anew(steps: &[Step]) -> bool {
+pub fn reenumerates(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step, Step::Resize { below: Some(_), .. }))
 }
 
-/// The steps that resize, with what goes around them where the card is found anew: as for any rescan, no driver of the host
+/// The steps that resize, with what goes around them where the card is re-enumerated: as for any rescan, no driver of the host
 /// may be faster than its override.
 pub fn steps(resizes: Vec<Step>, functions: &[Address]) -> Vec<Step> {
-    if !finds_anew(&resizes) {
+    if !reenumerates(&resizes) {
         return resizes;
     }
     let mut steps = vec![Step::Autoprobe { on: false }];
@@ -266,12 +266,12 @@ pub fn set(selection: &Selection<'_>, host: &Host, sizes: &Sizes, owner: Option<
         );
     }
     let mut moved: Vec<(Address, String)> = Vec::new();
-    let anew = finds_anew(&resizes);
+    let reenumerate = reenumerates(&resizes);
     let resized = resized(&resizes, &plan.functions);
     for function in host.functions.iter().filter(|f| resized.contains(&f.address)) {
         let (name, address) = (&gpu.name, function.address);
         let Some(driver) = &function.driver else {
-            if anew {
+            if reenumerate {
                 refuse(
                     codes::CARD_HAS_NO_DRIVER,
                     format!("{address} has no driver, and after a rescan any driver may bind it"),
@@ -323,7 +323,7 @@ pub fn known_bad(release: &str) -> Option<&'static str> {
 
 /// The functions that no driver may have while these steps are made: those that are resized, or all of the card.
 pub fn resized(steps: &[Step], functions: &[Address]) -> Vec<Address> {
-    if finds_anew(steps) {
+    if reenumerates(steps) {
         return functions.to_vec();
     }
     let function = |step: &Step| match step {

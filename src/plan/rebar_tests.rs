@@ -27,13 +27,13 @@ fn host(now: [u64; 2], free: Option<u64>) -> Host {
         Bar { index, start, size: now[n], flags, sizes: shifts.map(|shift| 1 << shift).collect() }
     };
     let small = Bar { index: 5, start: 0x8000_0000, size: M, flags: 0x4_0200, sizes: Vec::new() };
-    let room = BridgeWindow {
+    let window = BridgeWindow {
         bars: vec![bar(0), bar(1), small],
         firmware: vec![(0, 256 * M), (2, 256 * M), (5, M)],
         free: free.map(|bytes| vec![(0x1000, 64 * M), (BASE, bytes)]),
         ..BridgeWindow::default()
     };
-    Host { rooms: vec![(card(), room)], kernel: "6.12.107+deb13-amd64".to_owned(), ..Host::default() }
+    Host { windows: vec![(card(), window)], kernel: "6.12.107+deb13-amd64".to_owned(), ..Host::default() }
 }
 
 fn config(lines: &str) -> Config {
@@ -103,8 +103,8 @@ fn what_has_no_room_is_known_before_anything_is_written() {
     // 8G and what the other has make more than 8G.
     let eight = host([256 * M, 256 * M], Some(8 * G));
     assert_eq!(planned("bar0 = 8G\n", &eight).0, ["0 4G"]);
-    let room = &eight.rooms[0].1;
-    assert_eq!(largest(room, &room.bars[0], false), 4 * G);
+    let window = &eight.windows[0].1;
+    assert_eq!(largest(window, &window.bars[0], false), 4 * G);
     // Nothing but the present sizes has room: no step is made up.
     let full = host([256 * M, 256 * M], Some(512 * M));
     assert_eq!(planned("bar0 = 16G\n", &full).0, [] as [&str; 0]);
@@ -114,21 +114,21 @@ fn what_has_no_room_is_known_before_anything_is_written() {
 #[test]
 fn a_largest_bar_needs_a_place_that_is_a_multiple_of_its_size() {
     let mut host = host([256 * M, 256 * M], None);
-    let room = &mut host.rooms[0].1;
+    let window = &mut host.windows[0].1;
     for (free, fitting) in [((BASE, 17 * G), true), ((BASE + 4 * G, 20 * G), false), ((BASE + 4 * G, 28 * G), true)] {
-        room.free = Some(vec![free]);
-        assert_eq!(fits(room, &[16 * G, 256 * M]), fitting, "{free:x?}");
+        window.free = Some(vec![free]);
+        assert_eq!(fits(window, &[16 * G, 256 * M]), fitting, "{free:x?}");
     }
-    assert!(fits(room, &[]));
-    room.free = Some(vec![(u64::MAX - G, G)]);
-    assert!(!fits(room, &[16 * G]));
+    assert!(fits(window, &[]));
+    window.free = Some(vec![(u64::MAX - G, G)]);
+    assert!(!fits(window, &[16 * G]));
 }
 
 #[test]
 fn in_a_window_that_is_pinned_there_is_only_its_own_room_and_who_pins_it_is_named() {
     let mut host = host([256 * M, 256 * M], Some(G));
     let [bridge, other] = [&b"0000:02:00.0"[..], b"0000:03:00.2"].map(|a| Address::from_sysfs(a).unwrap());
-    (host.rooms[0].1.pinned, host.rooms[0].1.within) = (Some((bridge, other)), Some(bridge));
+    (host.windows[0].1.pinned, host.windows[0].1.within) = (Some((bridge, other)), Some(bridge));
     let (steps, warnings) = planned("bar0 = 16G\nbar2 = 8M\n", &host);
     assert_eq!(steps, ["2 8M", "0 512M"]);
     let why = "the window of bridge 0000:02:00.0 cannot move: 0000:03:00.2 has a place in it too [bar-lacks-space]";
@@ -138,7 +138,7 @@ fn in_a_window_that_is_pinned_there_is_only_its_own_room_and_who_pins_it_is_name
     let (steps, warnings) = planned("bar0 = 16G\nbar2 = 8M\n", &host);
     assert_eq!(steps, [] as [&str; 0]);
     assert!(warnings.len() == 2 && warnings.iter().all(|w| w.ends_with(why)), "{warnings:?}");
-    host.rooms[0].1.pinned = None;
+    host.windows[0].1.pinned = None;
     host.kernel = "7.3.4".to_owned();
     let (steps, warnings) = planned("bar0 = 16G\n", &host);
     assert_eq!(steps, ["0 512M"]);
@@ -181,14 +181,14 @@ fn a_bar_without_a_place_is_not_resized_by_kernels_that_are_known_to_be_bad() {
     let config = config("bar0 = 512M\n");
     for (release, refused) in [("6.1.0-50-amd64", true), ("6.12.117+deb13-amd64", false)] {
         let mut host = Host { kernel: release.to_owned(), ..host([256 * M, 256 * M], None) };
-        let functions: Vec<Address> = host.rooms.iter().map(|(function, _)| *function).collect();
+        let functions: Vec<Address> = host.windows.iter().map(|(function, _)| *function).collect();
         let why = |host: &Host| {
             let (steps, _) = plan(&config.gpus[0], &functions, &desired(&config.gpus[0], None), host);
             unplaced(&config.gpus[0], &steps, host).map(|finding| finding.code)
         };
         assert_eq!(why(&host), None, "{release}: with a place");
-        host.rooms[0].1.bars[0].start = 0;
-        host.rooms[0].1.bars[0].flags = 0;
+        host.windows[0].1.bars[0].start = 0;
+        host.windows[0].1.bars[0].flags = 0;
         assert_eq!(why(&host), refused.then_some(codes::BAR_LOST), "{release}");
     }
 }
@@ -202,7 +202,7 @@ fn a_rescan_needs_a_bridge_of_its_own_and_a_kernel_that_is_not_locked_down() {
         (steps.is_empty(), warnings)
     };
     assert_eq!(code(&host), (true, vec![codes::BAR_RESCAN_IMPOSSIBLE]));
-    host.rooms[0].1.alone_below = Address::from_sysfs(b"0000:02:00.0");
+    host.windows[0].1.alone_below = Address::from_sysfs(b"0000:02:00.0");
     assert_eq!(code(&host), (false, Vec::new()));
     host.locked_down = true;
     assert_eq!(code(&host), (true, vec![codes::BAR_RESCAN_IMPOSSIBLE]));
@@ -256,7 +256,7 @@ fn why_sizes_are_not_set_by_hand() {
     assert_eq!(refused(lines, &held(with_driver(Some("vfio-pci"))), None), [codes::CARD_HELD]);
     // After a rescan any driver may have it.
     let mut host = with_driver(None);
-    host.rooms[0].1.alone_below = Address::from_sysfs(b"0000:02:00.0");
+    host.windows[0].1.alone_below = Address::from_sysfs(b"0000:02:00.0");
     assert_eq!(refused("bar0 = 16G\nrebar-method = rescan\n", &host, None), [codes::CARD_HAS_NO_DRIVER]);
 }
 

@@ -7,7 +7,7 @@ use crate::pci::Address;
 use crate::plan::selection::Selection;
 use crate::plan::{bind, framebuffer, reset, unbind, Finding, Plan, Step};
 
-/// The plan for a choice that nothing forbids; `bridge` is the port above the card.
+/// The plan for a selection that nothing forbids; `bridge` is the port above the card.
 ///
 /// A device that is found again is a new one to the kernel: its override is lost and a loaded host driver would bind it
 /// before anybody hears of it (`drivers/pci/bus.c`, `pci_bus_add_device`). So autoprobe is off until the overrides stand.

@@ -230,14 +230,14 @@ pub fn by_module_now(host: &Host) -> bool {
     matches!(host.vendor_reset, VendorReset::Loaded | VendorReset::There | VendorReset::Unclear)
 }
 
-/// The steps that bring the resets of a card in order, before it is bound, and what the user should know. `anew`: the
+/// The steps that bring the resets of a card in order, before it is bound, and what the user should know. `reenumerate`: the
 /// functions are about to be found again, with the kernel's own order.
-pub fn steps(selection: &Selection<'_>, host: &Host, anew: bool) -> (Vec<Step>, Vec<Finding>) {
+pub fn steps(selection: &Selection<'_>, host: &Host, reenumerate: bool) -> (Vec<Step>, Vec<Finding>) {
     let (mut steps, mut findings) = (Vec::new(), Vec::new());
     for Wish { function, methods, problem } in wishes(selection, host) {
         findings.extend(problem);
         let now = host.function(function).and_then(|f| f.reset_methods.as_ref());
-        if let Some(value) = methods.filter(|desired| anew || now.is_some_and(|now| now.join(" ") != *desired)) {
+        if let Some(value) = methods.filter(|desired| reenumerate || now.is_some_and(|now| now.join(" ") != *desired)) {
             steps.push(Step::Set { function, attribute: RESET_METHOD.to_owned(), value });
         }
     }

@@ -29,7 +29,7 @@ pub struct ResetPlan {
     pub warnings: Vec<Finding>,
 }
 
-/// The plan for a choice. `method` is what is to be used instead of what is configured; `owner` the guest that has the
+/// The plan for a selection. `method` is what is to be used instead of what is configured; `owner` the guest that has the
 /// card. Holders must have been looked for.
 pub fn plan(selection: &Selection<'_>, host: &Host, owner: Option<&str>, method: Option<Reset>) -> ResetPlan {
     let gpu = selection.gpu;

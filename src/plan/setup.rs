@@ -25,7 +25,7 @@ pub const UNITS: [&str; 10] = [
     "virtlockd.socket",
     "virtlockd-admin.socket",
 ];
-/// OpenRC's services of libvirt, whoever needs another first.
+/// OpenRC's services of libvirt; one that needs another comes first.
 pub const OPENRC_SERVICES: [&str; 3] = ["libvirtd", "virtlogd", "virtlockd"];
 const VIRSH: [&str; 3] = ["virsh", "--connect", "qemu:///system"];
 

@@ -87,7 +87,7 @@ fn a_user_joins_groups_that_are_there_and_that_they_are_not_in() {
     }
 }
 
-/// systemd disables what a unit names in `Also=`, whoever wanted that enabled.
+/// systemd disables what a unit names in `Also=`, whatever else needs that enabled.
 #[test]
 fn an_undo_enables_again_what_it_lost() {
     let names = ["libvirtd.service", "libvirtd.socket", "virtlogd.socket"];

@@ -105,7 +105,7 @@ pub enum SyncStep {
         /// How.
         plan: CmdlinePlan,
     },
-    /// Build images anew.
+    /// Rebuild images.
     Initramfs {
         /// Programs, in order; none if the step before makes the images anyway.
         runs: Vec<Vec<String>>,

@@ -71,7 +71,7 @@ pub fn forbids(gpu: &Gpu, functions: &[Address], host: &Host) -> Vec<Finding> {
     findings
 }
 
-/// Why a function cannot be taken from its host driver at any time while the system runs, whoever holds it.
+/// Why a function cannot be taken from its host driver at any time while the system runs, whatever process holds it.
 ///
 /// What is bound at boot and could not be kept from its driver, because a file system may be on it, comes from any driver: the
 /// boot has looked that nothing of the host is on it, and there is no other way to it.
@@ -129,7 +129,7 @@ mod tests {
     }
 
     /// nvidia's removal waits for ever while its usage count is not zero (nv-pci.c, "non-zero usage count"), and from driver 595
-    /// on it does not come out of that any more: whoever loosens this has a host that must be switched off.
+    /// on it does not come out of that any more: a change that loosens this leaves a host that must be switched off.
     #[test]
     fn no_function_is_taken_from_nvidia_while_anybody_uses_it() {
         let (config, mut host, address) = machine("nvidia");

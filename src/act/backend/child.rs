@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// What this program has spent waiting for others, in microseconds.
 static WAITED: AtomicU64 = AtomicU64::new(0);
 
-/// What this program has spent waiting for others: the kernel, systemd, libvirt, whoever holds a card.
+/// What this program has spent waiting for others: the kernel, systemd, libvirt, processes that hold a card.
 pub fn waited() -> Duration {
     Duration::from_micros(WAITED.load(Ordering::Relaxed))
 }

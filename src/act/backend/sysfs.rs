@@ -131,7 +131,7 @@ fn as_result(errno: i32) -> io::Result<()> {
     }
 }
 
-/// Says that to whoever started us.
+/// Writes that to the program that started us.
 fn write_errno(result: &io::Result<()>) -> io::Result<()> {
     let errno = match result {
         Ok(()) => 0,

@@ -185,7 +185,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::path::Path;
 
-    /// Regression: the signal went to whoever had the number.
+    /// Regression: the signal went to the process that had the number by then.
     #[test]
     fn a_signal_goes_to_the_process_that_was_meant() {
         let mut child = Command::new("sleep").arg("300").spawn().unwrap();

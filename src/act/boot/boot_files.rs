@@ -34,7 +34,7 @@ pub fn read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Replaces what is in a file, or makes it: a temporary file beside it, fsync, rename, fsync of both. Whoever reads it,
+/// Replaces what is in a file, or makes it: a temporary file beside it, fsync, rename, fsync of both. A program that reads it,
 /// also after a power cut, sees the old or the new. A link stays a link: what it leads to is replaced.
 pub fn write(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
     let path = resolve(root, path)?;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-/// `grub-mkconfig` looks for other systems on every disk; images of several kernels are built anew.
+/// `grub-mkconfig` looks for other systems on every disk; images of several kernels are rebuilt.
 const TOOL: Duration = Duration::from_secs(1200);
 /// How long to wait for another program of ours that changes boot files.
 const PATIENCE: Duration = Duration::from_secs(120);

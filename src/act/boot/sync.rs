@@ -117,7 +117,7 @@ pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Re
 const ROUNDS: u32 = 10;
 
 /// Runs attempts until the configuration is as it was when the last one began: what is written while one runs is not
-/// lost, for systemd starts no unit that is being started already. `settle` waits until whoever writes has finished.
+/// lost, for systemd starts no unit that is being started already. `settle` waits until the writer has finished.
 pub fn until_settled<T>(root: &Root, settle: impl Fn(&Root), mut attempt: impl FnMut() -> T) -> T {
     for _ in 1..ROUNDS {
         settle(root);

@@ -11,7 +11,7 @@ use crate::pci::Address;
 use crate::root::Root;
 use std::io;
 
-/// Writes a size into the register of a BAR, takes all below a bridge off the bus and has the kernel look for it anew, which
+/// Writes a size into the register of a BAR, takes all below a bridge off the bus and has the kernel scan for it again, which
 /// gives the window of an empty bridge a new place (`rescan_store` in `drivers/pci/pci-sysfs.c`, `pci_rescan_bus_bridge_resize`).
 /// Overrides outlast it. The kernel puts nothing back by itself.
 pub(crate) fn reenumerate(
@@ -78,7 +78,7 @@ pub(crate) fn restore_size(
     bar: u8,
     (bridge, before): (Address, Option<&str>),
 ) -> io::Result<()> {
-    // Whoever was ended on the way may have left any of them off the bus.
+    // A program that was ended on the way may have left any of them off the bus.
     rescan_below(root, kernel, bridge)?;
     comes_back(root, function)?;
     let Some(size) = before.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };

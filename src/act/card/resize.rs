@@ -118,7 +118,7 @@ pub(crate) fn resize_bar(
                 return Ok(());
             }
             // The bridge has lost its window to that. Where it has none and there is no room again, the kernel takes the windows of
-            // all other ports, whoever uses what is in them (`pci_assign_unassigned_bridge_resources` in
+            // all other ports, whatever uses the devices in them (`pci_assign_unassigned_bridge_resources` in
             // `drivers/pci/setup-bus.c` releases around the bridge that fails): first it gets the one it had.
             if !now.is_placed() || !find(now.size)? {
                 break;

@@ -43,7 +43,7 @@ pub fn undo(
         log::debug!("undo: {}", record.step);
         let lost = |f: &Address| bars::loss(root, *f).is_some();
         if let Some(f) = record.function().filter(|f| !is_reenumerated(record) && !is_probe(record) && lost(f)) {
-            // What is found anew gets its places anew, and a BAR that found none may find one when another has its former size.
+            // What is re-enumerated gets new addresses, and a BAR that found none may find one when another has its former size.
             if !records[..n].iter().any(|earlier| is_reenumerated(earlier) && earlier.function() == Some(f)) {
                 let loss = keep_away(root, kernel, f);
                 problems.extend(loss.filter(|loss| !problems.contains(loss)));
@@ -94,7 +94,7 @@ fn keep_away(root: &Root, kernel: &dyn Kernel, function: Address) -> Option<Stri
             loss += &format!(" (and no override keeps drivers away: {error})");
         }
     }
-    // One that was found anew may be with whoever was faster.
+    // One that was re-enumerated may be bound to the driver that came first.
     if let Some(driver) = function::driver(root, function) {
         if let Err(error) = nobody_holds(root, function).and_then(|()| unbind(root, kernel, function, &driver)) {
             loss += &format!(" (and {driver} has it: {error})");
@@ -194,7 +194,7 @@ fn set_back(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, rec
 }
 
 /// Finds a removed function again and brings back its driver and its override. What a rescan let in meanwhile goes,
-/// if nobody holds the function; where no driver had it and any could have, whoever came may stay.
+/// if nobody holds the function; where no driver had it and any could have, the driver that came may stay.
 fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record) -> io::Result<()> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     if !there(&function) {

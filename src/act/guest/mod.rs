@@ -2,7 +2,7 @@
 //! A guest from start to end: the hand-over, the supervision, the give-back.
 //!
 //! What was done for a guest is in its journal, `/run/vfio/guests/NAME/journal`; what was done to its cards in theirs
-//! (`act::journal`). Giving back reads both backwards and needs no configuration. Whoever hands over, supervises or gives
+//! (`act::journal`). Giving back reads both backwards and needs no configuration. A program that hands over, supervises or gives
 //! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
 
 mod account;

@@ -109,7 +109,7 @@ pub fn start(
     Ok(())
 }
 
-/// Whoever runs a virtual machine may have the processor's help: `/dev/kvm` is this group's, where there is one.
+/// A user who runs a virtual machine may have the processor's help: `/dev/kvm` is this group's, where there is one.
 fn groups(root: &Root) -> Vec<&'static str> {
     const KVM: &str = "kvm";
     let known = accounts::groups(root).unwrap_or_default().iter().any(|group| group.name == KVM);

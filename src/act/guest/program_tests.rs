@@ -55,7 +55,7 @@ const GREETING: &[u8] = b"{\"QMP\": {\"version\": {}, \"capabilities\": [\"oob\"
 /// QEMU's part of the handshake, up to the request.
 fn greet(listener: &UnixListener) -> UnixStream {
     let (mut stream, _) = listener.accept().unwrap();
-    // In two pieces, with a pause that is longer than whoever reads waits at a time.
+    // In two pieces, with a pause that is longer than the reader waits at a time.
     stream.write_all(&GREETING[..20]).unwrap();
     std::thread::sleep(PAUSE * 3);
     stream.write_all(&GREETING[20..]).unwrap();
@@ -114,7 +114,7 @@ fn a_monitor_that_is_not_there_yet_is_tried_again() {
 fn a_monitor_that_says_nothing_does_not_keep_the_start_for_ever() {
     let monitor = Monitor::new(|listener| {
         let (stream, _) = listener.accept().unwrap();
-        // Until whoever asked has gone.
+        // Until the asking program has gone.
         let mut nothing = String::new();
         let _ = BufReader::new(stream).read_line(&mut nothing);
     });

@@ -3,7 +3,7 @@
 //!
 //! libvirt is asked through virsh, a process a question: a connection that is held would be lost with every restart of
 //! the daemon. What is waited for is QEMU itself, by its pidfd: it outlives the daemon, and its end is the guest's,
-//! whoever brought it about. Then it is waited until libvirt has noticed, too.
+//! however it came about. Then the program waits until libvirt has noticed, too.
 
 use super::{directory, program};
 use crate::act::backend::process::wait_for_process;

@@ -118,7 +118,7 @@ impl Partitions {
     }
 }
 
-/// The mounts of whoever looks.
+/// The mounts of the program that looks.
 const MOUNTINFO: &str = "proc/self/mountinfo";
 
 /// Where it is mounted, below the root.

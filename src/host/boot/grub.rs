@@ -12,7 +12,7 @@ const DEFAULT: &str = "etc/default/grub";
 const DROP_INS: &str = "etc/default/grub.d";
 /// Where boot entries are that GRUB reads by itself.
 pub(super) const ENTRIES: &str = "boot/loader/entries";
-/// Ours among the drop-ins: the first unless another comes after it, which might set the variable anew.
+/// Ours among the drop-ins: the first unless another comes after it, which might set the variable again.
 const OURS: [&str; 2] = ["etc/default/grub.d/95-vfio.cfg", "etc/default/grub.d/zz-vfio.cfg"];
 
 /// Finds it.
@@ -84,7 +84,7 @@ fn with_drop_ins(root: &Root, boot_files: &mut Vec<BootFile>) {
     for (format, name) in
         [(Format::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT"), (Format::GrubLinux, "GRUB_CMDLINE_LINUX")]
     {
-        // What a later file sets anew is no longer in any entry.
+        // What a later file sets again is no longer in any entry.
         let begin = read.iter().rposition(|(_, text)| sets_anew(text, name)).unwrap_or(0);
         let named =
             read[begin..].iter().enumerate().filter(|(at, (_, text))| *at == 0 || values(text, name).next().is_some());
@@ -120,7 +120,7 @@ fn sets_anew(text: &str, name: &str) -> bool {
 }
 
 /// Fedora: entries, and what new ones are made from. `/etc/kernel/cmdline` comes second, for if it is the older one of the two
-/// Fedora's tools write it, and every entry, anew (`20-grub.install`).
+/// Fedora's tools write it, and every entry, again (`20-grub.install`).
 fn with_entries(root: &Root, entries: &[String]) -> Loader {
     let mut boot_files = vec![
         BootFile::read(root, DEFAULT, Format::GrubLinux, Role::Source),

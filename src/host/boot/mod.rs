@@ -129,7 +129,7 @@ pub enum LoaderKind {
     SystemdBoot,
     /// A unified kernel image that takes addons.
     UkiAddon,
-    /// A unified kernel image that is built anew.
+    /// A unified kernel image that is rebuilt.
     UkiRebuild,
     /// Limine.
     Limine,
@@ -225,7 +225,7 @@ pub struct BootSystem {
     pub has_iommu: bool,
     /// The kernels.
     pub kernels: Vec<KernelBuild>,
-    /// Directories of boot files, below the root, that whoever asks may not read: an EFI system partition that is mounted
+    /// Directories of boot files, below the root, that the caller may not read: an EFI system partition that is mounted
     /// for root alone, Fedora's boot entries. What is in them is not known.
     pub closed: Vec<String>,
     /// File systems with a loader that are not taken for this machine's own.

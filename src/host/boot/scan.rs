@@ -57,7 +57,7 @@ fn closed(root: &Root, partitions: &Partitions) -> Vec<String> {
 }
 
 fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<Loader> {
-    // Whoever owns the entries of the loader behind it is the only one to be told.
+    // The tool that owns the entries of the loader behind it is the only one to be told.
     let owner = others::rpm_ostree(root)
         .or_else(|| others::kernelstub(root, partitions))
         .or_else(|| others::sdbootutil(root, partitions));

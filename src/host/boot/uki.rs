@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Unified kernel images: a kernel, its initramfs and its command line in one program of the firmware.
 //!
-//! systemd's stub takes more of a command line from addons beside the image; any other image is built anew.
+//! systemd's stub takes more of a command line from addons beside the image; any other image is rebuilt.
 
 use super::esp::Partitions;
 use super::pe::Program;
@@ -33,7 +33,7 @@ struct Image {
     command_line: Option<Result<String, &'static str>>,
 }
 
-/// Who builds images anew.
+/// Which tool rebuilds images.
 enum Builder {
     Mkinitcpio(Vec<String>),
     KernelInstall,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking through processes, some of which do not let themselves be looked at: a process that waits for a file server that
-//! has gone, with its memory's lock held, keeps whoever reads its `maps` waiting, too.
+//! has gone, with its memory's lock held, keeps a program that reads its `maps` waiting, too.
 //!
 //! So a child does it (`crate::aside`), with a thread more whenever the others are held up. Who has not answered in the end
 //! is said to the caller, and counts as somebody who may hold the device.
@@ -54,7 +54,7 @@ impl<'a> Looker<'a> {
         Looker { root, child: RefCell::new(None) }
     }
 
-    /// Whoever holds one of `functions`: mounts first, then processes. Who does not let itself be looked at may be one.
+    /// What holds one of `functions`: mounts first, then processes. A process that cannot be looked at may be one.
     pub fn find(&self, functions: &[Address]) -> Vec<(Address, Holder)> {
         if functions.is_empty() {
             return Vec::new();
@@ -96,7 +96,7 @@ impl<'a> Looker<'a> {
     }
 }
 
-/// Whoever holds one of `functions`, looked for in this process: for whoever may be left behind with it.
+/// What holds one of `functions`, looked for in this process: for a program that may be left behind with it.
 pub fn find_here(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
     let what = What::Holders(functions.to_vec());
     answer(&Question { root: root.path().to_owned(), ourselves: std::process::id(), what })

@@ -89,7 +89,7 @@ fn vfio() -> TempDir {
     tree
 }
 
-/// With vfio it is known whether anything is open, whoever does not answer.
+/// With vfio it is known whether anything is open, even if a process does not answer.
 #[test]
 fn who_does_not_answer_keeps_no_card_that_nobody_has_open() {
     let tree = vfio();

@@ -91,7 +91,7 @@ impl Holder {
         self.pid.filter(|pid| *pid > 1 && self.is_certain() && !self.is_on_behalf())
     }
 
-    /// The process, whoever has its number by now.
+    /// The process itself, not another that has its number by now.
     pub fn process(&self) -> Option<Process> {
         Some(Process { pid: self.pid?, started: self.facts.started.clone() })
     }
@@ -207,7 +207,7 @@ impl std::fmt::Display for Holder {
 /// Where the nodes of sound are.
 const SOUND: &str = "/dev/snd/";
 
-/// Whoever holds one of `functions`: mounts first, then processes. Who does not let itself be looked at may be one.
+/// What holds one of `functions`: mounts first, then processes. A process that cannot be looked at may be one.
 pub fn find(root: &Root, functions: &[Address]) -> Vec<(Address, Holder)> {
     Looker::new(root).find(functions)
 }

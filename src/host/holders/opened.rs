@@ -228,7 +228,7 @@ fn device(mode: u32, major: u32, minor: u32) -> Option<Device> {
 }
 
 /// Calls `each` with every line of a file that may be long: games have some ten thousand mappings. It may block for as long
-/// as it likes: whoever looks at processes has a deadline.
+/// as it likes: the program that looks at processes has a deadline.
 fn each_line(root: &Root, path: &str, mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let file = std::fs::File::from(root.open_at(path, OFlags::RDONLY, Mode::empty())?);
     let mut file = BufReader::with_capacity(1 << 14, file);

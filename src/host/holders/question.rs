@@ -15,7 +15,7 @@ pub(super) struct Question {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// Whoever holds one of these.
+    /// The processes that hold one of these.
     Holders(Vec<Address>),
     /// Whether a process still has a node open.
     Still(u32, Address, nodes::Node),

@@ -25,7 +25,7 @@ fn left_alone(file_system: &LeftAlone) -> String {
     format!("/{at} {why}, so boot entries on it are left alone: if this machine boots from it, change them manually")
 }
 
-/// Another file that a shell reads in the place of a line; it may set the variables anew.
+/// Another file that a shell reads in the place of a line; it may set the variables again.
 fn reads_others(boot_file: &BootFile) -> Vec<String> {
     let by_a_shell = matches!(
         boot_file.format,

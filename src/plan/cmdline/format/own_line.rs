@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! A command line that takes whole lines of its file, and may have to be made where there is none.
 //!
-//! Whoever undoes that needs a raw text that is the same function of the file before and after. So it begins with the last
+//! An undo needs a raw text that is the same function of the file before and after. So it begins with the last
 //! character before the line and the line end between them, and ends with the line's own line end: where a line was put
 //! after a last line that had no line end, both that line end and the line go again.
 

@@ -214,7 +214,7 @@ impl<'t> Lexer<'t> {
     /// In the background: in a process of its own, with all that is chained before it.
     fn put_in_background(&mut self) {
         self.end_command(true);
-        // In a block the list does not begin anew: what depends already is not looked at again.
+        // In a block the list does not begin again: what depends already is not looked at again.
         let from = self.list.max(self.background);
         self.commands[from..].iter_mut().for_each(|command| command.depends = true);
         self.background = self.commands.len();

@@ -216,7 +216,7 @@ impl Reader<'_> {
                         self.assigned(word, assignment, had)
                     }
                 };
-                // Whoever calls it sets it again.
+                // A call sets it again.
                 if let (true, Err(problem)) = (command.in_function, &value) {
                     self.declared.insert(assignment.name.clone(), problem.clone());
                 }
@@ -350,7 +350,7 @@ impl Reader<'_> {
         Some(self.changed_since(*moment).cloned().map_or_else(|| value.clone(), Err))
     }
 
-    /// The same, where nobody asks for it before it is set anew.
+    /// The same, where it is not read before it is set again.
     fn taken(&mut self, name: &str) -> Option<Value> {
         let (moment, value) = self.variables.remove(name)?;
         Some(self.changed_since(moment).cloned().map_or(value, Err))
@@ -375,7 +375,7 @@ impl Reader<'_> {
     fn assigned(&mut self, word: &Word, assignment: &Assignment, had: Option<Value>) -> Value {
         let before = had.as_ref().and_then(|had| had.as_ref().ok()).map_or(0, |had| had.cells.len());
         let value = self.assembled(word, assignment, had)?;
-        // What only goes on is not made anew.
+        // What only goes on is not copied.
         self.cells += value.cells.len().saturating_sub(if assignment.append { before } else { 0 });
         if self.cells > MOST {
             Err(self.problem(word, "is one of many values that refer to each other; write out what it stands for"))
