@@ -146,7 +146,7 @@ impl Output {
         Text { lines: String::new(), colour: self.colour }
     }
 
-    /// Prints an answer. A reader that has gone (`vfio groups | head`) is no error.
+    /// Prints an answer. A reader that has gone (`vfio groups | head`) is not an error.
     pub fn text(&self, text: &Text) -> anyhow::Result<()> {
         self.write(text.lines.as_bytes())
     }

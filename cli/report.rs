@@ -72,7 +72,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
         text.line("");
         text.line(out.bold(&format!("== {}{code}", section.what)));
         let said = if section.text.is_empty() { "nothing" } else { &section.text };
-        // What was said is no file of anybody's: a tabulator in it is part of a name.
+        // What was said is not a file of anybody's: a tabulator in it is part of a name.
         said.lines().for_each(|line| text.line(line));
     }
     out.text(&text)?;

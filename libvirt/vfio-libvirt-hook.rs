@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    // A domain's name is no path (libvirt's `virDomainDefPostParse`).
+    // A domain's name is not a path (libvirt's `virDomainDefPostParse`).
     let [domain, operation, part, _extra] = arguments.as_slice() else { return usage() };
     if domain.is_empty() || domain.contains('/') {
         return usage();

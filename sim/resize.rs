@@ -27,7 +27,7 @@ use vfio_suite::host::bars;
 use vfio_suite::host::reset::is_locked_down;
 use vfio_suite::pci::Address;
 
-/// The kernel's own ENOTSUPP, which is no errno of programs.
+/// The kernel's own ENOTSUPP, which is not an errno of programs.
 const NOTSUPP: Errno = Errno::from_raw_os_error(524);
 
 /// Flags of a 64-bit prefetchable BAR that is placed again.

@@ -15,7 +15,7 @@ const RAN: &str = ".kernel/ran";
 /// What `journalctl` prints, whatever it is asked for.
 const JOURNAL: &str = ".kernel/journal";
 
-/// What a report asks for: it changes nothing, is no act to be counted, and leaves no trace. Nothing for other programs.
+/// What a report asks for: it changes nothing, is not an act to be counted, and leaves no trace. Nothing for other programs.
 pub(crate) fn only_told(root: &Root, words: &[&str]) -> Option<io::Result<String>> {
     match words {
         ["journalctl", ..] => Some(root.read(JOURNAL).map(|text| String::from_utf8_lossy(&text).into_owned())),

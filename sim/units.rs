@@ -204,7 +204,7 @@ fn state_of_all(tree: &Tree<'_>) -> io::Result<String> {
     Ok(tree.facts("system-state")?.concat().into_iter().next().unwrap_or_else(|| "running".to_owned()))
 }
 
-/// Starts or stops a user's manager with their sessions; one that is no unit of the tree has nothing to end.
+/// Starts or stops a user's manager with their sessions; one that is not a unit of the tree has nothing to end.
 pub(crate) fn switch(tree: &Tree<'_>, name: &str, on: bool) -> io::Result<()> {
     match Unit::find(tree, name)? {
         Some(unit) if on => unit.start(tree),

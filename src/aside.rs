@@ -56,7 +56,7 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Starts the child of this name; `None` if this program has none, as a test that is no program of ours.
+    /// Starts the child of this name; `None` if this program has none, as a test that is not a program of ours.
     pub fn start(name: &str) -> io::Result<Option<Aside>> {
         if !CAN_SERVE.load(Ordering::Relaxed) {
             return Ok(None);
@@ -153,7 +153,7 @@ mod tests {
         assert!(aside.ask("one", LONG).unwrap_err().to_string().contains("was killed"));
     }
 
-    /// What is no program of ours would run its tests again.
+    /// What is not a program of ours would run its tests again.
     #[test]
     fn who_cannot_serve_is_not_started() {
         assert!(Aside::start("vfio-test-of-nothing").unwrap().is_none());

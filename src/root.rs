@@ -130,7 +130,7 @@ impl Root {
     /// before it is opened: opening a watchdog starts it, opening a tape rewinds it.
     ///
     /// # Errors
-    /// `InvalidInput` with a sentence for what is no regular file.
+    /// `InvalidInput` with a sentence for what is not a regular file.
     pub fn open_regular(&self, path: &str) -> io::Result<std::fs::File> {
         let place = self.open_at(path, OFlags::PATH, Mode::empty())?;
         if !FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode).is_file() {
@@ -142,7 +142,7 @@ impl Root {
         Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
     }
 
-    /// The bytes of a regular file of at most 1 MiB; a larger one is `InvalidData`, what is no file `InvalidInput`.
+    /// The bytes of a regular file of at most 1 MiB; a larger one is `InvalidData`, what is not a file `InvalidInput`.
     pub fn read_regular(&self, path: &str) -> io::Result<Vec<u8>> {
         up_to_limit(self.open_regular(path)?)
     }

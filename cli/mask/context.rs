@@ -119,7 +119,7 @@ fn quoted(mask: &Mask, line: &str) -> String {
     };
     let end = end.unwrap_or(inside.len());
     let (inside, behind) = (&inside[..end], &line[begin + end..]);
-    // What we say is to be run is no command of the user's.
+    // What we say is to be run is not a command of the user's.
     let shown = if kind == "command" && mask.is_known(inside) { inside.to_owned() } else { mask.instead(kind, inside) };
     format!("{}{shown}{}", &line[..begin], quoted_rest(mask, behind))
 }

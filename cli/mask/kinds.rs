@@ -217,7 +217,7 @@ fn mail_or_domain(text: &str) -> Found {
     (ends && is_domain(end)).then_some((end.len(), "domain"))
 }
 
-/// Whether the last part can be a domain of the top level and is no file's.
+/// Whether the last part can be a domain of the top level and is not a file's.
 fn is_domain(name: &str) -> bool {
     let Some((above, last)) = name.rsplit_once('.') else { return false };
     let top = last.len() > 1 && last.chars().all(char::is_alphabetic) || last.starts_with("xn--");

@@ -59,7 +59,7 @@ impl Names {
 }
 
 fn lines(root: &Root, path: &str) -> Vec<String> {
-    // Of a file that is no text, or too long, nothing is known.
+    // Of a file that is not text, or too long, nothing is known.
     root.read_text(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 

@@ -140,7 +140,7 @@ fn read(line: &[u8]) -> Line<'_> {
     }
 }
 
-/// What a broken header would have said: `gpu big` of `[gpu big] # mine`. None if the line is no header or unreadable.
+/// What a broken header would have said: `gpu big` of `[gpu big] # mine`. None if the line is not a header or unreadable.
 pub(super) fn broken_header(line: &[u8]) -> Option<&str> {
     let inner = std::str::from_utf8(line.get(..line.len().min(LINE_LIMIT))?).ok()?.strip_prefix('[')?;
     Some(inner.split(']').next().unwrap_or(inner).trim())

@@ -88,7 +88,7 @@ const LONGEST: usize = 200;
 /// Reads a domain's XML.
 ///
 /// # Errors
-/// A sentence: it is no XML, no domain, or a value in it cannot be understood.
+/// A sentence: it is not XML, it is not a domain, or a value in it cannot be understood.
 pub fn parse(xml: &str) -> Result<Domain, String> {
     if let Some(what) = too_much(xml) {
         return Err(format!("its XML cannot be read: {what}"));

@@ -30,7 +30,7 @@ pub fn evictions(functions: &[Address], host: &Host, all: bool) -> Vec<Step> {
 /// for as long as the device is there, and nobody can take that away but a display's driver. It is not part of the function
 /// that is re-enumerated.
 pub fn reenumerated<'h>(functions: &[Address], host: &'h Host) -> Vec<&'h Kept> {
-    // A splash screen may have the framebuffer itself open; it is no guest.
+    // A splash screen may have the framebuffer itself open; it is not a guest.
     let open = |a: Address| host.holders.iter().any(|(held, by)| *held == a && by.node.starts_with("/dev/vfio/"));
     let ours = host.framebuffers.iter().filter(|k| k.own && functions.contains(&k.function) && !open(k.function));
     let needed = |k: &&Kept| host.function(k.function).is_some_and(|f| !vfio_does(f, host));

@@ -47,7 +47,7 @@ pub trait Tools: std::fmt::Debug + Sync {
         Ok(())
     }
 
-    /// Sends a signal to this process and no other that has its number by now. One that has ended meanwhile is no error.
+    /// Sends a signal to this process and no other that has its number by now. One that has ended meanwhile is not an error.
     fn signal(&self, process: &Process, signal: Signal) -> io::Result<()>;
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn probe_newcomers(root: &Root, kernel: &dyn Kernel) {
     for name in root.list(PCI_DEVICES).unwrap_or_default() {
         let Some(address) = Address::from_sysfs(name.as_bytes()) else { continue };
         if function::driver(root, address).is_none() && function::driver_override(root, address).is_none() {
-            // Most functions without a driver have none that fits; that is no error.
+            // Most functions without a driver have none that fits; that is not an error.
             let _ = probe(kernel, address);
         }
     }

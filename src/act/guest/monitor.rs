@@ -39,7 +39,7 @@ impl Conversation {
         self.stream.get_ref().write_all(format!("{{\"execute\":\"{command}\"}}\n").as_bytes())
     }
 
-    /// Reads on to the message with this member. A pause (`WouldBlock`) is no end: it can be called again.
+    /// Reads on to the message with this member. A pause (`WouldBlock`) is not an end: it can be called again.
     fn hear(&mut self, awaited: &str) -> io::Result<()> {
         loop {
             if self.stream.read_until(b'\n', &mut self.line)? == 0 {

@@ -143,7 +143,7 @@ fn session(block: &[(&str, &str)]) -> Session {
     }
 }
 
-/// Ends a session. One that has ended already is no error.
+/// Ends a session. One that has ended already is not an error.
 pub fn end_session(tools: &dyn Tools, id: &str) -> io::Result<()> {
     let Err(error) = tools.run(&["loginctl", "terminate-session", id], ASK) else { return Ok(()) };
     match tools.run(&["loginctl", "show-session", "--property=Id", id], ASK) {

@@ -152,7 +152,7 @@ pub(in crate::config) fn names(text: &str) -> Parsed<Vec<String>> {
     })
 }
 
-/// `domain`: libvirt's own rule is that it is no path; the rest keeps it from being taken for an option of a tool.
+/// `domain`: libvirt's own rule is that it is not a path; the rest keeps it from being taken for an option of a tool.
 pub(in crate::config) fn domain(text: &str) -> Parsed<String> {
     if text.contains('/') || text.starts_with('-') || text.len() > 255 {
         let text = format!("'{}' is not a libvirt domain's name", clip(text));

@@ -52,7 +52,7 @@ pub(super) fn partition(root: &Root) -> Option<String> {
     uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-').then_some(uuid)
 }
 
-/// The texts in a variable: UTF-16LE, each ended by a zero. What is no character is shown as U+FFFD.
+/// The texts in a variable: UTF-16LE, each ended by a zero. What is not a character is shown as U+FFFD.
 pub fn texts(variable: &[u8]) -> Vec<String> {
     let value = variable.get(ATTRIBUTES..).unwrap_or_default();
     let units: Vec<u16> = value.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();

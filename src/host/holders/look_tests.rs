@@ -101,7 +101,7 @@ fn who_does_not_answer_keeps_no_card_that_nobody_has_open() {
     assert_eq!(found(&tree), [row(CARD, 100, maps, Seen::Unanswered), row(SOUND, 100, maps, Seen::Unanswered)]);
 }
 
-/// A descriptor on its way through a socket is no process's.
+/// A descriptor on its way through a socket is not a process's.
 #[test]
 fn what_vfio_counts_and_no_process_shows_is_held() {
     let tree = vfio();

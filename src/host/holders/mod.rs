@@ -101,7 +101,7 @@ impl Holder {
         self.seen == Seen::Holds
     }
 
-    /// Whether it is no process, but a disk that is in use.
+    /// Whether it is not a process, but a disk that is in use.
     pub fn is_mount(&self) -> bool {
         self.pid.is_none() && self.is_certain()
     }

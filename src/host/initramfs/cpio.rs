@@ -52,7 +52,7 @@ pub trait Visitor {
 pub enum End {
     /// With the last byte.
     Over,
-    /// With something that is no archive.
+    /// With something that is not an archive.
     Other {
         /// Where it begins.
         at: u64,

@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Regression: `amd_iommu=on` is no parameter of any kernel, and Intel's parameter is none for AMD.
+    /// Regression: `amd_iommu=on` is not a parameter of any kernel, and Intel's parameter is none for AMD.
     #[test]
     fn amd_needs_no_word() {
         let amd = machine(Vendor::Amd, &[IntelDefault::Off]);

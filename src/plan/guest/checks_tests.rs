@@ -356,7 +356,7 @@ fn the_last_display() {
     refused(&only("", "hot"), codes::LAST_DISPLAY, &[sentence]);
     fine(&only("only-display = yes\n", "hot"));
     fine(&with("", "handover = hot\n"));
-    // It is no display of the host already.
+    // It is not a display of the host already.
     let mut case = only("", "hot");
     case.driver("0000:09:00.0", Some("vfio-pci"));
     fine(&case);

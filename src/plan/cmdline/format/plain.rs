@@ -35,7 +35,7 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
     cuts.apply(raw)
 }
 
-/// Where no parameter is left: the first line that is no comment, or one after all of them.
+/// Where no parameter is left: the first line that is not a comment, or one after all of them.
 fn in_a_line_of_its_own(raw: &str, cuts: Cuts) -> Cuts {
     let mut at = 0;
     for line in raw.split_inclusive('\n') {

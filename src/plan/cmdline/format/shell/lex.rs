@@ -166,7 +166,7 @@ impl<'t> Lexer<'t> {
                 '<' | '>' => self.redirection()?,
                 _ => {
                     let word = self.word()?;
-                    // Where something is read from or written to is no word of the command.
+                    // Where something is read from or written to is not a word of the command.
                     if !std::mem::take(&mut self.target) {
                         self.words.push(word);
                     }
@@ -370,7 +370,7 @@ impl<'t> Lexer<'t> {
         let mut kept = 0;
         while let Some(word) = words.get(kept) {
             let at = word.raw.start;
-            // Quoted, it is no reserved word.
+            // Quoted, it is not a reserved word.
             match self.text[word.raw.clone()].trim_end_matches('\r') {
                 "if" => self.open(Block::If, at),
                 "while" | "until" => self.open(Block::Loop, at),

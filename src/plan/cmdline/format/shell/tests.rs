@@ -254,7 +254,7 @@ fn a_quote_that_only_looks_closed_is_left_alone() {
     let change = Change { remove: &[], add: &own(&["iommu=pt"]) };
     let problem = edit(DEFAULT, &text[line.span], &change).unwrap_err();
     assert!(problem.message.contains("manually"), "{problem:?}");
-    // Within quotes of its own it is no quote of another kind.
+    // Within quotes of its own it is not a quote of another kind.
     assert_eq!(changed("GRUB_CMDLINE_LINUX_DEFAULT=b$\n", &[], &["x"]), "GRUB_CMDLINE_LINUX_DEFAULT=\"b$ x\"\n");
 }
 
