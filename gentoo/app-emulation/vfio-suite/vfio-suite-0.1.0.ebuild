@@ -17,7 +17,7 @@ RESTRICT="fetch"
 
 LICENSE="LGPL-2.1+"
 # What is linked in: LICENSE.dependencies in the tarball.
-LICENSE+=" 0BSD Apache-2.0 Apache-2.0-with-LLVM-exceptions MIT Unlicense ZLIB"
+LICENSE+=" 0BSD Apache-2.0 Apache-2.0-with-LLVM-exceptions BSD MIT Unlicense ZLIB"
 SLOT="0"
 KEYWORDS="~amd64 ~arm64"
 IUSE="dracut libvirt openrc systemd"
