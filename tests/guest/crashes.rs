@@ -69,7 +69,10 @@ fn killed_at_any_moment_of_the_hand_over() {
 
 #[test]
 fn killed_at_any_moment_of_the_give_back() {
-    let kills = kill_everywhere(&["give-back", "demo"], |tree| drop(started(tree, "demo")));
+    let kills = kill_everywhere(&["give-back", "demo"], |tree| {
+        drop(started(tree, "demo"));
+        assert!(!tree.exists(".kernel/sessions/2"), "the hand-over has not ended the desktop's session");
+    });
     assert!(kills > 10, "only {kills} moments");
 }
 

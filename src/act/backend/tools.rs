@@ -63,12 +63,14 @@ impl Tools for LiveTools {
         let errors = child.stderr.take().map(read_aside);
         let well = child::wait(child, deadline)?;
         let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
-        let (output, errors) = (text(output).unwrap_or_default(), text(errors).unwrap_or_default());
-        match well {
+        let (output, errors) = (text(output), text(errors).unwrap_or_default());
+        match (well, output) {
             // Half an answer is none.
-            true if output.len() >= KEPT => Err(io::Error::other(format!("{program}: it prints more than 4 MiB"))),
-            true => Ok(output),
-            false => Err(failed(program, &errors)),
+            (true, Some(text)) if text.len() >= KEPT => {
+                Err(io::Error::other(format!("{program}: it prints more than 4 MiB")))
+            }
+            (true, output) => whole(words, output),
+            (false, _) => Err(failed(program, &errors)),
         }
     }
 
@@ -104,6 +106,29 @@ impl Tools for LiveTools {
             Err(Errno::SRCH) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Whether a program only tells something. What changes something is shown to the user of a test tree.
+pub(super) fn only_tells(words: &[&str]) -> bool {
+    match words {
+        ["systemctl", "show" | "is-system-running", ..] => true,
+        ["loginctl", "list-sessions" | "list-users", ..] | ["journalctl", ..] => true,
+        ["loginctl", verb, ..] => verb.starts_with("show-"),
+        ["virsh", "--connect", _, verb, ..] => matches!(*verb, "domstate" | "dumpxml" | "list"),
+        _ => false,
+    }
+}
+
+/// What a program printed, once it has ended well. One that did something may have left somebody behind who keeps its output
+/// open; an answer that does not come is none.
+pub(super) fn whole(words: &[&str], output: Option<String>) -> io::Result<String> {
+    match output {
+        None if only_tells(words) => {
+            let program = words.first().copied().unwrap_or_default();
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("{program}: its answer did not come")))
+        }
+        output => Ok(output.unwrap_or_default()),
     }
 }
 
@@ -227,5 +252,20 @@ mod tests {
         let text = [&b"a\n\n"[..], &[b'b'; 3000], b"\nc"].concat();
         each_line(&text[..], |number, line| seen.push((number, line.len())));
         assert_eq!(seen, [(0, 1), (1, 0), (2, 1024), (3, 1024), (4, 952), (5, 1)]);
+    }
+
+    #[test]
+    fn what_only_tells_is_not_shown_as_done() {
+        assert!(only_tells(&["virsh", "--connect", "qemu:///system", "domstate", "--", "a"]));
+        assert!(only_tells(&["loginctl", "list-sessions", "--no-legend"]));
+        assert!(!only_tells(&["systemctl", "stop", "--", "a.service"]) && !only_tells(&["/bin/true"]));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_none() {
+        let question = ["loginctl", "list-sessions", "--no-legend"];
+        assert_eq!(whole(&question, None).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(whole(&question, Some(String::new())).unwrap(), "");
+        assert_eq!(whole(&["systemctl", "start", "--", "a.service"], None).unwrap(), "");
     }
 }

@@ -53,7 +53,10 @@ pub fn units(tools: &dyn Tools, names: &[&str]) -> io::Result<Vec<(String, Unit)
             ((*name).to_owned(), unit)
         })
     };
-    Ok(names.iter().zip(blocks(&text)).filter_map(known).collect())
+    let told: Vec<_> = blocks(&text).collect();
+    // Half an answer would be taken for a machine without a display manager.
+    all_told("systemctl", told.len(), names.len())?;
+    Ok(names.iter().zip(told).filter_map(known).collect())
 }
 
 /// Stops a unit and waits until it has stopped, so long at most.
@@ -108,26 +111,56 @@ pub fn going_down(tools: &dyn Tools) -> bool {
     state.is_ok_and(|state| state.trim() == "SystemState=stopping")
 }
 
-/// The sessions of all seats, and of none.
+/// Fails where a program has not told of everything that it was asked for.
+fn all_told(program: &str, told: usize, asked: usize) -> io::Result<()> {
+    if told == asked {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, format!("{program}: it told of {told} of {asked}")))
+}
+
+/// The sessions of all seats, and of none. Whoever is in a session that is not known is only asked to end, so an answer that
+/// does not come is an error.
 pub fn sessions(tools: &dyn Tools) -> io::Result<Vec<Session>> {
-    let text = tools.run(&["loginctl", "list-sessions", "--no-legend"], ASK)?;
-    // The id is the first column, whatever else this version of loginctl shows.
-    let ids: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let text = session_list(tools)?;
+    let ids = session_ids(&text);
+    if let Ok(sessions) = shown(tools, &ids) {
+        return Ok(sessions);
+    }
+    // One that has ended meanwhile is none, and keeps loginctl from telling of the others.
+    let mut sessions = Vec::new();
+    for id in ids {
+        match shown(tools, &[id]) {
+            Ok(its) => sessions.extend(its),
+            Err(error) if session_ids(&session_list(tools)?).contains(&id) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(sessions)
+}
+
+fn session_list(tools: &dyn Tools) -> io::Result<String> {
+    tools.run(&["loginctl", "list-sessions", "--no-legend"], ASK)
+}
+
+/// The id is the first column, whatever else this version of loginctl shows.
+fn session_ids(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.split_whitespace().next()).collect()
+}
+
+fn shown(tools: &dyn Tools, ids: &[&str]) -> io::Result<Vec<Session>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let shown = |ids: &[&str]| {
-        let properties = ["Id", "User", "Name", "Seat", "Leader", "Type", "State"].map(|p| format!("--property={p}"));
-        let mut words = vec!["loginctl", "show-session"];
-        words.extend(properties.iter().map(String::as_str));
-        words.extend(ids);
-        let text = tools.run(&words, ASK).ok()?;
-        // logind ends no session that is closing; what is left of it is asked to end like everybody else.
-        let open = blocks(&text).filter(|block| value(block, "State") != "closing");
-        Some(open.map(|block| session(&block)).collect::<Vec<Session>>())
-    };
-    // One that has ended meanwhile is none, and keeps loginctl from telling of the others.
-    Ok(shown(&ids).unwrap_or_else(|| ids.iter().filter_map(|id| shown(&[id])).flatten().collect()))
+    let properties = ["Id", "User", "Name", "Seat", "Leader", "Type", "State"].map(|p| format!("--property={p}"));
+    let mut words = vec!["loginctl", "show-session"];
+    words.extend(properties.iter().map(String::as_str));
+    words.extend(ids);
+    let text = tools.run(&words, ASK)?;
+    let told: Vec<_> = blocks(&text).collect();
+    all_told("loginctl", told.len(), ids.len())?;
+    // logind ends no session that is closing; what is left of it is asked to end like everybody else.
+    Ok(told.iter().filter(|block| value(block, "State") != "closing").map(|block| session(block)).collect())
 }
 
 fn session(block: &[(&str, &str)]) -> Session {
@@ -151,3 +184,7 @@ pub fn end_session(tools: &dyn Tools, id: &str) -> io::Result<()> {
         Err(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "services_tests.rs"]
+mod tests;
