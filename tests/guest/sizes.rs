@@ -54,8 +54,8 @@ fn a_card_of_the_hosts_has_its_sizes_for_the_guest_and_its_own_afterwards() {
     tree.assert_same(&before, "after other");
 }
 
-#[test]
-fn a_card_that_stays_with_vfio_has_the_sizes_of_its_section_between_guests() {
+/// The card with vfio from the boot on, before any guest has it.
+fn bound() -> Tree {
     let tree = resized("boot");
     assert_eq!(tree.run(VFIO, &["bind", "big"]).status, Some(1), "the desktop has it");
     for unit in [ALIAS, "user@1000.service"] {
@@ -63,6 +63,12 @@ fn a_card_that_stays_with_vfio_has_the_sizes_of_its_section_between_guests() {
     }
     let ran = tree.run(VFIO, &["bind", "big"]);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    tree
+}
+
+#[test]
+fn a_card_that_stays_with_vfio_has_the_sizes_of_its_section_between_guests() {
+    let tree = bound();
     let before = tree.snapshot();
     assert_eq!(sizes(&tree), [16 * G, 8 * M]);
     let plan = tree.run(VFIO, &["guest", "plan", "demo"]);
@@ -75,6 +81,25 @@ fn a_card_that_stays_with_vfio_has_the_sizes_of_its_section_between_guests() {
     assert!(!plan.stdout.contains("resize"), "{}", plan.stdout);
     whole(&tree, "other", [16 * G, 8 * M]);
     tree.assert_same(&before, "after other");
+}
+
+#[test]
+fn sizes_that_cannot_be_given_back_are_given_back_the_next_time() {
+    let tree = bound();
+    let before = tree.snapshot();
+    let running = started(&tree, "demo");
+    assert_eq!(sizes(&tree), [512 * M, 8 * M]);
+    tree.faults("*_resize EIO\n");
+    guest_ends(&tree, "demo");
+    running.end();
+    let ran = give_back(&tree, "demo");
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert_eq!(sizes(&tree), [512 * M, 8 * M]);
+    tree.no_faults();
+    let ran = give_back(&tree, "demo");
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    tree.assert_same(&before, "after the second attempt");
+    assert!(!tree.exists("run/vfio/guests/demo"), "nothing of the guest is left");
 }
 
 #[test]
