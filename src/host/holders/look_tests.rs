@@ -64,6 +64,15 @@ fn row(function: &str, pid: u32, node: &str, seen: Seen) -> (String, Option<u32>
     (function.to_owned(), Some(pid).filter(|pid| *pid > 0), node.to_owned(), seen)
 }
 
+/// Regression: a compositor in a test tree was not seen where our own program had its number by chance.
+#[test]
+fn a_process_of_a_test_tree_may_have_our_number() {
+    let tree = machine("amdgpu", "snd_hda_intel");
+    let pid = std::process::id();
+    process(&tree, pid, "gnome-shell", &["/dev/dri/card0"]);
+    assert_eq!(found(&tree), [row(CARD, pid, "/dev/dri/card0", Seen::Holds)]);
+}
+
 /// Regression: one process whose `maps` did not answer stopped everything for as long as it did not.
 #[test]
 fn who_does_not_answer_is_named_and_all_others_are_looked_at() {
