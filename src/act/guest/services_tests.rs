@@ -49,7 +49,7 @@ fn a_session_that_has_ended_meanwhile_is_none() {
     assert!(tools.all_given());
 }
 
-/// Regression: a compositor was asked to end as if it were in no session, and nothing started the desktop again afterwards.
+/// Else a compositor would be asked to end as if it were in no session, and nothing would start the desktop again afterwards.
 #[test]
 fn a_session_of_which_logind_does_not_tell_is_not_taken_for_ended() {
     let late = Err(io::ErrorKind::TimedOut);
