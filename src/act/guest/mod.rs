@@ -6,6 +6,8 @@
 //! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
 
 mod account;
+#[cfg(test)]
+mod answers;
 mod error;
 pub mod give_back;
 pub mod hand_over;

@@ -269,3 +269,28 @@ fn consoles(root: &Root) -> Vec<Console> {
     };
     root.list(CLASS).unwrap_or_default().into_iter().map(console).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// sd-login(3): a display without a seat of its own is on the first, and so is one whose driver has no DRM node.
+    #[test]
+    fn a_card_is_on_the_seat_that_udev_says_or_on_the_first() {
+        let tree = tempfile::tempdir().unwrap();
+        let function: Address = "0000:03:00.0".parse().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = tree.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let of_card = || seats(&Root::open(tree.path()).unwrap(), &[function]);
+        assert_eq!(of_card(), ["seat0"], "no DRM node");
+        put("sys/bus/pci/devices/0000:03:00.0/drm/card1/dev", "226:1\n");
+        assert_eq!(of_card(), ["seat0"], "udev has not dealt with it");
+        put("run/udev/data/c226:1", "I:1\nE:ID_SEAT=seat1\n");
+        assert_eq!(of_card(), ["seat1"]);
+    }
+}

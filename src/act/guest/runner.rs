@@ -239,3 +239,29 @@ const AGAIN: Duration = Duration::from_secs(10);
 const RESTART: Duration = Duration::from_secs(1);
 /// Between two questions to libvirt.
 const PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::guest::answers::Answers;
+
+    /// A card that goes back before libvirt has noticed QEMU's end is reset under its host driver.
+    #[test]
+    fn a_libvirt_that_is_at_work_is_waited_for() {
+        let (down, running) = (Err(io::ErrorKind::ConnectionRefused), Ok("running\n"));
+        for (answer, since, given_up) in [
+            (Ok("shut off\n"), NOTICE, true),
+            (running, NOTICE, false),
+            (running, AT_WORK - RESTART, false),
+            (running, AT_WORK, true),
+            (down, NOTICE, false),
+            (down, DOWN - RESTART, false),
+            (down, DOWN, true),
+        ] {
+            let tools = Answers::new(&[answer]);
+            let libvirt = Libvirt { tools: &tools, uri: "qemu:///system", domain: "win10", guest: "win10" };
+            assert_eq!(libvirt.is_given_up(since), given_up, "{answer:?} after {since:?}");
+            assert!(tools.all_given());
+        }
+    }
+}

@@ -4,34 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::act::backend::tools::Signal;
-use crate::host::process::Process;
-use std::sync::Mutex;
-
-/// Answers in turn; every answer is asked for.
-#[derive(Debug)]
-struct Answers(Mutex<Vec<Result<&'static str, io::ErrorKind>>>);
-
-impl Answers {
-    fn new(answers: &[Result<&'static str, io::ErrorKind>]) -> Answers {
-        Answers(Mutex::new(answers.iter().rev().copied().collect()))
-    }
-
-    fn all_given(&self) -> bool {
-        self.0.lock().unwrap().is_empty()
-    }
-}
-
-impl Tools for Answers {
-    fn run(&self, _: &[&str], _: Duration) -> io::Result<String> {
-        let answer = self.0.lock().unwrap().pop().unwrap();
-        answer.map(str::to_owned).map_err(io::Error::from)
-    }
-
-    fn signal(&self, _: &Process, _: Signal) -> io::Result<()> {
-        unreachable!("nobody is ended here")
-    }
-}
+use crate::act::guest::answers::Answers;
 
 const LIST: &str = "2 1000 ada seat0\n3 1001 eva seat1\n";
 const TWO: &str = "Id=2\nUser=1000\nName=ada\nSeat=seat0\nLeader=2050\nType=wayland\nState=active\n";
