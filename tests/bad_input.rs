@@ -100,7 +100,10 @@ fn an_unreadable_file_is_named() {
     std::fs::create_dir(&out).unwrap();
     std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = tree.join("generator");
-    std::fs::copy(env!("CARGO_BIN_EXE_vfio-generator"), &program).unwrap();
+    // Not by this process: what another test starts meanwhile would inherit the open copy, and nothing that is open for
+    // writing can be run (execve(2), ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_vfio-generator")).arg(&program).status().unwrap();
+    assert!(copied.success(), "cp: {copied}");
     let root = nix::unistd::geteuid().is_root();
     let mut command = if root {
         let mut command = Command::new("setpriv");

@@ -4,6 +4,7 @@
 use super::tree::Ran;
 use super::{pe, Tree};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boot-tools.sh");
@@ -20,7 +21,7 @@ impl BootTools {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let at = |name: &str| dir.path().join(name);
         fs::hard_link(env!("CARGO_BIN_EXE_vfio"), at("vfio")).unwrap();
-        fs::copy(SCRIPT, at("vfio-sim")).unwrap();
+        symlink(SCRIPT, at("vfio-sim")).unwrap();
         for line in lines {
             fs::write(at(&format!("addon {line}")), pe::addon(line)).unwrap();
             fs::write(at(&format!("image {line}")), pe::image("258.1-1-arch", line)).unwrap();
