@@ -37,6 +37,23 @@ pub struct Function {
 }
 
 impl Function {
+    /// A function of which nothing else is known.
+    pub fn new(address: Address, (vendor, device): (u16, u16), class: u32) -> Function {
+        Function {
+            address,
+            vendor,
+            device,
+            subsystem: None,
+            class,
+            driver: None,
+            physfn: None,
+            boot_vga: false,
+            group: None,
+            reset_methods: None,
+            driver_override: None,
+        }
+    }
+
     /// Base class 03: VGA (0300), 3D controller without outputs (0302), other display (0380).
     pub fn is_display(&self) -> bool {
         self.class >> 16 == 0x03
@@ -305,20 +322,7 @@ fn from_uevent(address: Address, uevent: &[u8]) -> Option<Function> {
             driver = Some(String::from_utf8_lossy(value).into_owned());
         }
     }
-    let (vendor, device) = ids?;
-    Some(Function {
-        address,
-        vendor,
-        device,
-        subsystem,
-        class: class?,
-        driver,
-        physfn: None,
-        boot_vga: false,
-        group: None,
-        reset_methods: None,
-        driver_override: None,
-    })
+    Some(Function { subsystem, driver, ..Function::new(address, ids?, class?) })
 }
 
 /// The same from single attributes, for recordings that have no `uevent`.
@@ -329,17 +333,9 @@ fn from_attributes(root: &Root, address: Address) -> Option<Function> {
     };
     let short = |name: &str| number(name).and_then(|n| u16::try_from(n).ok());
     Some(Function {
-        address,
-        vendor: short("vendor")?,
-        device: short("device")?,
         subsystem: short("subsystem_vendor").zip(short("subsystem_device")).filter(|s| *s != (0, 0)),
-        class: number("class")?,
         driver: driver(root, address),
-        physfn: None,
-        boot_vga: false,
-        group: None,
-        reset_methods: None,
-        driver_override: None,
+        ..Function::new(address, (short("vendor")?, short("device")?), number("class")?)
     })
 }
 

@@ -11,7 +11,8 @@ use crate::plan::device::Device;
 use crate::plan::list::listed;
 use crate::plan::selection::Selection;
 
-fn is_main(function: &Function) -> bool {
+/// A display or an accelerator: what a card is bought for.
+pub(super) fn is_main(function: &Function) -> bool {
     matches!(function.class >> 16, 0x03 | 0x12)
 }
 
@@ -99,19 +100,8 @@ mod tests {
     /// The functions of a slot: number, vendor, class; which of them are the card if `named` was named.
     fn card(functions: &[(u8, u16, u32)], named: u8) -> Vec<u8> {
         let slot = Slot { domain: 0, bus: 3, device: 0 };
-        let function = |(number, vendor, class): &(u8, u16, u32)| Function {
-            address: slot.function(*number),
-            vendor: *vendor,
-            device: 1,
-            subsystem: None,
-            class: *class,
-            driver: None,
-            physfn: None,
-            boot_vga: false,
-            group: None,
-            reset_methods: None,
-            driver_override: None,
-        };
+        let function =
+            |(number, vendor, class): &(u8, u16, u32)| Function::new(slot.function(*number), (*vendor, 1), *class);
         let functions: Vec<Function> = functions.iter().map(function).collect();
         own(&functions.iter().collect::<Vec<_>>(), |f| f.address.function == named)
             .into_iter()

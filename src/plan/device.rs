@@ -26,7 +26,6 @@ impl Device {
     }
 }
 
-/// A display or an accelerator: what a card is bought for.
 /// The one device that all these functions are, or all their devices.
 pub(super) fn only_device<'h>(functions: impl Iterator<Item = &'h Function>) -> Result<Device, Vec<Device>> {
     let mut devices: Vec<Device> = Vec::new();

@@ -321,19 +321,7 @@ mod tests {
     }
 
     fn function(at: &str, class: u32, device: u16) -> Function {
-        Function {
-            address: address(at),
-            vendor: 0x1002,
-            device,
-            subsystem: None,
-            class,
-            physfn: None,
-            driver: None,
-            boot_vga: false,
-            group: None,
-            reset_methods: None,
-            driver_override: None,
-        }
+        Function::new(address(at), (0x1002, device), class)
     }
 
     /// A machine of a card with a monitor, and another display of this class; `other`: its connectors, if a driver has it.

@@ -76,19 +76,7 @@ mod tests {
         let config = crate::config::parse_files(&[("/etc/vfio.conf", b"[gpu big]\ndevice = 0000:03:00.0\n")]);
         let address: Address = "0000:03:00.0".parse().unwrap();
         let machine = |class, kernel: &str, goes_with_function| {
-            let function = Function {
-                address,
-                vendor: 0x8086,
-                device: 0x56a0,
-                subsystem: None,
-                class,
-                driver: None,
-                physfn: None,
-                boot_vga: false,
-                group: Some(1),
-                reset_methods: None,
-                driver_override: None,
-            };
+            let function = Function { group: Some(1), ..Function::new(address, (0x8086, 0x56a0), class) };
             let kept = Kept { function: address, own: true, goes_with_function, bridge: None };
             let kernel = kernel.to_owned();
             Host { functions: vec![function], framebuffers: vec![kept], kernel, ..Host::default() }

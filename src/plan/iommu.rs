@@ -96,19 +96,7 @@ mod tests {
 
     /// A machine with one card in no group.
     fn machine(active: bool, firmware: Option<&'static str>, platform: Platform, cmdline: &str) -> Host {
-        let function = Function {
-            address: "0000:03:00.0".parse().unwrap(),
-            vendor: 0x1002,
-            device: 0x73bf,
-            subsystem: None,
-            class: 0x03_0000,
-            driver: None,
-            physfn: None,
-            boot_vga: false,
-            group: None,
-            reset_methods: None,
-            driver_override: None,
-        };
+        let function = Function::new("0000:03:00.0".parse().unwrap(), (0x1002, 0x73bf), 0x03_0000);
         Host {
             functions: vec![function],
             iommu: Iommu { active, units: Vec::new(), firmware, platform },

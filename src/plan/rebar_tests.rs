@@ -218,17 +218,9 @@ fn planned_codes(lines: &str, host: &Host) -> (Vec<Step>, Vec<Code>) {
 /// As [`host`], with the function itself, bound to this driver.
 fn with_driver(driver: Option<&str>) -> Host {
     let function = Function {
-        address: card(),
-        vendor: 0x1002,
-        device: 0x73bf,
-        subsystem: None,
-        class: 0x03_0000,
         driver: driver.map(str::to_owned),
-        physfn: None,
-        boot_vga: false,
         group: Some(1),
-        reset_methods: None,
-        driver_override: None,
+        ..Function::new(card(), (0x1002, 0x73bf), 0x03_0000)
     };
     Host { functions: vec![function], ..host([256 * M, 256 * M], None) }
 }

@@ -10,17 +10,8 @@ use crate::plan::{reset_now, select};
 
 fn function(address: &str, ids: (u16, u16), class: u32, methods: &[&str]) -> Function {
     Function {
-        address: address.parse().unwrap(),
-        vendor: ids.0,
-        device: ids.1,
-        subsystem: None,
-        class,
-        driver: None,
-        physfn: None,
-        boot_vga: false,
-        group: None,
         reset_methods: Some(methods.iter().map(|method| (*method).to_owned()).collect()),
-        driver_override: None,
+        ..Function::new(address.parse().unwrap(), ids, class)
     }
 }
 

@@ -209,7 +209,7 @@ fn functions(gpu: &Gpu, device: Device, host: &Host) -> Result<Selected, Finding
         let text = format!("{only} is a virtual function: it is there when the driver of {physical} has made it");
         notes.push(Finding::card(gpu, &gpu.device.at, codes::VIRTUAL_FUNCTION, text).note());
     }
-    if !functions.iter().filter_map(|a| host.function(*a)).any(|f| matches!(f.class >> 16, 0x03 | 0x12)) {
+    if !functions.iter().filter_map(|a| host.function(*a)).any(card::is_main) {
         let kind = host.function(functions[0]).map_or("device", Function::kind);
         warnings.push(
             Finding::card(

@@ -109,17 +109,9 @@ mod tests {
         let config = crate::config::parse_files(&[("/etc/vfio.conf", b"[gpu big]\ndevice = 0000:03:00.0\n")]);
         let address: Address = "0000:03:00.0".parse().unwrap();
         let function = Function {
-            address,
-            vendor: 0x10de,
-            device: 0x1e87,
-            subsystem: None,
-            class: 0x03_0000,
             driver: Some(driver.to_owned()),
-            physfn: None,
-            boot_vga: false,
             group: Some(1),
-            reset_methods: None,
-            driver_override: None,
+            ..Function::new(address, (0x10de, 0x1e87), 0x03_0000)
         };
         (config, Host { functions: vec![function], ..Host::default() }, address)
     }

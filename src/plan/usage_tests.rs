@@ -14,17 +14,8 @@ const DISK: &str = "0000:04:00.0";
 /// A card with a USB controller, and a disk, on which the host has this.
 fn host(what: &[(&str, Use)]) -> Host {
     let function = |address: &str, class| Function {
-        address: address.parse().unwrap(),
-        vendor: 0x10de,
-        device: 1,
-        subsystem: None,
-        class,
-        driver: None,
-        physfn: None,
-        boot_vga: false,
         group: Some(1),
-        reset_methods: None,
-        driver_override: None,
+        ..Function::new(address.parse().unwrap(), (0x10de, 1), class)
     };
     let usage = |(address, what): &(&str, Use)| Usage { functions: vec![address.parse().unwrap()], what: what.clone() };
     Host {

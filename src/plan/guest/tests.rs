@@ -14,17 +14,9 @@ use crate::plan::selection::Selection;
 /// A function of Intel's.
 pub fn function(address: &str, class: u32, group: u32, driver: Option<&str>) -> Function {
     Function {
-        address: address.parse().unwrap(),
-        vendor: 0x8086,
-        device: 0x4680,
-        subsystem: None,
-        class,
         driver: driver.map(str::to_owned),
-        physfn: None,
-        boot_vga: false,
         group: Some(group),
-        reset_methods: None,
-        driver_override: None,
+        ..Function::new(address.parse().unwrap(), (0x8086, 0x4680), class)
     }
 }
 
