@@ -3,6 +3,7 @@
 
 use crate::root::Root;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -39,6 +40,13 @@ pub fn replace(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
         let _ = rustix::fs::unlinkat(&parent, temporary.as_str(), AtFlags::empty());
     }
     result
+}
+
+/// The same with a value as JSON, on a line.
+pub fn replace_json(root: &Root, path: &str, value: &impl Serialize) -> io::Result<()> {
+    let mut json = serde_json::to_vec(value)?;
+    json.push(b'\n');
+    replace(root, path, &json)
 }
 
 /// Makes renames and removals in a directory last. `parent` is an O_PATH descriptor, which itself cannot be synced.

@@ -15,9 +15,7 @@ use std::io;
 
 /// Leaves a card's status for `vfio status`.
 pub fn write_status(root: &Root, status: &Status) -> io::Result<()> {
-    let mut json = serde_json::to_vec(status)?;
-    json.push(b'\n');
-    files::replace(root, &card_status::path(&status.gpu), &json)
+    files::replace_json(root, &card_status::path(&status.gpu), status)
 }
 
 pub use crate::host::run::claims::{claim_path, CLAIMS};
@@ -25,11 +23,7 @@ pub use crate::host::run::claims::{claim_path, CLAIMS};
 /// Leaves a guest's status.
 pub fn write_guest_status(root: &Root, guest: &str, outcome: GuestOutcome, why: &[String]) {
     let status = GuestStatus { guest: guest.to_owned(), outcome, why: why.to_vec() };
-    let written = serde_json::to_vec(&status).map_err(std::io::Error::from).and_then(|mut json| {
-        json.push(b'\n');
-        files::replace(root, &guest_status::path(guest), &json)
-    });
-    if let Err(error) = written {
+    if let Err(error) = files::replace_json(root, &guest_status::path(guest), &status) {
         log::warn!("the status of [guest {guest}] cannot be written: {error}");
     }
 }
@@ -98,7 +92,5 @@ pub fn boot_came_up(root: &Root) -> io::Result<()> {
 }
 
 fn write_boots(root: &Root, boots: &BootCounter) -> io::Result<()> {
-    let mut json = serde_json::to_vec(boots)?;
-    json.push(b'\n');
-    files::replace(root, &boot_counter::path(), &json)
+    files::replace_json(root, &boot_counter::path(), boots)
 }

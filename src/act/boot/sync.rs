@@ -88,9 +88,7 @@ fn save_synced(root: &Root, synced: &Synced) -> io::Result<()> {
     if *synced == Synced::default() {
         return files::remove(root, &synced_path());
     }
-    let mut json = serde_json::to_vec(synced)?;
-    json.push(b'\n');
-    files::replace(root, &synced_path(), &json)
+    files::replace_json(root, &synced_path(), synced)
 }
 
 /// One attempt.
@@ -107,9 +105,8 @@ pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Re
     let _lock = lock(root, progress)?;
     let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new() };
     let report = attempt.make();
-    let mut json = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
-    json.push(b'\n');
-    files::replace(root, &sync_report::path(), &json).map_err(|error| format!("/{}: {error}", sync_report::path()))?;
+    files::replace_json(root, &sync_report::path(), &report)
+        .map_err(|error| format!("/{}: {error}", sync_report::path()))?;
     Ok(report)
 }
 
