@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! A process that need not be ours: held on to, and waited for.
 
+use crate::aside;
 use crate::host::process::Process;
 use crate::root::Root;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 use std::io;
@@ -35,16 +35,11 @@ pub fn wait_for_process(root: &Root, process: &Process, limit: Option<Duration>)
     };
     let until = limit.map(|limit| Instant::now() + limit);
     loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = left.map(|left| Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        });
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
-            Ok(0) => return false,
-            Ok(_) => return true,
-            Err(Errno::INTR) => {}
-            Err(error) => return wait_otherwise(root, process, limit, &error.into()),
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        match aside::ready(&fd, left) {
+            Ok(ended) => return ended,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return wait_otherwise(root, process, limit, &error),
         }
     }
 }

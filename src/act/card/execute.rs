@@ -10,6 +10,7 @@ use crate::host::bars;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::journal::Record;
+use crate::pci::Address;
 use crate::plan::{Plan, Step};
 use crate::root::{Root, PCI_BUS, PCI_DEVICES};
 use std::io;
@@ -32,6 +33,14 @@ pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &P
 pub(crate) fn execute_step(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
     let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
     let not_so = |found: String| Err(StepError::NotSo { step: step.clone(), found });
+    let still = |driver: Option<String>| match driver {
+        None => Ok(()),
+        Some(driver) => not_so(format!("it is still bound to {driver}")),
+    };
+    let unbound = |function: Address, driver: &str| {
+        unbind(root, kernel, function, driver).map_err(kernel_error)?;
+        still(function::driver(root, function))
+    };
     match step {
         Step::Override { function, driver } => {
             set_override(kernel, *function, driver.as_deref()).map_err(kernel_error)?;
@@ -41,29 +50,16 @@ pub(crate) fn execute_step(root: &Root, kernel: &dyn Kernel, step: &Step) -> Res
             }
         }
         Step::Load { module } => kernel.modprobe(module).map_err(kernel_error),
-        Step::Unbind { function, driver } => {
-            unbind(root, kernel, *function, driver).map_err(kernel_error)?;
-            match function::driver(root, *function) {
-                None => Ok(()),
-                Some(driver) => not_so(format!("it is still bound to {driver}")),
-            }
-        }
+        Step::Unbind { function, driver } => unbound(*function, driver),
         Step::Free { function } => {
             let Some(driver) = function::driver(root, *function) else { return Ok(()) };
             log::warn!("{function}: {driver} bound it first: this kernel ignores drivers_autoprobe during a rescan");
             if let Some((_, holder)) = holders::find(root, &[*function]).first() {
                 return not_so(holder.to_string());
             }
-            unbind(root, kernel, *function, &driver).map_err(kernel_error)?;
-            match function::driver(root, *function) {
-                None => Ok(()),
-                Some(driver) => not_so(format!("it is still bound to {driver}")),
-            }
+            unbound(*function, &driver)
         }
-        Step::Evict { function } => match framebuffer::evict(root, kernel, *function).map_err(kernel_error)? {
-            None => Ok(()),
-            Some(driver) => not_so(format!("it is still bound to {driver}")),
-        },
+        Step::Evict { function } => still(framebuffer::evict(root, kernel, *function).map_err(kernel_error)?),
         Step::Set { function, attribute: name, value } => {
             let path = attribute(*function, name);
             let is_so = || root.read_text(&path).is_ok_and(|now| now == *value);

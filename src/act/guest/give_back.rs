@@ -7,7 +7,7 @@ use super::{account, forget, journal_path, records, runner, services, sizes_path
 use crate::act::backend::kernel::Kernel;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::Tools;
-use crate::act::card::writes::{rescan, wait_until};
+use crate::act::card::writes::{appears, rescan};
 use crate::act::card::{self, power};
 use crate::act::files;
 use crate::act::lock::Lock;
@@ -19,7 +19,7 @@ use crate::host::run::claims::{claim_path, CLAIMS};
 use crate::host::run::guest_status::{self, GuestOutcome};
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
-use crate::root::{Root, PCI_DEVICES};
+use crate::root::Root;
 use nix::time::{clock_gettime, ClockId};
 use std::io;
 use std::time::Duration;
@@ -277,6 +277,6 @@ fn off_and_on(root: &Root, kernel: &dyn Kernel, functions: &[Address]) {
         if let Err(error) = found {
             log::warn!("{function}: {error}");
         }
-        wait_until(|| root.exists(&format!("{PCI_DEVICES}/{function}")));
+        appears(root, *function);
     }
 }
