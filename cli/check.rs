@@ -5,6 +5,7 @@ use crate::output::Output;
 use crate::{plan, Answer as Exit};
 use serde::Serialize;
 use vfio_suite::config::{self, Config};
+use vfio_suite::finding::codes::Code;
 use vfio_suite::finding::{Finding, Location, Section, Severity};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::complain;
@@ -23,7 +24,7 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct Diagnostic<'a> {
     severity: Severity,
-    code: &'static str,
+    code: Code,
     at: &'a Option<Location>,
     /// The sentence, with what to do.
     message: String,
@@ -33,7 +34,7 @@ struct Diagnostic<'a> {
 impl Diagnostic<'_> {
     fn of(finding: &Finding) -> Diagnostic<'_> {
         let Finding { severity, code, at, hint, .. } = finding;
-        Diagnostic { severity: *severity, code: code.name(), at, message: finding.sentence(), hint }
+        Diagnostic { severity: *severity, code: *code, at, message: finding.sentence(), hint }
     }
 }
 
@@ -50,7 +51,7 @@ struct Said {
 
 /// What the exit code of every verb says of the configuration.
 pub fn code(config: &Config) -> Exit {
-    match config.diagnostics.iter().map(|d| d.severity).max() {
+    match config.worst() {
         Some(Severity::Error) => Exit::Errors,
         Some(Severity::Warning) => Exit::No,
         Some(Severity::Note | Severity::Ok) | None => Exit::Done,

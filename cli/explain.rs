@@ -9,21 +9,8 @@ use vfio_suite::logger::complain;
 use vfio_suite::nearest::did_you_mean;
 
 #[derive(Serialize)]
-struct Entry {
-    code: &'static str,
-    means: &'static str,
-    todo: &'static str,
-}
-
-impl From<&Explanation> for Entry {
-    fn from(of: &Explanation) -> Entry {
-        Entry { code: of.code.name(), means: of.means, todo: of.todo }
-    }
-}
-
-#[derive(Serialize)]
 struct Explained {
-    codes: Vec<Entry>,
+    codes: Vec<&'static Explanation>,
 }
 
 /// Explains one code, or all of them.
@@ -31,8 +18,7 @@ pub fn run(out: &Output, code: Option<&str>) -> anyhow::Result<Answer> {
     let all = || codes::ALL.iter().flat_map(|(_, codes)| *codes);
     // As a message has it.
     let asked = code.map(|code| code.trim_start_matches('[').trim_end_matches(']'));
-    let found: Vec<Entry> =
-        all().filter(|of| asked.is_none_or(|code| of.code.name() == code)).map(Into::into).collect();
+    let found: Vec<&Explanation> = all().filter(|of| asked.is_none_or(|code| of.code.name() == code)).collect();
     if let Some(code) = asked.filter(|_| found.is_empty()) {
         let hint = did_you_mean(code, all().map(|of| of.code.name()));
         let hint = hint.unwrap_or_else(|| "'vfio explain' lists all codes".to_owned());
@@ -47,7 +33,7 @@ pub fn run(out: &Output, code: Option<&str>) -> anyhow::Result<Answer> {
         if number > 0 {
             out.line("")?;
         }
-        out.line(out.bold(entry.code))?;
+        out.line(out.bold(entry.code.name()))?;
         out.line(format_args!("  {}", entry.means))?;
         out.line(format_args!("  To do: {}", entry.todo))?;
     }

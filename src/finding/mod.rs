@@ -169,7 +169,7 @@ impl Serialize for Finding {
     /// docs/JSON.md has the fields.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("code", self.code.name())?;
+        map.serialize_entry("code", &self.code)?;
         if let Section::Part { part, id } = &self.section {
             map.serialize_entry("part", part)?;
             map.serialize_entry("id", id)?;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! All codes of messages, each with what it means and what to do: docs/MESSAGES.md is made from this.
 
+use serde::Serialize;
 use std::fmt;
 
 /// Which message a finding is: the same in every version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Code(&'static str);
 
 impl Code {
@@ -21,7 +22,7 @@ impl fmt::Display for Code {
 }
 
 /// A code, explained.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Explanation {
     /// The code.
     pub code: Code,
