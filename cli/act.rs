@@ -111,14 +111,9 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> 
         return answer(out, &status);
     }
     let config = config::load(root);
-    let known = config.gpu(name).is_some() || config.disabled_section("gpu", name).is_some();
-    if !known {
-        let finding = section(&config, name).err().unwrap_or(Finding::card_named(
-            name,
-            codes::NO_SUCH_SECTION,
-            "no such section",
-        ));
-        bail!("{}", finding.line());
+    match section(&config, name) {
+        Err(finding) if config.disabled_section("gpu", name).is_none() => bail!("{}", finding.line()),
+        _ => {}
     }
     let status = Status { gpu: name.to_owned(), outcome: Outcome::Restored, why: Vec::new(), functions: Vec::new() };
     if out.is_json() {

@@ -58,15 +58,10 @@ pub fn admitted<'c>(root: &Root, config: &'c Config, depth: Depth) -> (Vec<Selec
             (boot::selections(config, &host), host)
         }
     };
+    host.find_data(root, &boot::functions(&selections));
     match depth {
-        Depth::Boot => {
-            host.find_data(root, &boot::functions(&selections));
-            inspect_groups(root, &mut selections, &mut host);
-        }
-        Depth::Full => {
-            host.find_data(root, &boot::functions(&selections));
-            inspect(root, &mut selections, &mut host);
-        }
+        Depth::Boot => inspect_groups(root, &mut selections, &mut host),
+        Depth::Full => inspect(root, &mut selections, &mut host),
     }
     (selections, host)
 }
