@@ -7,7 +7,7 @@
 
 use crate::act::backend::child;
 use crate::act::backend::kernel::Kernel;
-use crate::act::backend::tools::{only_tells, read_aside, whole, Signal, Tools};
+use crate::act::backend::tools::{late, only_tells, read_aside, whole, Signal, Tools};
 use crate::host::process::Process;
 use crate::root::{Root, ROOT_VARIABLE};
 use rustix::io::Errno;
@@ -66,15 +66,14 @@ impl<'a> Simulated<'a> {
         }
     }
 
-    /// Asks a program: what it would print, or the error of its failure.
-    fn ask_program(&self, request: &[&str], deadline: Duration) -> io::Result<String> {
+    /// Asks a program: what it would print, if that comes, or the error of its failure.
+    fn ask_program(&self, request: &[&str], deadline: Duration) -> io::Result<Option<String>> {
         let mut child = self.start(request)?;
         let output = child.stdout.take().map(read_aside);
         let well = child::wait(child, deadline)?;
         let output = output.and_then(|reader| reader.recv_timeout(AFTERWARDS).ok());
         if well {
-            // The first word is what of the simulator is asked.
-            whole(request.get(1..).unwrap_or_default(), output)
+            Ok(output)
         } else {
             Err(read_failure(&output.unwrap_or_default()))
         }
@@ -107,14 +106,7 @@ impl Tools for Simulated<'_> {
         let level = if only_tells(words) { log::Level::Debug } else { log::Level::Info };
         log::log!(level, "would run: {}", words.join(" "));
         let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
-        self.ask_program(&request, deadline).map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => {
-                let program = words.first().copied().unwrap_or_default();
-                let text = format!("{program} has not ended within {} s", deadline.as_secs());
-                io::Error::new(io::ErrorKind::TimedOut, text)
-            }
-            _ => error,
-        })
+        whole(words, self.ask_program(&request, deadline).map_err(|error| late(words, deadline, error))?)
     }
 
     fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {

@@ -61,7 +61,7 @@ impl Tools for LiveTools {
         // Each pipe has a reader of its own: a program that fills one would wait for ever.
         let output = child.stdout.take().map(read_aside);
         let errors = child.stderr.take().map(read_aside);
-        let well = child::wait(child, deadline)?;
+        let well = child::wait(child, deadline).map_err(|error| late(words, deadline, error))?;
         let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
         let (output, errors) = (text(output), text(errors).unwrap_or_default());
         match (well, output) {
@@ -86,7 +86,7 @@ impl Tools for LiveTools {
         let (_, mut child) = started(&words)?;
         let output = child.stdout.take().map(log_aside);
         let errors = child.stderr.take().map(log_aside);
-        let well = child::wait(child, limit)?;
+        let well = child::wait(child, limit).map_err(|error| late(&[program], deadline, error))?;
         let last = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
         let (_, errors) = (last(output), last(errors).unwrap_or_default());
         if well {
@@ -117,6 +117,17 @@ pub(super) fn only_tells(words: &[&str]) -> bool {
         ["loginctl", verb, ..] => verb.starts_with("show-"),
         ["virsh", "--connect", _, verb, ..] => matches!(*verb, "domstate" | "dumpxml" | "list"),
         _ => false,
+    }
+}
+
+/// The error of a program that took too long names it: what waits for children speaks of the kernel.
+pub(super) fn late(words: &[&str], deadline: Duration, error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::TimedOut => {
+            let program = words.first().copied().unwrap_or_default();
+            io::Error::new(io::ErrorKind::TimedOut, format!("{program} has not ended within {} s", deadline.as_secs()))
+        }
+        _ => error,
     }
 }
 
@@ -267,5 +278,15 @@ mod tests {
         assert_eq!(whole(&question, None).unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(whole(&question, Some(String::new())).unwrap(), "");
         assert_eq!(whole(&["systemctl", "start", "--", "a.service"], None).unwrap(), "");
+    }
+
+    /// Regression: of a command that did not end in time it was said that the kernel had not answered.
+    #[test]
+    fn a_program_that_does_not_end_is_named() {
+        let error = LiveTools.run(&["sleep", "60"], Duration::from_secs(1)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::TimedOut, "sleep has not ended within 1 s")
+        );
     }
 }
