@@ -12,13 +12,13 @@ use vfio_suite::root::Root;
 
 /// What the last attempt says on one line, if it did not work.
 pub fn line(report: &Report) -> Option<String> {
-    let parameter = match report.outcome {
+    let how = match report.outcome {
         SyncOutcome::Refused => "refused",
         SyncOutcome::Failed => "failed",
         SyncOutcome::Nothing | SyncOutcome::Done | SyncOutcome::Noted => return None,
     };
     let why = report.why.first().map(String::as_str).unwrap_or_default();
-    Some(format!("boot entries and initramfs: the last sync {parameter}: {why}"))
+    Some(format!("boot entries and initramfs: the last sync {how}: {why}"))
 }
 
 /// Brings everything up to date.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Programs that are only noted down; the one with this parameter in it fails.
+/// Programs that are only noted down; the one with this word in it fails.
 #[derive(Debug, Default)]
 struct Noted {
     ran: Mutex<Vec<String>>,
@@ -14,10 +14,10 @@ struct Noted {
 }
 
 impl Tools for Noted {
-    fn run(&self, parameters: &[&str], _: Duration) -> io::Result<String> {
-        self.ran.lock().unwrap().push(parameters.join(" "));
-        if !self.fails.is_empty() && parameters.iter().any(|parameter| parameter.contains(self.fails)) {
-            Err(io::Error::other(format!("{}: it does not work", parameters[0])))
+    fn run(&self, words: &[&str], _: Duration) -> io::Result<String> {
+        self.ran.lock().unwrap().push(words.join(" "));
+        if !self.fails.is_empty() && words.iter().any(|word| word.contains(self.fails)) {
+            Err(io::Error::other(format!("{}: it does not work", words[0])))
         } else {
             Ok(String::new())
         }
@@ -53,9 +53,9 @@ fn case() -> (tempfile::TempDir, CmdlinePlan) {
         fs::create_dir_all(tree.path().join("boot")).unwrap();
         fs::write(tree.path().join(path), text).unwrap();
     }
-    let run = |parameters: &str| ToolRun {
+    let run = |words: &str| ToolRun {
         loader: LoaderKind::GrubFile,
-        command: parameters.split(' ').map(str::to_owned).collect(),
+        command: words.split(' ').map(str::to_owned).collect(),
         undo: Vec::new(),
     };
     let plan = CmdlinePlan {
@@ -182,9 +182,9 @@ fn an_addon_is_built_beside_and_put_in_its_place_whole() {
     #[derive(Debug)]
     struct Ukify<'t>(&'t Path);
     impl Tools for Ukify<'_> {
-        fn run(&self, parameters: &[&str], _: Duration) -> io::Result<String> {
-            assert_eq!(parameters[..3], ["ukify", "build", "--secureboot-private-key=k"]);
-            let value = |key: &str| parameters.iter().find_map(|parameter| parameter.strip_prefix(key)).unwrap();
+        fn run(&self, words: &[&str], _: Duration) -> io::Result<String> {
+            assert_eq!(words[..3], ["ukify", "build", "--secureboot-private-key=k"]);
+            let value = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)).unwrap();
             assert_eq!(value("--cmdline="), "iommu=pt a=\"b c\"");
             assert!(Path::new(value("--output=")).starts_with(self.0.join("run/vfio")));
             fs::write(value("--output="), b"MZ\xff").map(|()| String::new())

@@ -100,7 +100,7 @@ struct Attempt<'a> {
     failed: Vec<String>,
 }
 
-/// Brings everything up to date, and leaves parameter of it. Errors: it could not even begin.
+/// Brings everything up to date, and leaves a report of it. Errors: it could not even begin.
 pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, String> {
     let _lock = lock(root, progress)?;
     let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new() };

@@ -110,7 +110,7 @@ fn number(version: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// What a preset sets names that end so to: in quotes or not, or a list of parameters in brackets.
+/// What a preset sets names that end so to: in quotes or not, or a list of words in brackets.
 fn set_by(preset: &str, end: &str) -> Vec<String> {
     let value = |line: &str| {
         let (name, value) = line.trim().split_once('=')?;
