@@ -62,13 +62,7 @@ pub(crate) fn plan_or_refusal(
 
 /// Our turn. Only root may change anything.
 pub(crate) fn lock(root: &Root) -> anyhow::Result<Lock> {
-    Lock::take(root).map_err(|error| {
-        if error.is_denied() {
-            anyhow!("{}: {error}; run this as root", root.show("run/vfio/lock"))
-        } else {
-            anyhow!("{}: {error}", root.show("run/vfio/lock"))
-        }
-    })
+    Lock::take(root).map_err(|error| anyhow!("{}: {}", root.show("run/vfio/lock"), error.sentence()))
 }
 
 /// Binds a card now.
@@ -79,7 +73,7 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> {
     let functions = boot::functions(std::slice::from_ref(&selection));
     let sizes = survey::sizes_now(root, selection.gpu, &mut host, &functions);
     let plan = plan_or_refusal(&config, &selection, &host, || bind::plan(&selection, &host, &sizes));
-    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
+    check::warn(&plan.warnings);
     answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
 }
 

@@ -82,6 +82,16 @@ pub fn report(config: &Config) {
     }
 }
 
+/// Warnings of a plan, on stderr.
+pub fn warn(warnings: &[Finding]) {
+    warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
+}
+
+/// Refusals of a plan, on stderr.
+pub fn refuse(refusals: &[Finding]) {
+    refusals.iter().for_each(|refusal| complain(format_args!("vfio: {}", refusal.line())));
+}
+
 /// What this machine has to say of the sections. Nothing where there is no PCI bus to be seen: in a container, or a tree with
 /// nothing but the configuration.
 fn on_this_machine(root: &Root, config: &Config) -> Said {

@@ -176,11 +176,11 @@ fn change(
             }
             out.text(&text)?;
         }
-        plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
-        plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {}", refusal.line())));
+        check::warn(&plan.warnings);
+        check::refuse(&plan.refusals);
         return Ok(if plan.refusals.is_empty() { Exit::Done } else { Exit::No });
     }
-    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
+    check::warn(&plan.warnings);
     let vfio = |f: &Address| function::driver(root, *f).is_some_and(|driver| function::is_vfio(&driver));
     let bound = plan.functions.iter().all(vfio);
     let done = if bound { Outcome::Bound } else { Outcome::Restored };

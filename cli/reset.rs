@@ -151,9 +151,9 @@ pub fn run(root: &Root, out: &Output, name: &str, method: Option<Reset>, dry_run
     let _lock = if dry_run { None } else { Some(lock(root)?) };
     let (selection, host) = choose(root, &config, name)?;
     let plan = plan(&selection, &host, guest::owner(root, name).as_deref(), method);
-    plan.warnings.iter().for_each(|warning| complain(format_args!("vfio: warning: {}", warning.line())));
+    check::warn(&plan.warnings);
     let done = if dry_run || !plan.refusals.is_empty() { Vec::new() } else { reset::reset(root, &plan)? };
-    plan.refusals.iter().for_each(|refusal| complain(format_args!("vfio: {}", refusal.line())));
+    check::refuse(&plan.refusals);
     done.iter()
         .filter_map(|done| done.problem.as_ref())
         .for_each(|why| complain(format_args!("vfio: [gpu {name}] {why}")));

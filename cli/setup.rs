@@ -65,13 +65,7 @@ pub fn run(root: &Root, out: &Output, options: &SetupOptions) -> anyhow::Result<
     let _lock = if options.dry_run {
         None
     } else {
-        Some(setup::lock(root).map_err(|error| {
-            if error.is_denied() {
-                anyhow::anyhow!("{error}; run this as root")
-            } else {
-                error.into()
-            }
-        })?)
+        Some(setup::lock(root).map_err(|error| anyhow::anyhow!(error.sentence()))?)
     };
     if options.undo {
         back(root, tools.as_ref(), &mut told, options.dry_run)?;

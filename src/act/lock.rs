@@ -48,9 +48,14 @@ impl From<LockError> for io::Error {
 }
 
 impl LockError {
-    /// Whether only root may have it.
-    pub fn is_denied(&self) -> bool {
-        matches!(self, LockError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    /// The error with what to do.
+    pub fn sentence(&self) -> String {
+        match self {
+            LockError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                format!("{error}; run this as root")
+            }
+            other => other.to_string(),
+        }
     }
 }
 

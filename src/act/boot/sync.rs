@@ -148,13 +148,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Never two at once.
 fn lock(root: &Root, progress: &mut dyn FnMut(&str)) -> Result<Lock, String> {
     let path = format!("{RUN}/sync-lock");
-    let failed = |error: LockError| {
-        if error.is_denied() {
-            format!("/{path}: {error}; run this as root")
-        } else {
-            format!("/{path}: {error}")
-        }
-    };
+    let failed = |error: LockError| format!("/{path}: {}", error.sentence());
     match Lock::take_within(root, &path, Duration::ZERO) {
         Err(LockError::Busy) => {
             progress("waiting for another vfio sync");
