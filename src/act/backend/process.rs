@@ -60,3 +60,25 @@ fn wait_in_tree(root: &Root, process: &Process, limit: Option<Duration>) -> bool
     }
     true
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::host::process;
+
+    #[test]
+    fn the_end_of_a_process_is_waited_for_with_a_limit_and_without() {
+        let root = Root::open(Path::new("/")).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process { pid: child.id(), started: process::started(&root, child.id()) };
+        assert!(!wait_for_process(&root, &process, Some(Duration::from_millis(20))));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| wait_for_process(&root, &process, None));
+            child.kill().unwrap();
+            assert!(waits.join().unwrap());
+        });
+        child.wait().unwrap();
+        assert!(wait_for_process(&root, &process, None), "it has ended already");
+    }
+}
