@@ -11,11 +11,12 @@ mod common;
 use common::{boot, Tree};
 use nix::time::{clock_gettime, ClockId};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 use vfio_suite::config;
 use vfio_suite::host::boot::{efi, BootSystem, Format};
 use vfio_suite::host::domain;
+use vfio_suite::host::initramfs::error::UnpackError;
 use vfio_suite::host::initramfs::image::{self, Packing, Unpack};
 use vfio_suite::host::kernel_cmdline::KernelCmdline;
 use vfio_suite::plan::cmdline::record::Record;
@@ -96,8 +97,8 @@ fn in_a_tree(name: &'static str, path: &'static str, make: impl Fn(usize) -> Str
 struct Plain;
 
 impl Unpack for Plain {
-    fn unpack(&self, _: Packing, _: File) -> io::Result<Box<dyn Read>> {
-        Err(io::Error::other("it is not packed"))
+    fn unpack(&self, _: Packing, _: File) -> Result<Box<dyn Read>, UnpackError> {
+        Err(UnpackError::Failed { program: "nothing" })
     }
 }
 

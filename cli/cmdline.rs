@@ -28,10 +28,6 @@ pub fn run(root: &Root, out: &Output, verb: &CmdlineVerb) -> anyhow::Result<Answ
     }
 }
 
-fn failed(sentence: String) -> anyhow::Error {
-    anyhow::Error::msg(sentence)
-}
-
 fn plan_options(options: &CmdlineOptions) -> Options {
     Options { adopt: options.adopt, rescue: options.rescue, only: None }
 }
@@ -43,7 +39,7 @@ fn texts(parameters: &[Parameter]) -> Vec<String> {
 fn show_status(root: &Root, out: &Output) -> anyhow::Result<Answer> {
     let config = config::load(root);
     check::report(&config);
-    let record = cmdline::load_record(root).map_err(failed)?;
+    let record = cmdline::load_record(root)?;
     let (system, parameters) = survey::required_parameters(root, &config);
     let status = status(&system, parameters, &record);
     let code = check::code(&config).max(if status.is_as_required() { Answer::Done } else { Answer::No });
@@ -133,7 +129,7 @@ struct PlanAnswer<'a> {
 fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Result<Answer> {
     let config = config::load(root);
     check::report(&config);
-    let record = cmdline::load_record(root).map_err(failed)?;
+    let record = cmdline::load_record(root)?;
     let (system, parameters) = survey::required_parameters(root, &config);
     let plan = plan(&system, &texts(&parameters), &record, &plan_options(options));
     let unchecked = unchecked::sentences(&system);
@@ -186,7 +182,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
     let quiet = options.is_some_and(|options| options.quiet) || out.is_json();
     let config = config::load(root);
     let _lock = cmdline::lock(root)?;
-    let record = cmdline::load_record(root).map_err(failed)?;
+    let record = cmdline::load_record(root)?;
     let (system, mut parameters) = survey::required_parameters(root, &config);
     let asked = match options {
         Some(options) => {
@@ -208,7 +204,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
             let _ = out.line(format_args!("{sentence}"));
         }
     };
-    apply(root, tools_for(root).as_ref(), &plan, &mut say).map_err(failed)?;
+    apply(root, tools_for(root).as_ref(), &plan, &mut say)?;
     plan.problems.iter().for_each(|problem| complain(format_args!("{problem}")));
     if out.is_json() {
         let changed = plan.changes.iter().map(|change| format!("/{}", change.path)).collect();

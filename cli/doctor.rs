@@ -35,15 +35,16 @@ fn is_watched(root: &Root) -> bool {
 
 fn boot(root: &Root) -> Vec<Finding> {
     let snapshot = Snapshot::at(root, true);
-    let record = snapshot.record.clone().unwrap_or_default();
+    let record = snapshot.record.as_ref().cloned().unwrap_or_default();
     let parameters: Vec<String> = snapshot.parameters.iter().map(|parameter| parameter.parameter.clone()).collect();
     let plan = cmdline::plan(&snapshot.system, &parameters, &record, &Options::default());
     let iommu = Iommu::scan(root);
     let status = status(&snapshot.system, snapshot.parameters.clone(), &record);
+    let unknown = snapshot.record.as_ref().err().map(ToString::to_string);
     doctor::boot(&BootFacts {
         config: &snapshot.config,
         system: &snapshot.system,
-        status: snapshot.record.as_ref().map(|_| &status).map_err(String::as_str),
+        status: unknown.as_deref().map_or(Ok(&status), Err),
         problems: &plan.problems,
         notes: &plan.notes,
         initramfs: &snapshot.initramfs,

@@ -88,19 +88,20 @@ fn make(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &SetupOpti
         return Ok(());
     }
     let done = setup::carry_out(root, tools, &plan.steps, &mut |words| told.command(words));
-    told.answer.problems.extend(done.err());
+    told.answer.problems.extend(done.err().map(|error| error.to_string()));
     Ok(())
 }
 
 fn back(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, dry_run: bool) -> anyhow::Result<()> {
     if dry_run {
-        let records = setup::records(root).map_err(anyhow::Error::msg)?;
-        told.answer.notes.extend(setup::in_the_way(root, tools, &records).err());
+        let records = setup::records(root)?;
+        let in_the_way = setup::in_the_way(root, tools, &records).err();
+        told.answer.notes.extend(in_the_way.map(|error| error.to_string()));
         let now = setup::probe_context(root, tools)?;
         let all = records.iter().rev().flat_map(|record| undo(record, &now));
         all.for_each(|words| told.command(&words.join(" ")));
         return Ok(());
     }
-    told.answer.problems = setup::undo(root, tools, &mut |words| told.command(words)).map_err(anyhow::Error::msg)?;
+    told.answer.problems = setup::undo(root, tools, &mut |words| told.command(words))?;
     Ok(())
 }

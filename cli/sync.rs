@@ -31,7 +31,7 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Answer> {
                 let _ = out.line(format_args!("{text}"));
             }
         };
-        sync::run(root, tools_for(root).as_ref(), &mut progress).map_err(anyhow::Error::msg)?
+        sync::run(root, tools_for(root).as_ref(), &mut progress)?
     };
     if out.is_json() {
         out.json("vfio.sync/1", &report)?;

@@ -102,7 +102,7 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
         say(&format!("no entry of kernel {version} in /{directory}"));
         return Ok(());
     }
-    let record = cmdline::load_record(&root)?;
+    let record = cmdline::load_record(&root).map_err(|error| error.to_string())?;
     let (_, parameters) = survey::required_parameters(&root, &config);
     let parameters: Vec<String> = parameters.into_iter().map(|parameter| parameter.parameter).collect();
     let plan = of_new_entries(entries, source(&root)?.as_ref(), &parameters, &record);
@@ -110,12 +110,12 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
         return Err(problem.clone());
     }
     let tools = tools_for(&root);
-    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence))
+    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence)).map_err(|error| error.to_string())
 }
 
 /// The entry is gone: nothing in it is ours any more.
 fn forget() -> Result<(), String> {
     let root = open()?;
     let _lock = cmdline::lock(&root).map_err(|error| error.to_string())?;
-    cmdline::forget_what_is_gone(&root)
+    cmdline::forget_what_is_gone(&root).map_err(|error| error.to_string())
 }

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use vfio_suite::act::backend::sysfs;
-use vfio_suite::act::backend::tools::Tools;
+use vfio_suite::act::backend::tools::{ToolError, Tools};
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
@@ -132,7 +132,9 @@ fn started(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     }
     let unit = guest::unit(&name);
     // The guest runs all the same; the card comes back through `release`.
-    let asked = guest::ask_for_supervisor(root, &name).and_then(|()| services::start_later(tools, &unit));
+    let asked = guest::ask_for_supervisor(root, &name)
+        .map_err(ToolError::from)
+        .and_then(|()| services::start_later(tools, &unit));
     if let Err(error) = asked {
         guest::only_supervise(root, &name);
         log::warn!("{unit}: {error}");

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `gpasswd`, as far as it changes who is in a group.
 
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::tree::Tree;
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 
 /// `gpasswd -a|-d USER GROUP`.
 pub(crate) fn gpasswd(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {

@@ -11,11 +11,10 @@
 
 use crate::device::Device;
 use crate::driver;
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::tree::Tree;
 use crate::{networks, openrc, platform, units};
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 use vfio_suite::root::IOMMU_GROUPS;
 
 const DOMAINS: &str = ".kernel/domains";

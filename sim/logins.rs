@@ -5,11 +5,10 @@
 //!
 //! A session that has ended is kept in `.kernel/parked-sessions`: who logs in again gets the same.
 
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::tree::Tree;
 use crate::{processes, units};
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 use vfio_suite::root::Root;
 
 const SESSIONS: &str = ".kernel/sessions";

@@ -38,9 +38,7 @@ use crate::tree::Tree;
 use crate::{driver, faults, hotplug, modules, platform, reset, resize, services};
 use rustix::io::Errno;
 use std::io;
-use std::time::Duration;
-use vfio_suite::act::backend::kernel::Kernel;
-use vfio_suite::act::backend::tools::{Signal, Tools};
+use vfio_suite::act::backend::tools::Signal;
 use vfio_suite::host::process::Process;
 use vfio_suite::root::Root;
 
@@ -55,32 +53,31 @@ impl<'a> Simulator<'a> {
     pub fn new(root: &'a Root) -> Self {
         Simulator { root }
     }
-}
 
-impl Kernel for Simulator<'_> {
-    fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
+    /// Writes to an attribute.
+    pub fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
         let tree = Tree::lock(self.root)?;
         let attribute = attribute.trim_matches('/');
         // As in the running kernel, the value comes with a newline: an empty one alone would never reach the attribute.
         faults::around(&tree, attribute, || store(&tree, attribute, &format!("{value}\n")))
     }
 
-    fn modprobe(&self, module: &str) -> io::Result<()> {
+    /// Loads a module.
+    pub fn modprobe(&self, module: &str) -> io::Result<()> {
         let tree = Tree::lock(self.root)?;
         faults::around(&tree, &format!("modprobe:{module}"), || modules::load(&tree, module))
     }
-}
 
-/// The system's programs beside that kernel. Nothing takes time: a deadline passes only where a fault says so.
-impl Tools for Simulator<'_> {
-    fn run(&self, words: &[&str], _deadline: Duration) -> io::Result<String> {
+    /// Runs a program of the system. Nothing takes time: a deadline passes only where a fault says so.
+    pub fn run(&self, words: &[&str]) -> io::Result<String> {
         match services::only_told(self.root, words) {
             Some(told) => told,
             None => services::run(&Tree::lock(self.root)?, words),
         }
     }
 
-    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
+    /// Sends a signal.
+    pub fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
         services::signal(&Tree::lock(self.root)?, process.pid, signal)
     }
 }

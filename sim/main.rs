@@ -29,10 +29,8 @@ mod units;
 use machine::Simulator;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
-use vfio_suite::act::backend::kernel::Kernel;
 use vfio_suite::act::backend::simulated::show_failure;
-use vfio_suite::act::backend::tools::{Signal, Tools};
+use vfio_suite::act::backend::tools::Signal;
 use vfio_suite::host::process::{self, Process};
 use vfio_suite::root::Root;
 
@@ -58,8 +56,7 @@ fn answer(request: &[&str]) -> io::Result<String> {
         _ if root.is_system() => Err(io::ErrorKind::PermissionDenied.into()),
         ["write", attribute, value] => simulator.write(attribute, value).map(nothing),
         ["modprobe", module] => simulator.modprobe(module).map(nothing),
-        // Who asks has the deadline.
-        ["run", ref words @ ..] => simulator.run(words, Duration::MAX),
+        ["run", ref words @ ..] => simulator.run(words),
         ["signal", pid, "TERM"] => simulator.signal(&numbered(&root, pid)?, Signal::Term).map(nothing),
         ["signal", pid, "KILL"] => simulator.signal(&numbered(&root, pid)?, Signal::Kill).map(nothing),
         _ => Err(io::ErrorKind::InvalidInput.into()),

@@ -3,10 +3,10 @@
 
 use crate::device::Device;
 use crate::driver::{self, Known};
+use crate::error::failed;
 use crate::tree::Tree;
 use rustix::io::Errno;
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 use vfio_suite::root::{PCI_BUS, PCI_DRIVERS};
 
 const PARKED: &str = ".kernel/parked-modules";

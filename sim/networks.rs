@@ -2,10 +2,9 @@
 //! libvirt's networks, in libvirt's own places: what is defined is there before, what is up and what starts by itself are
 //! made and removed here.
 
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::tree::Tree;
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 
 const DEFINED: &str = "etc/libvirt/qemu/networks";
 const UP: &str = "run/libvirt/network";

@@ -2,11 +2,10 @@
 //! OpenRC's services: a script in `/etc/init.d`, whose `need` lines count; links in `/etc/runlevels` and
 //! `/run/openrc/started`.
 
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::networks;
 use crate::tree::Tree;
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 
 const SCRIPTS: &str = "etc/init.d";
 const STARTED: &str = "run/openrc/started";

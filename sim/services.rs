@@ -2,11 +2,11 @@
 //! Programs of the system, as far as a hand-over and `vfio setup` use them: what is asked of systemctl, loginctl, virsh,
 //! modprobe, udevadm, OpenRC's programs and gpasswd, word by word, and the commands of the user. What is not known here is an error, never a success.
 
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::tree::Tree;
 use crate::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units};
 use std::io;
-use vfio_suite::act::backend::tools::{failed, Signal};
+use vfio_suite::act::backend::tools::Signal;
 use vfio_suite::root::Root;
 
 /// Where the user's own commands are listed as they are run, a line each.

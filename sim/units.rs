@@ -16,11 +16,10 @@
 //!
 //! `.kernel/system-state` has the state of the whole if it is not `running`.
 
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::tree::Tree;
 use crate::{logins, networks, processes, udev};
 use std::io;
-use vfio_suite::act::backend::tools::failed;
 
 /// Where libvirt answers; the first question to a socket starts its daemon.
 const LIBVIRT: [&str; 4] = ["libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket"];

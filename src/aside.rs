@@ -20,6 +20,23 @@ const KILLED: Duration = Duration::from_millis(500);
 /// Whether this program has been through [`serve`]: one that has not would not be a child that answers.
 static CAN_SERVE: AtomicBool = AtomicBool::new(false);
 
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The kernel has kept the child from answering.
+    #[error("the kernel has not answered within {} s", deadline.as_secs())]
+    NoAnswer {
+        /// How long it was waited for.
+        deadline: Duration,
+    },
+    /// The child has ended without an answer.
+    #[error("the child that reads was killed")]
+    Killed,
+    /// The child cannot be talked to.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 /// Whether this program was started under a name: the starting program says it, apart from the arguments (`execve(2)`). Started
 /// by its path it never is one of ours, for those have no slash and are no program's.
 pub fn is_called(name: &str) -> bool {
@@ -73,23 +90,22 @@ impl Aside {
         }
     }
 
-    /// The answer to a question, which is one line; `TimedOut` if it does not come in time. After an error nothing more is to
-    /// be asked.
-    pub fn ask(&mut self, question: &str, deadline: Duration) -> io::Result<String> {
+    /// The answer to a question, which is one line. After an error nothing more is to be asked.
+    pub fn ask(&mut self, question: &str, deadline: Duration) -> Result<String, AskError> {
         let until = Instant::now() + deadline;
         self.to.write_all(&[question.as_bytes(), b"\n"].concat())?;
         let mut answer = Vec::new();
         let mut buffer = [0; 1 << 14];
         while answer.last() != Some(&b'\n') {
             if !ready(&self.from, until.saturating_duration_since(Instant::now()))? {
-                return Err(no_answer(deadline));
+                return Err(AskError::NoAnswer { deadline });
             }
             match self.from.read(&mut buffer)? {
-                0 => return Err(io::Error::other("the child that reads was killed")),
+                0 => return Err(AskError::Killed),
                 length => answer.extend_from_slice(&buffer[..length]),
             }
         }
-        String::from_utf8(answer).map_err(|_| io::ErrorKind::InvalidData.into())
+        String::from_utf8(answer).map_err(|_| AskError::Io(io::ErrorKind::InvalidData.into()))
     }
 }
 
@@ -110,11 +126,6 @@ pub fn ready(source: &impl AsFd, limit: Duration) -> io::Result<bool> {
     let limit =
         Timespec { tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX), tv_nsec: limit.subsec_nanos().into() };
     Ok(poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&limit))? > 0)
-}
-
-/// What is said where nothing came in time.
-pub fn no_answer(deadline: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("the kernel has not answered within {} s", deadline.as_secs()))
 }
 
 #[cfg(test)]
@@ -142,7 +153,7 @@ mod tests {
         assert_eq!(aside.ask("one", LONG).unwrap(), "yes\n");
         let begin = Instant::now();
         let error = aside.ask("two", Duration::from_secs(1)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(matches!(error, AskError::NoAnswer { .. }), "{error}");
         drop(aside);
         assert!(begin.elapsed() < LONG / 2);
     }
@@ -150,7 +161,7 @@ mod tests {
     #[test]
     fn a_child_that_is_gone_is_an_error_and_no_answer() {
         let mut aside = child("read -r line; printf half; kill -9 $$");
-        assert!(aside.ask("one", LONG).unwrap_err().to_string().contains("was killed"));
+        assert!(matches!(aside.ask("one", LONG).unwrap_err(), AskError::Killed));
     }
 
     /// What is not a program of ours would run its tests again.

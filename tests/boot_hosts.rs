@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use vfio_suite::act::backend::tools::{Signal, Tools};
+use vfio_suite::act::backend::tools::{Signal, ToolError, Tools};
 use vfio_suite::act::boot::cmdline as act;
 use vfio_suite::host::boot::pe::Program;
 use vfio_suite::host::boot::{efi, BootFile, BootSystem, Content, Format, Loader, LoaderKind, Role};
@@ -371,7 +371,7 @@ fn kernels_say_what_they_do_with_intels_iommu() {
 struct BootTools;
 
 impl Tools for BootTools {
-    fn run(&self, words: &[&str], _: Duration) -> io::Result<String> {
+    fn run(&self, words: &[&str], _: Duration) -> Result<String, ToolError> {
         if let ["ukify", "build", ..] = words {
             let value = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)).unwrap();
             fs::write(value("--output="), pe::addon(value("--cmdline=")))?;
@@ -379,8 +379,8 @@ impl Tools for BootTools {
         Ok(String::new())
     }
 
-    fn signal(&self, _: &Process, _: Signal) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn signal(&self, _: &Process, _: Signal) -> Result<(), ToolError> {
+        Err(io::Error::from(io::ErrorKind::Unsupported).into())
     }
 }
 

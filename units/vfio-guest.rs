@@ -11,6 +11,7 @@ use vfio_suite::act::backend::process::wait_for_process;
 use vfio_suite::act::backend::tools::Tools;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::backend::{child, sysfs};
+use vfio_suite::act::guest::error::GuestError;
 use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
 use vfio_suite::act::guest::probe::Source;
@@ -169,7 +170,9 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let begun = match plan.steps.last() {
-            Some(GuestStep::StartDomain { uri, domain, .. }) => Libvirt { tools, uri, domain, guest: name }.start(left),
+            Some(GuestStep::StartDomain { uri, domain, .. }) => {
+                Libvirt { tools, uri, domain, guest: name }.start(left).map_err(GuestError::from)
+            }
             Some(GuestStep::StartCommand { command, user, .. }) => {
                 program::start(root, tools, name, (command, user), &plan.functions, left)
             }

@@ -3,14 +3,15 @@
 
 use crate::tree::Spot;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
+use vfio_suite::host::initramfs::error::UnpackError;
 use vfio_suite::host::initramfs::image::{read_image, Packing, Unpack};
 
 /// What the programs of the system do.
 struct Unpacker;
 
 impl Unpack for Unpacker {
-    fn unpack(&self, packing: Packing, mut file: File) -> io::Result<Box<dyn Read>> {
+    fn unpack(&self, packing: Packing, mut file: File) -> Result<Box<dyn Read>, UnpackError> {
         match packing {
             Packing::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(file).take(1 << 22))),
             // Any other packing, as if it stored: what comes out of a program is anybody's bytes.

@@ -5,7 +5,7 @@ use super::files;
 use super::guest::services::{blocks, value};
 use super::journal::Journal;
 use super::lock::{Lock, LockError};
-use crate::act::backend::tools::Tools;
+use crate::act::backend::tools::{ToolError, Tools};
 use crate::host::{accounts, networks};
 use crate::journal;
 use crate::plan::setup::{self, Init, Record, Service, SetupContext, SetupStep};
@@ -20,6 +20,38 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// systemd disables more than it is told to, which is enabled again after that.
 const ROUNDS: u32 = 3;
 
+/// Why the system was not set up, or not as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A step of several did not come about.
+    #[error("{0}; 'vfio setup --services --undo' takes back what was done, the same command again goes on")]
+    Step(Box<SetupError>),
+    /// The programs say that all is well, and it is not.
+    #[error("'{commands}' succeeded, and nothing came of it")]
+    NothingCame {
+        /// What was run.
+        commands: String,
+    },
+    /// Guests would lose their network, or who looks after them.
+    #[error("shut down what runs first: {names}")]
+    GuestsRun {
+        /// Their domains.
+        names: String,
+    },
+    /// The journal cannot be written.
+    #[error("/{place}: {0}", place = path())]
+    Journal(io::Error),
+    /// The journal cannot be read.
+    #[error("/{place}: it does not say what was set up: {0}", place = path())]
+    Unread(io::Error),
+    /// A program of the system.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// What there is cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 /// What was done, one JSON record a line.
 pub fn path() -> String {
     format!("{STATE}/setup")
@@ -31,7 +63,7 @@ pub fn lock(root: &Root) -> Result<Lock, LockError> {
 }
 
 /// What there is.
-pub fn probe_context(root: &Root, tools: &dyn Tools) -> io::Result<SetupContext> {
+pub fn probe_context(root: &Root, tools: &dyn Tools) -> Result<SetupContext, SetupError> {
     // As sd_booted(3) and OpenRC's own scripts ask.
     let init = match () {
         () if root.exists("run/systemd/system") => Some(Init::Systemd),
@@ -49,7 +81,7 @@ pub fn probe_context(root: &Root, tools: &dyn Tools) -> io::Result<SetupContext>
 }
 
 /// libvirt's units that are there.
-fn units(tools: &dyn Tools) -> io::Result<Vec<Service>> {
+fn units(tools: &dyn Tools) -> Result<Vec<Service>, ToolError> {
     let mut names: Vec<String> = setup::UNITS.iter().map(|unit| (*unit).to_owned()).collect();
     for driver in setup::DRIVERS {
         names.extend([".service", ".socket", "-ro.socket", "-admin.socket"].map(|kind| format!("virt{driver}d{kind}")));
@@ -89,12 +121,11 @@ fn openrc(root: &Root) -> io::Result<Vec<Service>> {
 }
 
 /// The records of what was done; none if nothing was.
-pub fn records(root: &Root) -> Result<Vec<Record>, String> {
-    let unread = |error: io::Error| format!("/{}: it does not say what was set up: {error}", path());
-    journal::read_all(root, &path()).map_err(unread)
+pub fn records(root: &Root) -> Result<Vec<Record>, SetupError> {
+    journal::read_all(root, &path()).map_err(SetupError::Unread)
 }
 
-fn run(tools: &dyn Tools, words: &[String], progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+fn run(tools: &dyn Tools, words: &[String], progress: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
     progress(&words.join(" "));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     tools.run(&words, DEADLINE).map(drop)
@@ -106,19 +137,22 @@ pub fn carry_out(
     tools: &dyn Tools,
     steps: &[SetupStep],
     progress: &mut dyn FnMut(&str),
-) -> Result<(), String> {
+) -> Result<(), SetupError> {
     for step in steps {
-        carry_out_step(root, tools, step, progress).map_err(|error| {
-            format!("{error}; 'vfio setup --services --undo' takes back what was done, the same command again goes on")
-        })?;
+        carry_out_step(root, tools, step, progress).map_err(|error| SetupError::Step(Box::new(error)))?;
     }
     Ok(())
 }
 
-fn carry_out_step(root: &Root, tools: &dyn Tools, step: &SetupStep, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+fn carry_out_step(
+    root: &Root,
+    tools: &dyn Tools,
+    step: &SetupStep,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), SetupError> {
     let before = probe_context(root, tools)?;
     let noted = Journal::open(root, &path()).and_then(|mut journal| journal.add(&before.record(step)));
-    noted.map_err(|error| io::Error::new(error.kind(), format!("/{}: {error}", path())))?;
+    noted.map_err(SetupError::Journal)?;
     // A step before it may have brought it about: libvirt starts the networks that it is to start.
     if !before.is_so(step) {
         setup::commands(step, &before).iter().try_for_each(|words| run(tools, words, progress))?;
@@ -127,31 +161,27 @@ fn carry_out_step(root: &Root, tools: &dyn Tools, step: &SetupStep, progress: &m
         Ok(())
     } else {
         let commands: Vec<String> = setup::commands(step, &before).iter().map(|words| words.join(" ")).collect();
-        Err(io::Error::other(format!("'{}' succeeded, and nothing came of it", commands.join("; "))))
+        Err(SetupError::NothingCame { commands: commands.join("; ") })
     }
 }
 
 /// Why nothing may be undone now: guests that run would lose their network, or who looks after them.
-pub fn in_the_way(root: &Root, tools: &dyn Tools, records: &[Record]) -> Result<(), String> {
-    if !records.iter().any(setup::disturbs_guests) || !probe_context(root, tools).map_err(sentence)?.libvirt_answers() {
+pub fn in_the_way(root: &Root, tools: &dyn Tools, records: &[Record]) -> Result<(), SetupError> {
+    if !records.iter().any(setup::disturbs_guests) || !probe_context(root, tools)?.libvirt_answers() {
         return Ok(());
     }
     let words = setup::running_guests();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let names = tools.run(&words, DEADLINE).map_err(sentence)?;
+    let names = tools.run(&words, DEADLINE)?;
     let names: Vec<&str> = names.split_whitespace().collect();
     match names.as_slice() {
         [] => Ok(()),
-        names => Err(format!("shut down what runs first: {}", names.join(", "))),
+        names => Err(SetupError::GuestsRun { names: names.join(", ") }),
     }
 }
 
-fn sentence(error: io::Error) -> String {
-    error.to_string()
-}
-
 /// Undoes what was done, the last first. What cannot be undone stays written down, with one sentence each.
-pub fn undo(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Vec<String>, String> {
+pub fn undo(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Vec<String>, SetupError> {
     let records = records(root)?;
     in_the_way(root, tools, &records)?;
     let (mut left, mut problems) = (Vec::new(), Vec::new());
@@ -174,11 +204,11 @@ pub fn undo(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> R
             .collect::<io::Result<String>>()
             .and_then(|text| files::replace(root, &path(), text.as_bytes())),
     };
-    saved.map_err(|error| format!("/{}: {error}", path()))?;
+    saved.map_err(SetupError::Journal)?;
     Ok(problems)
 }
 
-fn back(root: &Root, tools: &dyn Tools, record: &Record, progress: &mut dyn FnMut(&str)) -> io::Result<()> {
+fn back(root: &Root, tools: &dyn Tools, record: &Record, progress: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let mut now = probe_context(root, tools)?;
     for _ in 0..ROUNDS {
         let commands = setup::undo(record, &now);
@@ -190,6 +220,6 @@ fn back(root: &Root, tools: &dyn Tools, record: &Record, progress: &mut dyn FnMu
     }
     match setup::undo(record, &now).first() {
         None => Ok(()),
-        Some(words) => Err(io::Error::other(format!("'{}' succeeded, and nothing came of it", words.join(" ")))),
+        Some(words) => Err(SetupError::NothingCame { commands: words.join(" ") }),
     }
 }

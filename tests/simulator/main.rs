@@ -11,7 +11,7 @@ mod resize;
 mod services;
 
 use common::{cards, Function, Machine, Tree};
-use std::io::ErrorKind;
+use vfio_suite::act::backend::kernel::KernelError;
 use vfio_suite::act::backend::kernel_for;
 
 const EPERM: i32 = 1;
@@ -53,11 +53,11 @@ fn modprobe(tree: &Tree, module: &str) -> i32 {
     result(kernel_for(&tree.root()).modprobe(module))
 }
 
-fn result(result: std::io::Result<()>) -> i32 {
+fn result(result: Result<(), KernelError>) -> i32 {
     match result {
         Ok(()) => 0,
-        Err(error) if error.kind() == ErrorKind::TimedOut => -1,
-        Err(error) => error.raw_os_error().unwrap_or_else(|| panic!("no errno: {error}")),
+        Err(error) if error.is_timeout() => -1,
+        Err(error) => error.errno().unwrap_or_else(|| panic!("no errno: {error}")).raw_os_error(),
     }
 }
 

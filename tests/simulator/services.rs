@@ -5,7 +5,7 @@ use super::*;
 use common::desktop::{self, ALIAS, COMPOSITOR, DISPLAY_MANAGER, SESSION, SOUND_SERVER};
 use common::domain::{self, domain};
 use std::time::Duration;
-use vfio_suite::act::backend::tools::Signal;
+use vfio_suite::act::backend::tools::{Signal, ToolError};
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::host::process::Process;
 
@@ -14,8 +14,8 @@ const VIRSH: &str = "virsh --connect qemu:///system";
 /// Runs a line: what it printed, or the text of its failure.
 pub fn run(tree: &Tree, line: &str) -> Result<String, String> {
     let words: Vec<&str> = line.split(' ').collect();
-    tools_for(&tree.root()).run(&words, Duration::from_secs(1)).map_err(|error| match error.kind() {
-        ErrorKind::TimedOut => "hang".to_owned(),
+    tools_for(&tree.root()).run(&words, Duration::from_secs(1)).map_err(|error| match error {
+        ToolError::NotEnded { .. } => "hang".to_owned(),
         _ => error.to_string(),
     })
 }
@@ -37,7 +37,11 @@ fn virsh(tree: &Tree, request: &str) -> Result<String, String> {
 
 fn signal(tree: &Tree, pid: u32, signal: Signal) -> i32 {
     let process = Process { pid, started: None };
-    result(tools_for(&tree.root()).signal(&process, signal))
+    match tools_for(&tree.root()).signal(&process, signal) {
+        Ok(()) => 0,
+        Err(ToolError::Io(error)) => error.raw_os_error().unwrap_or_else(|| panic!("no errno: {error}")),
+        Err(error) => panic!("no errno: {error}"),
+    }
 }
 
 fn alive(tree: &Tree, pid: u32) -> bool {

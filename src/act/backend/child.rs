@@ -43,37 +43,31 @@ fn micros(time: Duration) -> u64 {
     time.as_secs() * 1_000_000 + u64::from(time.subsec_micros())
 }
 
-/// Waits for a child, but not longer than this; whether it ended well.
-pub(crate) fn wait(child: Child, deadline: Duration) -> io::Result<bool> {
+/// Waits for a child, but not longer than this; whether it ended well. `None` if it has not ended: it was killed then, and
+/// may be left behind.
+pub(crate) fn wait(child: Child, deadline: Duration) -> io::Result<Option<bool>> {
     let begin = Instant::now();
     let ended = wait_uncounted(child, deadline);
     count_wait(begin);
     ended
 }
 
-fn wait_uncounted(mut child: Child, deadline: Duration) -> io::Result<bool> {
+fn wait_uncounted(mut child: Child, deadline: Duration) -> io::Result<Option<bool>> {
     if let Ok(pid) = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-        if let Err(error) = ready(&pid, deadline) {
+        let ended = aside::ready(&pid, deadline);
+        if !matches!(ended, Ok(true)) {
             // It may not even take this signal. It is ours to leave behind; systemd keeps it in our cgroup.
             let _ = child.kill();
-            return Err(error);
+            return ended.map(|_| None);
         }
     }
-    Ok(child.wait()?.success())
+    Ok(Some(child.wait()?.success()))
 }
 
-/// Waits for something to read, but not longer than this: `TimedOut`.
-pub(crate) fn wait_for(source: &impl AsFd, deadline: Duration) -> io::Result<()> {
+/// Waits for something to read, but not longer than this; whether there is anything.
+pub(crate) fn wait_for(source: &impl AsFd, deadline: Duration) -> io::Result<bool> {
     let begin = Instant::now();
-    let came = ready(source, deadline);
+    let came = aside::ready(source, deadline);
     count_wait(begin);
     came
-}
-
-fn ready(source: &impl AsFd, deadline: Duration) -> io::Result<()> {
-    if aside::ready(source, deadline)? {
-        Ok(())
-    } else {
-        Err(aside::no_answer(deadline))
-    }
 }

@@ -6,8 +6,8 @@
 //! errno on a line of its own and the text of a program's error.
 
 use crate::act::backend::child;
-use crate::act::backend::kernel::Kernel;
-use crate::act::backend::tools::{late, only_tells, read_aside, whole, Signal, Tools};
+use crate::act::backend::kernel::{Kernel, KernelError};
+use crate::act::backend::tools::{failed, not_ended, only_tells, read_aside, whole, Signal, ToolError, Tools};
 use crate::host::process::Process;
 use crate::root::{Root, ROOT_VARIABLE};
 use rustix::io::Errno;
@@ -48,40 +48,44 @@ impl<'a> Simulated<'a> {
     }
 
     /// Asks the kernel, which says nothing but an errno.
-    fn ask_kernel(&self, request: &[&str]) -> io::Result<()> {
+    fn ask_kernel(&self, request: &[&str]) -> Result<(), KernelError> {
         let mut child = self.start(request)?;
         let output = child.stdout.take();
-        match child::wait(child, DEADLINE) {
-            Ok(true) => Ok(()),
-            Ok(false) => {
+        match child::wait(child, DEADLINE)? {
+            Some(true) => Ok(()),
+            Some(false) => {
                 let mut text = String::new();
                 output.map(|pipe| pipe.take(FAILURE).read_to_string(&mut text)).transpose()?;
                 Err(match read_failure(&text) {
-                    error if error.kind() == io::ErrorKind::TimedOut => no_answer(),
-                    error => error,
+                    Failure::Hangs => KernelError::NoAnswer { deadline: DEADLINE },
+                    Failure::Errno(errno) => KernelError::Refused(errno.into()),
+                    // What a modprobe prints.
+                    Failure::Printed(text) => KernelError::Refused(io::Error::other(text)),
+                    Failure::None => KernelError::Killed,
                 })
             }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(no_answer()),
-            Err(error) => Err(error),
+            None => Err(KernelError::NoAnswer { deadline: DEADLINE }),
         }
     }
 
     /// Asks a program: what it would print, if that comes, or the error of its failure.
-    fn ask_program(&self, request: &[&str], deadline: Duration) -> io::Result<Option<String>> {
+    fn ask_program(&self, words: &[&str], request: &[&str], deadline: Duration) -> Result<Option<String>, ToolError> {
         let mut child = self.start(request)?;
         let output = child.stdout.take().map(read_aside);
-        let well = child::wait(child, deadline)?;
+        let late = || not_ended(words, deadline);
+        let well = child::wait(child, deadline)?.ok_or_else(late)?;
         let output = output.and_then(|reader| reader.recv_timeout(AFTERWARDS).ok());
         if well {
             Ok(output)
         } else {
-            Err(read_failure(&output.unwrap_or_default()))
+            Err(match read_failure(&output.unwrap_or_default()) {
+                Failure::Hangs => late(),
+                Failure::Errno(errno) => ToolError::Io(errno.into()),
+                Failure::Printed(text) => failed(words.first().copied().unwrap_or_default(), &text),
+                Failure::None => ToolError::NoSimulator,
+            })
         }
     }
-}
-
-fn no_answer() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the kernel has not answered in time")
 }
 
 /// The simulator: beside this program, or above it where this is a test.
@@ -91,32 +95,33 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Kernel for Simulated<'_> {
-    fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
+    fn write(&self, attribute: &str, value: &str) -> Result<(), KernelError> {
         self.ask_kernel(&["write", attribute, value])
     }
 
-    fn modprobe(&self, module: &str) -> io::Result<()> {
+    fn modprobe(&self, module: &str) -> Result<(), KernelError> {
         log::info!("would run: modprobe {module}");
         self.ask_kernel(&["modprobe", module])
     }
 }
 
 impl Tools for Simulated<'_> {
-    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String> {
+    fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
         let level = if only_tells(words) { log::Level::Debug } else { log::Level::Info };
         log::log!(level, "would run: {}", words.join(" "));
         let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
-        whole(words, self.ask_program(&request, deadline).map_err(|error| late(words, deadline, error))?)
+        whole(words, self.ask_program(words, &request, deadline)?)
     }
 
-    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
+    fn signal(&self, process: &Process, signal: Signal) -> Result<(), ToolError> {
         if !process.is_there(self.root) {
             return Ok(());
         }
         let pid = process.pid;
         let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
         log::info!("would send SIG{name} to {pid}");
-        self.ask_program(&["signal", &pid.to_string(), name], DEADLINE).map(drop)
+        let request = ["signal", &pid.to_string(), name];
+        self.ask_program(&request, &request, DEADLINE).map(drop)
     }
 }
 
@@ -131,14 +136,26 @@ pub fn show_failure(error: &io::Error) -> String {
     }
 }
 
-/// The failure that [`show_failure`] wrote.
-fn read_failure(answer: &str) -> io::Error {
+/// What [`show_failure`] wrote.
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// The kernel has not answered, or the program has not ended.
+    Hangs,
+    /// An errno and no more.
+    Errno(Errno),
+    /// What a program prints on standard error.
+    Printed(String),
+    /// The simulator was killed before it wrote anything.
+    None,
+}
+
+fn read_failure(answer: &str) -> Failure {
     let (errno, text) = answer.split_once('\n').unwrap_or((answer, ""));
     match errno.trim().parse().map(Errno::from_raw_os_error) {
-        Ok(Errno::TIMEDOUT) => io::ErrorKind::TimedOut.into(),
-        Ok(errno) if text.is_empty() => errno.into(),
-        Ok(_) => io::Error::other(text),
-        Err(_) => io::Error::other("the simulator was killed"),
+        Ok(Errno::TIMEDOUT) => Failure::Hangs,
+        Ok(errno) if text.is_empty() => Failure::Errno(errno),
+        Ok(_) => Failure::Printed(text.to_owned()),
+        Err(_) => Failure::None,
     }
 }
 
@@ -149,11 +166,10 @@ mod tests {
     #[test]
     fn an_error_survives_the_way_between_two_processes() {
         let way = |error: io::Error| read_failure(&show_failure(&error));
-        assert_eq!(way(io::ErrorKind::TimedOut.into()).kind(), io::ErrorKind::TimedOut);
-        assert_eq!(way(Errno::NOENT.into()).raw_os_error(), Some(2));
+        assert_eq!(way(io::ErrorKind::TimedOut.into()), Failure::Hangs);
+        assert_eq!(way(Errno::NOENT.into()), Failure::Errno(Errno::NOENT));
         let text = "virsh: failed to get domain 'a\nb'";
-        let error = way(io::Error::other(text));
-        assert_eq!((error.raw_os_error(), error.to_string().as_str()), (None, text));
-        assert!(read_failure("").to_string().contains("killed"), "no answer is a failure");
+        assert_eq!(way(io::Error::other(text)), Failure::Printed(text.to_owned()));
+        assert_eq!(read_failure(""), Failure::None, "no answer is a failure");
     }
 }

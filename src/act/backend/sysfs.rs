@@ -2,7 +2,7 @@
 //! The running kernel: every write is made by a child, with a deadline.
 
 use crate::act::backend::child;
-use crate::act::backend::kernel::Kernel;
+use crate::act::backend::kernel::{Kernel, KernelError};
 use crate::aside::is_called;
 use crate::host::holders;
 use crate::root::Root;
@@ -43,7 +43,7 @@ impl<'a> LiveKernel<'a> {
 }
 
 impl Kernel for LiveKernel<'_> {
-    fn write(&self, attribute: &str, value: &str) -> io::Result<()> {
+    fn write(&self, attribute: &str, value: &str) -> Result<(), KernelError> {
         log::debug!("{attribute} <- '{value}'");
         let mut place = self.writer.borrow_mut();
         let mut writer = match place.take() {
@@ -53,16 +53,19 @@ impl Kernel for LiveKernel<'_> {
         // Nothing would not reach the kernel at all; an end of line alone clears an override.
         let errno = writer.ask(&[&self.root.show(attribute), "\0", value, "\n"].concat(), WRITE)?;
         *place = Some(writer);
-        as_result(errno)
+        match errno {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno).into()),
+        }
     }
 
-    fn modprobe(&self, module: &str) -> io::Result<()> {
+    fn modprobe(&self, module: &str) -> Result<(), KernelError> {
         log::debug!("modprobe {module}");
         let child = Command::new("modprobe").args(["--", module]).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        if child::wait(child, MODPROBE)? {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("modprobe cannot load {module} (see the line above, or the kernel log)")))
+        match child::wait(child, MODPROBE)? {
+            Some(true) => Ok(()),
+            Some(false) => Err(KernelError::Module { module: module.to_owned() }),
+            None => Err(KernelError::NoAnswer { deadline: MODPROBE }),
         }
     }
 }
@@ -88,12 +91,21 @@ impl Writer {
     }
 
     /// What the kernel said; an error if it says nothing in time, or the child is not there any more.
-    fn ask(&mut self, request: &str, deadline: Duration) -> io::Result<i32> {
+    fn ask(&mut self, request: &str, deadline: Duration) -> Result<i32, KernelError> {
         if let Some(to) = &mut self.to {
             to.write_all(request.as_bytes())?;
         }
-        child::wait_for(&self.from, deadline).inspect_err(|_| self.leave())?;
-        read_errno(&mut self.from)
+        match child::wait_for(&self.from, deadline) {
+            Ok(true) => read_errno(&mut self.from),
+            Ok(false) => {
+                self.leave();
+                Err(KernelError::NoAnswer { deadline })
+            }
+            Err(error) => {
+                self.leave();
+                Err(error.into())
+            }
+        }
     }
 
     /// Leaves a child behind for which the kernel is at work.
@@ -114,28 +126,19 @@ impl Drop for Writer {
 }
 
 /// What a child says: an errno in the machine's own bytes, 0 for none. An exit status could not hold all of the kernel's.
-fn read_errno(pipe: &mut ChildStdout) -> io::Result<i32> {
+fn read_errno(pipe: &mut ChildStdout) -> Result<i32, KernelError> {
     let mut errno = [0; size_of::<i32>()];
     // It comes as a whole, or not at all.
     if pipe.read(&mut errno)? != errno.len() {
-        return Err(io::Error::other("the child that writes was killed"));
+        return Err(KernelError::Killed);
     }
     Ok(i32::from_ne_bytes(errno))
-}
-
-/// What an errno means.
-fn as_result(errno: i32) -> io::Result<()> {
-    match errno {
-        0 => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
 }
 
 /// Writes that to the program that started us.
 fn write_errno(result: &io::Result<()>) -> io::Result<()> {
     let errno = match result {
         Ok(()) => 0,
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Errno::TIMEDOUT.raw_os_error(),
         Err(error) => error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
     };
     rustix::io::write(rustix::stdio::stdout(), &errno.to_ne_bytes())?;
@@ -219,7 +222,7 @@ mod tests {
         assert_eq!(writer.ask("one\n", LONG).unwrap(), 0);
         let begin = Instant::now();
         let error = writer.ask("two\n", Duration::from_secs(1)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(error.is_timeout(), "{error}");
         drop(writer);
         assert!(begin.elapsed() < LONG / 2);
     }
@@ -227,7 +230,7 @@ mod tests {
     #[test]
     fn a_child_that_was_killed_is_an_error_and_no_answer() {
         let mut writer = child("read -r line; kill -9 $$");
-        assert!(writer.ask("one\n", LONG).unwrap_err().to_string().contains("was killed"));
+        assert!(matches!(writer.ask("one\n", LONG).unwrap_err(), KernelError::Killed));
         let mut writer = child("read -r line; echo no");
         assert!(writer.ask("one\n", LONG).is_err());
     }

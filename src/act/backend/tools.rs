@@ -32,23 +32,71 @@ const PIECE: u64 = 1 << 20;
 const LINES: usize = 1_000;
 const LINE: u64 = 1_024;
 
+/// Why a program did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// It cannot be started, or not be talked to.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It failed; the last line that it wrote on standard error.
+    #[error("{program}: {line}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// That line.
+        line: String,
+    },
+    /// It has not ended within the deadline, and was killed.
+    #[error("{program} has not ended within {} s", deadline.as_secs())]
+    NotEnded {
+        /// The program.
+        program: String,
+        /// How long it was waited for.
+        deadline: Duration,
+    },
+    /// It has ended well, and what it printed did not come.
+    #[error("{program}: its answer did not come")]
+    NoAnswer {
+        /// The program.
+        program: String,
+    },
+    /// Half an answer is none.
+    #[error("{program}: it prints more than 4 MiB")]
+    TooLong {
+        /// The program.
+        program: String,
+    },
+    /// It has not told of everything that it was asked for.
+    #[error("{program}: it told of {told} of {asked}")]
+    NotAllTold {
+        /// The program.
+        program: String,
+        /// So much it told.
+        told: usize,
+        /// So much it was asked for.
+        asked: usize,
+    },
+    /// The simulator of a test tree has ended without an answer.
+    #[error("the simulator was killed")]
+    NoSimulator,
+}
+
 /// The system's programs, and in a test tree the simulator.
 pub trait Tools: std::fmt::Debug + Sync {
     /// Runs a program and gives what it printed on standard output. No shell is involved.
     ///
-    /// Errors: it cannot be started, it failed (its last line on standard error is the text), or `TimedOut`: it has not
-    /// ended within the deadline and was killed.
-    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String>;
+    /// Errors: it cannot be started, it failed, it has not ended within the deadline, or it has not answered.
+    fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError>;
 
     /// Runs a command of the configuration, apart from our own program where that is possible (`act::backend::apart`). What it prints goes to the log line by line, as it comes.
-    fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
+    fn run_aloud(&self, words: &[&str], deadline: Duration) -> Result<(), ToolError> {
         let output = self.run(words, deadline)?;
         output.lines().filter(|line| !line.trim().is_empty()).for_each(|line| log::info!("{line}"));
         Ok(())
     }
 
     /// Sends a signal to this process and no other that has its number by now. One that has ended meanwhile is not an error.
-    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()>;
+    fn signal(&self, process: &Process, signal: Signal) -> Result<(), ToolError>;
 }
 
 /// The running system's.
@@ -56,26 +104,23 @@ pub trait Tools: std::fmt::Debug + Sync {
 pub struct LiveTools;
 
 impl Tools for LiveTools {
-    fn run(&self, words: &[&str], deadline: Duration) -> io::Result<String> {
+    fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
         let (program, mut child) = started(words)?;
         // Each pipe has a reader of its own: a program that fills one would wait for ever.
         let output = child.stdout.take().map(read_aside);
         let errors = child.stderr.take().map(read_aside);
-        let well = child::wait(child, deadline).map_err(|error| late(words, deadline, error))?;
+        let well = child::wait(child, deadline)?.ok_or_else(|| not_ended(words, deadline))?;
         let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
         let (output, errors) = (text(output), text(errors).unwrap_or_default());
         match (well, output) {
-            // Half an answer is none.
-            (true, Some(text)) if text.len() >= KEPT => {
-                Err(io::Error::other(format!("{program}: it prints more than 4 MiB")))
-            }
+            (true, Some(text)) if text.len() >= KEPT => Err(ToolError::TooLong { program: program.to_owned() }),
             (true, output) => whole(words, output),
             (false, _) => Err(failed(program, &errors)),
         }
     }
 
-    fn run_aloud(&self, words: &[&str], deadline: Duration) -> io::Result<()> {
-        let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
+    fn run_aloud(&self, words: &[&str], deadline: Duration) -> Result<(), ToolError> {
+        let program = words.first().copied().unwrap_or_default();
         let (words, limit) = if apart::is_possible() {
             // systemd ends it; this program only has to hear of it.
             (apart::once(words, deadline), deadline + AFTERWARDS * 5)
@@ -86,7 +131,7 @@ impl Tools for LiveTools {
         let (_, mut child) = started(&words)?;
         let output = child.stdout.take().map(log_aside);
         let errors = child.stderr.take().map(log_aside);
-        let well = child::wait(child, limit).map_err(|error| late(&[program], deadline, error))?;
+        let well = child::wait(child, limit)?.ok_or_else(|| not_ended(&[program], deadline))?;
         let last = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
         let (_, errors) = (last(output), last(errors).unwrap_or_default());
         if well {
@@ -96,7 +141,7 @@ impl Tools for LiveTools {
         }
     }
 
-    fn signal(&self, process: &Process, signal: Signal) -> io::Result<()> {
+    fn signal(&self, process: &Process, signal: Signal) -> Result<(), ToolError> {
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
@@ -104,7 +149,7 @@ impl Tools for LiveTools {
         let Some(open) = open_process(process)? else { return Ok(()) };
         match pidfd_send_signal(open, signal) {
             Err(Errno::SRCH) | Ok(()) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(io::Error::from(error).into()),
         }
     }
 }
@@ -120,24 +165,17 @@ pub(super) fn only_tells(words: &[&str]) -> bool {
     }
 }
 
-/// The error of a program that took too long names it: what waits for children speaks of the kernel.
-pub(super) fn late(words: &[&str], deadline: Duration, error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::TimedOut => {
-            let program = words.first().copied().unwrap_or_default();
-            io::Error::new(io::ErrorKind::TimedOut, format!("{program} has not ended within {} s", deadline.as_secs()))
-        }
-        _ => error,
-    }
+/// The error of a program that took too long.
+pub(super) fn not_ended(words: &[&str], deadline: Duration) -> ToolError {
+    ToolError::NotEnded { program: words.first().copied().unwrap_or_default().to_owned(), deadline }
 }
 
 /// What a program printed, once it has ended well. One that did something may have left somebody behind who keeps its output
 /// open; an answer that does not come is none.
-pub(super) fn whole(words: &[&str], output: Option<String>) -> io::Result<String> {
+pub(super) fn whole(words: &[&str], output: Option<String>) -> Result<String, ToolError> {
     match output {
         None if only_tells(words) => {
-            let program = words.first().copied().unwrap_or_default();
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("{program}: its answer did not come")))
+            Err(ToolError::NoAnswer { program: words.first().copied().unwrap_or_default().to_owned() })
         }
         output => Ok(output.unwrap_or_default()),
     }
@@ -155,12 +193,12 @@ fn started<'w>(words: &[&'w str]) -> io::Result<(&'w str, Child)> {
 }
 
 /// The error of a program that failed: its name, and the last line that it wrote on standard error.
-pub fn failed(program: &str, errors: &str) -> io::Error {
+pub fn failed(program: &str, errors: &str) -> ToolError {
     let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
     let last = last.strip_prefix("error: ").unwrap_or(last);
     // Some name themselves: "modprobe: FATAL: ...".
     let last = last.strip_prefix(program).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(last);
-    io::Error::other(format!("{program}: {last}"))
+    ToolError::Failed { program: program.to_owned(), line: last.to_owned() }
 }
 
 /// What comes out of a pipe, read by a thread: all of it, so that nobody waits, but only the last of it is kept.
@@ -275,7 +313,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_come_is_none() {
         let question = ["loginctl", "list-sessions", "--no-legend"];
-        assert_eq!(whole(&question, None).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(matches!(whole(&question, None).unwrap_err(), ToolError::NoAnswer { .. }));
         assert_eq!(whole(&question, Some(String::new())).unwrap(), "");
         assert_eq!(whole(&["systemctl", "start", "--", "a.service"], None).unwrap(), "");
     }
@@ -284,9 +322,6 @@ mod tests {
     #[test]
     fn a_program_that_does_not_end_is_named() {
         let error = LiveTools.run(&["sleep", "60"], Duration::from_secs(1)).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (io::ErrorKind::TimedOut, "sleep has not ended within 1 s")
-        );
+        assert_eq!(error.to_string(), "sleep has not ended within 1 s");
     }
 }

@@ -4,8 +4,9 @@
 //! The record is written first: after a power cut in the middle, what was put in is known as ours, and the next apply or
 //! revert does the rest.
 
-use crate::act::backend::tools::Tools;
+use crate::act::backend::tools::{ToolError, Tools};
 use crate::act::boot::boot_files;
+use crate::act::boot::error::BootError;
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
 use crate::host::boot::{entry, Format};
@@ -13,6 +14,7 @@ use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -35,40 +37,39 @@ pub fn lock(root: &Root) -> Result<Lock, LockError> {
 }
 
 /// What is ours. One that cannot be read is an error: without it nothing may be taken out.
-pub fn load_record(root: &Root) -> Result<Record, String> {
+pub fn load_record(root: &Root) -> Result<Record, BootError> {
     let path = record_path();
     let bytes = match boot_files::read(root, &path) {
         Ok(None) => return Ok(Record::default()),
         Ok(Some(bytes)) => bytes,
-        Err(error) => return Err(format!("/{path}: {error}")),
+        Err(error) => return Err(BootError::Unread { path, error }),
     };
-    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
-        format!("/{path}: it does not say which parameters vfio added ({error}); remove them from the boot files manually, then this file")
-    })?;
+    let record: Record = match serde_json::from_slice(&bytes) {
+        Ok(record) => record,
+        Err(error) => return Err(BootError::NoRecord { path, error }),
+    };
     match record.version {
         VERSION => Ok(record),
-        other => Err(format!("/{path}: version {other} was written by a newer vfio: update this one")),
+        version => Err(BootError::NewerRecord { path, version }),
     }
 }
 
-fn save(root: &Root, record: &Record) -> Result<(), String> {
+fn save(root: &Root, record: &Record) -> Result<(), BootError> {
     let path = record_path();
     let saved = if record.is_empty() {
         files::remove(root, &path)
     } else {
-        let text = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
-        // One that could not be read again would keep the parameters where they are for ever.
-        if text.len() as u64 >= boot_files::LIMIT {
-            Err(io::Error::other("it would be larger than 4 MiB: shorten the boot files"))
-        } else {
-            files::replace(root, &path, &[text, b"\n".to_vec()].concat())
+        match serde_json::to_vec_pretty(record) {
+            Ok(text) if text.len() as u64 >= boot_files::LIMIT => return Err(BootError::LargeRecord { path }),
+            Ok(text) => files::replace(root, &path, &[text, b"\n".to_vec()].concat()),
+            Err(error) => Err(error.into()),
         }
     };
-    saved.map_err(|error| format!("/{path}: {error}; nothing was changed"))
+    saved.map_err(|error| BootError::NotBegun { path, error })
 }
 
 /// Forgets files that are not there any more.
-pub fn forget_what_is_gone(root: &Root) -> Result<(), String> {
+pub fn forget_what_is_gone(root: &Root) -> Result<(), BootError> {
     let before = load_record(root)?;
     let mut record = before.clone();
     record.boot_files.retain(|known, _| entry::is_there(root, known));
@@ -107,7 +108,12 @@ fn either(before: &Record, after: &Record) -> Record {
 }
 
 /// Carries out a plan. On any failure everything is as it was, and the error is one sentence.
-pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+pub fn apply(
+    root: &Root,
+    tools: &dyn Tools,
+    plan: &CmdlinePlan,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), BootError> {
     let before = load_record(root)?;
     let mut after = plan.record.clone();
     after.directories.extend(missing_directories(root, plan));
@@ -127,13 +133,12 @@ pub fn apply(root: &Root, tools: &dyn Tools, plan: &CmdlinePlan, progress: &mut 
             remove_directories(root, &mut after);
             save(root, &after)
         }
-        Err(sentence) => {
-            let mut sentences = vec![sentence];
-            sentences.extend(work.take_back(plan));
+        Err(why) => {
+            let mut then = work.take_back(plan);
             after.boot_files.clone_from(&before.boot_files);
             remove_directories(root, &mut after);
-            sentences.extend(save(root, &before).err());
-            Err(sentences.join("; "))
+            then.extend(save(root, &before).err().map(|error| error.to_string()));
+            Err(BootError::TakenBack { why: Box::new(why), then })
         }
     }
 }
@@ -167,33 +172,17 @@ fn remove_directories(root: &Root, record: &mut Record) {
 
 /// Has what tools have written last: grub-mkconfig renames a menu that it has not synced, of which some file systems keep an
 /// empty file when the power goes.
-fn settle(root: &Root) -> Result<(), String> {
+fn settle(root: &Root) -> Result<(), BootError> {
     // In a test tree the simulator wrote.
     let boot_files = BOOT.iter().filter(|_| root.is_system());
     for boot_file in boot_files {
         let Ok(directory) = root.open_at(boot_file, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else {
             continue;
         };
-        rustix::fs::syncfs(directory).map_err(|error| format!("/{boot_file}: {}", reason(&error.into())))?;
+        let failed = |error: Errno| BootError::File { path: (*boot_file).to_owned(), error: error.into() };
+        rustix::fs::syncfs(directory).map_err(failed)?;
     }
     Ok(())
-}
-
-/// Why a boot file was not changed.
-#[derive(Debug, thiserror::Error)]
-enum ChangeError {
-    /// The file itself cannot be written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The program that builds it failed.
-    #[error(transparent)]
-    Tool(io::Error),
-    /// What the program built, or where it builds, cannot be used.
-    #[error("/{path}: {source}")]
-    Beside { path: String, source: io::Error },
-    /// The program ended well and built nothing.
-    #[error("{tool} made no addon")]
-    NoAddon { tool: String },
 }
 
 struct Work<'a> {
@@ -206,10 +195,10 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Somebody may have changed the file since it was looked at.
-    fn is_as_planned(&self, change: &FileChange) -> Result<(), String> {
+    fn is_as_planned(&self, change: &FileChange) -> Result<(), BootError> {
         let path = &change.path;
         let there =
-            boot_files::read(self.root, path).map_err(|error| format!("/{path}: {error}; nothing was changed"))?;
+            boot_files::read(self.root, path).map_err(|error| BootError::NotBegun { path: path.clone(), error })?;
         // Of an addon the plan knows its command line only.
         let same = match change.format {
             Format::Addon => there.is_some() == change.old.is_some(),
@@ -218,26 +207,22 @@ impl<'a> Work<'a> {
         if same {
             Ok(())
         } else {
-            Err(format!("/{path}: it has changed since it was looked at; nothing was done, run this again"))
+            Err(BootError::Changed { path: path.clone() })
         }
     }
 
-    fn carry_out(&mut self, plan: &'a CmdlinePlan, progress: &mut dyn FnMut(&str)) -> Result<(), String> {
+    fn carry_out(&mut self, plan: &'a CmdlinePlan, progress: &mut dyn FnMut(&str)) -> Result<(), BootError> {
         for change in &plan.changes {
             progress(&change.sentence());
             let path = &change.path;
-            let failed = |error: &io::Error| format!("/{path}: {}", reason(error));
-            let old = boot_files::read(self.root, path).map_err(|error| failed(&error))?;
+            let failed = |error| BootError::File { path: path.clone(), error };
+            let old = boot_files::read(self.root, path).map_err(failed)?;
             self.done.push((change, old));
-            let made = match (&change.new, change.format) {
-                (None, _) => files::remove(self.root, path).map_err(ChangeError::Io),
-                (Some(line), Format::Addon) => self.build(change, line.trim_end()),
-                (Some(text), _) => self.write(path, text.as_bytes()).map_err(ChangeError::Io),
-            };
-            made.map_err(|error| match error {
-                ChangeError::Io(error) => failed(&error),
-                other => other.to_string(),
-            })?;
+            match (&change.new, change.format) {
+                (None, _) => files::remove(self.root, path).map_err(failed)?,
+                (Some(line), Format::Addon) => self.build(change, line.trim_end())?,
+                (Some(text), _) => self.write(path, text.as_bytes()).map_err(failed)?,
+            }
         }
         for run in &plan.tools {
             progress(&run.command.join(" "));
@@ -259,7 +244,7 @@ impl<'a> Work<'a> {
     }
 
     /// Has an addon built beside our run state, and puts it where it belongs in one piece.
-    fn build(&self, change: &FileChange, line: &str) -> Result<(), ChangeError> {
+    fn build(&self, change: &FileChange, line: &str) -> Result<(), BootError> {
         let made = format!("{RUN}/addon.efi");
         let (line, output) = (format!("--cmdline={line}"), format!("--output={}", self.root.show(&made)));
         let mut command: Vec<&str> = change.builder.iter().map(String::as_str).collect();
@@ -267,18 +252,18 @@ impl<'a> Work<'a> {
             command = vec!["ukify", "build"];
         }
         command.extend([line.as_str(), output.as_str()]);
-        let beside = |path: &str, source| ChangeError::Beside { path: path.to_owned(), source };
-        files::make_dirs(self.root, RUN).map_err(|error| beside(RUN, error))?;
-        self.tools.run(&command, TOOL).map_err(ChangeError::Tool)?;
-        let bytes = boot_files::read(self.root, &made).map_err(|error| beside(&made, error))?;
-        let bytes = bytes.ok_or_else(|| ChangeError::NoAddon { tool: command[0].to_owned() })?;
-        self.write(&change.path, &bytes)?;
-        Ok(files::remove(self.root, &made)?)
+        let failed = |path: &str, error| BootError::File { path: path.to_owned(), error };
+        files::make_dirs(self.root, RUN).map_err(|error| failed(RUN, error))?;
+        self.tools.run(&command, TOOL)?;
+        let bytes = boot_files::read(self.root, &made).map_err(|error| failed(&made, error))?;
+        let bytes = bytes.ok_or_else(|| BootError::NoAddon { tool: command[0].to_owned() })?;
+        self.write(&change.path, &bytes).map_err(|error| failed(&change.path, error))?;
+        files::remove(self.root, &made).map_err(|error| failed(&made, error))
     }
 
-    fn run(&self, command: &[String]) -> Result<(), String> {
+    fn run(&self, command: &[String]) -> Result<(), ToolError> {
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        self.tools.run(&command, TOOL).map(drop).map_err(|error| error.to_string())
+        self.tools.run(&command, TOOL).map(drop)
     }
 
     /// Makes everything as it was; what did not work.
@@ -291,28 +276,18 @@ impl<'a> Work<'a> {
                 Some(bytes) => boot_files::write(self.root, path, bytes),
                 None => files::remove(self.root, path),
             };
-            problems.extend(back.err().map(|error| format!("/{path} could not be put back: {}", reason(&error))));
+            let failed = |error| BootError::NotPutBack { path: path.clone(), error }.to_string();
+            problems.extend(back.err().map(failed));
         }
         for run in std::mem::take(&mut self.ran).into_iter().rev() {
             // One without an undo makes the same from the files, which are as before.
             let command = if run.undo.is_empty() { &run.command } else { &run.undo };
-            problems.extend(self.run(command).err());
+            problems.extend(self.run(command).err().map(|error| error.to_string()));
         }
         if problems.is_empty() && !plan.changes.is_empty() {
             problems.push("everything is as it was".to_owned());
         }
         problems
-    }
-}
-
-/// What went wrong, and what to do about it.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "it is on a file system that is mounted read-only: mount it writable".to_owned()
-        }
-        io::ErrorKind::StorageFull => "there is no space left: remove kernels that are no longer needed".to_owned(),
-        _ => error.to_string(),
     }
 }
 

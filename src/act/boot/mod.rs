@@ -3,5 +3,6 @@
 
 pub mod boot_files;
 pub mod cmdline;
+pub mod error;
 pub mod sync;
 pub mod unpack;

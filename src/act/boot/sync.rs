@@ -3,6 +3,7 @@
 
 use crate::act::backend::tools::Tools;
 use crate::act::boot::cmdline;
+use crate::act::boot::error::BootError;
 use crate::act::boot::unpack::unpacker_for;
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
@@ -38,7 +39,7 @@ pub struct Snapshot {
     /// The parameters that the kernel needs for this configuration.
     pub parameters: Vec<Parameter>,
     /// Which parameters there are ours; an error keeps everything as it is.
-    pub record: Result<Record, String>,
+    pub record: Result<Record, BootError>,
     /// The images.
     pub initramfs: Initramfs,
     /// What was last brought up to date.
@@ -101,12 +102,12 @@ struct Attempt<'a> {
 }
 
 /// Brings everything up to date, and leaves a report of it. Errors: it could not even begin.
-pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, String> {
+pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, BootError> {
     let _lock = lock(root, progress)?;
     let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new() };
     let report = attempt.make();
     files::replace_json(root, &sync_report::path(), &report)
-        .map_err(|error| format!("/{}: {error}", sync_report::path()))?;
+        .map_err(|error| BootError::File { path: sync_report::path(), error })?;
     Ok(report)
 }
 
@@ -146,9 +147,9 @@ pub fn settle(root: &Root) {
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Never two at once.
-fn lock(root: &Root, progress: &mut dyn FnMut(&str)) -> Result<Lock, String> {
+fn lock(root: &Root, progress: &mut dyn FnMut(&str)) -> Result<Lock, BootError> {
     let path = format!("{RUN}/sync-lock");
-    let failed = |error: LockError| format!("/{path}: {}", error.sentence());
+    let failed = |error: LockError| BootError::Lock { path: path.clone(), error };
     match Lock::take_within(root, &path, Duration::ZERO) {
         Err(LockError::Busy) => {
             progress("waiting for another vfio sync");
@@ -170,7 +171,7 @@ impl Attempt<'_> {
         let (record, known) = match &snapshot.record {
             Ok(record) => (record.clone(), true),
             Err(error) => {
-                self.failed.push(error.clone());
+                self.failed.push(error.to_string());
                 (Record::default(), false)
             }
         };
@@ -184,8 +185,8 @@ impl Attempt<'_> {
             SyncStep::Initramfs { .. } => None,
         });
         if let Some(line) = parameters.filter(|_| known) {
-            if let Err(sentence) = cmdline::apply(self.root, self.tools, line, self.progress) {
-                self.failed.push(sentence);
+            if let Err(error) = cmdline::apply(self.root, self.tools, line, self.progress) {
+                self.failed.push(error.to_string());
             } else {
                 self.did.extend(line.changes.iter().map(|change| change.sentence()));
                 self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.command.join(" "))));

@@ -2,6 +2,7 @@
 //! Images are unpacked by the system's programs, which are there wherever such an image was packed. They get a file and
 //! give a pipe; no more is read of it than the reader's limits allow, and a program that takes too long is ended.
 
+use crate::host::initramfs::error::UnpackError;
 use crate::host::initramfs::image::{Packing, Unpack};
 use crate::root::Root;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -32,8 +33,8 @@ pub struct Programs;
 struct Nobody;
 
 impl Unpack for Nobody {
-    fn unpack(&self, packing: Packing, _: File) -> io::Result<Box<dyn Read>> {
-        Err(io::Error::other(format!("in a test tree '{}' does not run", unpacker(packing).join(" "))))
+    fn unpack(&self, packing: Packing, _: File) -> Result<Box<dyn Read>, UnpackError> {
+        Err(UnpackError::TestTree { command: unpacker(packing).join(" ") })
     }
 }
 
@@ -51,15 +52,15 @@ fn unpacker(packing: Packing) -> &'static [&'static str] {
 }
 
 impl Unpack for Programs {
-    fn unpack(&self, packing: Packing, file: File) -> io::Result<Box<dyn Read>> {
+    fn unpack(&self, packing: Packing, file: File) -> Result<Box<dyn Read>, UnpackError> {
         let words = unpacker(packing);
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).env("LC_ALL", "C.UTF-8").stdin(file).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => io::Error::other(format!("{} is not there to unpack it: install it", words[0])),
-            _ => error,
+            io::ErrorKind::NotFound => UnpackError::NoProgram { program: words[0] },
+            _ => error.into(),
         })?;
-        let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let pipe = child.stdout.take().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
         Ok(Box::new(Unpacked { program: words[0], child, pipe, until: Instant::now() + DEADLINE, over: false }))
     }
 }
@@ -81,8 +82,7 @@ impl Read for Unpacked {
         let left = self.until.saturating_duration_since(Instant::now());
         let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         if poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)], left)? == 0 {
-            let text = format!("{} has not unpacked it within {} s", self.program, DEADLINE.as_secs());
-            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            return Err(UnpackError::Slow { program: self.program, seconds: DEADLINE.as_secs() }.into());
         }
         let read = self.pipe.read(buffer)?;
         if read == 0 && !buffer.is_empty() {
@@ -92,7 +92,7 @@ impl Read for Unpacked {
             let status = self.child.wait()?;
             let warned = self.program == "gzip" && status.code() == Some(2);
             if !status.success() && !warned {
-                return Err(io::Error::other(format!("{} cannot unpack it", self.program)));
+                return Err(UnpackError::Failed { program: self.program }.into());
             }
         }
         Ok(read)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a plan: each step is journalled, made, and read back.
 
-use crate::act::backend::kernel::Kernel;
+use crate::act::backend::kernel::{Kernel, KernelError};
 use crate::act::card::error::StepError;
-use crate::act::card::writes::{appears, probe, probe_newcomers, rescan, set_override, unbind};
+use crate::act::card::writes::{appears, probe, probe_newcomers, rescan, set_override, unbind, Resized};
 use crate::act::card::{framebuffer, power, resize};
 use crate::act::journal::Journal;
 use crate::host::bars;
@@ -13,7 +13,6 @@ use crate::journal::Record;
 use crate::pci::Address;
 use crate::plan::{Plan, Step};
 use crate::root::{Root, PCI_BUS, PCI_DEVICES};
-use std::io;
 
 /// Carries out a plan. Stops at the first step that does not come about and is needed; nothing is undone here.
 pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &Plan) -> Result<(), StepError> {
@@ -31,7 +30,7 @@ pub fn execute(root: &Root, kernel: &dyn Kernel, journal: &mut Journal, plan: &P
 
 /// Makes one step and reads back whether it came about.
 pub(crate) fn execute_step(root: &Root, kernel: &dyn Kernel, step: &Step) -> Result<(), StepError> {
-    let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
+    let kernel_error = |source: KernelError| StepError::Kernel { step: step.clone(), source: Box::new(source.into()) };
     let not_so = |found: String| Err(StepError::NotSo { step: step.clone(), found });
     let still = |driver: Option<String>| match driver {
         None => Ok(()),
@@ -67,14 +66,14 @@ pub(crate) fn execute_step(root: &Root, kernel: &dyn Kernel, step: &Step) -> Res
                 return Ok(());
             }
             match kernel.write(&path, value) {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut || !is_so() => Err(kernel_error(error)),
+                Err(error) if error.is_timeout() || !is_so() => Err(kernel_error(error)),
                 Ok(()) if !is_so() => not_so(format!("it reads '{}'", root.read_text(&path).unwrap_or_default())),
                 _ => Ok(()),
             }
         }
         Step::Awake { function } => power::keep_awake(root, kernel, &[*function]).map_err(kernel_error),
         Step::Resize { function, bar, size, below } => {
-            resize::resize_bar(root, kernel, step, (*function, *bar, *size), *below)
+            resize::resize_bar(root, kernel, step, Resized { function: *function, bar: *bar }, *size, *below)
         }
         Step::Probe { function, driver } => {
             if let Some(loss) = bars::loss(root, *function) {

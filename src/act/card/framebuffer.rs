@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Taking the firmware's framebuffer from its driver, and giving it back: `Step::Evict`.
 
-use crate::act::backend::kernel::Kernel;
+use crate::act::backend::kernel::{Kernel, KernelError};
 use crate::host::framebuffer::{self, Bound};
 use crate::host::function;
 use crate::pci::Address;
 use crate::root::{Root, PLATFORM_DRIVERS};
-use std::io;
 
 /// What is there before the step: driver, device and memory; `None` where no driver has any.
 pub(crate) fn before(root: &Root, function: Address) -> Option<String> {
@@ -15,11 +14,11 @@ pub(crate) fn before(root: &Root, function: Address) -> Option<String> {
 }
 
 /// Takes it from its driver. Gives the driver that has it still, if the kernel said yes and did not do it.
-pub(crate) fn evict(root: &Root, kernel: &dyn Kernel, function: Address) -> io::Result<Option<String>> {
+pub(crate) fn evict(root: &Root, kernel: &dyn Kernel, function: Address) -> Result<Option<String>, KernelError> {
     let Some(Bound { driver, device, .. }) = framebuffer::bound(root, function) else { return Ok(None) };
     let has = || root.exists(&format!("{PLATFORM_DRIVERS}/{driver}/{device}"));
     match kernel.write(&format!("{PLATFORM_DRIVERS}/{driver}/unbind"), &device) {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut || has() => Err(error),
+        Err(error) if error.is_timeout() || has() => Err(error),
         _ => Ok(has().then_some(driver)),
     }
 }

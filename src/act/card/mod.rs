@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! One card from plan to status: carry it out or bring everything back, and leave word of how it ended.
 
-mod error;
+pub mod error;
 pub mod execute;
 pub(crate) mod framebuffer;
-pub(crate) mod power;
+pub mod power;
 mod reenumerate;
 pub mod reset;
 mod resize;

@@ -2,13 +2,14 @@
 //! Giving a BAR another size where the kernel's own way finds no room: its function is taken off the bus and found again.
 
 use crate::act::backend::kernel::Kernel;
-use crate::act::card::writes::nobody_holds;
-use crate::act::card::writes::{appears, comes_back, set_override, unbind};
-use crate::host::bars::{self, show_size};
+use crate::act::card::error::FunctionError;
+use crate::act::card::writes::{appears, comes_back, nobody_holds, set_override, unbind, Resized};
+use crate::host::bars;
 use crate::host::bridge_window;
 use crate::host::function::{self, attribute};
 use crate::pci::Address;
 use crate::root::Root;
+use rustix::io::Errno;
 use std::io;
 
 /// Writes a size into the register of a BAR, takes all below a bridge off the bus and has the kernel scan for it again, which
@@ -17,13 +18,13 @@ use std::io;
 pub(crate) fn reenumerate(
     root: &Root,
     kernel: &dyn Kernel,
-    function: Address,
-    (bar, size): (u8, u64),
+    resized: Resized,
+    size: u64,
     bridge: Address,
-) -> io::Result<()> {
+) -> Result<(), FunctionError> {
     const COMMAND: usize = 4;
     const MEMORY: u8 = 2;
-    let missing = |what: &str| io::Error::new(io::ErrorKind::NotFound, what.to_owned());
+    let Resized { function, bar } = resized;
     let below = bridge_window::with_all_below(root, bridge);
     for f in &below[1..] {
         let Some(driver) = function::driver(root, *f).filter(|_| bridge_window::children(root, *f).is_empty()) else {
@@ -32,8 +33,7 @@ pub(crate) fn reenumerate(
         nobody_holds(root, *f)?;
         unbind(root, kernel, *f, &driver)?;
     }
-    let register =
-        bars::size_register(root, function, bar).ok_or_else(|| missing("it shows no register for its size"))?;
+    let register = bars::size_register(root, function, bar).ok_or(FunctionError::NoSizeRegister)?;
     let kept = below[1..].iter().filter_map(|f| Some((*f, function::driver_override(root, *f)?)));
     let kept: Vec<(Address, String)> = kept.collect();
     // While it answers at its addresses, its size must not change (PCI Express, 7.8.6). Its next driver switches that on again.
@@ -46,9 +46,9 @@ pub(crate) fn reenumerate(
     }
     rescan_below(root, kernel, bridge)?;
     if let Some(f) = below.iter().find(|f| !appears(root, **f)) {
-        return Err(missing(&format!("{f} was not found again; a reboot brings it back")));
+        return Err(FunctionError::OtherGone(*f));
     }
-    kept.iter().try_for_each(|(f, driver)| set_override(kernel, *f, Some(driver)))
+    Ok(kept.iter().try_for_each(|(f, driver)| set_override(kernel, *f, Some(driver)))?)
 }
 
 /// What stands for a size in the register: 2^(number+20) bytes, from 1 MiB to 128 TiB.
@@ -63,10 +63,10 @@ fn config_byte(root: &Root, function: Address, at: usize) -> Option<u8> {
 }
 
 /// Has the kernel look for what is below a bridge.
-fn rescan_below(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result<()> {
+fn rescan_below(root: &Root, kernel: &dyn Kernel, bridge: Address) -> Result<(), FunctionError> {
     let buses = attribute(bridge, "pci_bus");
-    let bus = root.list(&buses)?.into_iter().next().ok_or(io::ErrorKind::NotFound)?;
-    kernel.write(&format!("{buses}/{bus}/rescan"), "1")
+    let bus = root.list(&buses)?.into_iter().next().ok_or(Errno::NOENT).map_err(io::Error::from)?;
+    Ok(kernel.write(&format!("{buses}/{bus}/rescan"), "1")?)
 }
 
 /// Gives a BAR the size that it had, by the register of it; also where its function was off the bus when we were ended.
@@ -74,10 +74,11 @@ fn rescan_below(root: &Root, kernel: &dyn Kernel, bridge: Address) -> io::Result
 pub(crate) fn restore_size(
     root: &Root,
     kernel: &dyn Kernel,
-    function: Address,
-    bar: u8,
-    (bridge, before): (Address, Option<&str>),
-) -> io::Result<()> {
+    resized: Resized,
+    bridge: Address,
+    before: Option<&str>,
+) -> Result<(), FunctionError> {
+    let Resized { function, bar } = resized;
     // A program that was ended on the way may have left any of them off the bus.
     rescan_below(root, kernel, bridge)?;
     comes_back(root, function)?;
@@ -87,9 +88,9 @@ pub(crate) fn restore_size(
     if is_so() && register.is_none_or(|now| now == size_code(size)) && bars::loss(root, function).is_none() {
         return Ok(());
     }
-    reenumerate(root, kernel, function, (bar, size), bridge)?;
+    reenumerate(root, kernel, resized, size, bridge)?;
     if is_so() || bars::loss(root, function).is_some() {
         return Ok(());
     }
-    Err(io::Error::other(format!("the kernel did not give {} back", show_size(size))))
+    Err(FunctionError::OtherSize(size))
 }

@@ -2,6 +2,7 @@
 //! Resetting a card now. The methods that are used for it are journalled and given back like every other change.
 
 use crate::act::backend::kernel_for;
+use crate::act::card::error::FunctionError;
 use crate::act::card::{execute, undo};
 use crate::act::journal::Journal;
 use crate::act::{files, state};
@@ -13,7 +14,6 @@ use crate::plan::reset_now::ResetPlan;
 use crate::plan::Step;
 use crate::root::Root;
 use serde::Serialize;
-use std::io;
 
 /// What became of one function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,7 +27,7 @@ pub struct Done {
 }
 
 /// Resets the functions of a plan that nothing forbids, in its order. The caller holds the [`crate::act::lock::Lock`].
-pub fn reset(root: &Root, plan: &ResetPlan) -> io::Result<Vec<Done>> {
+pub fn reset(root: &Root, plan: &ResetPlan) -> Result<Vec<Done>, FunctionError> {
     let kernel = kernel_for(root);
     if plan.load {
         kernel.modprobe(MODULE)?;

@@ -4,9 +4,10 @@
 //! The kernel's yes is not enough, nor is its no: what it moved, it may have lost. So the BARs of the function and of all
 //! functions whose windows may move with it are read before and after, and what had a place must have one.
 
-use crate::act::backend::kernel::Kernel;
-use crate::act::card::error::StepError;
+use crate::act::backend::kernel::{Kernel, KernelError};
+use crate::act::card::error::{FunctionError, StepError};
 use crate::act::card::reenumerate;
+use crate::act::card::writes::Resized;
 use crate::act::files;
 use crate::host::bars::{self, show_size, Bar};
 use crate::host::bridge_window;
@@ -20,10 +21,10 @@ use std::io;
 
 /// What the kernel means by an errno that leaves everything as it was, where it does mean something (`resource_resize_store`
 /// in `drivers/pci/pci-sysfs.c`, and what that calls).
-fn meaning(error: &io::Error) -> Option<&'static str> {
+fn meaning(error: &KernelError) -> Option<&'static str> {
     /// The kernel's own ENOTSUPP, which strerror(3) does not know.
     const NOTSUPP: i32 = 524;
-    match Errno::from_raw_os_error(error.raw_os_error()?) {
+    match error.errno()? {
         Errno::NOSPC => Some("the bridge window has no free space for it"),
         Errno::NOENT => Some("the window of its bridge cannot move: something else has an address in it"),
         Errno::INVAL => Some("the kernel does not take this size"),
@@ -71,7 +72,8 @@ fn record_sizes(root: &Root, function: Address) -> io::Result<()> {
 }
 
 /// Asks for a size, 2^(value+20) bytes.
-fn write(kernel: &dyn Kernel, function: Address, bar: u8, size: u64) -> io::Result<()> {
+fn write(kernel: &dyn Kernel, resized: Resized, size: u64) -> Result<(), KernelError> {
+    let Resized { function, bar } = resized;
     let value = size.trailing_zeros().saturating_sub(20);
     kernel.write(&attribute(function, &format!("resource{bar}_resize")), &value.to_string())
 }
@@ -82,11 +84,14 @@ pub(crate) fn resize_bar(
     root: &Root,
     kernel: &dyn Kernel,
     step: &Step,
-    (function, bar, desired): (Address, u8, u64),
+    resized: Resized,
+    desired: u64,
     below: Option<Address>,
 ) -> Result<(), StepError> {
+    let Resized { function, bar } = resized;
     let not_so = |found: &str| StepError::NotSo { step: step.clone(), found: found.to_owned() };
-    let kernel_error = |source| StepError::Kernel { step: step.clone(), source };
+    let failed = |source: FunctionError| StepError::Kernel { step: step.clone(), source: Box::new(source) };
+    let kernel_error = |source: KernelError| failed(source.into());
     let Some(now) = bars::bar(root, function, bar) else { return Err(not_so("it has no such BAR")) };
     record_sizes(root, function).map_err(|source| StepError::Journal { step: step.clone(), source })?;
     let before = all(root, function);
@@ -100,7 +105,7 @@ pub(crate) fn resize_bar(
     if let Some(bridge) = below {
         let bars_outside = bars_outside(root, bridge);
         let find = |size: u64| {
-            reenumerate::reenumerate(root, kernel, function, (bar, size), bridge).map_err(kernel_error)?;
+            reenumerate::reenumerate(root, kernel, resized, size, bridge).map_err(failed)?;
             // Nothing that we could write brings that back.
             match bars_outside.iter().find(|bar| !is_there(root, bar)) {
                 Some((other, bar, ..)) => {
@@ -137,8 +142,8 @@ pub(crate) fn resize_bar(
     }
     let mut why = "";
     for size in sizes {
-        let written = write(kernel, function, bar, size);
-        if matches!(&written, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
+        let written = write(kernel, resized, size);
+        if matches!(&written, Err(error) if error.is_timeout()) {
             return written.map_err(kernel_error);
         }
         if is_so(size) {
@@ -164,13 +169,13 @@ pub(crate) fn resize_bar(
             },
         }
         // Only for want of room is it worth while to ask for less.
-        if untouched && !matches!(&written, Err(error) if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error())) {
+        if untouched && !matches!(&written, Err(error) if error.errno() == Some(Errno::NOSPC)) {
             break;
         }
     }
     if all(root, function) != before {
         log::warn!("{function}: BAR {bar} gets {} again: {why}", show_size(now.size));
-        write(kernel, function, bar, now.size).map_err(kernel_error)?;
+        write(kernel, resized, now.size).map_err(kernel_error)?;
     }
     match bars::loss(root, function) {
         Some(loss) => Err(not_so(&loss)),
@@ -186,10 +191,10 @@ pub(crate) fn resize_bar(
 pub(crate) fn restore_size(
     root: &Root,
     kernel: &dyn Kernel,
-    function: Address,
-    bar: u8,
+    resized: Resized,
     before: Option<&str>,
-) -> io::Result<()> {
+) -> Result<(), FunctionError> {
+    let Resized { function, bar } = resized;
     let Some(size) = before.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
     let is_so = || {
         let placed = |b: Bar| b.size == size && (b.is_placed() || bars::lost(root, function).is_none());
@@ -200,14 +205,17 @@ pub(crate) fn restore_size(
         if is_so() || bars::loss(root, function).is_some() {
             break;
         }
-        written = write(kernel, function, bar, size);
-        if matches!(&written, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
+        written = write(kernel, resized, size);
+        if matches!(&written, Err(error) if error.is_timeout()) {
             break;
         }
     }
     match bars::loss(root, function) {
         _ if is_so() => Ok(()),
-        Some(loss) => Err(io::Error::other(loss)),
-        None => written.and(Err(io::Error::other(format!("the kernel did not give {} back", show_size(size))))),
+        Some(loss) => Err(FunctionError::NoPlace(loss)),
+        None => {
+            written?;
+            Err(FunctionError::OtherSize(size))
+        }
     }
 }

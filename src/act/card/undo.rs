@@ -2,10 +2,11 @@
 //! Undo: the journal read backwards. It needs no configuration, and may be run again after any crash of its own:
 //! every record is compared with what is there now.
 
-use crate::act::backend::kernel::Kernel;
+use crate::act::backend::kernel::{Kernel, KernelError};
+use crate::act::card::error::FunctionError;
 use crate::act::card::reenumerate;
 use crate::act::card::writes::{
-    comes_back, nobody_holds, probe, probe_newcomers, rescan, set_override, unbind, wait_until,
+    comes_back, nobody_holds, probe, probe_newcomers, rescan, set_override, unbind, wait_until, Resized,
 };
 use crate::act::card::{framebuffer, power, resize};
 use crate::host::bars;
@@ -15,7 +16,7 @@ use crate::journal::{ids, Record};
 use crate::pci::Address;
 use crate::plan::Step;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
-use std::io;
+use rustix::io::Errno;
 
 /// Undoes records, the last first, and goes on past what cannot be undone. Gives one sentence for each of those. Functions
 /// that the kernel still works on are added to `hanging`: a further write to one would hang as well. `free` are those that
@@ -53,7 +54,7 @@ pub fn undo(
         let again = !record.function().is_some_and(|f| refused.contains(&f));
         if let Err(error) = undo_record(root, kernel, record, free, again) {
             refused.extend(record.function());
-            if error.kind() == io::ErrorKind::TimedOut {
+            if error.is_timeout() {
                 hanging.extend(record.function());
             }
             problems.push(format!("undoing '{}': {error}", record.step));
@@ -96,15 +97,27 @@ fn keep_away(root: &Root, kernel: &dyn Kernel, function: Address) -> Option<Stri
     }
     // One that was re-enumerated may be bound to the driver that came first.
     if let Some(driver) = function::driver(root, function) {
-        if let Err(error) = nobody_holds(root, function).and_then(|()| unbind(root, kernel, function, &driver)) {
+        if let Err(error) = free_and_unbind(root, kernel, function, &driver) {
             loss += &format!(" (and {driver} has it: {error})");
         }
     }
     Some(loss)
 }
 
+/// Takes a function that nobody holds from its driver.
+fn free_and_unbind(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str) -> Result<(), FunctionError> {
+    nobody_holds(root, function)?;
+    Ok(unbind(root, kernel, function, driver)?)
+}
+
 /// Brings back what was before one record. `homing`: whether its function may still find its driver.
-fn undo_record(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Address], homing: bool) -> io::Result<()> {
+fn undo_record(
+    root: &Root,
+    kernel: &dyn Kernel,
+    record: &Record,
+    free: &[Address],
+    homing: bool,
+) -> Result<(), FunctionError> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     let let_go = |f: &Address| if free.contains(f) { Ok(()) } else { nobody_holds(root, *f) };
     match &record.step {
@@ -128,15 +141,16 @@ fn undo_record(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Addres
         Step::Probe { function, driver } if there(function) => match function::driver(root, *function) {
             Some(now) if now == *driver => {
                 let_go(function)?;
-                unbind(root, kernel, *function, driver)
+                Ok(unbind(root, kernel, *function, driver)?)
             }
             _ => Ok(()),
         },
         Step::Set { function, attribute, .. } if there(function) => {
-            set_back(root, kernel, *function, attribute, record)
+            Ok(set_back(root, kernel, *function, attribute, record)?)
         }
         Step::Resize { function, bar, below: Some(bridge), .. } => {
-            reenumerate::restore_size(root, kernel, *function, *bar, (*bridge, record.before.as_deref()))
+            let resized = Resized { function: *function, bar: *bar };
+            reenumerate::restore_size(root, kernel, resized, *bridge, record.before.as_deref())
         }
         Step::Resize { function, bar, .. } if there(function) => {
             match function::driver(root, *function) {
@@ -149,10 +163,10 @@ fn undo_record(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Addres
                 Some(_) => return Ok(()),
                 None => {}
             }
-            resize::restore_size(root, kernel, *function, *bar, record.before.as_deref())
+            resize::restore_size(root, kernel, Resized { function: *function, bar: *bar }, record.before.as_deref())
         }
         Step::Awake { function } if there(function) => {
-            power::let_sleep(root, kernel, record.before.as_deref().unwrap_or_default())
+            Ok(power::let_sleep(root, kernel, record.before.as_deref().unwrap_or_default())?)
         }
         Step::Unbind { function, driver } if there(function) => bind_back(root, kernel, *function, driver, record),
         Step::Evict { function } => {
@@ -177,7 +191,13 @@ fn undo_record(root: &Root, kernel: &dyn Kernel, record: &Record, free: &[Addres
 }
 
 /// Writes what an attribute was.
-fn set_back(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, record: &Record) -> io::Result<()> {
+fn set_back(
+    root: &Root,
+    kernel: &dyn Kernel,
+    function: Address,
+    name: &str,
+    record: &Record,
+) -> Result<(), KernelError> {
     let path = attribute(function, name);
     let Some(before) = record.before.as_deref() else { return Ok(()) };
     if root.read_text(&path).ok().as_deref() == Some(before) {
@@ -186,16 +206,14 @@ fn set_back(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, rec
     match kernel.write(&path, before) {
         // The list that a function has from its enumeration may hold a method that it has no more: `bus`, since another
         // function has come to its bus, or that of a module that is gone.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput && name == RESET_METHOD => {
-            kernel.write(&path, "default")
-        }
+        Err(error) if error.errno() == Some(Errno::INVAL) && name == RESET_METHOD => kernel.write(&path, "default"),
         other => other,
     }
 }
 
 /// Finds a removed function again and brings back its driver and its override. What a rescan let in meanwhile goes,
 /// if nobody holds the function; where no driver had it and any could have, the driver that came may stay.
-fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record) -> io::Result<()> {
+fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record) -> Result<(), FunctionError> {
     let there = |f: &Address| root.exists(&format!("{PCI_DEVICES}/{f}"));
     if !there(&function) {
         rescan(kernel, record.bridge.filter(there))?;
@@ -203,8 +221,7 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
     }
     let free = record.before.is_none() && record.driver_override.is_none();
     if let Some(other) = function::driver(root, function).filter(|now| record.before.as_ref() != Some(now) && !free) {
-        nobody_holds(root, function)?;
-        unbind(root, kernel, function, &other)?;
+        free_and_unbind(root, kernel, function, &other)?;
     }
     if let Some(driver) = &record.before {
         bind_back(root, kernel, function, driver, record)?;
@@ -217,7 +234,13 @@ fn put_back(root: &Root, kernel: &dyn Kernel, function: Address, record: &Record
 
 /// Gives a function back to the driver that had it. The override lets only that driver in meanwhile: no other can be
 /// faster.
-fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, record: &Record) -> io::Result<()> {
+fn bind_back(
+    root: &Root,
+    kernel: &dyn Kernel,
+    function: Address,
+    driver: &str,
+    record: &Record,
+) -> Result<(), FunctionError> {
     match function::driver(root, function) {
         Some(now) if now == driver => return Ok(()),
         // Our override let it in, when its module was loaded.
@@ -226,7 +249,7 @@ fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, 
         }
         // An undo that was cut short had come as far as the host's driver: what lies between is over.
         Some(_) if function::is_vfio(driver) => return Ok(()),
-        Some(now) => return Err(io::Error::other(format!("it is bound to {now} now"))),
+        Some(now) => return Err(FunctionError::BoundTo(now)),
         None => {}
     }
     if !root.exists(&format!("{PCI_DRIVERS}/{driver}")) {
@@ -241,7 +264,7 @@ fn bind_back(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str, 
     if taken {
         Ok(())
     } else {
-        Err(io::Error::other(format!("{driver} did not bind it again; the kernel log says why")))
+        Err(FunctionError::NotBound(driver.to_owned()))
     }
 }
 

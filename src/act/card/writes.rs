@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What is written to one PCI function, and what is waited for after it: each a write or two of `Documentation/ABI/testing/sysfs-bus-pci`.
 
-use crate::act::backend::kernel::Kernel;
+use crate::act::backend::kernel::{Kernel, KernelError};
+use crate::act::card::error::FunctionError;
 use crate::host::function::{self, attribute};
 use crate::host::holders;
 use crate::pci::Address;
 use crate::root::{Root, PCI_BUS, PCI_DEVICES, PCI_DRIVERS};
-use std::io;
 use std::time::{Duration, Instant};
+
+/// A BAR that gets another size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resized {
+    /// Its function.
+    pub(crate) function: Address,
+    /// Its number, 0 to 5.
+    pub(crate) bar: u8,
+}
 
 /// How long to wait for what the kernel does on its own time: a found device, a driver that probes asynchronously.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,21 +41,21 @@ pub(crate) fn appears(root: &Root, function: Address) -> bool {
 }
 
 /// The same for one that was taken off the bus.
-pub(crate) fn comes_back(root: &Root, function: Address) -> io::Result<()> {
+pub(crate) fn comes_back(root: &Root, function: Address) -> Result<(), FunctionError> {
     if appears(root, function) {
         Ok(())
     } else {
-        Err(io::Error::new(io::ErrorKind::NotFound, "it was not found again; a reboot brings it back"))
+        Err(FunctionError::Gone)
     }
 }
 
 /// Writes `driver_override`; an empty line clears it.
-pub(crate) fn set_override(kernel: &dyn Kernel, function: Address, driver: Option<&str>) -> io::Result<()> {
+pub(crate) fn set_override(kernel: &dyn Kernel, function: Address, driver: Option<&str>) -> Result<(), KernelError> {
     kernel.write(&attribute(function, "driver_override"), driver.unwrap_or_default())
 }
 
 /// Takes a function from a driver. One that the driver has let go of meanwhile (ENODEV) is as wished.
-pub(crate) fn unbind(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str) -> io::Result<()> {
+pub(crate) fn unbind(root: &Root, kernel: &dyn Kernel, function: Address, driver: &str) -> Result<(), KernelError> {
     match kernel.write(&format!("{PCI_DRIVERS}/{driver}/unbind"), &function.to_string()) {
         Err(_) if function::driver(root, function).is_none() => Ok(()),
         other => other,
@@ -54,12 +63,12 @@ pub(crate) fn unbind(root: &Root, kernel: &dyn Kernel, function: Address, driver
 }
 
 /// Asks the kernel to bind a function. Success says nothing of whether a driver took it.
-pub(crate) fn probe(kernel: &dyn Kernel, function: Address) -> io::Result<()> {
+pub(crate) fn probe(kernel: &dyn Kernel, function: Address) -> Result<(), KernelError> {
     kernel.write(&format!("{PCI_BUS}/drivers_probe"), &function.to_string())
 }
 
 /// Looks for devices below a bridge, or on the whole bus.
-pub(crate) fn rescan(kernel: &dyn Kernel, below: Option<Address>) -> io::Result<()> {
+pub(crate) fn rescan(kernel: &dyn Kernel, below: Option<Address>) -> Result<(), KernelError> {
     match below {
         Some(bridge) => kernel.write(&attribute(bridge, "rescan"), "1"),
         None => kernel.write(&format!("{PCI_BUS}/rescan"), "1"),
@@ -78,9 +87,9 @@ pub(crate) fn probe_newcomers(root: &Root, kernel: &dyn Kernel) {
 }
 
 /// A guest that has started meanwhile, or a program on the host, must not lose what it has open.
-pub(crate) fn nobody_holds(root: &Root, function: Address) -> io::Result<()> {
-    match holders::find(root, &[function]).first() {
-        Some((_, holder)) => Err(io::Error::other(holder.to_string())),
+pub(crate) fn nobody_holds(root: &Root, function: Address) -> Result<(), FunctionError> {
+    match holders::find(root, &[function]).into_iter().next() {
+        Some((_, holder)) => Err(FunctionError::Held(Box::new(holder))),
         None => Ok(()),
     }
 }

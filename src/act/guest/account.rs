@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The user who runs a guest that is a command, and the nodes by which that user has the cards.
 
+use super::error::GuestError;
 use crate::act::backend::tools::Tools;
 use crate::host::accounts::{self, User};
 use crate::host::holders::vfio_nodes;
@@ -38,17 +39,17 @@ pub(super) fn owners(root: &Root, functions: &[Address]) -> String {
 }
 
 /// Gives the nodes to a user.
-pub(super) fn give(root: &Root, tools: &dyn Tools, functions: &[Address], user: &str) -> io::Result<()> {
-    let gone = || io::Error::other(format!("there is no user '{user}' any more"));
+pub(super) fn give(root: &Root, tools: &dyn Tools, functions: &[Address], user: &str) -> Result<(), GuestError> {
+    let gone = || GuestError::NoUser { user: user.to_owned() };
     let User { uid, gid, .. } = find(root, tools, user).ok_or_else(gone)?;
     for node in nodes(root, functions) {
-        own(root, &node, uid, gid).map_err(|error| io::Error::new(error.kind(), format!("/{node}: {error}")))?;
+        own(root, &node, uid, gid).map_err(|error| GuestError::Node { node: node.clone(), error })?;
     }
     Ok(())
 }
 
 /// Gives them back to whom they belonged. One that has gone with its driver is nobody's.
-pub(super) fn take_back(root: &Root, owners: &str) -> io::Result<()> {
+pub(super) fn take_back(root: &Root, owners: &str) -> Result<(), GuestError> {
     let mut result = Ok(());
     for line in owners.lines() {
         let mut words = line.split(' ');
@@ -56,7 +57,7 @@ pub(super) fn take_back(root: &Root, owners: &str) -> io::Result<()> {
         let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse()) else { continue };
         match own(root, node, uid, gid) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => result = Err(io::Error::new(error.kind(), format!("/{node}: {error}"))),
+            Err(error) => result = Err(GuestError::Node { node: node.to_owned(), error }),
             Ok(()) => {}
         }
     }
@@ -137,6 +138,6 @@ mod tests {
         assert!(find(&root, &*tools, "root").is_some_and(|user| user.uid == 0));
         assert!(find(&root, &*tools, "nobody-has-this-name").is_none());
         let error = give(&root, &*tools, &[function], "nobody-has-this-name").unwrap_err();
-        assert!(error.to_string().contains("no user"), "{error}");
+        assert!(matches!(&error, GuestError::NoUser { user } if user == "nobody-has-this-name"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::act::backend::tools::{Signal, Tools};
+use crate::act::backend::tools::{Signal, ToolError, Tools};
 use crate::host::process::Process;
 use std::io;
 use std::sync::Mutex;
@@ -26,12 +26,12 @@ impl Answers {
 }
 
 impl Tools for Answers {
-    fn run(&self, _: &[&str], _: Duration) -> io::Result<String> {
+    fn run(&self, _: &[&str], _: Duration) -> Result<String, ToolError> {
         let answer = self.0.lock().unwrap().pop().unwrap();
-        answer.map(str::to_owned).map_err(io::Error::from)
+        answer.map(str::to_owned).map_err(|kind| io::Error::from(kind).into())
     }
 
-    fn signal(&self, _: &Process, _: Signal) -> io::Result<()> {
+    fn signal(&self, _: &Process, _: Signal) -> Result<(), ToolError> {
         unreachable!("nobody is ended here")
     }
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Why a step of a hand-over did not come about.
+//! Why a step of a hand-over did not come about, or was not undone.
 
+use crate::act::backend::kernel::KernelError;
+use crate::act::backend::tools::ToolError;
+use crate::act::card::power::PowerError;
 use crate::act::lock::LockError;
 use std::io;
+use std::process::ExitStatus;
 
-/// What kept a step from being made.
+/// What kept a step from being made or undone.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HandOverError {
+pub enum GuestError {
     /// A process holds the card, so that what was to be done with it was refused; it may be tried again.
     #[error("{0}")]
     Held(String),
-    /// The card could not be bound; what was found.
+    /// The card could not be bound, or not be given back; what was found.
     #[error("{0}")]
     Card(String),
     /// Another guest has the card since the plan was made.
@@ -28,10 +32,73 @@ pub(super) enum HandOverError {
         /// The time, in seconds.
         seconds: u64,
     },
+    /// The user of the guest is gone since the plan was made.
+    #[error("there is no user '{user}' any more")]
+    NoUser {
+        /// The user's name.
+        user: String,
+    },
+    /// A node cannot be given to anybody else.
+    #[error("/{node}: {error}")]
+    Node {
+        /// The node.
+        node: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// systemd has not started the guest's unit in time.
+    #[error("systemd has not started {unit} within {seconds} s")]
+    NoProcess {
+        /// The unit.
+        unit: String,
+        /// The time, in seconds.
+        seconds: u64,
+    },
+    /// The guest's program has ended before it was up.
+    #[error("{program} has ended at once{}", ended_how(*.end, .unit.as_deref()))]
+    EndedAtOnce {
+        /// The program.
+        program: String,
+        /// How.
+        end: ExitStatus,
+        /// The unit in which it ran, if it had one.
+        unit: Option<String>,
+    },
+    /// The guest's program has ended and left the card to another.
+    #[error("{program} has left the card to another process: it must stay in the foreground (without -daemonize)")]
+    LeftTheCard {
+        /// The program.
+        program: String,
+    },
+    /// The guest's process cannot be ended.
+    #[error("{what} does not end")]
+    DoesNotEnd {
+        /// The process.
+        what: String,
+    },
     /// Another program of ours is at work.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The kernel, or a program of the system.
+    /// The kernel.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The kernel, of a power attribute.
+    #[error(transparent)]
+    Power(#[from] PowerError),
+    /// A program of the system.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// A file of ours, or a process.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// How a program ended, and where it says why.
+fn ended_how(end: ExitStatus, unit: Option<&str>) -> String {
+    match unit {
+        // systemd-run says that of one that a signal has ended, or that systemd could not start.
+        Some(unit) if end.code() == Some(255) => format!("; 'journalctl -u {unit}' shows why"),
+        Some(unit) => format!(" ({end}); 'journalctl -u {unit}' shows its messages"),
+        None => format!(" ({end}); its messages are above"),
+    }
 }

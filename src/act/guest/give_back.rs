@@ -2,6 +2,7 @@
 //! Giving everything back: the guest's journal read backwards, then forgotten. It needs no configuration, may be run again
 //! after any crash of its own, and goes on past what cannot be given back: a desktop without sound is better than none.
 
+use super::error::GuestError;
 use super::hand_over::{announce, console_path, run_command};
 use super::{account, forget, journal_path, records, runner, services, sizes_path, GuestRecord};
 use crate::act::backend::kernel::Kernel;
@@ -141,7 +142,7 @@ fn uptime() -> Duration {
 
 impl Undo<'_> {
     /// Undoes one step.
-    fn undo_record(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> io::Result<()> {
+    fn undo_record(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> Result<(), GuestError> {
         let Undo { root, tools, guest, .. } = *self;
         match &record.step {
             step if step.starts().is_some() && self.end == End::Certain => Ok(()),
@@ -163,16 +164,19 @@ impl Undo<'_> {
                 if problems.is_empty() {
                     Ok(())
                 } else {
-                    Err(io::Error::other(problems.join("; ")))
+                    Err(GuestError::Card(problems.join("; ")))
                 }
             }
-            GuestStep::Unload { module } => self.kernel.modprobe(module),
-            GuestStep::Console { console } => self.console(console, record.before.as_deref()),
+            GuestStep::Unload { module } => Ok(self.kernel.modprobe(module)?),
+            GuestStep::Console { console } => {
+                self.console(console, record.before.as_deref());
+                Ok(())
+            }
             GuestStep::Awake { .. } => {
-                power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default())
+                Ok(power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default())?)
             }
             GuestStep::Give { .. } => account::take_back(root, record.before.as_deref().unwrap_or_default()),
-            GuestStep::Announce { functions } => announce(root, tools, functions, false),
+            GuestStep::Announce { functions } => Ok(announce(root, tools, functions, false)?),
             GuestStep::StopUnit { unit, .. } => {
                 let came_back = std::mem::take(&mut self.came_back);
                 if !came_back.is_empty() {
@@ -185,12 +189,12 @@ impl Undo<'_> {
                         log::info!("{unit} stays down: so does the machine");
                         Ok(())
                     }
-                    other => other,
+                    other => Ok(other?),
                 }
             }
             GuestStep::After { command } => {
                 progress(&format!("running {}", command.join(" ")));
-                run_command(tools, command, COMMAND)
+                Ok(run_command(tools, command, COMMAND)?)
             }
             GuestStep::Claim { gpu } => give_claim_up(root, gpu, guest),
             GuestStep::Before { .. }
@@ -203,19 +207,18 @@ impl Undo<'_> {
 
     /// Gives a text console its virtual terminals back, if it had them. One whose framebuffer is gone for good has none to
     /// show them on: the driver's new framebuffer has a console of its own.
-    fn console(&self, console: &str, before: Option<&str>) -> io::Result<()> {
+    fn console(&self, console: &str, before: Option<&str>) {
         let path = console_path(console);
         if before == Some("1") && self.root.exists(&path) {
             if let Err(error) = self.kernel.write(&path, "1") {
                 log::info!("{console} does not come back: {error}");
             }
         }
-        Ok(())
     }
 }
 
 /// The card belongs to nobody from now on, if it belonged to this guest.
-fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
+fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> Result<(), GuestError> {
     let _lock = Lock::take(root)?;
     // What a program that was killed left half-written.
     let unfinished = format!(".{gpu}.");
@@ -223,14 +226,14 @@ fn give_claim_up(root: &Root, gpu: &str, guest: &str) -> io::Result<()> {
         files::remove(root, &format!("{CLAIMS}/{name}"))?;
     }
     match root.read_text(&claim_path(gpu)) {
-        Ok(owner) if owner == guest => files::remove(root, &claim_path(gpu)),
+        Ok(owner) if owner == guest => Ok(files::remove(root, &claim_path(gpu))?),
         _ => Ok(()),
     }
 }
 
 /// Gives a card back, and tries harder where its driver does not take it: with a reset, then off the bus and on again.
 /// Its functions; none if there was nothing to give back.
-fn give_card_back(root: &Root, gpu: &str) -> io::Result<Vec<Address>> {
+fn give_card_back(root: &Root, gpu: &str) -> Result<Vec<Address>, GuestError> {
     let _lock = Lock::take(root)?;
     let kernel = kernel_for(root);
     let mut hanging = Vec::new();
@@ -255,7 +258,7 @@ fn give_card_back(root: &Root, gpu: &str) -> io::Result<Vec<Address>> {
             }
         }
     }
-    Err(io::Error::other(last.why.join("; ")))
+    Err(GuestError::Card(last.why.join("; ")))
 }
 
 /// A way to have a driver take functions that it did not take.

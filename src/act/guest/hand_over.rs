@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Carrying out a hand-over: each step is journalled, then made.
 
-use super::error::HandOverError;
+use super::error::GuestError;
 use super::{account, append_record, services, sizes_path, GuestRecord};
 use crate::act::backend::child;
 use crate::act::backend::kernel_for;
-use crate::act::backend::tools::{Signal, Tools};
+use crate::act::backend::tools::{Signal, ToolError, Tools};
 use crate::act::card::power;
 use crate::act::card::{self, OnFailure};
 use crate::act::files;
@@ -21,7 +21,6 @@ use crate::plan::guest::{GuestPlan, GuestStep};
 use crate::plan::{bind, boot, rebar, Plan};
 use crate::root::Root;
 use crate::survey;
-use std::io;
 use std::time::{Duration, Instant};
 
 /// How long those who hold the card are left alone since their session was ended: it needs a moment.
@@ -66,10 +65,10 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
     // Who was asked to end with them.
     let mut asked: Vec<u32> = Vec::new();
     for step in &plan.steps {
-        let sentence = |error: HandOverError| format!("[guest {}] {step}: {error}", work.guest.name);
+        let sentence = |error: GuestError| format!("[guest {}] {step}: {error}", work.guest.name);
         if Instant::now() >= work.until {
             let seconds = work.guest.start_timeout.as_secs();
-            return Err(sentence(HandOverError::NotBegun { seconds }));
+            return Err(sentence(GuestError::NotBegun { seconds }));
         }
         progress(step);
         let before = match step {
@@ -88,7 +87,7 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
         if matches!(step, GuestStep::Bind { .. } | GuestStep::Resize { .. }) {
             let waits = plan.steps.iter().filter(|step| matches!(step, GuestStep::LetGo { .. }));
             for wait in waits.cycle().take(WAITS) {
-                if !matches!(made, Err(HandOverError::Held(_))) {
+                if !matches!(made, Err(GuestError::Held(_))) {
                     break;
                 }
                 progress(wait);
@@ -128,55 +127,55 @@ enum Pressure {
     Kill,
 }
 
-fn make_step(work: &Work<'_>, step: &GuestStep, grace: &Grace, asked: &mut Vec<u32>) -> Result<(), HandOverError> {
+fn make_step(work: &Work<'_>, step: &GuestStep, grace: &Grace, asked: &mut Vec<u32>) -> Result<(), GuestError> {
     let Work { root, tools, .. } = *work;
     let left = work.until.saturating_duration_since(Instant::now());
-    let made: io::Result<()> = match step {
-        GuestStep::Claim { gpu } => return claim(root, gpu, &work.guest.name),
+    match step {
+        GuestStep::Claim { gpu } => claim(root, gpu, &work.guest.name),
         GuestStep::After { .. } | GuestStep::StartDomain { .. } | GuestStep::StartCommand { .. } => Ok(()),
-        GuestStep::Before { command } => run_command(tools, command, left),
-        GuestStep::Gone { holder } if holders::still_holds(root, holder) => {
-            return Err(HandOverError::Held(holder.to_string()));
-        }
+        GuestStep::Before { command } => Ok(run_command(tools, command, left)?),
+        GuestStep::Gone { holder } if holders::still_holds(root, holder) => Err(GuestError::Held(holder.to_string())),
         GuestStep::Gone { .. } => Ok(()),
-        GuestStep::StopUnit { unit, .. } => services::stop(tools, unit, left),
-        GuestStep::EndSession { session, .. } => services::end_session(tools, session),
-        GuestStep::AskToEnd { holder } => ask_to_end(root, tools, holder, asked),
-        GuestStep::Announce { functions } => announce(root, tools, functions, true),
+        GuestStep::StopUnit { unit, .. } => Ok(services::stop(tools, unit, left)?),
+        GuestStep::EndSession { session, .. } => Ok(services::end_session(tools, session)?),
+        GuestStep::AskToEnd { holder } => Ok(ask_to_end(root, tools, holder, asked)?),
+        GuestStep::Announce { functions } => Ok(announce(root, tools, functions, true)?),
         GuestStep::LetGo { functions, end, kill } => {
             let pressure = match (*end, *kill) {
                 (false, _) => Pressure::Wait,
                 (true, false) => Pressure::Ask,
                 (true, true) => Pressure::Kill,
             };
-            return wait_until_released(work, functions, grace, asked, pressure);
+            wait_until_released(work, functions, grace, asked, pressure)
         }
-        GuestStep::Reserve { gpu } => return bind_card(work, gpu, true, None),
-        GuestStep::Console { console } => kernel_for(root).write(&console_path(console), "0"),
-        GuestStep::Unload { module } => tools.run(&["modprobe", "-r", "--", module], UNLOAD).map(drop),
+        GuestStep::Reserve { gpu } => bind_card(work, gpu, true, None),
+        GuestStep::Console { console } => Ok(kernel_for(root).write(&console_path(console), "0")?),
+        GuestStep::Unload { module } => {
+            tools.run(&["modprobe", "-r", "--", module], UNLOAD)?;
+            Ok(())
+        }
         GuestStep::Awake { functions } => {
-            power::keep_awake(root, kernel_for(root).as_ref(), &with_ports(root, functions))
+            Ok(power::keep_awake(root, kernel_for(root).as_ref(), &with_ports(root, functions))?)
         }
         GuestStep::Give { functions, user } => account::give(root, tools, functions, user),
         GuestStep::Bind { gpu } | GuestStep::Resize { gpu } => {
             let journal = matches!(step, GuestStep::Resize { .. }).then(|| sizes_path(&work.guest.name, gpu));
-            return bind_card(work, gpu, false, journal);
+            bind_card(work, gpu, false, journal)
         }
-    };
-    Ok(made?)
+    }
 }
 
 /// Runs a command of the user's; what it prints is logged.
-pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Duration) -> io::Result<()> {
+pub(super) fn run_command(tools: &dyn Tools, command: &[String], deadline: Duration) -> Result<(), ToolError> {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     tools.run_aloud(&words, deadline)
 }
 
 /// Writes down whose the card is. One that another guest has is refused, though the plan did not see it yet.
-fn claim(root: &Root, gpu: &str, guest: &str) -> Result<(), HandOverError> {
+fn claim(root: &Root, gpu: &str, guest: &str) -> Result<(), GuestError> {
     let _lock = Lock::take(root)?;
     match crate::host::run::claims::owner(root, gpu).filter(|owner| owner != guest) {
-        Some(owner) => Err(HandOverError::Claimed { owner }),
+        Some(owner) => Err(GuestError::Claimed { owner }),
         None => Ok(files::replace(root, &claim_path(gpu), format!("{guest}\n").as_bytes())?),
     }
 }
@@ -184,7 +183,7 @@ fn claim(root: &Root, gpu: &str, guest: &str) -> Result<(), HandOverError> {
 /// Has udev say that the displays and sound cards of these functions are going, or have come back, though they stay:
 /// compositors and sound servers that follow udev close a card that is said to be gone. A sound card has come when it has
 /// changed (udev's 78-sound-card.rules).
-pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], going: bool) -> io::Result<()> {
+pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], going: bool) -> Result<(), ToolError> {
     for function in functions {
         for (cards, comes) in [(display::cards(root, *function), "add"), (display::sound(root, *function), "change")] {
             let action = format!("--action={}", if going { "remove" } else { comes });
@@ -197,14 +196,14 @@ pub(super) fn announce(root: &Root, tools: &dyn Tools, functions: &[Address], go
 }
 
 /// Asks a process that was seen to hold a card to end. One that has let go meanwhile is left alone.
-fn ask_to_end(root: &Root, tools: &dyn Tools, holder: &Holder, asked: &mut Vec<u32>) -> io::Result<()> {
+fn ask_to_end(root: &Root, tools: &dyn Tools, holder: &Holder, asked: &mut Vec<u32>) -> Result<(), ToolError> {
     let Some(pid) = holder.may_end().filter(|_| holders::still_holds(root, holder)) else { return Ok(()) };
     asked.push(pid);
     signal(tools, holder, Signal::Term)
 }
 
 /// Sends a signal to a holder, and to nobody else who has its number by now.
-fn signal(tools: &dyn Tools, holder: &Holder, signal: Signal) -> io::Result<()> {
+fn signal(tools: &dyn Tools, holder: &Holder, signal: Signal) -> Result<(), ToolError> {
     holder.process().map_or(Ok(()), |process| tools.signal(&process, signal))
 }
 
@@ -217,7 +216,7 @@ fn wait_until_released(
     grace: &Grace,
     asked: &mut Vec<u32>,
     pressure: Pressure,
-) -> Result<(), HandOverError> {
+) -> Result<(), GuestError> {
     let start = Instant::now();
     let left_alone = GRACE.saturating_sub(start.duration_since(grace.since.unwrap_or(start)));
     let mut killed: Vec<u32> = Vec::new();
@@ -237,7 +236,7 @@ fn wait_until_released(
         let since = Instant::now();
         holders::name_users(work.root, &mut holders);
         if start.elapsed() >= limit || Instant::now() >= work.until {
-            return Err(HandOverError::Held(named(&holders)));
+            return Err(GuestError::Held(named(&holders)));
         }
         for (_, holder) in &holders {
             let Some(pid) = holder.may_end().filter(|_| pressure >= Pressure::Ask) else { continue };
@@ -274,7 +273,7 @@ fn named(holders: &[(Address, Holder)]) -> String {
 
 /// Binds a card as it is now, or only keeps other drivers away from it. A journal other than the card's own is for what is
 /// undone before the card's.
-fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool, journal: Option<String>) -> Result<(), HandOverError> {
+fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool, journal: Option<String>) -> Result<(), GuestError> {
     let _lock = Lock::take(work.root)?;
     let plan = card_plan(work, gpu, only_reserve)?;
     let done = if only_reserve { Outcome::Reserved } else { Outcome::Bound };
@@ -283,19 +282,19 @@ fn bind_card(work: &Work<'_>, gpu: &str, only_reserve: bool, journal: Option<Str
     match status.outcome {
         outcome if outcome == done => Ok(()),
         // What is refused here is what a process holds.
-        Outcome::Refused => Err(HandOverError::Held(status.why.join("; "))),
-        _ => Err(HandOverError::Card(status.why.join("; "))),
+        Outcome::Refused => Err(GuestError::Held(status.why.join("; "))),
+        _ => Err(GuestError::Card(status.why.join("; "))),
     }
 }
 
-fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> Result<Plan, HandOverError> {
+fn card_plan(work: &Work<'_>, gpu: &str, only_reserve: bool) -> Result<Plan, GuestError> {
     let Work { root, config, guest, .. } = *work;
     let (mut selections, mut host) = survey::of_guest(root, config, guest);
     selections.retain(|c| c.gpu.name == gpu);
     let functions = boot::functions(&selections);
-    let selection = selections.pop().ok_or(HandOverError::NotConfigured)?;
+    let selection = selections.pop().ok_or(GuestError::NotConfigured)?;
     if let Err(finding) = &selection.selected {
-        return Err(HandOverError::Card(finding.line()));
+        return Err(GuestError::Card(finding.line()));
     }
     if only_reserve {
         let steps = bind::overrides(&bind::desired(&selection, &host), &host);

@@ -8,7 +8,7 @@
 mod account;
 #[cfg(test)]
 mod answers;
-mod error;
+pub mod error;
 pub mod give_back;
 pub mod hand_over;
 mod monitor;

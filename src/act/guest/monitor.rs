@@ -8,6 +8,17 @@ use std::time::Duration;
 /// For an answer to the power button.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// Why QEMU did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// Nobody listens, or what came is not of its protocol.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It says no; its own words.
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// The socket on which QEMU serves its machine protocol, if the command's words name one: `-qmp unix:PATH,server=on`.
 pub fn socket(command: &[String]) -> Option<&str> {
     let at = command.iter().position(|word| word == "-qmp" || word == "--qmp")?;
@@ -40,17 +51,18 @@ impl Conversation {
     }
 
     /// Reads on to the message with this member. A pause (`WouldBlock`) is not an end: it can be called again.
-    fn hear(&mut self, awaited: &str) -> io::Result<()> {
+    fn hear(&mut self, awaited: &str) -> Result<(), MonitorError> {
         loop {
             if self.stream.read_until(b'\n', &mut self.line)? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
+                return Err(MonitorError::Io(ErrorKind::UnexpectedEof.into()));
             }
             if !self.line.ends_with(b"\n") {
                 continue;
             }
-            let message: serde_json::Value = serde_json::from_slice(&std::mem::take(&mut self.line))?;
+            let message: serde_json::Value =
+                serde_json::from_slice(&std::mem::take(&mut self.line)).map_err(io::Error::from)?;
             if let Some(error) = message.get("error") {
-                return Err(io::Error::other(error.to_string()));
+                return Err(MonitorError::Refused(error.to_string()));
             }
             if message.get(awaited).is_some() {
                 return Ok(());
@@ -60,7 +72,7 @@ impl Conversation {
 }
 
 /// `system_powerdown`.
-pub fn power_button(socket: &str) -> io::Result<()> {
+pub fn power_button(socket: &str) -> Result<(), MonitorError> {
     let mut qemu = Conversation::open(socket, ANSWER)?;
     qemu.hear("QMP")?;
     qemu.say("qmp_capabilities")?;
@@ -87,7 +99,9 @@ impl<'s> Greeting<'s> {
     pub fn has_come(&mut self, moment: Duration) -> bool {
         match self.go_on(moment) {
             Ok(()) => true,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
+            Err(MonitorError::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                false
+            }
             Err(error) => {
                 // Nobody listens yet, or who did was not the one: from the beginning.
                 log::debug!("{}: {error}", self.socket);
@@ -98,7 +112,7 @@ impl<'s> Greeting<'s> {
         }
     }
 
-    fn go_on(&mut self, moment: Duration) -> io::Result<()> {
+    fn go_on(&mut self, moment: Duration) -> Result<(), MonitorError> {
         let qemu = match &mut self.qemu {
             Some(qemu) => qemu,
             none => none.insert(Conversation::open(self.socket, moment)?),

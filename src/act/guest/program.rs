@@ -2,6 +2,7 @@
 //! A guest that is a program: plain QEMU, or a script that ends with it.
 
 use super::directory;
+use super::error::GuestError;
 use super::monitor::{self, Greeting};
 use crate::act::backend::process::wait_for_process;
 use crate::act::backend::tools::{Signal, Tools};
@@ -62,12 +63,12 @@ pub fn start(
     (command, user): (&[String], &str),
     functions: &[Address],
     left: Duration,
-) -> io::Result<()> {
+) -> Result<(), GuestError> {
     if !root.is_system() {
         log::info!("would run as {user}: {}", command.join(" "));
         return Ok(());
     }
-    let program = command.first().ok_or(io::ErrorKind::InvalidInput)?;
+    let program = command.first().cloned().unwrap_or_default();
     let (words, in_a_unit) = if apart::is_possible() {
         (apart::guest(guest, user, &groups(root), command), true)
     } else {
@@ -88,19 +89,9 @@ pub fn start(
         Start::Up => {}
         Start::Late(missed) => log::warn!("{program} runs, but {missed}"),
         Start::Ended(end) if !end.success() => {
-            let unit = apart::unit(guest);
-            let how = match in_a_unit {
-                // systemd-run says that of one that a signal has ended, or that systemd could not start.
-                true if end.code() == Some(255) => format!("; 'journalctl -u {unit}' shows why"),
-                true => format!(" ({end}); 'journalctl -u {unit}' shows its messages"),
-                false => format!(" ({end}); its messages are above"),
-            };
-            return Err(io::Error::other(format!("{program} has ended at once{how}")));
+            return Err(GuestError::EndedAtOnce { program, end, unit: in_a_unit.then(|| apart::unit(guest)) });
         }
-        Start::Ended(_) if has_card() => {
-            let why = "has left the card to another process: it must stay in the foreground (without -daemonize)";
-            return Err(io::Error::other(format!("{program} {why}")));
-        }
+        Start::Ended(_) if has_card() => return Err(GuestError::LeftTheCard { program }),
         // A guest may be over so soon.
         Start::Ended(_) => return Ok(()),
     }
@@ -121,7 +112,7 @@ fn groups(root: &Root) -> Vec<&'static str> {
 }
 
 /// The process that systemd has started for a guest, while `child` waits for its end; none if it has ended already.
-fn main_process(tools: &dyn Tools, guest: &str, child: &mut Child, left: Duration) -> io::Result<Option<u32>> {
+fn main_process(tools: &dyn Tools, guest: &str, child: &mut Child, left: Duration) -> Result<Option<u32>, GuestError> {
     let begin = Instant::now();
     let unit = apart::unit(guest);
     loop {
@@ -134,7 +125,7 @@ fn main_process(tools: &dyn Tools, guest: &str, child: &mut Child, left: Duratio
             return Ok(None);
         }
         if begin.elapsed() >= left {
-            return Err(io::Error::other(format!("systemd has not started {unit} within {} s", left.as_secs())));
+            return Err(GuestError::NoProcess { unit, seconds: left.as_secs() });
         }
         std::thread::sleep(PAUSE);
     }
@@ -183,7 +174,13 @@ fn come_up(child: &mut Child, monitor: Option<&str>, has_card: impl Fn() -> bool
 }
 
 /// Ends it: by the power button if its words name a monitor socket, else by SIGTERM; then by force.
-pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], patience: Duration) -> io::Result<()> {
+pub fn end(
+    root: &Root,
+    tools: &dyn Tools,
+    guest: &str,
+    command: &[String],
+    patience: Duration,
+) -> Result<(), GuestError> {
     let Some(process) = process(root, guest) else { return Ok(()) };
     let asked = monitor::socket(command).is_some_and(|socket| match monitor::power_button(socket) {
         Ok(()) => true,
@@ -203,7 +200,7 @@ pub fn end(root: &Root, tools: &dyn Tools, guest: &str, command: &[String], pati
     if wait_for_process(root, &process, Some(KILLED)) {
         Ok(())
     } else {
-        Err(io::Error::other(format!("process {} does not end", process.pid)))
+        Err(GuestError::DoesNotEnd { what: format!("process {}", process.pid) })
     }
 }
 

@@ -5,13 +5,13 @@
 //! the daemon. What is waited for is QEMU itself, by its pidfd: it outlives the daemon, and its end is the guest's,
 //! however it came about. Then the program waits until libvirt has noticed, too.
 
+use super::error::GuestError;
 use super::{directory, program};
 use crate::act::backend::process::wait_for_process;
-use crate::act::backend::tools::{Signal, Tools};
+use crate::act::backend::tools::{Signal, ToolError, Tools};
 use crate::host::process::Process;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
-use std::io;
 use std::time::{Duration, Instant};
 
 /// For a question to libvirt; its daemon may have to start first.
@@ -31,7 +31,7 @@ pub struct Libvirt<'t> {
 }
 
 impl Libvirt<'_> {
-    fn virsh(&self, words: &[&str], deadline: Duration) -> io::Result<String> {
+    fn virsh(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
         let mut all = vec!["virsh", "--connect", self.uri];
         all.extend(words);
         all.extend(["--", self.domain]);
@@ -39,27 +39,27 @@ impl Libvirt<'_> {
     }
 
     /// `shut off`, `running`, `paused`, ...
-    pub fn state(&self) -> io::Result<String> {
+    pub fn state(&self) -> Result<String, ToolError> {
         Ok(self.virsh(&["domstate"], ASK)?.trim().to_owned())
     }
 
     /// Its XML, as it will be when it is started next.
-    pub fn description(&self) -> io::Result<String> {
+    pub fn description(&self) -> Result<String, ToolError> {
         self.virsh(&["dumpxml", "--inactive"], ASK)
     }
 
     /// Starts it.
-    pub fn start(&self, deadline: Duration) -> io::Result<()> {
+    pub fn start(&self, deadline: Duration) -> Result<(), ToolError> {
         self.virsh(&["start"], deadline).map(drop)
     }
 
     /// Presses its power button.
-    pub fn shutdown(&self) -> io::Result<()> {
+    pub fn shutdown(&self) -> Result<(), ToolError> {
         self.virsh(&["shutdown", "--mode", "acpi"], ASK).map(drop)
     }
 
     /// Switches it off.
-    pub fn destroy(&self) -> io::Result<()> {
+    pub fn destroy(&self) -> Result<(), ToolError> {
         self.virsh(&["destroy"], ASK).map(drop)
     }
 
@@ -188,7 +188,7 @@ impl Libvirt<'_> {
     }
 
     /// Shuts it down: by the power button, then by force. Nothing to do if it is off.
-    pub fn end(&self, root: &Root, patience: Duration) -> io::Result<()> {
+    pub fn end(&self, root: &Root, patience: Duration) -> Result<(), GuestError> {
         // One that is only just being started has no file yet: libvirt is asked, if it answers.
         if self.process(root).is_none() && self.state().map_or(true, |state| state == "shut off") {
             return Ok(());
@@ -206,7 +206,7 @@ impl Libvirt<'_> {
                 self.tools.signal(&process, Signal::Kill)?;
             }
             if destroyed.is_ok() || !wait_for_process(root, &process, Some(KILLED)) {
-                return Err(io::Error::other(format!("QEMU (pid {}) does not end", process.pid)));
+                return Err(GuestError::DoesNotEnd { what: format!("QEMU (pid {})", process.pid) });
             }
         }
         // Its process has ended, so this comes to an end.
@@ -216,7 +216,7 @@ impl Libvirt<'_> {
 }
 
 /// Shuts down the guest that a step has started, whatever it is. Nothing to do if it has ended.
-pub fn end(root: &Root, tools: &dyn Tools, guest: &str, step: &GuestStep) -> io::Result<()> {
+pub fn end(root: &Root, tools: &dyn Tools, guest: &str, step: &GuestStep) -> Result<(), GuestError> {
     let patience = Duration::from_secs(step.starts().unwrap_or_default());
     match step {
         GuestStep::StartDomain { uri, domain, .. } => Libvirt { tools, uri, domain, guest }.end(root, patience),
@@ -244,6 +244,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 mod tests {
     use super::*;
     use crate::act::guest::answers::Answers;
+    use std::io;
 
     /// A card that goes back before libvirt has noticed QEMU's end is reset under its host driver.
     #[test]

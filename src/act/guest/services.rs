@@ -5,13 +5,12 @@
 //! stable as the bus interface (systemctl(1), loginctl(1)).
 
 use crate::act::backend::child;
-use crate::act::backend::tools::Tools;
+use crate::act::backend::tools::{ToolError, Tools};
 use crate::act::card::writes::wait_until;
 use crate::host::display;
 use crate::pci::Address;
 use crate::plan::guest::Session;
 use crate::root::Root;
-use std::io;
 use std::time::{Duration, Instant};
 
 /// For a question.
@@ -40,7 +39,7 @@ pub(in crate::act) fn value<'t>(block: &[(&'t str, &'t str)], key: &str) -> &'t 
 }
 
 /// Asks about units; those that systemd does not know are left out.
-pub fn units(tools: &dyn Tools, names: &[&str]) -> io::Result<Vec<(String, Unit)>> {
+pub fn units(tools: &dyn Tools, names: &[&str]) -> Result<Vec<(String, Unit)>, ToolError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -60,12 +59,12 @@ pub fn units(tools: &dyn Tools, names: &[&str]) -> io::Result<Vec<(String, Unit)
 }
 
 /// Stops a unit and waits until it has stopped, so long at most.
-pub fn stop(tools: &dyn Tools, unit: &str, deadline: Duration) -> io::Result<()> {
+pub fn stop(tools: &dyn Tools, unit: &str, deadline: Duration) -> Result<(), ToolError> {
     tools.run(&["systemctl", "stop", "--", unit], deadline).map(drop)
 }
 
 /// Starts a unit and waits until it has started. How often it was started before does not count.
-pub fn start(tools: &dyn Tools, unit: &str) -> io::Result<()> {
+pub fn start(tools: &dyn Tools, unit: &str) -> Result<(), ToolError> {
     let start = || tools.run(&["systemctl", "start", "--", unit], UNIT).map(drop);
     // Asked for only now: a unit that starts at once has nothing to reset.
     start().or_else(|_| {
@@ -75,7 +74,7 @@ pub fn start(tools: &dyn Tools, unit: &str) -> io::Result<()> {
 }
 
 /// Asks for a unit without waiting for it.
-pub fn start_later(tools: &dyn Tools, unit: &str) -> io::Result<()> {
+pub fn start_later(tools: &dyn Tools, unit: &str) -> Result<(), ToolError> {
     tools.run(&["systemctl", "--no-block", "start", "--", unit], ASK).map(drop)
 }
 
@@ -112,16 +111,16 @@ pub fn going_down(tools: &dyn Tools) -> bool {
 }
 
 /// Fails where a program has not told of everything that it was asked for.
-fn all_told(program: &str, told: usize, asked: usize) -> io::Result<()> {
+fn all_told(program: &str, told: usize, asked: usize) -> Result<(), ToolError> {
     if told == asked {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, format!("{program}: it told of {told} of {asked}")))
+    Err(ToolError::NotAllTold { program: program.to_owned(), told, asked })
 }
 
 /// The sessions of all seats, and of none. Whoever is in a session that is not known is only asked to end, so an answer that
 /// does not come is an error.
-pub fn sessions(tools: &dyn Tools) -> io::Result<Vec<Session>> {
+pub fn sessions(tools: &dyn Tools) -> Result<Vec<Session>, ToolError> {
     let text = session_list(tools)?;
     let ids = session_ids(&text);
     if let Ok(sessions) = shown(tools, &ids) {
@@ -139,7 +138,7 @@ pub fn sessions(tools: &dyn Tools) -> io::Result<Vec<Session>> {
     Ok(sessions)
 }
 
-fn session_list(tools: &dyn Tools) -> io::Result<String> {
+fn session_list(tools: &dyn Tools) -> Result<String, ToolError> {
     tools.run(&["loginctl", "list-sessions", "--no-legend"], ASK)
 }
 
@@ -148,7 +147,7 @@ fn session_ids(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.split_whitespace().next()).collect()
 }
 
-fn shown(tools: &dyn Tools, ids: &[&str]) -> io::Result<Vec<Session>> {
+fn shown(tools: &dyn Tools, ids: &[&str]) -> Result<Vec<Session>, ToolError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -177,7 +176,7 @@ fn session(block: &[(&str, &str)]) -> Session {
 }
 
 /// Ends a session. One that has ended already is not an error.
-pub fn end_session(tools: &dyn Tools, id: &str) -> io::Result<()> {
+pub fn end_session(tools: &dyn Tools, id: &str) -> Result<(), ToolError> {
     let Err(error) = tools.run(&["loginctl", "terminate-session", id], ASK) else { return Ok(()) };
     match tools.run(&["loginctl", "show-session", "--property=Id", id], ASK) {
         Ok(_) => Err(error),

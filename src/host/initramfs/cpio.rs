@@ -3,6 +3,7 @@
 //!
 //! Bytes of anybody's making: every number in them is doubted, and nothing is kept that was not asked for.
 
+use super::error::ImageError;
 use std::io::{self, BufReader, Read};
 
 /// No name is longer (`PATH_MAX`).
@@ -67,39 +68,35 @@ struct Source<R> {
     at: u64,
 }
 
-fn broken(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
 impl<R: Read> Source<R> {
     /// Fills as much of the buffer as there is.
-    fn some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn some(&mut self, buffer: &mut [u8]) -> Result<usize, ImageError> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.input.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         self.at += filled as u64;
         if self.at > SIZE_LIMIT {
-            Err(broken("it is larger than 4 GiB"))
+            Err(ImageError::Damaged("it is larger than 4 GiB"))
         } else {
             Ok(filled)
         }
     }
 
-    fn all(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+    fn all(&mut self, buffer: &mut [u8]) -> Result<(), ImageError> {
         if self.some(buffer)? == buffer.len() {
             Ok(())
         } else {
-            Err(broken("it ends in the middle of a file"))
+            Err(ImageError::Damaged("it ends in the middle of a file"))
         }
     }
 
-    fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
+    fn skip(&mut self, mut bytes: u64) -> Result<(), ImageError> {
         let mut buffer = [0; 16384];
         while bytes > 0 {
             let part = usize::try_from(bytes).map_or(buffer.len(), |bytes| bytes.min(buffer.len()));
@@ -109,19 +106,19 @@ impl<R: Read> Source<R> {
         Ok(())
     }
 
-    fn take(&mut self, size: u32) -> io::Result<Vec<u8>> {
+    fn take(&mut self, size: u32) -> Result<Vec<u8>, ImageError> {
         let mut content = Vec::new();
         let read = self.input.by_ref().take(u64::from(size)).read_to_end(&mut content)?;
         self.at += read as u64;
         if read as u64 == u64::from(size) {
             Ok(content)
         } else {
-            Err(broken("it ends in the middle of a file"))
+            Err(ImageError::Damaged("it ends in the middle of a file"))
         }
     }
 
     /// The first bytes after zeros, which may stand between archives; none at the end.
-    fn magic(&mut self) -> io::Result<Vec<u8>> {
+    fn magic(&mut self) -> Result<Vec<u8>, ImageError> {
         let mut magic = [0; 6];
         while magic[0] == 0 {
             if self.some(&mut magic[..1])? == 0 {
@@ -139,15 +136,15 @@ fn padding(size: u64) -> u64 {
 }
 
 /// The eight hexadecimal digits of a field.
-fn field(header: &[u8; 104], number: usize) -> io::Result<u32> {
+fn field(header: &[u8; 104], number: usize) -> Result<u32, ImageError> {
     let digits = &header[number * 8..number * 8 + 8];
     let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
     text.and_then(|text| u32::from_str_radix(text, 16).ok())
-        .ok_or_else(|| broken("a header has no number where one belongs"))
+        .ok_or(ImageError::Damaged("a header has no number where one belongs"))
 }
 
 /// Walks through archives, one after the other, until something else comes or nothing.
-pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> io::Result<End> {
+pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> Result<End, ImageError> {
     let mut source = Source { input: BufReader::with_capacity(1 << 16, input), at: 0 };
     let mut archive = 0;
     for _ in 0..ENTRY_LIMIT {
@@ -162,7 +159,7 @@ pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> io::Result<End> {
         source.all(&mut header)?;
         let name_size = field(&header, 11)?;
         if name_size == 0 || name_size > NAME_LIMIT {
-            return Err(broken("a name has no likely length"));
+            return Err(ImageError::Damaged("a name has no likely length"));
         }
         let name = source.take(name_size)?;
         source.skip(padding(110 + u64::from(name_size)))?;
@@ -189,7 +186,7 @@ pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> io::Result<End> {
         }
         source.skip(padding(u64::from(size)))?;
     }
-    Err(broken("it has more than a million entries"))
+    Err(ImageError::Damaged("it has more than a million entries"))
 }
 
 #[cfg(test)]
@@ -225,7 +222,9 @@ mod tests {
         bytes
     }
 
-    fn read(bytes: &[u8]) -> (io::Result<End>, Vec<(Entry, Vec<u8>)>) {
+    type Read = (Result<End, ImageError>, Vec<(Entry, Vec<u8>)>);
+
+    fn read(bytes: &[u8]) -> Read {
         let mut all = All::default();
         (walk(bytes, &mut all), all.0)
     }

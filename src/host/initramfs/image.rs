@@ -2,6 +2,7 @@
 //! What of ours is in an image: archives one after the other, the last of them packed.
 
 use super::cpio::{self, End, Entry, Visitor};
+use super::error::{ImageError, UnpackError};
 use crate::host::boot::pe::Program;
 use crate::root::Root;
 use nix::sys::memfd::{memfd_create, MemFdCreateFlag};
@@ -19,6 +20,9 @@ const KEPT_LIMIT: usize = 16 << 20;
 const KEPT_FILES: usize = 1_000;
 /// How often an image is read: again where a link leads to a file that was not kept, or whose content stands before it.
 const PASSES: u32 = 4;
+
+/// A part of it is missing.
+const CUT_OFF: ImageError = ImageError::Damaged("it is cut off");
 
 /// How the last archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Packing {
 /// Who unpacks: a program of the system, which is not for this floor to run.
 pub trait Unpack {
     /// The content of a file from where it stands, unpacked.
-    fn unpack(&self, packing: Packing, file: File) -> io::Result<Box<dyn Read>>;
+    fn unpack(&self, packing: Packing, file: File) -> Result<Box<dyn Read>, UnpackError>;
 }
 
 /// What of ours is in an image.
@@ -226,27 +230,30 @@ impl Visitor for Collector {
 }
 
 /// A part of a file as a file of its own, in memory: what unpacks it must not find what is behind it.
-fn part(file: &File, at: u64, length: u64) -> io::Result<File> {
+fn part(file: &File, at: u64, length: u64) -> Result<File, ImageError> {
     if length > PART_LIMIT {
-        return Err(io::Error::other("the initramfs in it is larger than 1 GiB"));
+        return Err(ImageError::TooMuch("the initramfs in it is larger than 1 GiB"));
     }
-    let mut part = File::from(memfd_create(c"initramfs", MemFdCreateFlag::MFD_CLOEXEC)?);
-    let mut at = i64::try_from(at).map_err(|_| io::Error::other("it is cut off"))?;
+    let mut part = File::from(memfd_create(c"initramfs", MemFdCreateFlag::MFD_CLOEXEC).map_err(io::Error::from)?);
+    let mut at = i64::try_from(at).map_err(|_| CUT_OFF)?;
     let mut left = length;
     while left > 0 {
-        match sendfile64(&part, file, Some(&mut at), usize::try_from(left).unwrap_or(usize::MAX))? {
-            0 => return Err(io::Error::other("it is cut off")),
+        match sendfile64(&part, file, Some(&mut at), usize::try_from(left).unwrap_or(usize::MAX))
+            .map_err(io::Error::from)?
+        {
+            0 => return Err(CUT_OFF),
             sent => left -= sent as u64,
         }
     }
-    part.rewind().map(|()| part)
+    part.rewind()?;
+    Ok(part)
 }
 
 /// Walks through the archives of one file of an image. Of a unified kernel image it is a section.
-fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor) -> io::Result<()> {
+fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor) -> Result<(), ImageError> {
     let mut file = root.open_regular(path)?;
     if let Some(program) = Program::open(root, path) {
-        let (at, length) = program.place(".initrd").ok_or_else(|| io::Error::other("there is no initramfs in it"))?;
+        let (at, length) = program.place(".initrd").ok_or(ImageError::Damaged("there is no initramfs in it"))?;
         file = part(&file, at, length)?;
     }
     let (at, magic) = match cpio::walk(&mut file, visitor)? {
@@ -254,7 +261,7 @@ fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor)
         End::Other { at, magic } => (at, magic),
     };
     let Some(packing) = Packing::of(&magic) else {
-        return Err(io::Error::other("it is packed in a way that is not known"));
+        return Err(ImageError::UnknownPacking);
     };
     file.seek(SeekFrom::Start(at))?;
     cpio::walk(unpack.unpack(packing, file)?, visitor).map(drop)
@@ -269,7 +276,7 @@ pub fn read_image(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<
             let walked = walk(root, path, unpack, &mut collector);
             // Whatever was to come, it is not kept any more.
             let walked = if collector.too_much {
-                Err(io::Error::other("more than 1000 files or 16 MiB of configuration are in it"))
+                Err(ImageError::TooMuch("more than 1000 files or 16 MiB of configuration are in it"))
             } else {
                 walked
             };

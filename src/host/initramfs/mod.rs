@@ -2,6 +2,7 @@
 //! The images that the machine boots with: what makes them, where they are, and what of ours is in them.
 
 pub mod cpio;
+pub mod error;
 pub mod image;
 
 use super::boot::esp::Partitions;
