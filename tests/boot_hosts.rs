@@ -305,8 +305,44 @@ fn what_mkinitcpio_reads() {
     assert_eq!(sources(&told), ["etc/a"]);
     // Our drop-in is never the first.
     assert_eq!(sources(&arch.clone().file("etc/cmdline.d/root.conf", "root=x\n")), ["etc/cmdline.d/vfio.conf"]);
+    // It gives ukify the command line itself.
     let file = arch.file("etc/kernel/uki.conf", "[UKI]\nCmdline=@/etc/words\n").file("etc/words", "quiet\n");
-    assert_eq!(sources(&file), ["etc/words"]);
+    assert_eq!(sources(&file), ["etc/kernel/cmdline"]);
+}
+
+/// `Cmdline=` in `uki.conf` counts for kernel-install's plugin of systemd 262 and not for that of 257, which were both run.
+#[test]
+fn what_kernel_install_reads() {
+    const PLUGIN: &str = "usr/lib/kernel/install.d/60-ukify.install";
+    let old = "    opts2.cmdline = kernel_cmdline(opts)\n    ukify.apply_config(opts2)\n";
+    let new =
+        "    ukify.apply_config(opts2)\n    if opts2.cmdline is None:\n        opts2.cmdline = kernel_cmdline(opts)\n";
+    let debian = boots::of("debian-uki").without("boot/efi/loader/addons/vfio.addon.efi").without("usr/bin/ukify");
+    let source = |boot: &Boot| {
+        let system = scan(boot);
+        let source = only(&system).boot_files.iter().find(|place| place.role == Role::Source).unwrap();
+        match &source.content {
+            Some(Content::Unreadable(why)) => format!("{}: {why}", source.path),
+            _ => source.path.clone(),
+        }
+    };
+    let moved = "etc/kernel/uki.conf: has Cmdline=, which counts instead of /etc/kernel/cmdline: move its value there";
+    let gone = "etc/words: is not there, and Cmdline= in /etc/kernel/uki.conf names it: write it";
+    for (settings, plugin, path) in [
+        ("Cmdline=@/etc/words", old, "etc/kernel/cmdline"),
+        ("Cmdline=quiet", old, "etc/kernel/cmdline"),
+        ("Cmdline=@/etc/words", new, gone),
+        ("Cmdline=quiet", new, moved),
+        ("Cmdline=", new, moved),
+        ("Initrd=/x", new, "etc/kernel/cmdline"),
+    ] {
+        let boot = debian.clone().file("etc/kernel/uki.conf", &format!("[UKI]\n{settings}\n")).file(PLUGIN, plugin);
+        assert_eq!(source(&boot), path, "{settings}");
+    }
+    let boot = debian.file("usr/lib/kernel/uki.conf", "[UKI]\nCmdline=@/etc/words\n").file("etc/words", "quiet\n");
+    assert_eq!(source(&boot.clone().file(PLUGIN, new)), "etc/words");
+    // Images are dracut's.
+    assert_eq!(source(&boot), "etc/kernel/cmdline");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod refind;
 mod scan;
 mod systemd_boot;
 mod uki;
+mod uki_conf;
 
 use super::platform::Platform;
 use crate::host::kernel_cmdline::KernelCmdline;

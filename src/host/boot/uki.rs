@@ -5,10 +5,10 @@
 
 use super::esp::Partitions;
 use super::pe::Program;
+use super::uki_conf::{self, Cmdline, UkiConf};
 use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{assigned, below, files, join, program, text};
 use crate::root::Root;
-use ini::{Ini, ParseOption};
 use std::collections::BTreeSet;
 
 /// The first systemd whose stub takes addons from `loader/addons`.
@@ -20,8 +20,6 @@ const CMDLINE: &str = "etc/kernel/cmdline";
 /// What mkinitcpio adds to it, and ours there.
 const DROP_INS: &str = "etc/cmdline.d";
 const DROP_IN: &str = "etc/cmdline.d/vfio.conf";
-/// What ukify(1) is told, by kernel-install(8) and by mkinitcpio.
-const UKI_CONF: &str = "etc/kernel/uki.conf";
 
 /// An image.
 struct Image {
@@ -204,41 +202,11 @@ fn architecture(machine: u16) -> Option<&'static str> {
     })
 }
 
-/// What ukify(1) is told.
-struct UkiConf(Option<Ini>);
-
-impl UkiConf {
-    fn read(root: &Root) -> UkiConf {
-        UkiConf(text(root, UKI_CONF).and_then(|text| ini(&text)))
-    }
-
-    /// The last value of a key, in whatever section.
-    fn get(&self, key: &str) -> Option<String> {
-        let values = self.0.iter().flat_map(Ini::iter).flat_map(|(_, properties)| properties.get_all(key));
-        values.last().filter(|value| !value.is_empty()).map(str::to_owned)
-    }
-}
-
-/// An INI file as ukify(1) reads it, which is Python's `configparser`: comments may be indented, values go on in lines that
-/// are, and neither quotes nor backslashes mean anything. One that is broken says nothing.
-fn ini(text: &str) -> Option<Ini> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    // A backslash at the end of a line would join it with the next, whatever the options are; an escaped one does not.
-    let text: String = lines.flat_map(|line| [line.replace('\\', "\\\\"), "\n".to_owned()]).collect();
-    let options = ParseOption {
-        enabled_quote: false,
-        enabled_escape: true,
-        enabled_indented_mutiline_value: true,
-        enabled_preserve_key_leading_whitespace: false,
-    };
-    Ini::load_from_str_opt(&text, options).ok()
-}
-
 /// The images themselves, and what their builder reads.
 fn rebuild(root: &Root, images: &[Image], builder: Option<Builder>) -> Loader {
     let (source, words) = match builder {
         Some(Builder::Mkinitcpio(presets)) => (mkinitcpio(root, &presets), &["mkinitcpio", "-P"]),
-        Some(Builder::KernelInstall) => (vec![from_cmdline(root)], &["kernel-install", "add-all"]),
+        Some(Builder::KernelInstall) => (vec![of_kernel_install(root)], &["kernel-install", "add-all"]),
         None => {
             let why = format!(
                 "is of an image (/{}) built by a tool that vfio does not know: have that tool add the parameters",
@@ -319,112 +287,33 @@ fn mkinitcpio(root: &Root, presets: &[String]) -> Vec<BootFile> {
     base.chain([BootFile::read(root, DROP_IN, Format::DropIn, Role::Source)]).collect()
 }
 
-/// `/etc/kernel/cmdline`, if images are made from it.
-fn from_cmdline(root: &Root) -> BootFile {
-    match UkiConf::read(root).get("Cmdline") {
-        Some(value) => match value.strip_prefix("@/") {
-            Some(path) => BootFile::read(root, path, Format::Plain, Role::Source),
-            None => {
-                let why = "has Cmdline=, which counts instead of /etc/kernel/cmdline: move its value there".to_owned();
-                unreadable(UKI_CONF, why)
+/// What kernel-install(8) makes an image's command line from. `Cmdline=` of `uki.conf` counts where its plugin says so.
+fn of_kernel_install(root: &Root) -> BootFile {
+    let settings = UkiConf::read(root);
+    match settings.cmdline().filter(|_| uki_conf::counts(root)) {
+        None => from_cmdline(root),
+        Some(Cmdline::File(path)) => {
+            let file = BootFile::read(root, &path, Format::Plain, Role::Source);
+            match file.content {
+                Some(_) => file,
+                None => {
+                    unreadable(&path, format!("is not there, and Cmdline= in /{} names it: write it", settings.path))
+                }
             }
-        },
-        None if !root.exists(CMDLINE) => {
-            let why = "is not there, so images get whatever the running kernel was booted with: \
-                       write into it what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
-            unreadable(CMDLINE, why.to_owned())
         }
-        None => BootFile::read(root, CMDLINE, Format::Plain, Role::Source),
+        Some(Cmdline::Text) => {
+            let why = "has Cmdline=, which counts instead of /etc/kernel/cmdline: move its value there".to_owned();
+            unreadable(&settings.path, why)
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, Instant};
-
-    fn cmdline(text: &str) -> Option<String> {
-        UkiConf(ini(text)).get("Cmdline")
+/// `/etc/kernel/cmdline`, if images are made from it.
+fn from_cmdline(root: &Root) -> BootFile {
+    if root.exists(CMDLINE) {
+        return BootFile::read(root, CMDLINE, Format::Plain, Role::Source);
     }
-
-    #[test]
-    fn a_file_is_read_as_ukify_reads_it() {
-        for (text, value) in [
-            ("", None),
-            ("[UKI]\n", None),
-            ("[UKI]\nCmdline=quiet rw\n", Some("quiet rw")),
-            ("[UKI]\r\nCmdline = @/etc/words\r\n", Some("@/etc/words")),
-            ("Cmdline=quiet", Some("quiet")),
-            // The last one counts, also where it says nothing.
-            ("[UKI]\nCmdline=a\nCmdline=b\n", Some("b")),
-            ("[UKI]\nCmdline=a\n[PE]\nX=1\n[UKI]\nCmdline=b\n", Some("b")),
-            ("[UKI]\nCmdline=b\n[PE]\nCmdline=a\n[UKI]\nX=1\n", Some("a")),
-            ("[UKI]\nCmdline=a\nCmdline=\n", None),
-            ("[UKI]\ncmdline=a\n", None),
-            // Nothing in a value means anything.
-            ("[UKI]\nCmdline=\"a  b\" 'c' root=/dev/x:y [z] # d ; e\n", Some("\"a  b\" 'c' root=/dev/x:y [z] # d ; e")),
-            ("[UKI]\nCmdline=a\\x0041\\n\\\\b\\\nOther=1\n", Some("a\\x0041\\n\\\\b\\")),
-            ("[UKI]\nOther=1\\\nCmdline=a\n", Some("a")),
-            ("[UKI]\nOther=\"1\nCmdline=a\n", Some("a")),
-            // Comments, and values in more than one line.
-            ("# Cmdline=x\n  # Cmdline=y\n[UKI]\n#\n; x\nCmdline=a\n# Cmdline=b\n", Some("a")),
-            ("[UKI]\nCmdline=\n  # b\n  @/etc/words\nOther=1\n", Some("@/etc/words")),
-            ("[UKI]\nOther=1\n  2\nCmdline=a\n\tb\n", Some("a\nb")),
-            ("  [UKI]\n  Cmdline=a\n", Some("a")),
-            // What ukify refuses.
-            ("[UKI]\nCmdline=a\nnonsense\n", None),
-            ("[UKI\nCmdline=a\n", None),
-            ("[UKI]\n=a\n", None),
-            ("[UKI]\nCmdline=a\n=\n", None),
-        ] {
-            assert_eq!(cmdline(text).as_deref(), value, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_in_a_file_takes_long() {
-        const MOST: usize = 1 << 18;
-        let shapes = [
-            "a=1\n",
-            "[a]\n",
-            "[a]\na=1\n",
-            "[",
-            "]",
-            "=",
-            "a",
-            "\\",
-            "\\\n",
-            "\n",
-            " ",
-            " \n",
-            "  a\n",
-            "a=\n b\n",
-            "\r",
-            "a\r",
-            ";",
-            ";\n",
-            "#\n",
-            " [a]",
-            " [\n",
-            "\"",
-            "'",
-            ":=",
-            "a=\r",
-            "\u{a0}",
-            "a = \u{2028}\n",
-        ];
-        for shape in shapes {
-            for begin in ["", "[a]\n", "Cmdline="] {
-                let text = format!("{begin}{}", shape.repeat(MOST / shape.len()));
-                let start = Instant::now();
-                let _ = cmdline(&text);
-                // A quarter of a second at most; minutes if each line took the longer the more there are.
-                assert!(start.elapsed() < Duration::from_secs(20), "{begin:?} {shape:?} {:?}", start.elapsed());
-            }
-        }
-        let numbered: String = (0..MOST / 16).map(|n| format!("[s{n}]\nk{n}=1\n")).collect();
-        let start = Instant::now();
-        let _ = cmdline(&numbered);
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    }
+    let why = "is not there, so images get whatever the running kernel was booted with: \
+               write into it what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
+    unreadable(CMDLINE, why.to_owned())
 }

@@ -27,12 +27,20 @@ pub fn is_there(parameter: &str, there: &[String]) -> bool {
                 "intel_iommu=on" => {
                     other.strip_prefix("intel_iommu=").is_some_and(|list| list.split(',').any(|part| part == "on"))
                 }
-                "iommu=pt" | PASSTHROUGH => {
-                    matches!(other.as_str(), "iommu=pt" | "iommu.passthrough=1" | "iommu.passthrough=y")
-                }
+                "iommu=pt" | PASSTHROUGH => other == "iommu=pt" || passthrough(other) == Some(true),
                 _ => false,
             }
     })
+}
+
+/// What `iommu.passthrough=` says (`lib/kstrtox.c`, `kstrtobool`).
+fn passthrough(parameter: &str) -> Option<bool> {
+    let mut value = parameter.strip_prefix("iommu.passthrough=")?.chars().map(|c| c.to_ascii_lowercase());
+    match (value.next()?, value.next()) {
+        ('y' | 't' | '1', _) | ('o', Some('n')) => Some(true),
+        ('n' | 'f' | '0', _) | ('o', Some('f')) => Some(false),
+        _ => None,
+    }
 }
 
 /// A parameter of the user that is against what is required.
@@ -40,11 +48,10 @@ pub fn against<'t>(required: &[String], there: &'t [String]) -> Option<&'t str> 
     let wants = |parameter: &str| required.iter().any(|w| w == parameter);
     let wants_passthrough = wants("iommu=pt") || wants(PASSTHROUGH);
     let off = ["iommu=off", "intel_iommu=off", "amd_iommu=off"];
-    let slow = ["iommu=nopt", "iommu.passthrough=0"];
-    let is = |list: &[&str], parameter: &&String| list.contains(&parameter.as_str());
     let found = there.iter().find(|parameter| {
-        (wants("intel_iommu=on") || wants_passthrough) && is(&off, parameter)
-            || wants_passthrough && is(&slow, parameter)
+        let slow = || *parameter == "iommu=nopt" || passthrough(parameter) == Some(false);
+        (wants("intel_iommu=on") || wants_passthrough) && off.contains(&parameter.as_str())
+            || wants_passthrough && slow()
     });
     found.map(String::as_str)
 }
@@ -219,5 +226,13 @@ mod tests {
         };
         assert_eq!(against("quiet intel_iommu=off").as_deref(), Some("intel_iommu=off"));
         assert_eq!(against("quiet iommu=pt"), None);
+        for value in ["0", "n", "N", "no", "off"] {
+            let parameter = format!("iommu.passthrough={value}");
+            assert_eq!(against(&format!("quiet {parameter}")), Some(parameter));
+        }
+        for value in ["1", "y", "Yes", "on"] {
+            assert!(there("iommu=pt", &format!("iommu.passthrough={value}")), "{value}");
+        }
+        assert_eq!(against("iommu.passthrough=maybe iommu.passthrough= iommu.passthroughx=0"), None);
     }
 }
