@@ -32,22 +32,124 @@ words() {
     grep -hv '^#' "$@" | tr -s '\n ' ' ' | sed 's/ $//'
 }
 
-# kernelstub -a|-d PARAMETERS: its configuration, and the entry that it makes from that.
+# kernelstub [-o LIST | -a LIST | -d LIST]: its configuration, and the entry that it makes from that. Compared with
+# kernelstub of November 2025 (kernelstub/application.py, installer.py), which was run: "-d" makes the list again from a set,
+# "-o" with nothing changes nothing, and without a kernel in /boot it prints an error, does nothing and ends with 0.
+# A list is words, one of them a line or all in one.
+# shellcheck disable=SC2086,SC2116
 kernelstub() {
-    entry=boot/efi/loader/entries/Pop_OS-current.conf
-    for parameter in $2; do
-        case $1 in
-        -a)
-            sed -i "s|^\(    \"kernel_options\": \[.*\)\]|\1, \"$parameter\"]|" etc/kernelstub/configuration
-            sed -i "s|^options .*|& $parameter|" "$entry"
-            ;;
-        -d)
-            sed -i "s|^\(    \"kernel_options\": \[.*\), \"$parameter\"|\1|" etc/kernelstub/configuration
-            sed -i "/^options /s| $parameter\\b||" "$entry"
-            ;;
-        *) fail "kernelstub: what is $1?" ;;
-        esac
+    settings=etc/kernelstub/configuration
+    first=$settings
+    [ -e "$first" ] || first=etc/default/kernelstub
+    list=$(sed -n '/^  "user"/,$ s/^      "\(.*\)",*$/\1/p' "$first")
+    case ${1:-} in
+    '') ;;
+    -o) [ -z "$2" ] || list=$(echo "$2" | tr -s ' ' '\n') ;;
+    -a) list=$(printf '%s\n' $list $2 | awk '!seen[$0]++') ;;
+    -d) list=$(printf '%s\n' $list | grep -vxF "$(printf '%s\n' $2)" | sort -ru) || list= ;;
+    *) fail "kernelstub: what is $1?" ;;
+    esac
+    for kernel in boot/vmlinuz-*; do
+        if [ ! -e "$kernel" ]; then
+            printf "kernelstub           : ERROR    Can't find the kernel image '/vmlinuz'! \n\n"
+            return
+        fi
     done
+    sed -i "s|^options .*|options root=UUID=9a ro $(echo $list)|" boot/efi/loader/entries/Pop_OS-current.conf
+    mkdir -p etc/kernelstub
+    awk -v list="$(echo $list)" '
+        BEGIN { count = split(list, words, " ") }
+        /^  "user"/ { user = 1 }
+        user && /"kernel_options": \[/ {
+            print
+            for (i = 1; i <= count; i++) printf "      \"%s\"%s\n", words[i], i < count ? "," : ""
+            skip = 1
+            next
+        }
+        skip && /^    \]/ { skip = 0 }
+        !skip
+    ' "$first" >.kernel/settings
+    # Python writes no line end.
+    printf %s "$(cat .kernel/settings)" >"$settings"
+    rm .kernel/settings
+}
+
+# read_lines FILE: $line and what is in a file, as sdbootutil reads it: a last line without a line end is left out.
+read_lines() {
+    [ -s "$1" ] || return 0
+    while read -r words; do
+        case $words in
+        '#'*) ;;
+        *) line="${line:+$line }$words" ;;
+        esac
+    done <"$1"
+}
+
+# sdbootutil update-all-entries: the options of each entry of this system, again from its sources. Compared with sdbootutil of
+# August 2026 (create_boot_options, sedrootflags, update_entry_conf), which was run: it reads drop-ins twice, and no other
+# system's or snapshot's entry is changed.
+sdbootutil() {
+    line='' own='rootflags=subvol=@/.snapshots/4/snapshot'
+    for file in etc/kernel/cmdline usr/lib/kernel/cmdline proc/cmdline; do
+        if [ -e "$file" ]; then
+            read_lines "$file"
+            break
+        fi
+    done
+    for file in etc/kernel/cmdline.d/* etc/kernel/cmdline.d/*; do
+        read_lines "$file"
+    done
+    if [ -n "$line" ]; then
+        case " $line" in
+        *' root='*) line=$(echo "$line" | sed -E 's|\broot=\S*|root=UUID=78|') ;;
+        *) line="$line root=UUID=78" ;;
+        esac
+        line="$(echo "$line" | tr -s ' \t' ' ') $own"
+    fi
+    for entry in boot/efi/loader/entries/*.conf; do
+        if grep -Eq "^options .*root=(UUID=78|/dev/nvme0n1p2) .*$own" "$entry"; then
+            sed -i "s|^options\s*.*$|options    $line|g" "$entry"
+        fi
+    done
+}
+
+# proxmox-boot-tool refresh: the entries, or the menu, of every partition. Compared with proxmox-kernel-helper 8.1.0
+# (src/proxmox-boot/zz-proxmox-boot), which was run: it reads one line, and skips what it cannot mount (here: "unmountable"
+# lies there) or finds no kernel for, and ends with 0.
+proxmox_boot_tool() {
+    [ "$*" = refresh ] || fail "proxmox-boot-tool: what is $*?"
+    if [ -e etc/kernel/cmdline ]; then
+        line=$(head -n 1 etc/kernel/cmdline)
+        case $line in
+        *root=*) ;;
+        *) fail "proxmox-boot-tool: No root= parameter in /etc/kernel/cmdline found!" ;;
+        esac
+    else
+        line=$(sed 's/initrd=\S* *//' proc/cmdline)
+    fi
+    while read -r uuid; do
+        partition=/dev/disk/by-uuid/$uuid
+        if [ ! -h ".$partition" ]; then
+            echo "WARN: $partition does not exist - clean '/etc/kernel/proxmox-boot-uuids'! - skipping"
+            continue
+        elif [ -e "unmounted/$uuid/unmountable" ]; then
+            echo "mount of $partition failed - skipping"
+            continue
+        fi
+        echo "Copying and configuring kernels on $partition"
+        for kernel in boot/vmlinuz-*; do
+            if [ ! -e "$kernel" ]; then
+                echo "No linux-image /boot/vmlinuz-6.8.12-1-pve found - skipping"
+            elif [ -e "unmounted/$uuid/grub" ]; then
+                echo "	Copying kernel ${kernel#*-}"
+                program=update-grub
+                menu "unmounted/$uuid/grub/grub.cfg"
+            else
+                echo "	Copying kernel and creating boot-entry for ${kernel#*-}"
+                sed -i "s|^options .*|options  $line|" "unmounted/$uuid/loader/entries/proxmox-${kernel#*-}.conf"
+            fi
+        done
+    done <etc/kernel/proxmox-boot-uuids
 }
 
 # mkinitcpio -P: each image with the line that it reads.
@@ -62,36 +164,88 @@ mkinitcpio() {
     done
 }
 
-# sdbootutil update-all-entries: the words of all drop-ins, after the snapshot's own.
-sdbootutil() {
-    line=$(words etc/kernel/cmdline.d/*.conf)
-    sed -i -E "s|^(options .* rootflags=\S+).*|\1 $line|" boot/efi/loader/entries/opensuse-6.17.2-1-default-4.conf
-}
-
 # limine-update: the menu, from the lines that are added up.
 limine_update() {
     line=$(sed -n 's/^KERNEL_CMDLINE\[default\]+*="\(.*\)"$/\1/p' etc/default/limine | tr '\n' ' ' | sed 's/ $//')
     sed -i "s|^\(  cmdline:\).*|\1 $line|" boot/limine.conf
 }
 
-# take KIND FILE: a program of the firmware with $line in it, as the test has made it.
+# take KIND FILE: a program of the firmware, or a deployment, with $line in it, as the test has made it.
 take() {
-    [ -e "$here/$1 $line" ] || fail "$program: $1 with '$line'"
-    cp "$here/$1 $line" "$2"
+    made="$here/$1 $(echo "$line" | tr / '|')"
+    [ -e "$made" ] || fail "$program: $1 with '$line'"
+    cp "$made" "$2"
 }
 
-# rpm-ostree kargs --append-if-missing=PARAMETER... --delete-if-present=PARAMETER...
+# What a deployment of ostree has: the staged one's, or the newest entry's.
+deployed() {
+    if [ -e run/ostree/staged-deployment ]; then
+        cat run/ostree/line
+    else
+        sed -n 's/^options //p' boot/loader.1/entries/ostree-2.conf
+    fi
+}
+
+# stage LINE: the deployment of the next boot, in /run alone (ostree-sysroot-deploy.c, ostree_sysroot_stage_tree_with_options).
+stage() {
+    line=$1
+    if [ "$line" = "$(deployed)" ]; then
+        echo "No changes."
+        return
+    fi
+    mkdir -p run/ostree
+    take staged run/ostree/staged-deployment
+    echo "$line" >run/ostree/line
+}
+
+# rpm-ostree kargs --append-if-missing=PARAMETER... --delete-if-present=PARAMETER...: in the order of
+# src/daemon/rpmostreed-transaction-types.cxx (2026.2), kernel_arg_apply_patching.
 rpm_ostree() {
     [ "$1" = kargs ] || fail "rpm-ostree: what is $1?"
     shift
+    new=$(deployed)
     for option; do
         parameter=${option#*=}
         case $option in
-        --append-if-missing=*) sed -i "s|^options .*|& $parameter|" boot/loader.1/entries/ostree-2.conf ;;
-        --delete-if-present=*) sed -i "/^options /s| $parameter\\b||" boot/loader.1/entries/ostree-2.conf ;;
+        --append-if-missing=*)
+            case " $new " in *" $parameter "*) ;; *) new="$new $parameter" ;; esac
+            ;;
+        --delete-if-present=*) ;;
         *) fail "rpm-ostree: what is $option?" ;;
         esac
     done
+    for option; do
+        case $option in
+        --delete-if-present=*) new=$(echo " $new " | sed "s| ${option#*=} | |;s/^ //;s/ $//") ;;
+        esac
+    done
+    stage "$new"
+}
+
+# bootc loader-entries set-options-for-source --source vfio [--options LIST]: what the source had goes, then LIST comes
+# (bootc 1.16.9, crates/lib/src/loader_entries.rs).
+bootc() {
+    [ "$1 $2 $3 $4" = "loader-entries set-options-for-source --source vfio" ] || fail "bootc: what is $*?"
+    new=$(deployed)
+    if [ -e var/lib/source ]; then
+        for parameter in $(cat var/lib/source); do
+            new=$(echo " $new " | sed "s| $parameter | |;s/^ //;s/ $//")
+        done
+        rm var/lib/source
+    fi
+    if [ "${5:-}" = --options ]; then
+        new="$new $6"
+        echo "$6" >var/lib/source
+    fi
+    stage "$new"
+}
+
+# ostree admin finalize-staged: what a shutdown does.
+ostree() {
+    [ "$*" = "admin finalize-staged" ] || fail "ostree: what is $*?"
+    [ -e run/ostree/staged-deployment ] || return 0
+    sed -i "s|^options .*|options $(cat run/ostree/line)|" boot/loader.1/entries/ostree-2.conf
+    rm -r run/ostree
 }
 
 # ukify build --cmdline=LINE --output=FILE
@@ -117,6 +271,9 @@ update-grub) menu boot/grub/grub.cfg ;;
 grub-mkconfig | grub2-mkconfig) menu ".$2" ;;
 kernelstub) kernelstub "$@" ;;
 rpm-ostree) rpm_ostree "$@" ;;
+bootc) bootc "$@" ;;
+ostree) ostree "$@" ;;
+proxmox-boot-tool) proxmox_boot_tool "$@" ;;
 ukify) ukify "$@" ;;
 mkinitcpio) mkinitcpio ;;
 sdbootutil) sdbootutil ;;

@@ -436,12 +436,21 @@ fn what_is_put_in_is_found_and_taken_out() {
         let before = tree.snapshot();
         let plan = look(&tree, &desired);
         match name {
-            "arch-uki-no-source" => {
+            "arch-uki-no-source" | "bootc-composefs" => {
                 assert!(plan.changes.is_empty() && plan.problems.len() == 1, "{name}: {plan:?}");
                 continue;
             }
             // A tool is told, nothing is known, or the addon is there.
-            "fedora-silverblue" | "pop-os" => assert!(plan.changes.is_empty() && !plan.tools.is_empty(), "{name}"),
+            "fedora-bootc" | "fedora-silverblue" | "pop-os" => {
+                assert!(plan.changes.is_empty() && !plan.tools.is_empty(), "{name}");
+                // What they make is read again; `cmdline_apply.rs` has stand-ins for them.
+                continue;
+            }
+            // What their tools print, or make, is looked at as well.
+            "opensuse-sdbootutil" | "proxmox-grub" | "proxmox-zfs" => {
+                assert!(!plan.changes.is_empty() && !plan.tools.is_empty(), "{name}");
+                continue;
+            }
             "nothing-known" | "debian-uki" | "debian-uki-secure-boot" => assert!(plan.is_empty(), "{name}: {plan:?}"),
             _ => assert!(!plan.changes.is_empty(), "{name}: {plan:?}"),
         }

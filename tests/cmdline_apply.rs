@@ -43,7 +43,7 @@ fn expected(name: &str) -> Option<Expected> {
         "arch-systemd-boot" => (INTEL, &["boot/loader/entries/arch.conf"], &[]),
         "arch-uki" => (AMD, &[FALLBACK, IMAGE, "etc/kernel/cmdline"], &["mkinitcpio -P"]),
         "arch-uki-drop-ins" => (AMD, &[FALLBACK, IMAGE, "etc/cmdline.d/vfio.conf"], &["mkinitcpio -P"]),
-        "arch-uki-no-source" | "nothing-known" => return None,
+        "arch-uki-no-source" | "bootc-composefs" | "nothing-known" => return None,
         "cachyos-limine" => (INTEL, &["boot/limine.conf", "etc/default/limine"], &["limine-update"]),
         "cachyos-sdboot-manage" => {
             (AMD, &["boot/loader/entries/linux-cachyos.conf", "etc/sdboot-manage.conf"], &["sdboot-manage gen"])
@@ -69,7 +69,9 @@ fn expected(name: &str) -> Option<Expected> {
             &["boot/loader/entries/5f-6.17.4-300.fc43.x86_64.conf", "etc/default/grub", "etc/kernel/cmdline"],
             &[],
         ),
-        "fedora-silverblue" => (INTEL, &["boot/loader.1/entries/ostree-2.conf"], &["rpm-ostree kargs "]),
+        // Staged: until the shutdown it stands below /run alone.
+        "fedora-bootc" => (INTEL, &[], &["bootc loader-entries set-options-for-source --source vfio --options "]),
+        "fedora-silverblue" => (INTEL, &[], &["rpm-ostree kargs "]),
         "gentoo-grub" => {
             (INTEL, &["boot/grub/grub.cfg", "etc/default/grub"], &["grub-mkconfig -o /boot/grub/grub.cfg"])
         }
@@ -87,7 +89,26 @@ fn expected(name: &str) -> Option<Expected> {
         "pop-os" => (
             INTEL,
             &["boot/efi/loader/entries/Pop_OS-current.conf", "etc/kernelstub/configuration"],
-            &["kernelstub -a "],
+            &["kernelstub -o quiet hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=64 intel_iommu=on "],
+        ),
+        "proxmox-grub" => (
+            INTEL,
+            &[
+                "boot/grub/grub.cfg",
+                "etc/default/grub.d/95-vfio.cfg",
+                "unmounted/ABCD-1234/grub/grub.cfg",
+                "unmounted/ABCD-5678/grub/grub.cfg",
+            ],
+            &["update-grub", "proxmox-boot-tool refresh", "grub-script-check /boot/grub/grub.cfg"],
+        ),
+        "proxmox-zfs" => (
+            INTEL,
+            &[
+                "etc/kernel/cmdline",
+                "unmounted/ABCD-1234/loader/entries/proxmox-6.8.12-1-pve.conf",
+                "unmounted/ABCD-5678/loader/entries/proxmox-6.8.12-1-pve.conf",
+            ],
+            &["proxmox-boot-tool refresh"],
         ),
         "refind" => (AMD, &["boot/EFI/refind/refind.conf", "boot/refind_linux.conf"], &[]),
         "ubuntu-cloud" => (
@@ -100,13 +121,15 @@ fn expected(name: &str) -> Option<Expected> {
     Some(Expected { parameters, files, tools })
 }
 
-/// What an image has in it, of [`boots`] and with these parameters.
-const IMAGES: [&str; 2] = ["root=UUID=34 rw quiet", "quiet root=UUID=34 rw"];
+/// What an image or a deployment has in it, of [`boots`] and with these parameters.
+const IMAGES: [&str; 3] =
+    ["root=UUID=34 rw quiet", "quiet root=UUID=34 rw", "root=UUID=56 rw quiet rhgb ostree=/ostree/boot.1/fedora/x/0"];
 
 /// Tools that can build images with these parameters and without.
 fn tools(parameters: &str) -> BootTools {
     let with = IMAGES.map(|line| format!("{line} {parameters}"));
-    BootTools::new(&[IMAGES[0], IMAGES[1], &with[0], &with[1], parameters])
+    let all: Vec<&str> = IMAGES.into_iter().chain(with.iter().map(String::as_str)).chain([parameters]).collect();
+    BootTools::new(&all)
 }
 
 /// The machine without an addon of ours, and what is generated as its tool makes it.
@@ -121,6 +144,11 @@ fn machine(name: &str, tools: &BootTools) -> Tree {
         "opensuse-grub" => tools.tool(&tree, &["grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"]),
         "arch-uki-drop-ins" => tools.tool(&tree, &["mkinitcpio", "-P"]),
         "opensuse-sdbootutil" => tools.tool(&tree, &["sdbootutil", "update-all-entries"]),
+        "proxmox-grub" => {
+            tools.tool(&tree, &["update-grub"]);
+            tools.tool(&tree, &["proxmox-boot-tool", "refresh"]);
+        }
+        "proxmox-zfs" => tools.tool(&tree, &["proxmox-boot-tool", "refresh"]),
         _ => {}
     }
     tree.config(CONFIGURATION);
@@ -159,8 +187,10 @@ fn added(old: &[String], new: &[String]) -> Vec<String> {
 }
 
 /// The machine boots with these parameters beside its own.
-fn reboot(tree: &Tree, before: &str, parameters: &str) {
-    tree.write("proc/cmdline", &format!("{} {parameters}\n", before.trim_end()));
+fn reboot(tools: &BootTools, tree: &Tree, before: &str, parameters: &str) {
+    tools.tool(tree, &["ostree", "admin", "finalize-staged"]);
+    BootTools::ran(tree);
+    tree.write("proc/cmdline", format!("{} {parameters}", before.trim_end()).trim_end());
 }
 
 #[test]
@@ -194,7 +224,7 @@ fn every_machine_gets_the_parameters_and_is_then_as_before() {
         }
 
         assert_eq!(vfio(&["cmdline", "status"]).status, Some(1), "{name}: the running kernel has none of it");
-        reboot(&tree, &line, expected.parameters);
+        reboot(&tools, &tree, &line, expected.parameters);
         let ran = vfio(&["cmdline", "status"]);
         assert_eq!(ran.status, Some(0), "{name}: after the next boot: {}{}", ran.stdout, ran.stderr);
         let ran = vfio(&["cmdline", "apply"]);
@@ -203,6 +233,7 @@ fn every_machine_gets_the_parameters_and_is_then_as_before() {
 
         let ran = vfio(&["cmdline", "revert"]);
         assert_eq!(ran.status, Some(0), "{name}: {}{}", ran.stdout, ran.stderr);
+        reboot(&tools, &tree, &line, "");
         tree.write("proc/cmdline", &line);
         tree.assert_same(&all, &format!("{name}: reverted"));
         assert!(!tree.exists("var/lib/vfio/cmdline"), "{name}: something is still on record");
@@ -216,6 +247,11 @@ fn what_cannot_be_changed_is_said() {
     for (name, status, why) in [
         ("nothing-known", 1, "add these parameters to the kernel command line manually: iommu=pt lab.word=1"),
         ("arch-uki-no-source", 2, "/etc/kernel/cmdline: is not there"),
+        (
+            "bootc-composefs",
+            2,
+            "add 'kargs = [\"intel_iommu=on\", \"iommu=pt\", \"lab.word=1\"]' to a file in /usr/lib/bootc",
+        ),
     ] {
         assert!(expected(name).is_none());
         let tree = machine(name, &tools);

@@ -198,7 +198,7 @@ fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
     }
     for problem in facts.problems {
         // Said of the file already where it is one.
-        if !wrong.iter().any(|boot_file| problem.starts_with(&boot_file.path)) {
+        if !wrong.iter().any(|boot_file| boot_file.problem.is_some() && problem.starts_with(&boot_file.path)) {
             found.add("boot-entries", Severity::Error, codes::BOOT_FILE_LEFT_ALONE, problem, None);
         }
     }
@@ -211,7 +211,8 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
     let needs = sync::needs(facts.config);
     if initramfs.immutable {
         if !needs.is_empty() {
-            found.add("initramfs", Severity::Note, codes::INITRAMFS_NOT_BUILT, sync::immutable(&needs), None);
+            let said = sync::immutable(&needs, initramfs);
+            found.add("initramfs", Severity::Note, codes::INITRAMFS_NOT_BUILT, said, None);
         }
         return;
     }

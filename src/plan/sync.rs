@@ -218,7 +218,7 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
     let changed = facts.synced.cards != needs;
     let note = |text: String| (None, vec![text]);
     if initramfs.immutable {
-        return if needs.is_empty() { (None, Vec::new()) } else { note(immutable(needs)) };
+        return if needs.is_empty() { (None, Vec::new()) } else { note(immutable(needs, initramfs)) };
     }
     if needs.is_empty() && !initramfs.marked {
         return (None, Vec::new());
@@ -254,10 +254,15 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
 }
 
 /// What it costs that an image is not built here.
-pub fn immutable(needs: &[CardNeed]) -> String {
+pub fn immutable(needs: &[CardNeed], initramfs: &Initramfs) -> String {
+    let todo = if initramfs.by_rpm_ostree {
+        "'rpm-ostree initramfs --enable' builds one here, with vfio in it"
+    } else {
+        "install vfio where the image is built, before its initramfs is"
+    };
     format!(
         "the initramfs of this system comes with it and is not built here: {} is reserved only after it, so a driver that \
-         it loads has the card first ('rpm-ostree initramfs --enable' builds one here, with vfio in it)",
+         it loads has the card first ({todo})",
         names(needs)
     )
 }

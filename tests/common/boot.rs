@@ -15,6 +15,8 @@ pub fn grammars() -> BTreeMap<String, Format> {
     use Format::*;
     let all = [
         Plain,
+        FirstLine,
+        ReadLines,
         Bls,
         GrubDefault,
         GrubLinux,

@@ -23,8 +23,11 @@ impl BootTools {
         fs::hard_link(env!("CARGO_BIN_EXE_vfio"), at("vfio")).unwrap();
         symlink(SCRIPT, at("vfio-sim")).unwrap();
         for line in lines {
-            fs::write(at(&format!("addon {line}")), pe::addon(line)).unwrap();
-            fs::write(at(&format!("image {line}")), pe::image("258.1-1-arch", line)).unwrap();
+            // A file's name has no '/'; the parameters of a deployment have some.
+            let name = line.replace('/', "|");
+            fs::write(at(&format!("addon {name}")), pe::addon(line)).unwrap();
+            fs::write(at(&format!("image {name}")), pe::image("258.1-1-arch", line)).unwrap();
+            fs::write(at(&format!("staged {name}")), staged(line)).unwrap();
         }
         BootTools { dir }
     }
@@ -50,4 +53,24 @@ impl BootTools {
         let _ = fs::remove_file(log);
         text.lines().map(str::to_owned).collect()
     }
+}
+
+/// What ostree writes of a deployment that is staged, as far as its parameters go: GVariant of the type `a{sv}`, which has one
+/// entry here, `{'kargs': <['...']>}` (GLib, "GVariant Serialisation").
+pub fn staged(line: &str) -> Vec<u8> {
+    /// A container whose parts end at these offsets. Their size follows from the length, with them.
+    fn framed(mut bytes: Vec<u8>, ends: &[usize]) -> Vec<u8> {
+        let size = [1, 2, 4].into_iter().find(|size| bytes.len() + size * ends.len() < 1 << (8 * size)).unwrap();
+        bytes.extend(ends.iter().flat_map(|end| end.to_le_bytes()[..size].to_vec()));
+        bytes
+    }
+    let (mut list, mut ends) = (Vec::new(), Vec::new());
+    for parameter in line.split(' ') {
+        list.extend(parameter.bytes().chain([0]));
+        ends.push(list.len());
+    }
+    let variant = [framed(list, &ends), b"\0as".to_vec()].concat();
+    let entry = framed([b"kargs\0\0\0".to_vec(), variant].concat(), &["kargs\0".len()]);
+    let end = entry.len();
+    framed(entry, &[end])
 }

@@ -127,6 +127,7 @@ pub fn all() -> Vec<(&'static str, Boot)> {
         ("arch-uki", arch_uki()),
         ("arch-uki-drop-ins", arch_uki_drop_ins()),
         ("arch-uki-no-source", arch_uki().without("etc/kernel/cmdline")),
+        ("bootc-composefs", bootc_composefs()),
         ("cachyos-limine", cachyos_limine()),
         ("cachyos-sdboot-manage", cachyos_sdboot_manage()),
         ("debian-grub", debian_grub()),
@@ -134,6 +135,7 @@ pub fn all() -> Vec<(&'static str, Boot)> {
         ("debian-uki", debian_uki()),
         ("debian-uki-secure-boot", debian_uki_secure_boot()),
         ("fedora", fedora()),
+        ("fedora-bootc", fedora_bootc()),
         ("fedora-silverblue", silverblue()),
         ("gentoo-grub", gentoo_grub()),
         ("limine-by-hand", limine_by_hand()),
@@ -141,6 +143,8 @@ pub fn all() -> Vec<(&'static str, Boot)> {
         ("opensuse-grub", opensuse_grub()),
         ("opensuse-sdbootutil", opensuse_sdbootutil()),
         ("pop-os", pop_os()),
+        ("proxmox-grub", proxmox_grub()),
+        ("proxmox-zfs", proxmox_zfs()),
         ("refind", refind()),
         ("ubuntu-cloud", ubuntu_cloud()),
     ]
@@ -305,6 +309,25 @@ fn silverblue() -> Boot {
         .programs(&["usr/bin/rpm-ostree"])
 }
 
+/// The same without rpm-ostree: an image of bootc's.
+fn fedora_bootc() -> Boot {
+    silverblue().without("usr/bin/rpm-ostree").file("usr/bin/bootc", "\x7fELF set-options-for-source")
+}
+
+/// bootc with its other backend.
+fn bootc_composefs() -> Boot {
+    let line = "root=UUID=57 rw composefs=2aa5";
+    Boot::intel(line)
+        .modules("6.17.4-300.fc43.x86_64")
+        .mounts(&UEFI)
+        .systemd_boot("boot/efi", "258.1-1")
+        .file(
+            "boot/efi/loader/entries/bootc_fedora-43.20251125.0-1.conf",
+            &format!("title Fedora\nversion 43\nlinux /EFI/Linux/bootc_2aa5/vmlinuz\noptions {line}\n"),
+        )
+        .programs(&["usr/bin/bootc", "usr/bin/dracut"])
+}
+
 fn opensuse_grub() -> Boot {
     Boot::amd("BOOT_IMAGE=/boot/vmlinuz-6.17.2-1-default root=UUID=78 splash=silent")
         .modules("6.17.2-1-default")
@@ -318,44 +341,108 @@ fn opensuse_grub() -> Boot {
         .programs(&["usr/bin/grub2-script-check"])
 }
 
+/// The second snapshot of four, on which entries are made; another system has an entry on the same ESP.
 fn opensuse_sdbootutil() -> Boot {
-    let now = entry(
-        "openSUSE Tumbleweed",
-        "4@6.17.2-1-default",
-        "root=UUID=78 splash=silent rootflags=subvol=@/.snapshots/4",
-    );
-    let then = now.replace("sort-key   x", "sort-key   snapper-opensuse");
-    Boot::amd("root=UUID=78 splash=silent")
+    let line = |snapshot: u8| format!("root=UUID=78 splash=silent rootflags=subvol=@/.snapshots/{snapshot}/snapshot");
+    let now = entry("openSUSE Tumbleweed", "4@6.17.2-1-default", &line(4)).replace("machine-id 5f\n", "");
+    let then = now.replace("sort-key   x", "sort-key   snapper-opensuse").replace(&line(4), &line(3));
+    Boot::amd(&line(4))
         .modules("6.17.2-1-default")
-        .mounts(&UEFI)
+        .file(
+            "proc/self/mountinfo",
+            "20 1 0:30 /@/.snapshots/4/snapshot / rw,relatime shared:1 - btrfs /dev/nvme0n1p2 rw\n\
+             21 1 259:1 / /boot/efi rw,relatime shared:1 - vfat /dev/nvme0n1p1 rw\n",
+        )
+        .link("dev/disk/by-uuid/78", "../../nvme0n1p2")
+        .link("dev/disk/by-uuid/99", "../../sda2")
         .systemd_boot("boot/efi", "257.9+suse")
         .file("etc/sysconfig/bootloader", "LOADER_TYPE=\"systemd-boot\"\n")
         .file("etc/kernel/cmdline", "root=UUID=78 splash=silent\n")
         .file("etc/kernel/cmdline.d/quiet.conf", "quiet\n")
         .file("boot/efi/loader/entries/opensuse-6.17.2-1-default-4.conf", &now)
         .file("boot/efi/loader/entries/opensuse-6.17.2-1-default-3.conf", &then)
+        .file("boot/efi/loader/entries/other.conf", "title Other\nlinux /other\noptions root=UUID=99 ro\n")
         .file("usr/bin/sdbootutil", "#!/bin/bash\nfor i in /etc/kernel/cmdline.d/*; do :; done\n")
         .file("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n")
 }
 
+/// kernelstub's configuration as it writes it, with what the user has in the list.
+pub fn kernelstub(options: &[&str]) -> String {
+    let list: Vec<String> = options.iter().map(|option| format!("      \"{option}\"")).collect();
+    let part = |name: &str, list: &str, yes: bool| {
+        format!(
+            "  \"{name}\": {{\n    \"kernel_options\": [\n{list}\n    ],\n    \"esp_path\": \"/boot/efi\",\n    \
+             \"setup_loader\": {yes},\n    \"manage_mode\": {yes},\n    \"force_update\": false,\n    \
+             \"live_mode\": false,\n    \"config_rev\": 3\n  }}"
+        )
+    };
+    let default = part("default", "      \"quiet\",\n      \"splash\"", false);
+    format!("{{\n{default},\n{}\n}}", part("user", &list.join(",\n"), true))
+}
+
 fn pop_os() -> Boot {
-    Boot::intel("initrd=\\EFI\\Pop_OS-9a\\initrd.img root=UUID=9a ro quiet splash")
+    let huge = ["quiet", "hugepagesz=1G", "hugepages=4", "hugepagesz=2M", "hugepages=64"];
+    let entry = |options: &str| {
+        format!(
+            "title Pop!_OS\nlinux /EFI/Pop_OS-9a/vmlinuz.efi\ninitrd /EFI/Pop_OS-9a/initrd.img\noptions {options}\n"
+        )
+    };
+    let line = format!("root=UUID=9a ro {}", huge.join(" "));
+    Boot::intel(&format!("initrd=\\EFI\\Pop_OS-9a\\initrd.img {line}"))
         .kernel("6.16.3-76061603-generic", ON)
+        .file("boot/vmlinuz-6.16.3-76061603-generic", "")
+        .file("boot/initrd.img-6.16.3-76061603-generic", "")
         .mounts(&UEFI)
         .systemd_boot("boot/efi", "255.4-1ubuntu8")
-        .file(
-            "etc/kernelstub/configuration",
-            "{\n  \"default\": {\"kernel_options\": [\"quiet\", \"splash\"]},\n  \"user\": {\n    \"kernel_options\": [\"quiet\", \"splash\"],\n    \"esp_path\": \"/boot/efi\"\n  }\n}\n",
-        )
-        .file(
-            "boot/efi/loader/entries/Pop_OS-current.conf",
-            "title Pop!_OS\nlinux /EFI/Pop_OS-9a/vmlinuz.efi\ninitrd /EFI/Pop_OS-9a/initrd.img\noptions root=UUID=9a ro quiet splash\n",
-        )
+        .file("etc/kernelstub/configuration", &kernelstub(&huge))
+        .file("boot/efi/loader/entries/Pop_OS-current.conf", &entry(&line))
+        // Of a kernel that is no longer there: it is not written again.
+        .file("boot/efi/loader/entries/Pop_OS-oldkern.conf", &entry("root=UUID=9a ro quiet"))
         .file(
             "boot/efi/loader/entries/Recovery-1B2C.conf",
             "title Pop!_OS recovery\nlinux /EFI/Recovery-1B2C/vmlinuz.efi\noptions boot=casper hostname=recovery\n",
         )
         .programs(&["usr/bin/kernelstub"])
+}
+
+/// Proxmox VE on ZFS: two ESPs, which are not mounted; here they are below `unmounted`.
+fn proxmox(line: &str) -> Boot {
+    Boot::intel(line)
+        .kernel("6.8.12-1-pve", ON)
+        .file("boot/vmlinuz-6.8.12-1-pve", "")
+        .file("boot/initrd.img-6.8.12-1-pve", "")
+        .mounts(&[("/", "zfs", "rpool/ROOT/pve-1")])
+        .file("etc/kernel/proxmox-boot-uuids", "ABCD-1234\nABCD-5678\n")
+        .link("dev/disk/by-uuid/ABCD-1234", "../../nvme0n1p2")
+        .link("dev/disk/by-uuid/ABCD-5678", "../../nvme1n1p2")
+        .file(
+            "etc/default/grub",
+            "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"root=ZFS=rpool boot=zfs\"\n",
+        )
+        .file("boot/grub/grub.cfg", "linux /boot/vmlinuz-6.8.12-1-pve root=ZFS=/ROOT/pve-1 ro\n")
+        .file("usr/sbin/grub-mkconfig", MKCONFIG_DEBIAN)
+        .programs(&["usr/sbin/update-grub", "usr/bin/grub-script-check", "usr/sbin/proxmox-boot-tool"])
+}
+
+fn proxmox_zfs() -> Boot {
+    let line = "root=ZFS=rpool/ROOT/pve-1 boot=zfs";
+    let entry = format!(
+        "title    Proxmox Virtual Environment\nversion  6.8.12-1-pve\noptions  {line}\n\
+         linux    /EFI/proxmox/6.8.12-1-pve/vmlinuz-6.8.12-1-pve\n\
+         initrd   /EFI/proxmox/6.8.12-1-pve/initrd.img-6.8.12-1-pve\n"
+    );
+    proxmox(&format!("initrd=\\EFI\\proxmox\\6.8.12-1-pve\\initrd.img-6.8.12-1-pve {line}"))
+        .variable("LoaderInfo", "systemd-boot 252.31-1~deb12u1")
+        .file("etc/kernel/cmdline", &format!("{line}\n"))
+        .file("unmounted/ABCD-1234/loader/entries/proxmox-6.8.12-1-pve.conf", &entry)
+        .file("unmounted/ABCD-5678/loader/entries/proxmox-6.8.12-1-pve.conf", &entry)
+}
+
+fn proxmox_grub() -> Boot {
+    let menu = "linux /vmlinuz-6.8.12-1-pve root=ZFS=/ROOT/pve-1 ro\n";
+    proxmox("BOOT_IMAGE=/vmlinuz-6.8.12-1-pve root=ZFS=/ROOT/pve-1 ro root=ZFS=rpool boot=zfs quiet")
+        .file("unmounted/ABCD-1234/grub/grub.cfg", menu)
+        .file("unmounted/ABCD-5678/grub/grub.cfg", menu)
 }
 
 fn cachyos_sdboot_manage() -> Boot {

@@ -88,6 +88,11 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// Errors: it cannot be started, it failed, it has not ended within the deadline, or it has not answered.
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError>;
 
+    /// The same, with what it printed on standard error as well: some say there what they left out, and end well.
+    fn run_told(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
+        self.run(words, deadline)
+    }
+
     /// Runs a command of the configuration, apart from our own program where that is possible (`act::backend::apart`). What it prints goes to the log line by line, as it comes.
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> Result<(), ToolError> {
         let output = self.run(words, deadline)?;
@@ -103,8 +108,9 @@ pub trait Tools: std::fmt::Debug + Sync {
 #[derive(Debug)]
 pub struct LiveTools;
 
-impl Tools for LiveTools {
-    fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
+impl LiveTools {
+    /// Runs a program and gives what it printed, and what it complained of.
+    fn output(words: &[&str], deadline: Duration) -> Result<(String, String), ToolError> {
         let (program, mut child) = started(words)?;
         // Each pipe has a reader of its own: a program that fills one would wait for ever.
         let output = child.stdout.take().map(read_aside);
@@ -114,9 +120,19 @@ impl Tools for LiveTools {
         let (output, errors) = (text(output), text(errors).unwrap_or_default());
         match (well, output) {
             (true, Some(text)) if text.len() >= KEPT => Err(ToolError::TooLong { program: program.to_owned() }),
-            (true, output) => whole(words, output),
+            (true, output) => Ok((whole(words, output)?, errors)),
             (false, _) => Err(failed(program, &errors)),
         }
+    }
+}
+
+impl Tools for LiveTools {
+    fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
+        LiveTools::output(words, deadline).map(|(output, _)| output)
+    }
+
+    fn run_told(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
+        LiveTools::output(words, deadline).map(|(output, errors)| output + &errors)
     }
 
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> Result<(), ToolError> {
@@ -287,6 +303,7 @@ mod tests {
         let deadline = Duration::from_secs(60);
         let shell = |script: &str| LiveTools.run(&["sh", "-c", script], deadline);
         assert_eq!(shell("printf abc").unwrap(), "abc");
+        assert_eq!(LiveTools.run_told(&["sh", "-c", "echo a; echo b >&2"], deadline).unwrap(), "a\nb\n");
         let error = shell("head -c 9000000 /dev/zero").unwrap_err();
         assert_eq!(error.to_string(), "sh: it prints more than 4 MiB");
         let aloud = |script: &str| LiveTools.run_aloud(&["sh", "-c", script], deadline);

@@ -9,9 +9,9 @@ use crate::act::boot::boot_files;
 use crate::act::boot::error::BootError;
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
-use crate::host::boot::{entry, Format};
+use crate::host::boot::{entry, BootSystem, Format};
 use crate::plan::cmdline::record::{Record, VERSION};
-use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
+use crate::plan::cmdline::{outcome, CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -124,7 +124,7 @@ pub fn apply(
     if !plan.is_empty() {
         save(root, &either(&before, &after))?;
     }
-    let result = work.carry_out(plan, progress);
+    let result = work.carry_out(plan, &before, progress);
     match result {
         Ok(()) if after == before && plan.is_empty() => Ok(()),
         Ok(()) => {
@@ -211,7 +211,12 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn carry_out(&mut self, plan: &'a CmdlinePlan, progress: &mut dyn FnMut(&str)) -> Result<(), BootError> {
+    fn carry_out(
+        &mut self,
+        plan: &'a CmdlinePlan,
+        before: &Record,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), BootError> {
         for change in &plan.changes {
             progress(&change.sentence());
             let path = &change.path;
@@ -224,15 +229,23 @@ impl<'a> Work<'a> {
                 (Some(text), _) => self.write(path, text.as_bytes()).map_err(failed)?,
             }
         }
+        let mut complaint = None;
         for run in &plan.tools {
             progress(&run.command.join(" "));
             self.ran.push(run);
-            self.run(&run.command)?;
+            let printed = self.run(&run.command)?;
+            if let Some(shortcoming) = outcome::refused(run, &printed) {
+                return Err(BootError::Unmade { shortcoming, complaint: None });
+            }
+            complaint = complaint.or_else(|| outcome::complaint(&printed).map(str::to_owned));
         }
         if plan.tools.is_empty() {
-            Ok(())
-        } else {
-            settle(self.root)
+            return Ok(());
+        }
+        settle(self.root)?;
+        match outcome::shortcoming(&BootSystem::scan(self.root), plan, before) {
+            Some(shortcoming) => Err(BootError::Unmade { shortcoming, complaint }),
+            None => Ok(()),
         }
     }
 
@@ -261,9 +274,9 @@ impl<'a> Work<'a> {
         files::remove(self.root, &made).map_err(|error| failed(&made, error))
     }
 
-    fn run(&self, command: &[String]) -> Result<(), ToolError> {
+    fn run(&self, command: &[String]) -> Result<String, ToolError> {
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        self.tools.run(&command, TOOL).map(drop)
+        self.tools.run_told(&command, TOOL)
     }
 
     /// Makes everything as it was; what did not work.

@@ -3,6 +3,7 @@
 
 use crate::act::backend::tools::ToolError;
 use crate::act::lock::LockError;
+use crate::plan::cmdline::outcome::Shortcoming;
 use std::io;
 
 /// What kept boot files from being changed, or the record of what is ours in them from being read or written.
@@ -76,6 +77,14 @@ pub enum BootError {
     NoAddon {
         /// The program.
         tool: String,
+    },
+    /// A program of the boot loader ended well, and what it was to make is not there.
+    #[error("{shortcoming}{}", complaint.iter().map(|text| format!(": {text}")).collect::<String>())]
+    Unmade {
+        /// What is not there.
+        shortcoming: Shortcoming,
+        /// The first error that the program printed.
+        complaint: Option<String>,
     },
     /// Another program of ours is at work, or the lock cannot be taken.
     #[error("/{path}: {}", error.sentence())]

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Boot entries by name, and files with command lines.
 
-use crate::host::boot::{probe, BootFile, Format, Role};
+use crate::host::boot::{kernelstub, probe, BootFile, Format, Role};
 use crate::root::Root;
+
+/// What the entry of an ostree deployment is known by: its number changes with every deployment.
+const OSTREE: &str = "boot/loader/entries/ostree";
 
 impl BootFile {
     /// Looks at a file.
@@ -15,7 +18,10 @@ impl BootFile {
     pub fn key(&self) -> String {
         let (directory, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         match self.format {
-            Format::RpmOstree => format!("{directory}/ostree"),
+            // Also as long as the newest is only staged.
+            Format::RpmOstree => OSTREE.to_owned(),
+            // Its first list may stand elsewhere; what it writes is there.
+            Format::Kernelstub => kernelstub::SETTINGS.to_owned(),
             Format::Bls => probe::join(directory, &without_counter(name)),
             _ => self.path.clone(),
         }

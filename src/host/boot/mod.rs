@@ -8,13 +8,17 @@ pub mod efi;
 pub mod entry;
 pub mod esp;
 mod grub;
+mod gvariant;
 mod kernels;
+mod kernelstub;
 mod limine;
-mod others;
+pub(super) mod ostree;
 pub mod pe;
 mod probe;
+mod proxmox;
 mod refind;
 mod scan;
+mod sdbootutil;
 mod systemd_boot;
 mod uki;
 mod uki_conf;
@@ -29,6 +33,12 @@ use serde::{Deserialize, Serialize};
 pub enum Format {
     /// The file is the command line: `/etc/kernel/cmdline` (kernel-install(8)); lines that begin with `#` are comments.
     Plain,
+    /// The first line of the file is the command line, whatever it begins with; nothing else of it is read: `/etc/kernel/cmdline`
+    /// as proxmox-boot-tool reads it.
+    FirstLine,
+    /// The file is the command line, but for comments and for a last line without a line end: as sdbootutil, a script, reads
+    /// `/etc/kernel/cmdline` and drop-ins (`while read`).
+    ReadLines,
     /// `options` of a boot entry (UAPI Boot Loader Specification, type 1).
     Bls,
     /// An assignment of `GRUB_CMDLINE_LINUX_DEFAULT` in a file that a shell reads: `/etc/default/grub`.
@@ -116,6 +126,12 @@ pub enum Content {
 pub enum LoaderKind {
     /// rpm-ostree, or bootc with it.
     RpmOstree,
+    /// bootc without rpm-ostree.
+    Bootc,
+    /// bootc with composefs: parameters come with the image.
+    BootcImage,
+    /// Proxmox's proxmox-boot-tool, with systemd-boot.
+    Proxmox,
     /// Pop!_OS's kernelstub.
     Kernelstub,
     /// openSUSE's sdbootutil.
@@ -143,6 +159,8 @@ impl LoaderKind {
     pub fn name(self) -> &'static str {
         match self {
             LoaderKind::RpmOstree => "rpm-ostree",
+            LoaderKind::Bootc | LoaderKind::BootcImage => "bootc",
+            LoaderKind::Proxmox => "proxmox-boot-tool",
             LoaderKind::Kernelstub => "kernelstub",
             LoaderKind::Sdbootutil => "sdbootutil",
             LoaderKind::GrubDropIn | LoaderKind::GrubFile => "GRUB",

@@ -44,6 +44,15 @@ pub(super) fn program(root: &Root, name: &str) -> Option<String> {
     PROGRAMS.iter().map(|directory| format!("{directory}/{name}")).find(|path| root.exists(path))
 }
 
+/// A program's name, if it is not installed.
+pub(super) fn missing_program(root: &Root, name: &str) -> Vec<String> {
+    if program(root, name).is_some() {
+        Vec::new()
+    } else {
+        vec![name.to_owned()]
+    }
+}
+
 /// The first of some programs that is installed: its name.
 pub(super) fn first_program<'n>(root: &Root, names: &[&'n str]) -> Option<&'n str> {
     names.iter().copied().find(|name| program(root, name).is_some())

@@ -3,7 +3,7 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::{grub, kernels, limine, others, refind, systemd_boot, uki};
+use super::{grub, kernels, kernelstub, limine, ostree, proxmox, refind, sdbootutil, systemd_boot, uki};
 use super::{BootSystem, Format, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
 use crate::host::kernel_cmdline::KernelCmdline;
@@ -58,11 +58,14 @@ fn closed(root: &Root, partitions: &Partitions) -> Vec<String> {
 
 fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<Loader> {
     // The tool that owns the entries of the loader behind it is the only one to be told.
-    let owner = others::rpm_ostree(root)
-        .or_else(|| others::kernelstub(root, partitions))
-        .or_else(|| others::sdbootutil(root, partitions));
+    let owner = ostree::find(root, partitions)
+        .or_else(|| kernelstub::find(root, partitions))
+        .or_else(|| sdbootutil::find(root, partitions));
     if let Some(owner) = owner {
         return vec![owner];
+    }
+    if let Some(owners) = proxmox::find(root, partitions, variables) {
+        return owners;
     }
     let grub = grub::find(root, partitions);
     let with_entries = grub.as_ref().is_some_and(|loader| loader.kind == LoaderKind::GrubBls);
@@ -98,7 +101,12 @@ fn rank(kind: LoaderKind, variables: &Variables) -> u8 {
         LoaderKind::SystemdBoot => "systemd-boot",
         LoaderKind::Limine => "Limine",
         LoaderKind::Refind => "rEFInd",
-        LoaderKind::RpmOstree | LoaderKind::Kernelstub | LoaderKind::Sdbootutil => return 0,
+        LoaderKind::RpmOstree
+        | LoaderKind::Bootc
+        | LoaderKind::BootcImage
+        | LoaderKind::Proxmox
+        | LoaderKind::Kernelstub
+        | LoaderKind::Sdbootutil => return 0,
     };
     if loader.contains(name) {
         1

@@ -6,6 +6,7 @@ pub mod error;
 pub mod image;
 
 use super::boot::esp::Partitions;
+use super::boot::ostree;
 use super::boot::pe::Program;
 use crate::config;
 use crate::root::{Root, STATE};
@@ -69,8 +70,10 @@ impl Image {
 pub struct Initramfs {
     /// What makes them.
     pub tool: Option<Tool>,
-    /// Whether the system is of the kind whose images come whole from elsewhere (ostree).
+    /// Whether the system is of the kind whose images come whole from elsewhere (rpm-ostree, bootc).
     pub immutable: bool,
+    /// Whether rpm-ostree is there, which can build one for such a system all the same.
+    pub by_rpm_ostree: bool,
     /// Whether an image with something of ours was ever made here.
     pub marked: bool,
     /// With mkinitcpio: whether our hook is among `HOOKS`.
@@ -90,7 +93,8 @@ impl Initramfs {
         let changed = files.iter().filter_map(|(path, _)| modified(root, path)).max().unwrap_or_default();
         let mut found = Initramfs {
             tool: tool(root),
-            immutable: root.exists("run/ostree-booted"),
+            immutable: ostree::is_image(root),
+            by_rpm_ostree: is_installed(root, "rpm-ostree"),
             marked: root.exists(&format!("{STATE}/initramfs")),
             hooked: has_hook(root),
             images: images(root),
@@ -109,9 +113,12 @@ fn modified(root: &Root, path: &str) -> Option<i64> {
     Some(stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(i64::try_from(stat.st_mtime_nsec).ok()?))
 }
 
+fn is_installed(root: &Root, name: &str) -> bool {
+    ["usr/bin", "usr/sbin", "bin", "sbin"].iter().any(|directory| root.exists(&format!("{directory}/{name}")))
+}
+
 fn tool(root: &Root) -> Option<Tool> {
-    let there =
-        |name: &str| ["usr/bin", "usr/sbin", "bin", "sbin"].iter().any(|dir| root.exists(&format!("{dir}/{name}")));
+    let there = |name: &str| is_installed(root, name);
     // The order: what a distribution puts before another tool comes first.
     let all = [Tool::UpdateInitramfs, Tool::Mkinitcpio, Tool::Dracut, Tool::Booster];
     all.into_iter().find(|tool| match tool {

@@ -6,10 +6,13 @@
 
 mod edit_line;
 pub mod format;
+mod image_built;
 pub mod line;
 pub mod new_entry;
+pub mod outcome;
 pub mod parameters;
 pub mod record;
+mod sdbootutil;
 pub mod status;
 mod tool_managed;
 pub mod unchecked;
@@ -108,9 +111,12 @@ pub const WITHOUT_EFFECT: [&str; 1] = ["amd_iommu=on"];
 pub fn plan(system: &BootSystem, required: &[String], record: &Record, options: &Options) -> CmdlinePlan {
     let mut plan = CmdlinePlan { record: record.clone(), ..CmdlinePlan::default() };
     for loader in system.loaders.iter().filter(|l| options.only.is_none_or(|only| only == l.kind)) {
-        match of_loader(loader, required, record, options) {
-            Ok(part) => plan.take(loader, part, record),
-            Err(sentence) => plan.problems.push(sentence),
+        let part = match loader.kind {
+            LoaderKind::BootcImage => image_built::check(system, loader, required).map(|()| Part::default()),
+            _ => of_loader(loader, required, record, options),
+        };
+        if let Err(sentence) = part.and_then(|part| plan.take(loader, part, record)) {
+            plan.problems.push(sentence);
         }
     }
     plan
@@ -126,45 +132,49 @@ struct Part {
 }
 
 impl CmdlinePlan {
-    fn take(&mut self, loader: &Loader, part: Part, before: &Record) {
+    /// Errors: what its tool makes would lose something; then nothing of this loader is changed.
+    fn take(&mut self, loader: &Loader, part: Part, before: &Record) -> Result<(), String> {
+        let mut record = self.record.clone();
         for (path, owned) in part.owned {
             if owned.is_empty() {
-                self.record.boot_files.remove(&path)
+                record.boot_files.remove(&path)
             } else {
-                self.record.boot_files.insert(path, owned)
+                record.boot_files.insert(path, owned)
             };
         }
-        self.notes.extend(part.notes);
         // What a tool made may lack what its sources have: an apply that was cut off before it ran.
         let builds = part.changes.iter().any(|change| !change.builder.is_empty());
-        if !builds && (!part.changes.is_empty() || is_behind(loader, &self.record, before)) {
-            let run = |command: Vec<String>| ToolRun { loader: loader.kind, command, undo: Vec::new() };
-            self.tools.extend(loader.tools.iter().cloned().map(run));
+        if !builds && part.runs.is_empty() && (!part.changes.is_empty() || is_behind(loader, &record, before)) {
+            if loader.kind == LoaderKind::Sdbootutil {
+                let ours: Vec<String> = [ours_of(loader, before), ours_of(loader, &record)].concat();
+                let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+                sdbootutil::check(loader, &part.changes, &ours)?;
+            }
+            loader.tools.iter().for_each(|command| self.run_last(loader.kind, command.clone()));
             let outcomes = loader
                 .boot_files
                 .iter()
                 .filter(|boot_file| boot_file.role == Role::Generated && boot_file.content.is_some());
             let checks = outcomes.filter_map(|p| Some([loader.check.clone()?, vec![format!("/{}", p.path)]].concat()));
-            self.tools.extend(checks.map(run));
+            checks.for_each(|command| self.run_last(loader.kind, command));
         }
+        self.record = record;
+        self.notes.extend(part.notes);
         self.tools.extend(part.runs);
         self.changes.extend(part.changes);
+        Ok(())
+    }
+
+    /// Has a tool run after all others. One that two loaders need runs once.
+    fn run_last(&mut self, loader: LoaderKind, command: Vec<String>) {
+        self.tools.retain(|run| run.command != command);
+        self.tools.push(ToolRun { loader, command, undo: Vec::new() });
     }
 }
 
 /// Whether what a tool made from the sources does not have what is in them.
 fn is_behind(loader: &Loader, now: &Record, before: &Record) -> bool {
-    let ours = |record: &Record| -> Vec<String> {
-        let of = |p: &BootFile| {
-            record.boot_files.get(&p.key()).into_iter().flatten().flat_map(|o| o.parameters.clone()).collect()
-        };
-        let sources = loader.boot_files.iter().filter(|p| p.role == Role::Source);
-        let mut parameters: Vec<String> = sources.flat_map::<Vec<String>, _>(of).collect();
-        parameters.sort_unstable();
-        parameters.dedup();
-        parameters
-    };
-    let (want, had) = (ours(now), ours(before));
+    let (want, had) = (ours_of(loader, now), ours_of(loader, before));
     let gone = had.iter().filter(|parameter| !want.contains(parameter));
     let outcomes = loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Generated);
     let mut outcomes = outcomes.filter_map(|boot_file| Some(parameters_of(boot_file).ok()?.concat()));
@@ -172,6 +182,17 @@ fn is_behind(loader: &Loader, now: &Record, before: &Record) -> bool {
         want.iter().any(|parameter| !there.contains(parameter))
             || gone.clone().any(|parameter| there.contains(parameter))
     })
+}
+
+/// What is ours in the sources of a loader, or in the files that its tool keeps.
+fn ours_of(loader: &Loader, record: &Record) -> Vec<String> {
+    let of =
+        |file: &BootFile| record.boot_files.get(&file.key()).into_iter().flatten().flat_map(|o| o.parameters.clone());
+    let sources = loader.boot_files.iter().filter(|p| p.role == Role::Source || p.format.is_changed_by_a_tool());
+    let mut parameters: Vec<String> = sources.flat_map(of).collect();
+    parameters.sort_unstable();
+    parameters.dedup();
+    parameters
 }
 
 fn text_of(boot_file: &BootFile) -> Result<&str, Problem> {
@@ -202,7 +223,12 @@ fn of_loader(loader: &Loader, required: &[String], record: &Record, options: &Op
     // What every entry has anyway.
     let mut base: Vec<String> = Vec::new();
     for boot_file in loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Base) {
-        base.extend(parameters_of(boot_file).map_err(|p| said(boot_file, &p))?.concat());
+        let there = parameters_of(boot_file).map_err(|p| said(boot_file, &p))?.concat();
+        part.notes.extend(against(required, &there, boot_file, 0));
+        base.extend(there);
+    }
+    if loader.kind == LoaderKind::Sdbootutil && !required.is_empty() {
+        part.notes.extend(sdbootutil::notes(loader));
     }
     for boot_file in &loader.boot_files {
         let ours = record.boot_files.get(&boot_file.key());
@@ -245,6 +271,12 @@ fn of_loader(loader: &Loader, required: &[String], record: &Record, options: &Op
 /// The required parameters that are not there in any form.
 fn missing(required: &[String], there: &[String]) -> Vec<String> {
     required.iter().filter(|parameter| !parameters::is_there(parameter, there)).cloned().collect()
+}
+
+/// A parameter of somebody else's against the required ones: a sentence.
+fn against(required: &[String], there: &[String], boot_file: &BootFile, line: usize) -> Option<String> {
+    let parameter = parameters::against(required, there)?;
+    Some(format!("{}: '{parameter}' is against what /etc/vfio.conf wants; it is left there", at(boot_file, line)))
 }
 
 type Changed = Result<(Option<FileChange>, Vec<Owned>), Problem>;
@@ -306,12 +338,7 @@ fn shared(
         let mine = ours.get(line.key.as_str()).copied();
         let edited = edit_line::change(boot_file.format, raw, &line.parameters, required, mine, options)
             .map_err(|problem| Problem { line: line.number + problem.line.saturating_sub(1), ..problem })?;
-        if let Some(parameter) = parameters::against(required, &line.parameters) {
-            notes.push(format!(
-                "{}: '{parameter}' is against what /etc/vfio.conf wants; it is left there",
-                at(boot_file, line.number)
-            ));
-        }
+        notes.extend(against(required, &line.parameters, boot_file, line.number));
         edits.push((line.span.clone(), edited.raw));
         then.push(edit_line::after(&line.parameters, &edited.removes, &edited.adds));
         adds.extend(edited.adds);

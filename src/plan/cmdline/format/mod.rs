@@ -2,15 +2,17 @@
 //! How command lines stand in boot files: where they are, and how one of them is changed.
 
 mod bls;
+mod first_line;
 mod grub_cfg;
 mod kernelstub;
 mod limine;
 mod own_line;
 mod plain;
+pub(super) mod read_lines;
 mod refind;
 mod shell;
 
-use super::line::Change;
+use super::line::{self, Change};
 use crate::host::boot::Format;
 use std::ops::Range;
 
@@ -49,6 +51,8 @@ pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
         Format::GrubCfg => return Ok(grub_cfg::lines(text)),
         Format::Kernelstub => return kernelstub::lines(text),
         Format::GrubDropIn => shell::lines(Format::GrubDefault, text)?,
+        Format::FirstLine => first_line::lines(text)?,
+        Format::ReadLines => read_lines::lines(text),
         Format::Plain | Format::DropIn | Format::Addon => plain::lines(text),
     };
     // What is put in after it would be a part of it.
@@ -79,6 +83,8 @@ pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Pr
         Format::RpmOstree => tool_managed("rpm-ostree"),
         Format::GrubCfg => tool_managed("grub-mkconfig"),
         Format::Kernelstub => tool_managed("kernelstub"),
+        Format::FirstLine => line::edit(raw, change).ok_or_else(by_hand),
+        Format::ReadLines => read_lines::edit(raw, change).ok_or_else(by_hand),
         Format::Plain | Format::GrubDropIn | Format::DropIn | Format::Addon => {
             plain::edit(raw, change).ok_or_else(by_hand)
         }
@@ -109,13 +115,14 @@ pub fn whole(format: Format, parameters: &[String]) -> String {
 pub fn our_parameters(format: Format, text: &str) -> Option<Vec<String>> {
     let parameters = match format {
         Format::GrubDropIn => lines(format, text).ok()?.pop()?.parameters,
-        _ => split(text),
+        _ => parameters(text),
     };
     (whole(format, &parameters) == text).then_some(parameters)
 }
 
-fn split(text: &str) -> Vec<String> {
-    super::line::parameters(text).into_iter().map(|range| text[range].to_owned()).collect()
+/// The parameters of a command line that is plain text.
+pub(super) fn parameters(text: &str) -> Vec<String> {
+    line::parameters(text).into_iter().map(|range| text[range].to_owned()).collect()
 }
 
 #[cfg(test)]
