@@ -68,14 +68,14 @@ pub fn run(root: &Root, out: &Output, options: &SetupOptions) -> anyhow::Result<
         Some(setup::lock(root).map_err(|error| anyhow::anyhow!(error.sentence()))?)
     };
     if options.undo {
-        back(root, tools.as_ref(), &mut told, options.dry_run)?;
+        undo_all(root, tools.as_ref(), &mut told, options.dry_run)?;
     } else {
-        make(root, tools.as_ref(), &mut told, options)?;
+        make_ready(root, tools.as_ref(), &mut told, options)?;
     }
     told.end(if options.undo { "nothing to undo" } else { "nothing to do" })
 }
 
-fn make(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &SetupOptions) -> anyhow::Result<()> {
+fn make_ready(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &SetupOptions) -> anyhow::Result<()> {
     // Who became root for this is who wants guests. In a test tree nobody did.
     let asked = || std::env::var("SUDO_USER").ok().filter(|user| root.is_system() && user != "root");
     let user = options.user.clone().or_else(asked);
@@ -92,7 +92,7 @@ fn make(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &SetupOpti
     Ok(())
 }
 
-fn back(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, dry_run: bool) -> anyhow::Result<()> {
+fn undo_all(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, dry_run: bool) -> anyhow::Result<()> {
     if dry_run {
         let records = setup::records(root)?;
         let in_the_way = setup::in_the_way(root, tools, &records).err();

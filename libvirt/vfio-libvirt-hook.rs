@@ -86,7 +86,7 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     if !guest::records(root, name).map_err(journal)?.is_empty() {
         // What was left by a start whose end nobody saw.
         log::warn!("[guest {name}] an earlier start was not given back: that comes first");
-        back(root, tools, name).map_err(journal)?;
+        give_all_back(root, tools, name).map_err(journal)?;
     }
     let mut xml = String::new();
     let read = std::io::stdin().take(domain::LARGEST as u64 + 1).read_to_string(&mut xml);
@@ -103,7 +103,7 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let work = Work { root, tools, config: &config, guest, until: Instant::now() + guest.start_timeout };
     carry_out(&work, &plan, |step| log::info!("[guest {name}] {step}")).map_err(|why| {
         state::write_guest_status(root, name, GuestOutcome::Failed, std::slice::from_ref(&why));
-        let problems = back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
+        let problems = give_all_back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
         sentences(&[vec![why], problems].concat())
     })
 }
@@ -115,7 +115,7 @@ fn sentences(sentences: &[String]) -> String {
 }
 
 /// Gives everything back; a sentence for each thing that could not be.
-fn back(root: &Root, tools: &dyn Tools, name: &str) -> std::io::Result<Vec<String>> {
+fn give_all_back(root: &Root, tools: &dyn Tools, name: &str) -> std::io::Result<Vec<String>> {
     let done = give_back(root, tools, name, End::Certain, |what| log::info!("[guest {name}] {what}"))?;
     if done.as_ref().is_some_and(Vec::is_empty) {
         log::info!("[guest {name}] everything is back with the host");
@@ -148,7 +148,7 @@ fn release(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     match guest::lock(root, &name, Duration::ZERO) {
         Ok(None) => Ok(()),
         Ok(Some(_lock)) => {
-            let problems = back(root, tools, &name).map_err(|e| format!("[guest {name}] the journal: {e}"))?;
+            let problems = give_all_back(root, tools, &name).map_err(|e| format!("[guest {name}] the journal: {e}"))?;
             if problems.is_empty() {
                 Ok(())
             } else {

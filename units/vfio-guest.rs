@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let done = match verb.as_str() {
         "run" => run(&root, tools.as_ref(), name),
         "stop" => stop(&root, tools.as_ref(), name),
-        _ => back(&root, tools.as_ref(), name),
+        _ => give_all_back(&root, tools.as_ref(), name),
     };
     match done {
         Ok(code) => code,
@@ -238,7 +238,7 @@ fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
 }
 
 /// Gives everything back.
-fn back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
+fn give_all_back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     let lock = guest::lock(root, name, PATIENCE).map_err(about("/run/vfio/guest-locks"))?;
     let Some(_lock) = lock else {
         return Err(format!("[guest {name}] its cards stay where they are: another program is at work for it"));

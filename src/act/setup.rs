@@ -191,7 +191,7 @@ pub fn undo(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> R
             left.insert(0, record);
             continue;
         }
-        if let Err(error) = back(root, tools, &record, progress) {
+        if let Err(error) = undo_record(root, tools, &record, progress) {
             problems.push(error.to_string());
             left.insert(0, record);
         }
@@ -208,7 +208,12 @@ pub fn undo(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> R
     Ok(problems)
 }
 
-fn back(root: &Root, tools: &dyn Tools, record: &Record, progress: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+fn undo_record(
+    root: &Root,
+    tools: &dyn Tools,
+    record: &Record,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), SetupError> {
     let mut now = probe_context(root, tools)?;
     for _ in 0..ROUNDS {
         let commands = setup::undo(record, &now);

@@ -40,7 +40,7 @@ pub fn show_size(bytes: u64) -> String {
 const ROM: usize = 6;
 
 /// `start end flags`, hexadecimal with 0x.
-fn line(text: &str) -> Option<(u64, u64, u64)> {
+fn parse_resource(text: &str) -> Option<(u64, u64, u64)> {
     let mut numbers = text.split_ascii_whitespace().map(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).ok());
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }
@@ -49,7 +49,7 @@ fn line(text: &str) -> Option<(u64, u64, u64)> {
 pub(super) fn places(root: &Root, address: Address) -> Vec<(u64, u64)> {
     let text = root.read_text(&attribute(address, "resource")).unwrap_or_default();
     text.lines()
-        .map(|text| line(text).filter(|(start, end, _)| end > start).map_or((0, 0), |(s, e, _)| (s, e)))
+        .map(|text| parse_resource(text).filter(|(start, end, _)| end > start).map_or((0, 0), |(s, e, _)| (s, e)))
         .collect()
 }
 
@@ -63,7 +63,7 @@ pub fn read(root: &Root, address: Address) -> (Vec<Bar>, Option<u64>) {
     let text = root.read_text(&attribute(address, "resource")).unwrap_or_default();
     let (mut bars, mut rom) = (Vec::new(), None);
     for (index, text) in text.lines().take(ROM + 1).enumerate() {
-        let Some((start, end, flags)) = line(text) else { continue };
+        let Some((start, end, flags)) = parse_resource(text) else { continue };
         let size = end.checked_sub(start).filter(|d| *d > 0).and_then(|d| d.checked_add(1)).unwrap_or(0);
         if index == ROM {
             rom = Some(size).filter(|size| *size > 0);
@@ -173,8 +173,11 @@ mod tests {
 
     #[test]
     fn a_broken_line_is_no_register() {
-        assert_eq!(line("0x1 0x2"), None);
-        assert_eq!(line("0x1 0x2 zz"), None);
-        assert_eq!(line("0x0000000000000010 0x000000000000001f 0x0000000000140204"), Some((16, 31, 0x140204)));
+        assert_eq!(parse_resource("0x1 0x2"), None);
+        assert_eq!(parse_resource("0x1 0x2 zz"), None);
+        assert_eq!(
+            parse_resource("0x0000000000000010 0x000000000000001f 0x0000000000140204"),
+            Some((16, 31, 0x140204))
+        );
     }
 }

@@ -113,13 +113,13 @@ pub fn lies_in(root: &Root, function: Address, range: (u64, u64), own: bool) -> 
     let function = function.to_string();
     let covers = iomem
         .lines()
-        .filter_map(line)
+        .filter_map(parse_iomem)
         .any(|(_, (start, end), name)| name == function && end > 0 && start <= range.0 && range.1 <= end);
     covers && (!own || find(root).iter().any(|f| f.name == OWN && f.range == range))
 }
 
 /// A line of `/proc/iomem`: how far it is indented, first and last byte, name.
-fn line(text: &str) -> Option<(usize, (u64, u64), &str)> {
+fn parse_iomem(text: &str) -> Option<(usize, (u64, u64), &str)> {
     let (place, name) = text.split_once(" : ")?;
     let number = |text: &str| u64::from_str_radix(text, 16).ok();
     let (start, end) = place.trim().split_once('-')?;
@@ -141,7 +141,7 @@ struct Above {
 fn in_iomem(iomem: &str) -> Vec<Framebuffer> {
     let mut found = Vec::new();
     let mut above: Vec<Above> = Vec::new();
-    for (depth, (start, end), name) in iomem.lines().filter_map(line) {
+    for (depth, (start, end), name) in iomem.lines().filter_map(parse_iomem) {
         let holds = |a: &Above| match end {
             0 => a.depth < depth,
             _ => a.range.0 <= start && end <= a.range.1,

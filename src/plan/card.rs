@@ -28,7 +28,7 @@ pub(super) fn goes_with_main(function: &Function) -> bool {
 /// are the card's, and the sound of the same maker: so it is in AMD's processors, whose displays and their sound are 1002,
 /// and whose USB hosts, security processor and other sound are 1022. Where there is no display, functions of one sort are
 /// one device (the ports of a network card).
-pub fn own(members: &[&Function], named: impl Fn(&Function) -> bool) -> Vec<Address> {
+pub fn own_functions(members: &[&Function], named: impl Fn(&Function) -> bool) -> Vec<Address> {
     let mains: Vec<&Function> = members.iter().copied().filter(|f| is_main(f)).collect();
     let only_named = || members.iter().filter(|f| named(f)).map(|f| f.address).collect();
     if mains.is_empty() {
@@ -103,7 +103,7 @@ mod tests {
         let function =
             |(number, vendor, class): &(u8, u16, u32)| Function::new(slot.function(*number), (*vendor, 1), *class);
         let functions: Vec<Function> = functions.iter().map(function).collect();
-        own(&functions.iter().collect::<Vec<_>>(), |f| f.address.function == named)
+        own_functions(&functions.iter().collect::<Vec<_>>(), |f| f.address.function == named)
             .into_iter()
             .map(|a| a.function)
             .collect()

@@ -161,7 +161,7 @@ fn way_out(selected: &Selected, kept: &[&Function], host: &Host) -> String {
         let members = host.slot(selected.slot).iter().filter(|f| !f.is_bridge() && !f.is_virtual());
         let desired = members.filter(|f| selected.is_card(f.address) || kept.iter().any(|k| k.address == f.address));
         let numbers: Vec<String> = desired.map(|f| f.address.function.to_string()).collect();
-        let own = card::own(&Device::of(kept[0]).members(host), |_| true);
+        let own = card::own_functions(&Device::of(kept[0]).members(host), |_| true);
         if kept.iter().all(|f| own.contains(&f.address)) {
             return "leave 'functions' out of this section, for these are of the same card".to_owned();
         }

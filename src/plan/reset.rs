@@ -68,7 +68,7 @@ pub fn trouble(function: &Function, host: &Host) -> Option<&'static str> {
 /// What is known of a card's chips, a sentence each.
 pub fn notes(selection: &Selection<'_>, host: &Host) -> Vec<Finding> {
     let known = |f: &Function| trouble(f, host).map(|text| format!("{}: {text}", f.address));
-    let sentences = own(selection, host).into_iter().filter_map(known);
+    let sentences = own_functions(selection, host).into_iter().filter_map(known);
     let note = |text| Finding::card(selection.gpu, &selection.gpu.device.at, codes::MAY_NOT_COME_BACK, text).note();
     sentences.map(note).collect()
 }
@@ -112,7 +112,7 @@ pub struct Wish {
 }
 
 /// The functions that are the card; what is in `also` is reset as the kernel likes.
-fn own<'h>(selection: &Selection<'_>, host: &'h Host) -> Vec<&'h Function> {
+fn own_functions<'h>(selection: &Selection<'_>, host: &'h Host) -> Vec<&'h Function> {
     let Ok(selected) = &selection.selected else { return Vec::new() };
     selected.card.iter().filter_map(|address| host.function(*address)).collect()
 }
@@ -120,12 +120,12 @@ fn own<'h>(selection: &Selection<'_>, host: &'h Host) -> Vec<&'h Function> {
 /// Whether vendor-reset is wanted for one of a card's functions, by what they are alone.
 pub fn asks_for_module(selection: &Selection<'_>, host: &Host) -> bool {
     matches!(selection.gpu.reset, Reset::Auto | Reset::VendorReset)
-        && own(selection, host).into_iter().any(|function| supported(function).is_some())
+        && own_functions(selection, host).into_iter().any(|function| supported(function).is_some())
 }
 
 /// What is wished for each function of a card.
 pub fn wishes(selection: &Selection<'_>, host: &Host) -> Vec<Wish> {
-    let functions = own(selection, host);
+    let functions = own_functions(selection, host);
     // What the user means by "the card", where its functions differ.
     let main = functions.iter().find(|f| f.is_display()).or(functions.first()).map(|f| f.address);
     let wish = |function: &&Function| {

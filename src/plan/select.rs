@@ -165,7 +165,7 @@ fn functions(gpu: &Gpu, device: Device, host: &Host) -> Result<Selected, Finding
     let (mut warnings, mut notes) = (Vec::new(), Vec::new());
     let card = match &gpu.functions {
         Functions::All => {
-            let mut card = card::own(&device.members(host), |f| match gpu.device.value {
+            let mut card = card::own_functions(&device.members(host), |f| match gpu.device.value {
                 Selector::Address(address) => f.address == address,
                 Selector::Identity(identity) => identity.matches(f.vendor, f.device, f.subsystem),
                 Selector::BootDisplay | Selector::NotBootDisplay => f.is_display(),

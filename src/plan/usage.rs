@@ -23,7 +23,7 @@ pub fn data(host: &Host, function: Address) -> Option<String> {
 }
 
 /// The line of the configuration by which a section has a function, the name of the key, and whether the line names it.
-fn line<'c>(selection: &Selection<'c>, function: Address) -> (&'c Location, &'static str, bool) {
+fn naming_line<'c>(selection: &Selection<'c>, function: Address) -> (&'c Location, &'static str, bool) {
     let gpu = selection.gpu;
     if let Some(also) = gpu.also.iter().find(|also| also.value == function) {
         return (&also.at, "also", true);
@@ -40,7 +40,7 @@ pub fn forbids(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
     let kind = |function: Address| host.function(function).map_or("device", Function::kind);
     let carries = selected.functions.iter().find_map(|function| Some((*function, data(host, *function)?)));
     if let Some((function, data)) = carries {
-        let (at, key, _) = line(selection, function);
+        let (at, key, _) = naming_line(selection, function);
         let way = match key {
             "also" => "remove it from this line",
             "functions" => "leave it out of this line",
@@ -50,7 +50,7 @@ pub fn forbids(selection: &Selection<'_>, host: &Host) -> Option<Finding> {
         return Some(Finding::card(selection.gpu, at, codes::HOST_DATA_ON_DEVICE, text).hint(way));
     }
     let (function, name) = last_keyboard(&selected.functions, host)?;
-    let (at, _, named) = line(selection, function);
+    let (at, _, named) = naming_line(selection, function);
     if named {
         return None;
     }
@@ -105,7 +105,7 @@ pub fn losses(selection: &Selection<'_>, host: &Host) -> Vec<Finding> {
             }
         }
         if !lost.is_empty() {
-            let (at, _, _) = line(selection, *function);
+            let (at, _, _) = naming_line(selection, *function);
             let kind = host.function(*function).map_or("device", Function::kind);
             let text = format!("with {function} ({kind}) the host loses {}", listed(&lost));
             findings.push(Finding::card(selection.gpu, at, codes::HOST_LOSES, text).warning());

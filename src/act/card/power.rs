@@ -26,7 +26,13 @@ pub(crate) fn allowed(root: &Root, all: &[Address]) -> String {
 }
 
 /// Writes an attribute that is there and has another value.
-fn put(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, value: &str) -> Result<(), KernelError> {
+fn write_if_other(
+    root: &Root,
+    kernel: &dyn Kernel,
+    function: Address,
+    name: &str,
+    value: &str,
+) -> Result<(), KernelError> {
     let path = attribute(function, name);
     match root.read_text(&path) {
         Ok(now) if now != value => kernel.write(&path, value),
@@ -38,7 +44,7 @@ fn put(root: &Root, kernel: &dyn Kernel, function: Address, name: &str, value: &
 pub(crate) fn keep_awake(root: &Root, kernel: &dyn Kernel, functions: &[Address]) -> Result<(), KernelError> {
     for function in functions.iter().copied() {
         for (name, value) in AWAKE {
-            match put(root, kernel, function, name, value) {
+            match write_if_other(root, kernel, function, name, value) {
                 Err(error) if error.is_timeout() => return Err(error),
                 Err(error) => log::warn!("{function}: {name} cannot be set to '{value}': {error}"),
                 Ok(()) => {}
@@ -55,7 +61,7 @@ pub(crate) fn let_sleep(root: &Root, kernel: &dyn Kernel, allowed: &str) -> Resu
         let mut words = line.splitn(3, ' ');
         let (Some(function), Some(name), Some(value)) = (words.next(), words.next(), words.next()) else { continue };
         let Some(function) = Address::from_sysfs(function.as_bytes()) else { continue };
-        let put = put(root, kernel, function, name, value);
+        let put = write_if_other(root, kernel, function, name, value);
         result = result.and(put.map_err(|source| PowerError { function, name: name.to_owned(), source }));
     }
     result

@@ -34,7 +34,7 @@ fn meaning(error: &KernelError) -> Option<&'static str> {
 }
 
 /// The BARs that have a place, of a function and all that may be moved with it: each with its size.
-fn all(root: &Root, function: Address) -> Vec<(Address, u8, u64)> {
+fn placed_bars(root: &Root, function: Address) -> Vec<(Address, u8, u64)> {
     let of = |f: Address| bars::placed(root, f).into_iter().map(move |(bar, size)| (f, bar, size));
     bridge_window::neighbours(root, function).into_iter().flat_map(of).collect()
 }
@@ -94,11 +94,11 @@ pub(crate) fn resize_bar(
     let kernel_error = |source: KernelError| failed(source.into());
     let Some(now) = bars::bar(root, function, bar) else { return Err(not_so("it has no such BAR")) };
     record_sizes(root, function).map_err(|source| StepError::Journal { step: step.clone(), source })?;
-    let before = all(root, function);
+    let before = placed_bars(root, function);
     let rest = || before.iter().filter(|(f, b, _)| (*f, *b) != (function, bar));
     // Whether all that had a place has it still, with its size, and this BAR has one, with that size.
     let is_so = |size: u64| {
-        let after = all(root, function);
+        let after = placed_bars(root, function);
         after.contains(&(function, bar, size)) && rest().all(|other| after.contains(other))
     };
     let sizes = now.sizes.iter().rev().copied().filter(|s| *s == desired || (*s < desired && *s > now.size));
@@ -158,7 +158,7 @@ pub(crate) fn resize_bar(
         if let Some(loss) = bars::loss(root, function) {
             return Err(not_so(&loss));
         }
-        let untouched = all(root, function) == before;
+        let untouched = placed_bars(root, function) == before;
         match &written {
             Ok(()) => why = "the kernel finds no place for it",
             Err(error) => match meaning(error) {
@@ -173,13 +173,13 @@ pub(crate) fn resize_bar(
             break;
         }
     }
-    if all(root, function) != before {
+    if placed_bars(root, function) != before {
         log::warn!("{function}: BAR {bar} gets {} again: {why}", show_size(now.size));
         write(kernel, resized, now.size).map_err(kernel_error)?;
     }
     match bars::loss(root, function) {
         Some(loss) => Err(not_so(&loss)),
-        None if all(root, function) == before => {
+        None if placed_bars(root, function) == before => {
             log::warn!("{function}: BAR {bar} stays at {}: {why}", show_size(now.size));
             Ok(())
         }

@@ -43,7 +43,7 @@ pub(super) fn give(root: &Root, tools: &dyn Tools, functions: &[Address], user: 
     let gone = || GuestError::NoUser { user: user.to_owned() };
     let User { uid, gid, .. } = find(root, tools, user).ok_or_else(gone)?;
     for node in nodes(root, functions) {
-        own(root, &node, uid, gid).map_err(|error| GuestError::Node { node: node.clone(), error })?;
+        change_owner(root, &node, uid, gid).map_err(|error| GuestError::Node { node: node.clone(), error })?;
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub(super) fn take_back(root: &Root, owners: &str) -> Result<(), GuestError> {
         let mut words = line.split(' ');
         let (Some(node), Some(uid), Some(gid)) = (words.next(), words.next(), words.next()) else { continue };
         let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse()) else { continue };
-        match own(root, node, uid, gid) {
+        match change_owner(root, node, uid, gid) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => result = Err(GuestError::Node { node: node.to_owned(), error }),
             Ok(()) => {}
@@ -65,7 +65,7 @@ pub(super) fn take_back(root: &Root, owners: &str) -> Result<(), GuestError> {
 }
 
 /// Makes a node somebody's, whatever it is: it is not opened.
-fn own(root: &Root, node: &str, uid: u32, gid: u32) -> io::Result<()> {
+fn change_owner(root: &Root, node: &str, uid: u32, gid: u32) -> io::Result<()> {
     let file = root.open_at(node, OFlags::PATH | OFlags::NOFOLLOW, rustix::fs::Mode::empty())?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     Ok(rustix::fs::chownat(file, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?)

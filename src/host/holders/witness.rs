@@ -34,7 +34,7 @@ pub(super) fn unchecked(
         let card = nodes.iter().find(|node| node.path.starts_with("/dev/dri/card"));
         let open = card.and_then(|card| Some((card, clients(root, *address, card)?)));
         if let Some((card, why)) = open.filter(|_| !has(*address, "/dev/dri/")) {
-            unchecked.push((*address, one(card.path.clone(), why)));
+            unchecked.push((*address, unseen_holder(card.path.clone(), why)));
         }
     }
     let functions: Vec<Address> = desired.iter().map(|(address, _)| *address).collect();
@@ -42,13 +42,13 @@ pub(super) fn unchecked(
         let Some(node) = nodes.iter().find(|node| node.is_vfio()) else { continue };
         let used = || functions.iter().any(|function| has(*function, super::nodes::VFIO));
         if let Some(why) = uses(root, *address, &functions).filter(|_| !used()) {
-            unchecked.push((*address, one(node.path.clone(), why)));
+            unchecked.push((*address, unseen_holder(node.path.clone(), why)));
         }
     }
     unchecked
 }
 
-fn one(node: String, why: String) -> Holder {
+fn unseen_holder(node: String, why: String) -> Holder {
     Holder { node, command: why, seen: Seen::Unseen, ..Holder::default() }
 }
 

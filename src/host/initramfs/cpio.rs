@@ -70,7 +70,7 @@ struct Source<R> {
 
 impl<R: Read> Source<R> {
     /// Fills as much of the buffer as there is.
-    fn some(&mut self, buffer: &mut [u8]) -> Result<usize, ImageError> {
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ImageError> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.input.read(&mut buffer[filled..]) {
@@ -88,8 +88,8 @@ impl<R: Read> Source<R> {
         }
     }
 
-    fn all(&mut self, buffer: &mut [u8]) -> Result<(), ImageError> {
-        if self.some(buffer)? == buffer.len() {
+    fn read_exactly(&mut self, buffer: &mut [u8]) -> Result<(), ImageError> {
+        if self.read_some(buffer)? == buffer.len() {
             Ok(())
         } else {
             Err(ImageError::Damaged("it ends in the middle of a file"))
@@ -100,13 +100,13 @@ impl<R: Read> Source<R> {
         let mut buffer = [0; 16384];
         while bytes > 0 {
             let part = usize::try_from(bytes).map_or(buffer.len(), |bytes| bytes.min(buffer.len()));
-            self.all(&mut buffer[..part])?;
+            self.read_exactly(&mut buffer[..part])?;
             bytes -= part as u64;
         }
         Ok(())
     }
 
-    fn take(&mut self, size: u32) -> Result<Vec<u8>, ImageError> {
+    fn read_bytes(&mut self, size: u32) -> Result<Vec<u8>, ImageError> {
         let mut content = Vec::new();
         let read = self.input.by_ref().take(u64::from(size)).read_to_end(&mut content)?;
         self.at += read as u64;
@@ -121,11 +121,11 @@ impl<R: Read> Source<R> {
     fn magic(&mut self) -> Result<Vec<u8>, ImageError> {
         let mut magic = [0; 6];
         while magic[0] == 0 {
-            if self.some(&mut magic[..1])? == 0 {
+            if self.read_some(&mut magic[..1])? == 0 {
                 return Ok(Vec::new());
             }
         }
-        let more = self.some(&mut magic[1..])?;
+        let more = self.read_some(&mut magic[1..])?;
         Ok(magic[..=more].to_vec())
     }
 }
@@ -156,12 +156,12 @@ pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> Result<End, ImageErr
             return Ok(End::Other { at: source.at - magic.len() as u64, magic });
         }
         let mut header = [0; 104];
-        source.all(&mut header)?;
+        source.read_exactly(&mut header)?;
         let name_size = field(&header, 11)?;
         if name_size == 0 || name_size > NAME_LIMIT {
             return Err(ImageError::Damaged("a name has no likely length"));
         }
-        let name = source.take(name_size)?;
+        let name = source.read_bytes(name_size)?;
         source.skip(padding(110 + u64::from(name_size)))?;
         let name = name.strip_suffix(b"\0").unwrap_or(&name);
         let size = field(&header, 6)?;
@@ -179,7 +179,7 @@ pub fn walk(input: impl Read, visitor: &mut dyn Visitor) -> Result<End, ImageErr
             inode: (archive, field(&header, 7)?, field(&header, 8)?, field(&header, 0)?),
         };
         if visitor.wants(&entry) {
-            let content = source.take(size)?;
+            let content = source.read_bytes(size)?;
             visitor.take(&entry, &content);
         } else {
             source.skip(u64::from(size))?;
