@@ -8,11 +8,14 @@ use serde::Serialize;
 use similar::TextDiff;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::cmdline::{self, apply};
-use vfio_suite::config::{self, Severity};
+use vfio_suite::config::{self, Config, Severity};
 use vfio_suite::host::boot::{BootSystem, Role};
+use vfio_suite::host::run::boot_counter;
 use vfio_suite::logger::complain;
+use vfio_suite::plan::cmdline::boot_file::BootFileStatus;
+use vfio_suite::plan::cmdline::elsewhere::Elsewhere;
 use vfio_suite::plan::cmdline::parameters::Parameter;
-use vfio_suite::plan::cmdline::status::{status, BootFileStatus, Status};
+use vfio_suite::plan::cmdline::status::{status, Status};
 use vfio_suite::plan::cmdline::unchecked;
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, FileChange, Options};
 use vfio_suite::root::Root;
@@ -51,6 +54,16 @@ fn show_status(root: &Root, out: &Output) -> anyhow::Result<Answer> {
     Ok(code)
 }
 
+/// Whether this machine boots from elsewhere. Nothing more is read where the record cannot tell.
+pub fn elsewhere(root: &Root, config: &Config) -> Option<Elsewhere> {
+    let record = cmdline::load_record(root).ok()?;
+    if record.changed_in.is_empty() || record.changed_in == boot_counter::current(root) {
+        return None;
+    }
+    let (system, parameters) = survey::required_parameters(root, config);
+    status(&system, parameters, &record).elsewhere
+}
+
 fn reasons(text: &mut Text, parameters: &[Parameter]) {
     if parameters.is_empty() {
         return text.line("no kernel parameters are required");
@@ -80,11 +93,13 @@ fn status_text(status: &Status, out: &Output) -> Text {
                 .map(|w| format!("without {w}"))
                 .chain(obsolete.iter().map(|w| format!("still with {w}")));
             let parameters: Vec<String> = parameters.collect();
-            text.line(format_args!(
-                "running kernel: {} (takes effect at the next boot)",
-                out.bad(&parameters.join(", "))
-            ));
+            let when = if status.elsewhere.is_some() { "" } else { " (takes effect at the next boot)" };
+            text.line(format_args!("running kernel: {}{when}", out.bad(&parameters.join(", "))));
         }
+    }
+    if let Some(elsewhere) = &status.elsewhere {
+        text.line(out.bad(&elsewhere.sentence()));
+        text.line(&elsewhere.hint);
     }
     if let Some(booted) = &status.booted {
         text.line(format_args!("booted by: {booted}"));

@@ -3,7 +3,7 @@
 
 use crate::output::{Output, Text};
 use crate::sync::line;
-use crate::{check, guest, Answer as Exit};
+use crate::{check, cmdline, guest, Answer as Exit};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
 use vfio_suite::finding::Finding;
@@ -14,6 +14,7 @@ use vfio_suite::host::run::card_status::{self, Outcome, Status};
 use vfio_suite::host::run::sync_report::{self, Report};
 use vfio_suite::host::{detail, function, reset, Depth, Host};
 use vfio_suite::pci::Address;
+use vfio_suite::plan::cmdline::elsewhere::Elsewhere;
 use vfio_suite::plan::group::{blockers, Blocker};
 use vfio_suite::plan::select;
 use vfio_suite::plan::selection::Selection;
@@ -32,6 +33,8 @@ struct Answer {
     cards: Vec<Card>,
     /// How boot entries and initramfs were last brought up to date in this boot; null if nobody tried.
     sync: Option<Report>,
+    /// Whether this machine boots from elsewhere than from the boot files that vfio changed; null if not.
+    elsewhere: Option<Elsewhere>,
     /// Guests that have cards, or whose last start did not work.
     guests: Vec<guest::Row>,
 }
@@ -177,9 +180,11 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let guests: Vec<guest::Row> = guest::rows(root, &config).into_iter().filter(|g| !g.is_quiet()).collect();
     let sync = sync_report::read(root);
     let synced = sync.as_ref().and_then(line).is_none();
-    let well = synced && cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
+    let elsewhere = cmdline::elsewhere(root, &config);
+    let well = synced && elsewhere.is_none() && cards.iter().all(|c| c.ok) && !guests.iter().any(guest::Row::is_stuck);
     let code = check::code(&config).max(if well { Exit::Done } else { Exit::No });
-    let answer = Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards, sync, guests };
+    let answer =
+        Answer { iommu: host.iommu, off, displays: host.displays, failed_boots, cards, sync, elsewhere, guests };
     if out.is_json() {
         out.json("vfio.status/1", &answer)?;
     } else {
@@ -224,6 +229,10 @@ fn text(answer: &Answer, out: &Output) -> Text {
         card.why.iter().for_each(|why| text.line(format_args!("  {why}")));
     }
     answer.sync.as_ref().and_then(line).into_iter().for_each(|line| text.line(out.bad(&line)));
+    if let Some(elsewhere) = &answer.elsewhere {
+        text.line(out.bad(&elsewhere.sentence()));
+        text.line(&elsewhere.hint);
+    }
     answer.guests.iter().for_each(|guest| text.add(&guest.text(out)));
     text
 }

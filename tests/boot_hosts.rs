@@ -21,7 +21,9 @@ use vfio_suite::act::boot::cmdline as act;
 use vfio_suite::host::boot::pe::Program;
 use vfio_suite::host::boot::{efi, BootFile, BootSystem, Content, Format, Loader, LoaderKind, Role};
 use vfio_suite::host::process::Process;
+use vfio_suite::plan::cmdline::parameters::Parameter;
 use vfio_suite::plan::cmdline::record::Record;
+use vfio_suite::plan::cmdline::status::status;
 use vfio_suite::plan::cmdline::{self, CmdlinePlan, Options};
 
 /// A name as it stands in JSON.
@@ -417,6 +419,37 @@ impl Tools for BootTools {
 
     fn signal(&self, _: &Process, _: Signal) -> Result<(), ToolError> {
         Err(io::Error::from(io::ErrorKind::Unsupported).into())
+    }
+}
+
+/// After an apply the next boot has the parameters. One that lacks them was started from elsewhere: on every machine whose
+/// boot files have them.
+#[test]
+fn a_later_boot_without_the_parameters_is_from_elsewhere() {
+    let desired = ["intel_iommu=on", "iommu=pt"];
+    let required =
+        || desired.iter().map(|parameter| Parameter { parameter: (*parameter).to_owned(), why: String::new() });
+    for (name, boot) in boots::all() {
+        const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
+        let tree = Tree::new(&boot.file(BOOT_ID, "first\n").file("proc/cmdline", "root=/dev/vda1 quiet\n").0);
+        let record = act::load_record(&tree.root()).unwrap();
+        let words = desired.map(str::to_owned);
+        let plan = cmdline::plan(&BootSystem::scan(&tree.root()), &words, &record, &Options::default());
+        if plan.changes.is_empty() {
+            continue;
+        }
+        act::apply(&tree.root(), &BootTools, &plan, &mut |_| {}).unwrap();
+        let found = || {
+            let record = act::load_record(&tree.root()).unwrap();
+            status(&BootSystem::scan(&tree.root()), required().collect(), &record)
+        };
+        assert_eq!(found().elsewhere, None, "{name}: this boot is the one in which it was changed");
+        tree.write(BOOT_ID, "second\n");
+        let later = found();
+        let lacks = later.boot_files.iter().any(|file| file.counts() && !file.missing.is_empty());
+        assert_eq!(later.elsewhere.is_none(), lacks, "{name}: {later:?}");
+        tree.write("proc/cmdline", "root=/dev/vda1 intel_iommu=on iommu=pt\n");
+        assert_eq!(found().elsewhere, None, "{name}: it has them");
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What is well and what is not, why, and what to do about it: from facts to findings.
 
-use super::cmdline::status::{BootFileStatus, Status};
+use super::cmdline::boot_file::BootFileStatus;
+use super::cmdline::status::Status;
 use super::sync::{self, Fit};
 use crate::config::{Bind, Config};
 use crate::finding::codes::{self, Code};
@@ -141,9 +142,16 @@ fn list(parameters: &[String]) -> String {
 fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
     let files: Vec<&BootFileStatus> = status.boot_files.iter().filter(|boot_file| boot_file.counts()).collect();
     let unknown = facts.system.is_unknown();
+    let elsewhere = status.elsewhere.as_ref();
+    if let Some(elsewhere) = elsewhere {
+        let said = elsewhere.sentence();
+        found.add("running-kernel", Severity::Error, codes::BOOTS_FROM_ELSEWHERE, said, Some(&elsewhere.hint));
+    }
     for parameter in &status.required {
         let text = &parameter.parameter;
-        if !status.running_missing.contains(text) {
+        if elsewhere.is_some_and(|elsewhere| elsewhere.parameters.contains(text)) {
+            // Said above.
+        } else if !status.running_missing.contains(text) {
             found.add(
                 "running-kernel",
                 Severity::Ok,

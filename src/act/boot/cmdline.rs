@@ -10,6 +10,7 @@ use crate::act::boot::error::BootError;
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
 use crate::host::boot::{entry, BootSystem, Format};
+use crate::host::run::boot_counter;
 use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{outcome, CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
@@ -117,6 +118,9 @@ pub fn apply(
     let before = load_record(root)?;
     let mut after = plan.record.clone();
     after.directories.extend(missing_directories(root, plan));
+    if !plan.is_empty() {
+        after.changed_in = boot_counter::current(root);
+    }
     let mut work = Work { root, tools, done: Vec::new(), ran: Vec::new() };
     for change in &plan.changes {
         work.is_as_planned(change)?;

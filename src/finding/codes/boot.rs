@@ -26,6 +26,9 @@ codes! {
     PARAMETER_NOT_RUNNING "parameter-not-running"
         "The running kernel was booted without a kernel parameter that the configuration requires."
         "Run 'vfio sync' if a boot entry lacks it, then reboot. With a boot loader that vfio does not know, add it manually.";
+    BOOTS_FROM_ELSEWHERE "boots-from-elsewhere"
+        "Boot files have had the required kernel parameters since before this boot, and the running kernel did not get them: it was started from boot files that vfio does not know, or by a loader that has a command line of its own."
+        "Find out where this machine boots from: the message names what the boot loader and the kernel's command line tell. Mount that partition and run 'vfio sync', or have the firmware start this system's own loader; then reboot.";
     PARAMETER_OBSOLETE "parameter-obsolete"
         "The running kernel was booted with a parameter that vfio added and that is no longer required."
         "Reboot.";

@@ -251,4 +251,6 @@ pub struct BootSystem {
     pub left_alone: Vec<esp::LeftAlone>,
     /// The running kernel's command line.
     pub parameters: KernelCmdline,
+    /// This boot's id; empty where there is none.
+    pub boot_id: String,
 }

@@ -8,6 +8,7 @@ use super::{BootSystem, Format, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
 use crate::host::kernel_cmdline::KernelCmdline;
 use crate::host::platform::Platform;
+use crate::host::run::boot_counter;
 use crate::root::Root;
 use std::io::ErrorKind;
 
@@ -29,6 +30,7 @@ impl BootSystem {
             has_iommu: iommu.firmware.is_some() || iommu.active && Iommu::covers_pci(root),
             kernels: kernels::scan(root),
             parameters: KernelCmdline::read(root),
+            boot_id: boot_counter::current(root),
             booted: variables.loader,
             stub: variables.stub,
             entry: variables.entry,

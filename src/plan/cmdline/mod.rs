@@ -4,7 +4,9 @@
 //!
 //! Only parameters that we put in are ever taken out; what was there before is the user's and stays, byte for byte.
 
+pub mod boot_file;
 mod edit_line;
+pub mod elsewhere;
 pub mod format;
 mod image_built;
 pub mod line;

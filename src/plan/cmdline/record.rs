@@ -18,11 +18,15 @@ pub struct Record {
     /// Directories that were made for files of ours, outermost first: they go with the last file, if they are empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directories: Vec<String>,
+    /// The boot in which boot files were last changed (`/proc/sys/kernel/random/boot_id`); empty where it is not known. What
+    /// they say counts in every later one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub changed_in: String,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Record { version: VERSION, boot_files: BTreeMap::new(), directories: Vec::new() }
+        Record { version: VERSION, boot_files: BTreeMap::new(), directories: Vec::new(), changed_in: String::new() }
     }
 }
 

@@ -2,8 +2,10 @@
 //! How the parameters are now: in the running kernel, in each boot file, in the record.
 
 use super::record::Record;
-use crate::host::boot::{BootSystem, LoaderKind, Role};
-use crate::plan::cmdline::parameters::{self, Parameter};
+use crate::host::boot::{BootSystem, Role};
+use crate::plan::cmdline::boot_file::BootFileStatus;
+use crate::plan::cmdline::elsewhere::{self, Elsewhere};
+use crate::plan::cmdline::parameters::Parameter;
 use crate::plan::cmdline::{missing, parameters_of, unchecked};
 use serde::Serialize;
 
@@ -23,31 +25,11 @@ pub struct Status {
     /// Boot files, in the order in which they are changed.
     #[serde(rename = "places")]
     pub boot_files: Vec<BootFileStatus>,
+    /// Whether this machine boots from elsewhere, and what tells so.
+    pub elsewhere: Option<Elsewhere>,
     /// What was not looked at: sentences.
     #[serde(rename = "unseen")]
     pub unchecked: Vec<String>,
-}
-
-/// A boot file.
-#[derive(Debug, Clone, Serialize)]
-pub struct BootFileStatus {
-    /// Whose it is.
-    pub loader: LoaderKind,
-    /// The file.
-    pub path: String,
-    /// What it is to its loader.
-    pub role: Role,
-    /// Whether it is there.
-    pub exists: bool,
-    /// Wanted parameters that are missing in it, or in one of its command lines.
-    pub missing: Vec<String>,
-    /// Parameters in it that are ours.
-    pub ours: Vec<String>,
-    /// Of these, what is not required any more.
-    #[serde(rename = "unwanted")]
-    pub obsolete: Vec<String>,
-    /// Why it cannot be read, if so.
-    pub problem: Option<String>,
 }
 
 impl Status {
@@ -58,18 +40,6 @@ impl Status {
             && self.running_obsolete.is_empty()
             && (self.required.is_empty() || !self.boot_files.is_empty())
             && files.clone().all(|boot_file| boot_file.is_as_required())
-    }
-}
-
-impl BootFileStatus {
-    /// Whether a parameter that is missing here is missing in a boot.
-    pub fn counts(&self) -> bool {
-        self.exists && matches!(self.role, Role::Source | Role::Entry | Role::Generated)
-    }
-
-    /// Whether it has all that is required and nothing of ours that is not.
-    pub fn is_as_required(&self) -> bool {
-        self.missing.is_empty() && self.obsolete.is_empty() && self.problem.is_none()
     }
 }
 
@@ -124,12 +94,10 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
             });
         }
     }
+    let running_missing = missing(&parameters, &running);
     Status {
-        running_missing: parameters
-            .iter()
-            .filter(|parameter| !parameters::is_there(parameter, &running))
-            .cloned()
-            .collect(),
+        elsewhere: elsewhere::find(system, record, &running_missing, &boot_files),
+        running_missing,
         running_obsolete: obsolete(&running),
         booted: system.booted.clone().or_else(|| system.stub.clone()),
         boot_files,
