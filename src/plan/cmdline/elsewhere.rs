@@ -99,7 +99,12 @@ fn is_of(kind: LoaderKind, name: &str) -> bool {
         LoaderKind::Limine => "limine",
         LoaderKind::Refind => "refind",
         // A tool keeps the files of whichever loader there is.
-        LoaderKind::RpmOstree | LoaderKind::Kernelstub | LoaderKind::Sdbootutil => return true,
+        LoaderKind::RpmOstree
+        | LoaderKind::Bootc
+        | LoaderKind::BootcImage
+        | LoaderKind::Proxmox
+        | LoaderKind::Kernelstub
+        | LoaderKind::Sdbootutil => return true,
         LoaderKind::UkiAddon | LoaderKind::UkiRebuild => "stub",
     };
     name.to_lowercase().contains(word)
