@@ -438,7 +438,11 @@ fn a_later_boot_without_the_parameters_is_from_elsewhere() {
         if plan.changes.is_empty() {
             continue;
         }
-        act::apply(&tree.root(), &BootTools, &plan, &mut |_| {}).unwrap();
+        // A tool that makes nothing is not taken at its word (`boot_owners.rs` has tools that do).
+        match act::apply(&tree.root(), &BootTools, &plan, &mut |_| {}) {
+            Err(_) if matches!(name, "opensuse-sdbootutil" | "proxmox-grub" | "proxmox-zfs") => continue,
+            applied => applied.unwrap_or_else(|error| panic!("{name}: {error}")),
+        }
         let found = || {
             let record = act::load_record(&tree.root()).unwrap();
             status(&BootSystem::scan(&tree.root()), required().collect(), &record)
