@@ -228,10 +228,11 @@ bootc() {
     [ "$1 $2 $3 $4" = "loader-entries set-options-for-source --source vfio" ] || fail "bootc: what is $*?"
     new=$(deployed)
     if [ -e var/lib/source ]; then
-        for parameter in $(cat var/lib/source); do
+        tr ' ' '\n' <var/lib/source >var/lib/parameters
+        while read -r parameter; do
             new=$(echo " $new " | sed "s| $parameter | |;s/^ //;s/ $//")
-        done
-        rm var/lib/source
+        done <var/lib/parameters
+        rm var/lib/source var/lib/parameters
     fi
     if [ "${5:-}" = --options ]; then
         new="$new $6"

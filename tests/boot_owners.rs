@@ -360,6 +360,16 @@ fn a_partition_that_was_skipped_is_a_failure() {
     assert!(entry("ABCD-1234").contains(INTEL) && !entry("ABCD-5678").contains("iommu"));
 }
 
+/// The partitions are not mounted, and that is said.
+#[test]
+fn what_is_on_partitions_of_proxmox_is_not_shown() {
+    let note = "the partitions that /etc/kernel/proxmox-boot-uuids names are not mounted";
+    for name in ["proxmox-zfs", "proxmox-grub"] {
+        assert_eq!(Machine::new(name).said(&["cmdline", "status"], 1).matches(note).count(), 1, "{name}");
+    }
+    assert!(!Machine::new("debian-grub").said(&["cmdline", "status"], 1).contains(note));
+}
+
 /// Only the first line of its source counts, whatever is in it.
 #[test]
 fn proxmox_reads_one_line() {

@@ -242,6 +242,22 @@ proptest! {
         check(Format::Plain, &lines, &required, plain_lines);
     }
 
+    /// What sdbootutil's reader makes of it (`create_boot_options`): a line without a line end is not there.
+    #[test]
+    fn lines_that_a_script_reads(text in vec(line(), 0..3).prop_flat_map(|lines| file(lines, &["# iommu=pt", "  # x", ""])), required in required()) {
+        let script = "while read -r line; do [[ \"$line\" == '#'* ]] && continue; all=\"${all:+$all }${line}\"; done <file\n\
+                      printf '%s\\0' \"$all\"";
+        check(Format::ReadLines, &text, &required, |text| sourced(text, script));
+    }
+
+    /// What proxmox-boot-tool's reader makes of it (`get_first_line`).
+    #[test]
+    fn the_first_line(lines in vec(line(), 1..4), ended in any::<bool>(), required in required()) {
+        let script = "while IFS= read -r line || [ -n \"$line\" ]; do break; done <file; printf '%s\\0' \"$line\"";
+        let text = format!("root=ZFS=rpool {}{}", lines.join("\n"), if ended { "\n" } else { "" });
+        check(Format::FirstLine, &text, &required, |text| sourced(text, script));
+    }
+
     #[test]
     fn entries(text in entry(), required in required()) {
         let new = applied(Format::Bls, &text, &required).unwrap();

@@ -3,6 +3,7 @@
 
 pub(crate) mod apart;
 pub mod child;
+pub mod complaint;
 pub mod kernel;
 pub mod process;
 pub mod simulated;

@@ -3,6 +3,7 @@
 
 use crate::act::backend::apart;
 use crate::act::backend::child;
+use crate::act::backend::complaint::first_error;
 use crate::act::backend::process::open_process;
 use crate::host::process::Process;
 use rustix::io::Errno;
@@ -88,7 +89,8 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// Errors: it cannot be started, it failed, it has not ended within the deadline, or it has not answered.
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError>;
 
-    /// The same, with what it printed on standard error as well: some say there what they left out, and end well.
+    /// The same of a program that builds something, with what it printed on standard error as well: some say there what they
+    /// left out, and end well. Of a failure the first error is told, if one is spoken of.
     fn run_told(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
         self.run(words, deadline)
     }
@@ -110,7 +112,11 @@ pub struct LiveTools;
 
 impl LiveTools {
     /// Runs a program and gives what it printed, and what it complained of.
-    fn output(words: &[&str], deadline: Duration) -> Result<(String, String), ToolError> {
+    fn output(
+        words: &[&str],
+        deadline: Duration,
+        failed: impl FnOnce(&str, &str) -> ToolError,
+    ) -> Result<(String, String), ToolError> {
         let (program, mut child) = started(words)?;
         // Each pipe has a reader of its own: a program that fills one would wait for ever.
         let output = child.stdout.take().map(read_aside);
@@ -128,11 +134,15 @@ impl LiveTools {
 
 impl Tools for LiveTools {
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
-        LiveTools::output(words, deadline).map(|(output, _)| output)
+        LiveTools::output(words, deadline, failed).map(|(output, _)| output)
     }
 
     fn run_told(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
-        LiveTools::output(words, deadline).map(|(output, errors)| output + &errors)
+        let failed = |program: &str, errors: &str| match first_error(errors) {
+            Some(line) => ToolError::Failed { program: program.to_owned(), line: line.to_owned() },
+            None => failed(program, errors),
+        };
+        LiveTools::output(words, deadline, failed).map(|(output, errors)| output + &errors)
     }
 
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> Result<(), ToolError> {
@@ -303,7 +313,11 @@ mod tests {
         let deadline = Duration::from_secs(60);
         let shell = |script: &str| LiveTools.run(&["sh", "-c", script], deadline);
         assert_eq!(shell("printf abc").unwrap(), "abc");
-        assert_eq!(LiveTools.run_told(&["sh", "-c", "echo a; echo b >&2"], deadline).unwrap(), "a\nb\n");
+        let told =
+            |script: &str| LiveTools.run_told(&["sh", "-c", script], deadline).map_err(|error| error.to_string());
+        assert_eq!(told("echo a; echo b >&2").unwrap(), "a\nb\n");
+        assert_eq!(told("echo error: b >&2; echo c >&2; exit 1").unwrap_err(), "sh: b");
+        assert_eq!(told("echo b >&2; echo c >&2; exit 1").unwrap_err(), "sh: c");
         let error = shell("head -c 9000000 /dev/zero").unwrap_err();
         assert_eq!(error.to_string(), "sh: it prints more than 4 MiB");
         let aloud = |script: &str| LiveTools.run_aloud(&["sh", "-c", script], deadline);

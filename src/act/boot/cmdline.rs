@@ -4,6 +4,7 @@
 //! The record is written first: after a power cut in the middle, what was put in is known as ours, and the next apply or
 //! revert does the rest.
 
+use crate::act::backend::complaint::first_error;
 use crate::act::backend::tools::{ToolError, Tools};
 use crate::act::boot::boot_files;
 use crate::act::boot::error::BootError;
@@ -241,7 +242,7 @@ impl<'a> Work<'a> {
             if let Some(shortcoming) = outcome::refused(run, &printed) {
                 return Err(BootError::Unmade { shortcoming, complaint: None });
             }
-            complaint = complaint.or_else(|| outcome::complaint(&printed).map(str::to_owned));
+            complaint = complaint.or_else(|| first_error(&printed).map(str::to_owned));
         }
         if plan.tools.is_empty() {
             return Ok(());

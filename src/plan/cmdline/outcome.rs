@@ -94,13 +94,6 @@ fn last_complaint(printed: &str) -> &str {
     printed.lines().map(str::trim).rfind(complaint).unwrap_or("it copied no kernel to any partition")
 }
 
-/// What a tool printed of its own failure: its first error, without the name of the part of it that speaks.
-pub fn complaint(printed: &str) -> Option<&str> {
-    let line = printed.lines().map(str::trim).find(|line| line.to_ascii_lowercase().contains("error"))?;
-    let (_, text) = line.split_once("ERROR").unwrap_or(("", line));
-    Some(text.trim_start_matches([':', ' '])).filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,15 +132,5 @@ mod tests {
         }
         let another = ToolRun { command: vec!["update-grub".to_owned()], ..refresh() };
         assert_eq!(refused(&another, ""), None);
-    }
-
-    #[test]
-    fn the_first_error_is_the_one() {
-        // kernelstub of November 2025, without a kernel in /boot; it ended with 0.
-        let printed = "kernelstub           : ERROR    Can't find the kernel image '/vmlinuz'! \n\n\
-                       Please use the --kernel-path option to specify the path to the kernel image\nNoneType: None\n";
-        assert_eq!(complaint(printed), Some("Can't find the kernel image '/vmlinuz'!"));
-        assert_eq!(complaint("error: it is broken\nerror: more\n"), Some("error: it is broken"));
-        assert_eq!(complaint("all is well\n"), None);
     }
 }

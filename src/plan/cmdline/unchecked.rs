@@ -2,18 +2,29 @@
 //! What a person should know of what was not looked at.
 
 use crate::host::boot::esp::LeftAlone;
-use crate::host::boot::{BootFile, BootSystem, Content, Format};
+use crate::host::boot::{BootFile, BootSystem, Content, Format, Loader};
 use std::collections::BTreeSet;
 
 /// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
 pub fn sentences(system: &BootSystem) -> Vec<String> {
     let mut notes: Vec<String> = system.closed.iter().map(|path| closed(path)).collect();
     notes.extend(system.left_alone.iter().map(left_alone));
+    notes.extend(system.loaders.iter().any(copies_elsewhere).then(|| NOT_MOUNTED.to_owned()));
     // GRUB's file is there once for each variable that is looked at.
     let mut seen = BTreeSet::new();
     let others = system.loaders.iter().flat_map(|loader| &loader.boot_files).flat_map(reads_others);
     notes.extend(others.filter(|note| seen.insert(note.clone())));
     notes
+}
+
+/// Of Proxmox.
+const NOT_MOUNTED: &str =
+    "the partitions that /etc/kernel/proxmox-boot-uuids names are not mounted: what proxmox-boot-tool makes on \
+                           them is not shown here";
+
+/// Whether a tool of the loader copies to partitions that are not mounted.
+fn copies_elsewhere(loader: &Loader) -> bool {
+    loader.tools.iter().any(|command| command.first().is_some_and(|program| program == "proxmox-boot-tool"))
 }
 
 fn closed(path: &str) -> String {
