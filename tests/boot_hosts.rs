@@ -404,6 +404,10 @@ fn kernels_say_what_they_do_with_intels_iommu() {
     assert_eq!(intel(&boot), [On]);
 }
 
+/// Machines with a tool that is judged by what it made, or printed: `cmdline_apply.rs` and `boot_owners.rs` have stand-ins.
+const JUDGED: [&str; 6] =
+    ["fedora-bootc", "fedora-silverblue", "opensuse-sdbootutil", "pop-os", "proxmox-grub", "proxmox-zfs"];
+
 /// The tools of boot loaders: ukify builds addons; what the others make of their sources is looked at in `cmdline_apply.rs`.
 #[derive(Debug)]
 struct BootTools;
@@ -435,14 +439,10 @@ fn a_later_boot_without_the_parameters_is_from_elsewhere() {
         let record = act::load_record(&tree.root()).unwrap();
         let words = desired.map(str::to_owned);
         let plan = cmdline::plan(&BootSystem::scan(&tree.root()), &words, &record, &Options::default());
-        if plan.changes.is_empty() {
+        if plan.changes.is_empty() || JUDGED.contains(&name) {
             continue;
         }
-        // A tool that makes nothing is not taken at its word (`boot_owners.rs` has tools that do).
-        match act::apply(&tree.root(), &BootTools, &plan, &mut |_| {}) {
-            Err(_) if matches!(name, "opensuse-sdbootutil" | "proxmox-grub" | "proxmox-zfs") => continue,
-            applied => applied.unwrap_or_else(|error| panic!("{name}: {error}")),
-        }
+        act::apply(&tree.root(), &BootTools, &plan, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
         let found = || {
             let record = act::load_record(&tree.root()).unwrap();
             status(&BootSystem::scan(&tree.root()), required().collect(), &record)
@@ -477,17 +477,11 @@ fn what_is_put_in_is_found_and_taken_out() {
                 assert!(plan.changes.is_empty() && plan.problems.len() == 1, "{name}: {plan:?}");
                 continue;
             }
-            // A tool is told, nothing is known, or the addon is there.
-            "fedora-bootc" | "fedora-silverblue" | "pop-os" => {
-                assert!(plan.changes.is_empty() && !plan.tools.is_empty(), "{name}");
-                // What they make is read again; `cmdline_apply.rs` has stand-ins for them.
+            judged if JUDGED.contains(&judged) => {
+                assert!(!plan.tools.is_empty() && plan.problems.is_empty(), "{name}: {plan:?}");
                 continue;
             }
-            // What their tools print, or make, is looked at as well.
-            "opensuse-sdbootutil" | "proxmox-grub" | "proxmox-zfs" => {
-                assert!(!plan.changes.is_empty() && !plan.tools.is_empty(), "{name}");
-                continue;
-            }
+            // Nothing is known, or the addon is there.
             "nothing-known" | "debian-uki" | "debian-uki-secure-boot" => assert!(plan.is_empty(), "{name}: {plan:?}"),
             _ => assert!(!plan.changes.is_empty(), "{name}: {plan:?}"),
         }
