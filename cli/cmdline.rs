@@ -104,7 +104,7 @@ fn status_text(status: &Status, out: &Output) -> Text {
     if let Some(booted) = &status.booted {
         text.line(format_args!("booted by: {booted}"));
     }
-    if status.boot_files.is_empty() && status.unchecked.is_empty() && !status.required.is_empty() {
+    if status.is_unknown() && status.unchecked.is_empty() && !status.required.is_empty() {
         text.line(by_hand(&status.required));
     }
     let rows: Vec<Vec<String>> =
@@ -113,6 +113,7 @@ fn status_text(status: &Status, out: &Output) -> Text {
         text.line("boot files:");
         text.table(&rows);
     }
+    status.by_hand.iter().for_each(|sentence| text.line(out.bad(sentence)));
     status.unchecked.iter().for_each(|note| text.line(format_args!("note: {note}")));
     text
 }

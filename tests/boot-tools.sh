@@ -164,10 +164,68 @@ mkinitcpio() {
     done
 }
 
-# limine-update: the menu, from the lines that are added up.
+# limine-update: the menu, from the layers of limine-entry-tool (its /etc/limine-entry-tool.conf, 1.38): a value loses the
+# quotes around all of it, a kernel's own key counts instead of default, and where no layer has the key, /etc/kernel/cmdline
+# does, or /proc/cmdline. What += puts between is not said there: nothing is put there here. Entries of snapshots and of other
+# machines stay.
 limine_update() {
-    line=$(sed -n 's/^KERNEL_CMDLINE\[default\]+*="\(.*\)"$/\1/p' etc/default/limine | tr '\n' ' ' | sed 's/ $//')
-    sed -i "s|^\(  cmdline:\).*|\1 $line|" boot/limine.conf
+    set -- usr/share/limine-entry-tool.d/*.conf etc/limine-entry-tool.conf etc/limine-entry-tool.d/*.conf etc/default/limine
+    for file; do
+        shift
+        [ ! -e "$file" ] || set -- "$@" "$file"
+    done
+    if [ -e etc/kernel/cmdline ]; then base=$(words etc/kernel/cmdline); else base=$(words proc/cmdline); fi
+    machine=$(cat etc/machine-id 2>/dev/null || echo none)
+    cp boot/limine.conf boot/limine.conf.old
+    BASE=$base awk -v machine="$machine" '
+        function trim(text) { gsub(/^[ \t]+|[ \t]+$/, "", text); return text }
+        FILENAME != "boot/limine.conf.old" {
+            if (!match($0, /^[ \t]*KERNEL_CMDLINE\[[^]]*\][ \t]*\+?=/)) next
+            name = substr($0, RSTART, RLENGTH); value = trim(substr($0, RLENGTH + 1))
+            adds = name ~ /\+=$/
+            sub(/^[^[]*\[/, "", name); sub(/\].*$/, "", name); gsub(/["'\'']/, "", name)
+            if (value ~ /^".*"$/) value = substr(value, 2, length(value) - 2)
+            cmdline[name] = (adds ? cmdline[name] : "") value
+            next
+        }
+        /^[ \t]*\// {
+            title = $0; sub(/^[ \t]*/, "", title); depth = match(title, /[^\/]/) - 1
+            title = substr(title, depth + 1); sub(/^\+/, "", title); title = trim(title)
+            if (snapshots && depth <= snapshots) snapshots = 0
+            if (!snapshots && title == "Snapshots") snapshots = depth
+            if (depth == 1) other = 0
+            kernel = title
+        }
+        /comment: .*machine-id=/ { id = $0; sub(/.*machine-id=/, "", id); sub(/ .*/, "", id); other = id != machine }
+        /comment: .*kernel-id=/ { kernel = $0; sub(/.*kernel-id=/, "", kernel); sub(/ .*/, "", kernel) }
+        /^[ \t]*cmdline:/ && !snapshots && !other {
+            key = kernel in cmdline ? kernel : kernel ~ /fallback/ && "fallback" in cmdline ? "fallback" : "default"
+            line = key in cmdline ? trim(cmdline[key]) : ENVIRON["BASE"]
+            sub(/cmdline:.*/, ""); print $0 "cmdline: " line; next
+        }
+        { print }
+    ' "$@" boot/limine.conf.old >boot/limine.conf
+    rm boot/limine.conf.old
+}
+
+# update-limine: the menu, from the one variable that a shell reads.
+update_limine() {
+    LIMINE_CMDLINE_LINUX_DEFAULT=''
+    # shellcheck source=/dev/null
+    . ./etc/default/limine
+    sed -i "s|^\(    cmdline:\).*|\1 root=UUID=de $LIMINE_CMDLINE_LINUX_DEFAULT|" boot/limine.conf
+}
+
+# clr-boot-manager update: each entry's root, then the vendor's files that are not masked, /etc/kernel/cmdline and the
+# administrator's (src/lib/cmdline.c, cbm_parse_cmdline_files; src/bootloaders/systemd-class.c).
+clr_boot_manager() {
+    line=''
+    for file in usr/share/kernel/cmdline.d/*.conf etc/kernel/cmdline etc/kernel/cmdline.d/*.conf; do
+        [ -e "$file" ] || continue
+        case $file in usr/*) [ ! -e "etc/kernel/cmdline.d/${file##*/}" ] || continue ;; esac
+        line="$line $(words "$file")"
+    done
+    sed -i "s|^options root=PARTUUID=9c .*|options root=PARTUUID=9c$line|" boot/loader/entries/Solus-*.conf
 }
 
 # take KIND FILE: a program of the firmware, or a deployment, with $line in it, as the test has made it.
@@ -279,6 +337,8 @@ ukify) ukify "$@" ;;
 mkinitcpio) mkinitcpio ;;
 sdbootutil) sdbootutil ;;
 limine-update) limine_update ;;
+update-limine) update_limine ;;
+clr-boot-manager) clr_boot_manager ;;
 # What they make is no boot file that is looked at, or is changed by us as well.
 grub-script-check | grub2-script-check | sdboot-manage) ;;
 *) fail "$program: not known here" ;;

@@ -405,8 +405,21 @@ fn kernels_say_what_they_do_with_intels_iommu() {
 }
 
 /// Machines with a tool that is judged by what it made, or printed: `cmdline_apply.rs` and `boot_owners.rs` have stand-ins.
-const JUDGED: [&str; 6] =
-    ["fedora-bootc", "fedora-silverblue", "opensuse-sdbootutil", "pop-os", "proxmox-grub", "proxmox-zfs"];
+const JUDGED: [&str; 13] = [
+    "cachyos-limine",
+    "cachyos-limine-layers",
+    "cachyos-limine-plain",
+    "fedora-bootc",
+    "fedora-silverblue",
+    "limine-kernel-cmdline",
+    "omarchy-limine",
+    "opensuse-sdbootutil",
+    "pop-os",
+    "proxmox-grub",
+    "proxmox-zfs",
+    "solus",
+    "void-update-limine",
+];
 
 /// The tools of boot loaders: ukify builds addons; what the others make of their sources is looked at in `cmdline_apply.rs`.
 #[derive(Debug)]
@@ -473,7 +486,7 @@ fn what_is_put_in_is_found_and_taken_out() {
         let before = tree.snapshot();
         let plan = look(&tree, &desired);
         match name {
-            "arch-uki-no-source" | "bootc-composefs" => {
+            "arch-uki-no-source" | "bootc-composefs" | "nixos" | "zfsbootmenu" => {
                 assert!(plan.changes.is_empty() && plan.problems.len() == 1, "{name}: {plan:?}");
                 continue;
             }
@@ -485,7 +498,9 @@ fn what_is_put_in_is_found_and_taken_out() {
             "nothing-known" | "debian-uki" | "debian-uki-secure-boot" => assert!(plan.is_empty(), "{name}: {plan:?}"),
             _ => assert!(!plan.changes.is_empty(), "{name}: {plan:?}"),
         }
-        assert!(plan.problems.is_empty(), "{name}: {:?}", plan.problems);
+        // There the entries of kernels to come are not made from a file of ours.
+        let by_hand = usize::from(name == "void-systemd-boot-no-source");
+        assert_eq!(plan.problems.len(), by_hand, "{name}: {:?}", plan.problems);
         carry_out(&tree, &plan);
         // The entry has booted well; the next update will count anew.
         let (counted, blessed) = ("5f-6.12.57+deb13-amd64+3-1.conf", "5f-6.12.57+deb13-amd64.conf");
@@ -500,7 +515,7 @@ fn what_is_put_in_is_found_and_taken_out() {
         let record = act::load_record(&tree.root()).unwrap();
         assert_eq!(record.boot_files, plan.record.boot_files, "{name}: what is on record");
         let again = look(&tree, &desired);
-        assert!(again.changes.is_empty() && again.problems.is_empty(), "{name}: {again:?}");
+        assert!(again.changes.is_empty() && again.problems.len() == by_hand, "{name}: {again:?}");
         assert_eq!(again.record, record, "{name}");
         let back = look(&tree, &[]);
         assert!(back.problems.is_empty(), "{name}: {:?}", back.problems);

@@ -44,6 +44,25 @@ fn expected(name: &str) -> Option<Expected> {
         "arch-uki" => (AMD, &[FALLBACK, IMAGE, "etc/kernel/cmdline"], &["mkinitcpio -P"]),
         "arch-uki-drop-ins" => (AMD, &[FALLBACK, IMAGE, "etc/cmdline.d/vfio.conf"], &["mkinitcpio -P"]),
         "arch-uki-no-source" | "bootc-composefs" | "nothing-known" => return None,
+        "archinstall-limine" => (INTEL, &["boot/EFI/arch-limine/limine.conf"], &[]),
+        "cachyos-limine-layers" => (AMD, &["boot/limine.conf", "etc/default/limine"], &["limine-update"]),
+        "cachyos-limine-plain" => {
+            (AMD, &["boot/EFI/arch-limine/limine.conf", "boot/limine.conf", "etc/default/limine"], &["limine-update"])
+        }
+        "limine-kernel-cmdline" => (AMD, &["boot/limine.conf", "etc/kernel/cmdline"], &["limine-update"]),
+        "omarchy-limine" => (AMD, &["boot/limine.conf", "etc/limine-entry-tool.d/zz-vfio.conf"], &["limine-update"]),
+        "void-update-limine" => (INTEL, &["boot/limine.conf", "etc/default/limine"], &["update-limine"]),
+        "left-over-grub" => (INTEL, &["boot/efi/loader/entries/5f-6.12.conf"], &[]),
+        "nixos" | "void-systemd-boot-no-source" | "zfsbootmenu" => return None,
+        "refind-include" => (AMD, &["boot/EFI/refind/manual.conf"], &[]),
+        "solus" => (
+            AMD,
+            &["boot/loader/entries/Solus-current-6.12.41-321.conf", "etc/kernel/cmdline.d/vfio.conf"],
+            &["clr-boot-manager update"],
+        ),
+        "void-systemd-boot" => {
+            (AMD, &["boot/loader/entries/void-x86_64-6.12.41_1.conf", "etc/default/systemd-boot"], &[])
+        }
         "cachyos-limine" => (INTEL, &["boot/limine.conf", "etc/default/limine"], &["limine-update"]),
         "cachyos-sdboot-manage" => {
             (AMD, &["boot/loader/entries/linux-cachyos.conf", "etc/sdboot-manage.conf"], &["sdboot-manage gen"])
@@ -149,6 +168,9 @@ fn machine(name: &str, tools: &BootTools) -> Tree {
             tools.tool(&tree, &["proxmox-boot-tool", "refresh"]);
         }
         "proxmox-zfs" => tools.tool(&tree, &["proxmox-boot-tool", "refresh"]),
+        "void-update-limine" => tools.tool(&tree, &["update-limine"]),
+        "solus" => tools.tool(&tree, &["clr-boot-manager", "update"]),
+        _ if tree.exists("usr/bin/limine-update") => tools.tool(&tree, &["limine-update"]),
         _ => {}
     }
     tree.config(CONFIGURATION);
@@ -230,6 +252,15 @@ fn every_machine_gets_the_parameters_and_is_then_as_before() {
         let ran = vfio(&["cmdline", "apply"]);
         assert_eq!((ran.status, ran.stdout.contains("nothing to do")), (Some(0), true), "{name}: {}", ran.stdout);
         assert_eq!(BootTools::ran(&tree), [""; 0], "{name}: applied twice");
+        let ran = vfio(&["sync"]);
+        assert!(
+            ran.status == Some(0) && ran.stdout.ends_with("are up to date\n"),
+            "{name}: {}{}",
+            ran.stdout,
+            ran.stderr
+        );
+        let ran = vfio(&["doctor", "--only", "boot"]);
+        assert!(!ran.stdout.contains("boot-file-"), "{name}: {}", ran.stdout);
 
         let ran = vfio(&["cmdline", "revert"]);
         assert_eq!(ran.status, Some(0), "{name}: {}{}", ran.stdout, ran.stderr);
@@ -252,6 +283,8 @@ fn what_cannot_be_changed_is_said() {
             2,
             "add 'kargs = [\"intel_iommu=on\", \"iommu=pt\", \"lab.word=1\"]' to a file in /usr/lib/bootc",
         ),
+        ("nixos", 2, "boot.kernelParams = [ \"iommu=pt\" \"lab.word=1\" ];"),
+        ("zfsbootmenu", 2, "run zbm-kcl -a 'iommu=pt lab.word=1' zroot/ROOT/void, then reboot"),
     ] {
         assert!(expected(name).is_none());
         let tree = machine(name, &tools);

@@ -144,18 +144,40 @@ fn assignments(name: &'static str) -> impl Strategy<Value = String> {
     vec(one, 0..4).prop_flat_map(|lines| file(lines, SHELL))
 }
 
+/// What the files of limine-entry-tool say of command lines: in quotes or not, set or added to.
 fn lists() -> impl Strategy<Value = String> {
-    let one = || (line(), 0..4u8, select(vec!["=", "+="]));
+    let one = || (line(), any::<bool>(), select(vec!["=", "+="]));
     // Those of one kernel stand together.
     (vec(one(), 0..3), vec(one(), 0..3)).prop_flat_map(|(first, second)| {
         let of = |key: &'static str| {
-            move |(value, quote, operator): (String, u8, &str)| {
-                let blank = if operator == "=" { "" } else { "\" \"" };
-                format!("KERNEL_CMDLINE[{key}]{operator}{blank}{}", quoted(&value, quote))
+            move |(value, in_quotes, operator): (String, bool, &str)| match (
+                in_quotes || value.ends_with('"'),
+                operator,
+            ) {
+                (false, "=") => format!("KERNEL_CMDLINE[{key}]={value}"),
+                (_, operator) => format!("  KERNEL_CMDLINE[{key}]{operator}\" {value}\""),
             }
         };
         file(first.into_iter().map(of("default")).chain(second.into_iter().map(of("linux-lts"))).collect(), SHELL)
     })
+}
+
+/// limine-entry-tool reads no shell: a value is what stands on its line, without the quotes around all of it; `=` begins again,
+/// `+=` adds (its `/etc/limine-entry-tool.conf`, "Kernel Command Line Configuration").
+fn limine_values(text: &str) -> Lines {
+    let mut found: [Option<String>; 2] = [None, None];
+    for line in text.lines() {
+        for (key, value) in ["KERNEL_CMDLINE[default]", "KERNEL_CMDLINE[linux-lts]"].iter().zip(&mut found) {
+            let Some((operator, rest)) = line.trim().strip_prefix(key).and_then(|rest| rest.split_once('=')) else {
+                continue;
+            };
+            let rest = rest.trim();
+            let bare = rest.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(rest);
+            let before = value.take().filter(|_| operator == "+").unwrap_or_default();
+            *value = Some(before + bare);
+        }
+    }
+    found.into_iter().flatten().map(|value| split(&value)).collect()
 }
 
 /// The `options` of an entry. systemd-boot joins them all (boot.c, `boot_entry_add_type1`), GRUB takes the first (blsuki.c).
@@ -327,17 +349,21 @@ proptest! {
         check(Format::SdbootManage, &text, &required, variable("LINUX_OPTIONS"));
     }
 
-    /// A file without any list gets one of its own, for the default: what is read then is the parameters alone.
+    /// Where nothing is set, nothing is put in.
     #[test]
     fn limine_default(text in lists(), required in required()) {
-        let script = "declare -A KERNEL_CMDLINE; . ./file >/dev/null\n\
-                      for key in default linux-lts; do [ -z \"${KERNEL_CMDLINE[$key]+x}\" ] || printf '%s\\0' \"${KERNEL_CMDLINE[$key]}\"; done";
-        let none = !text.contains("KERNEL_CMDLINE[");
-        let read = |text: &str| {
-            let lines = sourced(text, script);
-            if none && lines.is_empty() { vec![Vec::new()] } else { lines }
-        };
-        check(Format::LimineDefault, &text, &required, read);
+        check(Format::LimineDefault, &text, &required, limine_values);
+    }
+
+    /// The same from a shell's file of another tool, and of Void's kernel hook.
+    #[test]
+    fn limine_shell(text in assignments("LIMINE_CMDLINE_LINUX_DEFAULT"), required in required()) {
+        check(Format::LimineShell, &text, &required, variable("LIMINE_CMDLINE_LINUX_DEFAULT"));
+    }
+
+    #[test]
+    fn void_hook(text in assignments("CMDLINE"), required in required()) {
+        check(Format::VoidHook, &text, &required, variable("CMDLINE"));
     }
 
     /// A drop-in of ours behind what somebody else says.

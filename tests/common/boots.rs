@@ -89,7 +89,7 @@ impl Boot {
     }
 
     /// systemd-boot on the ESP, booted from it.
-    fn systemd_boot(self, esp: &str, version: &str) -> Boot {
+    pub(super) fn systemd_boot(self, esp: &str, version: &str) -> Boot {
         self.bytes(&format!("{esp}/EFI/systemd/systemd-bootx64.efi"), pe::systemd_boot(version))
             .bytes(&format!("{esp}/EFI/BOOT/BOOTX64.EFI"), pe::systemd_boot(version))
             .variable("LoaderInfo", &format!("systemd-boot {version}"))
@@ -116,12 +116,14 @@ const DEBIAN_CONFIG: &str = "CONFIG_INTEL_IOMMU=y\n# CONFIG_INTEL_IOMMU_DEFAULT_
 const ON: &str = "CONFIG_INTEL_IOMMU=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON=y";
 const OFF: &str = "CONFIG_INTEL_IOMMU=y\n# CONFIG_INTEL_IOMMU_DEFAULT_ON is not set";
 
-const UEFI: [(&str, &str, &str); 2] = [("/", "ext4", "/dev/nvme0n1p2"), ("/boot/efi", "vfat", "/dev/nvme0n1p1")];
-const ESP_AT_BOOT: [(&str, &str, &str); 2] = [("/", "btrfs", "/dev/nvme0n1p2"), ("/boot", "vfat", "/dev/nvme0n1p1")];
+pub(super) const UEFI: [(&str, &str, &str); 2] =
+    [("/", "ext4", "/dev/nvme0n1p2"), ("/boot/efi", "vfat", "/dev/nvme0n1p1")];
+pub(super) const ESP_AT_BOOT: [(&str, &str, &str); 2] =
+    [("/", "btrfs", "/dev/nvme0n1p2"), ("/boot", "vfat", "/dev/nvme0n1p1")];
 
 /// Every machine by its name.
 pub fn all() -> Vec<(&'static str, Boot)> {
-    vec![
+    let mut all = vec![
         ("arch-grub", arch_grub()),
         ("arch-systemd-boot", arch_systemd_boot()),
         ("arch-uki", arch_uki()),
@@ -147,7 +149,10 @@ pub fn all() -> Vec<(&'static str, Boot)> {
         ("proxmox-zfs", proxmox_zfs()),
         ("refind", refind()),
         ("ubuntu-cloud", ubuntu_cloud()),
-    ]
+    ];
+    all.extend(super::boots_limine::all());
+    all.extend(super::boots_made::all());
+    all
 }
 
 /// One of them.

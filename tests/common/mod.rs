@@ -7,6 +7,8 @@ pub mod below;
 pub mod boot;
 pub mod boot_tools;
 pub mod boots;
+pub mod boots_limine;
+pub mod boots_made;
 pub mod cards;
 pub mod desktop;
 pub mod domain;

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Limine: one file for the menu, written by a person or by limine-entry-tool.
+//! Limine: one file for the menu, written by a person or by a tool (`limine_tool`).
 
 use super::esp::Partitions;
-use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
-use crate::host::boot::probe::{below, files, first_program, join, text};
+use super::{limine_tool, BootFile, Content, Format, Loader, LoaderKind, Role};
+use crate::host::boot::probe::{below, files, join};
 use crate::root::Root;
 use std::io::Read;
 
-/// What limine-entry-tool makes the menu from.
-const DEFAULT: &str = "etc/default/limine";
-/// Where Limine looks on a partition, and beside itself.
-const MENUS: [&str; 5] = ["boot/limine/limine", "boot/limine", "limine/limine", "limine", "EFI/limine/limine"];
+/// Where Limine looks on a partition. Since 10.3 it looks beside itself first, before that here alone and in another order
+/// (its CONFIG.md, "Location of the config file").
+const MENUS: [&str; 4] = ["boot/limine/limine", "boot/limine", "limine/limine", "limine"];
 
-/// Where its programs are on a partition.
-const PROGRAMS: [&str; 5] = ["EFI/BOOT", "EFI/limine", "boot/limine", "limine", ""];
+/// Where its programs are on a partition, but for the directories in `EFI`.
+const PROGRAMS: [&str; 3] = ["boot/limine", "limine", ""];
 /// No Limine is larger, in bytes.
 const PROGRAM_LIMIT: u64 = 8 << 20;
 /// What stands before the checksum in a Limine.
@@ -25,42 +24,39 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     if menus.is_empty() {
         return None;
     }
-    let tool = first_program(root, &["limine-update", "limine-mkinitcpio"]);
-    let made = root.exists(DEFAULT).then_some(tool).flatten();
-    let mut boot_files = Vec::new();
-    if made.is_some() {
-        boot_files.push(source(root));
-    }
-    let role = if made.is_some() { Role::Generated } else { Role::Entry };
-    boot_files.extend(menus.iter().map(|path| menu(root, path, role)));
+    let maker = limine_tool::find(root);
+    // The tool's is at the top of its partition; others are left over, or shadow it, and are looked after as if written by hand.
+    let at_top = |path: &&String| partitions.all().any(|at| below(root, at, "limine.conf").as_ref() == Some(*path));
+    let made = maker.as_ref().map(|_| menus.iter().find(at_top));
+    let role = |path: &String| match made {
+        Some(None) => Role::Generated,
+        Some(Some(made)) if made == path => Role::Generated,
+        _ => Role::Entry,
+    };
+    let mut entries: Vec<BootFile> = menus.iter().map(|path| menu(root, path, role(path))).collect();
     // The tool enrolls what it makes.
-    if let (Role::Entry, Some(program)) = (role, enrolled(root, partitions)) {
+    if let (None, Some(program)) = (&maker, enrolled(root, partitions)) {
         let why = format!(
             "its checksum is enrolled in /{program}, which would refuse it when changed: change it by hand and enroll it \
              anew (limine enroll-config)"
         );
-        boot_files.iter_mut().for_each(|boot_file| boot_file.content = Some(Content::Unreadable(why.clone())));
+        entries.iter_mut().for_each(|boot_file| boot_file.content = Some(Content::Unreadable(why.clone())));
     }
+    let (mut boot_files, tool) = maker.map_or((Vec::new(), None), |maker| (maker.sources, Some(maker.tool)));
+    boot_files.extend(entries);
     Some(Loader {
         kind: LoaderKind::Limine,
         boot_files,
-        tools: made.into_iter().map(|tool| vec![tool.to_owned()]).collect(),
+        tools: tool.into_iter().map(|tool| vec![tool.to_owned()]).collect(),
         missing: Vec::new(),
         check: None,
     })
 }
 
-/// The tool's file. One that says nothing of command lines gets no parameter of ours: it would be the first, and the tool would
-/// no longer take the rest from where it does.
-fn source(root: &Root) -> BootFile {
-    let mut boot_file = BootFile::read(root, DEFAULT, Format::LimineDefault, Role::Source);
-    let says =
-        text(root, DEFAULT).is_none_or(|text| text.lines().any(|l| l.trim_start().starts_with("KERNEL_CMDLINE[")));
-    if !says {
-        let why = "sets no KERNEL_CMDLINE[default]: set it to what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
-        boot_file.content = Some(Content::Unreadable(why.to_owned()));
-    }
-    boot_file
+/// The directories in `EFI`, in which loaders are.
+fn vendors(root: &Root, partitions: &Partitions) -> Vec<String> {
+    let names = |efi: String| root.list(&efi).unwrap_or_default().into_iter().map(move |name| join(&efi, &name));
+    partitions.each(root, "EFI").into_iter().flat_map(names).collect()
 }
 
 /// The Limine that has the checksum of its configuration in itself, if one has.
@@ -70,6 +66,7 @@ fn enrolled(root: &Root, partitions: &Partitions) -> Option<String> {
             move |directory| if directory.is_empty() { Some(at.to_owned()) } else { below(root, at, directory) },
         )
     });
+    let directories = vendors(root, partitions).into_iter().chain(directories);
     let programs = directories.flat_map(|at| [files(root, &at, ".efi"), files(root, &at, "-bios.sys")].concat());
     programs.into_iter().find(|path| has_checksum(root, path))
 }
@@ -98,17 +95,14 @@ fn menu(root: &Root, path: &str, role: Role) -> BootFile {
 
 /// The menus that are there: those of today, else one of the old format.
 fn menus(root: &Root, partitions: &Partitions) -> Vec<String> {
+    let vendors = vendors(root, partitions);
     let there = |end: &str| {
-        let mut found: Vec<String> = Vec::new();
+        let beside = vendors.iter().filter_map(|at| below(root, at, &format!("limine.{end}")));
+        let mut found: Vec<String> = beside.collect();
         // A machine without UEFI reads them from the root or /boot.
-        let boot_files = partitions.all().chain(["boot", ""]);
-        for at in boot_files {
-            let usual = MENUS.iter().filter_map(|menu| below(root, at, &format!("{menu}.{end}")));
-            found.extend(usual);
+        for at in partitions.all().chain(["boot", ""]) {
+            found.extend(MENUS.iter().filter_map(|menu| below(root, at, &format!("{menu}.{end}"))));
         }
-        // Beside the program that a firmware starts that has forgotten its settings.
-        let beside = partitions.all().filter_map(|at| below(root, at, &join("EFI/BOOT", &format!("limine.{end}"))));
-        found.extend(beside);
         let mut seen: Vec<(u64, u64)> = Vec::new();
         found.retain(|path| {
             let Ok(stat) = root.stat(path) else { return false };

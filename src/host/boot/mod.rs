@@ -5,13 +5,17 @@
 //! Only read here. What is to be changed is `plan::cmdline`'s business.
 
 pub mod efi;
+pub mod emergency;
 pub mod entry;
 pub mod esp;
+pub mod generated;
 mod grub;
 mod gvariant;
+pub mod identity;
 mod kernels;
 mod kernelstub;
 mod limine;
+mod limine_tool;
 pub(super) mod ostree;
 pub mod pe;
 mod probe;
@@ -22,6 +26,7 @@ mod sdbootutil;
 mod systemd_boot;
 mod uki;
 mod uki_conf;
+mod void;
 
 use super::platform::Platform;
 use crate::host::kernel_cmdline::KernelCmdline;
@@ -53,8 +58,12 @@ pub enum Format {
     Refind,
     /// `cmdline:` or `kernel_cmdline:` of a `limine.conf`.
     Limine,
-    /// `KERNEL_CMDLINE[...]` of `/etc/default/limine`, which a shell reads.
+    /// `KERNEL_CMDLINE[...]` of `/etc/default/limine` and its like, which limine-entry-tool reads.
     LimineDefault,
+    /// `LIMINE_CMDLINE_LINUX_DEFAULT` of `/etc/default/limine`, which another tool's shell reads.
+    LimineShell,
+    /// `CMDLINE` of `/etc/default/systemd-boot`, which the shell of Void's kernel hook reads.
+    VoidHook,
     /// `LINUX_OPTIONS` of `/etc/sdboot-manage.conf`, which a shell reads.
     SdbootManage,
     /// `user.kernel_options` of kernelstub's configuration, JSON; changed by kernelstub.
@@ -63,6 +72,8 @@ pub enum Format {
     RpmOstree,
     /// A file of ours alone that adds to `GRUB_CMDLINE_LINUX_DEFAULT`: a drop-in below `/etc/default/grub.d`.
     GrubDropIn,
+    /// A file of ours alone that adds to `KERNEL_CMDLINE[default]`: a drop-in below `/etc/limine-entry-tool.d`.
+    LimineDropIn,
     /// A file of ours alone with nothing but our parameters: `/etc/cmdline.d/*.conf`, `/etc/kernel/cmdline.d/*`.
     DropIn,
     /// A file of ours alone: an addon for systemd-stub, a PE file that ukify builds.
@@ -72,7 +83,12 @@ pub enum Format {
 impl Format {
     /// Whether the whole file is ours: it comes and goes with our parameters.
     pub fn is_ours_alone(self) -> bool {
-        matches!(self, Format::GrubDropIn | Format::DropIn | Format::Addon)
+        matches!(self, Format::GrubDropIn | Format::LimineDropIn | Format::DropIn | Format::Addon)
+    }
+
+    /// Whether its command lines are boot entries, among which there may be those of other systems.
+    pub fn has_entries(self) -> bool {
+        matches!(self, Format::Bls | Format::Limine | Format::RefindLinux | Format::Refind)
     }
 
     /// Whether a tool makes the change, and the file is only looked at.
@@ -152,6 +168,12 @@ pub enum LoaderKind {
     Limine,
     /// rEFInd.
     Refind,
+    /// NixOS, whatever loader it has: entries are made from its configuration.
+    Nixos,
+    /// Solus's clr-boot-manager.
+    ClrBootManager,
+    /// ZFSBootMenu.
+    ZfsBootMenu,
 }
 
 impl LoaderKind {
@@ -169,6 +191,9 @@ impl LoaderKind {
             LoaderKind::UkiAddon | LoaderKind::UkiRebuild => "the unified kernel image",
             LoaderKind::Limine => "Limine",
             LoaderKind::Refind => "rEFInd",
+            LoaderKind::Nixos => "NixOS",
+            LoaderKind::ClrBootManager => "clr-boot-manager",
+            LoaderKind::ZfsBootMenu => "ZFSBootMenu",
         }
     }
 }
@@ -253,4 +278,19 @@ pub struct BootSystem {
     pub parameters: KernelCmdline,
     /// This boot's id; empty where there is none.
     pub boot_id: String,
+    /// Which system it is.
+    pub identity: identity::Identity,
+    /// The loaders that started this boot, by the firmware's variables; none if these do not say so.
+    pub started: Vec<LoaderKind>,
+    /// Loaders that did not, and whose tool is gone: what is left of them is not changed.
+    pub left_over: Vec<LoaderKind>,
+    /// What nobody but a person can change.
+    pub by_hand: Vec<generated::ByHand>,
+}
+
+impl BootSystem {
+    /// Whether another loader than this one is known to have started this boot.
+    pub fn did_not_start(&self, kind: LoaderKind) -> bool {
+        !self.started.is_empty() && !self.started.contains(&kind)
+    }
 }

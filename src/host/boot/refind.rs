@@ -3,6 +3,7 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
+use super::generated::is_zfs_boot_menu;
 use super::{BootFile, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{below, join, text};
 use crate::root::Root;
@@ -17,15 +18,20 @@ pub(super) fn find(root: &Root, partitions: &Partitions, variables: &Variables) 
         .iter()
         .flat_map(|efi| root.list(efi).unwrap_or_default().into_iter().map(move |name| join(efi, &name)))
         .collect();
-    let settings: Vec<String> = vendors.iter().filter_map(|directory| below(root, directory, "refind.conf")).collect();
+    let mut settings: Vec<String> =
+        vendors.iter().filter_map(|directory| below(root, directory, "refind.conf")).collect();
+    let included: Vec<String> = settings.iter().flat_map(|path| included(root, path)).collect();
+    settings.extend(included);
     let booted = variables.loader.as_deref().is_some_and(|loader| loader.contains("rEFInd"));
     if settings.is_empty() && !booted {
         return None;
     }
+    // Beside ZFSBootMenu's kernel lie its own options.
+    let is_own = |directory: &&str| !directory.rsplit('/').next().is_some_and(is_zfs_boot_menu);
     let mut paths: Vec<String> = ["boot", ""]
         .into_iter()
         .chain(partitions.all())
-        .chain(vendors.iter().map(String::as_str))
+        .chain(vendors.iter().map(String::as_str).filter(is_own))
         .filter_map(|directory| below(root, directory, LINUX))
         .collect();
     paths.sort_unstable();
@@ -38,6 +44,22 @@ pub(super) fn find(root: &Root, partitions: &Partitions, variables: &Variables) 
         return None;
     }
     Some(Loader { kind: LoaderKind::Refind, boot_files, tools: Vec::new(), missing: Vec::new(), check: None })
+}
+
+/// The files that a `refind.conf` includes, from its own directory (rEFInd's documentation, `include`; what these include is
+/// not read).
+fn included(root: &Root, path: &str) -> Vec<String> {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let file = |line: &str| {
+        let (name, file) = line.trim().split_once([' ', '\t'])?;
+        let file = file.trim().trim_matches('"');
+        if name.eq_ignore_ascii_case("include") {
+            below(root, directory, file)
+        } else {
+            None
+        }
+    };
+    text(root, path).unwrap_or_default().lines().filter_map(file).collect()
 }
 
 /// Whether there is a stanza that is not disabled: the file as it comes is full of those.

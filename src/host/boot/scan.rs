@@ -3,8 +3,9 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::{grub, kernels, kernelstub, limine, ostree, proxmox, refind, sdbootutil, systemd_boot, uki};
-use super::{BootSystem, Format, Loader, LoaderKind, Role};
+use super::identity::Identity;
+use super::{generated, grub, kernels, kernelstub, limine, ostree, proxmox, refind, sdbootutil, systemd_boot, uki};
+use super::{BootSystem, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
 use crate::host::kernel_cmdline::KernelCmdline;
 use crate::host::platform::Platform;
@@ -21,7 +22,14 @@ impl BootSystem {
         // Without these variables the order is that of the search.
         loaders.sort_by_key(|loader| rank(loader.kind, &variables));
         let iommu = Iommu::scan(root);
+        let started: Vec<LoaderKind> =
+            loaders.iter().map(|loader| loader.kind).filter(|kind| rank(*kind, &variables) < NOT_SAID).collect();
+        let parameters = KernelCmdline::read(root);
         BootSystem {
+            left_over: left_over(&mut loaders, &started),
+            by_hand: generated::by_hand(root, &loaders),
+            identity: Identity::read(root, &parameters),
+            started,
             loaders,
             closed: closed(root, &partitions),
             left_alone: partitions.left_alone,
@@ -29,7 +37,7 @@ impl BootSystem {
             platform: Platform::scan(root),
             has_iommu: iommu.firmware.is_some() || iommu.active && Iommu::covers_pci(root),
             kernels: kernels::scan(root),
-            parameters: KernelCmdline::read(root),
+            parameters,
             boot_id: boot_counter::current(root),
             booted: variables.loader,
             stub: variables.stub,
@@ -62,7 +70,8 @@ fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<L
     // The tool that owns the entries of the loader behind it is the only one to be told.
     let owner = ostree::find(root, partitions)
         .or_else(|| kernelstub::find(root, partitions))
-        .or_else(|| sdbootutil::find(root, partitions));
+        .or_else(|| sdbootutil::find(root, partitions))
+        .or_else(|| generated::owner(root, partitions));
     if let Some(owner) = owner {
         return vec![owner];
     }
@@ -74,10 +83,8 @@ fn loaders(root: &Root, partitions: &Partitions, variables: &Variables) -> Vec<L
     let mut systemd_boot = systemd_boot::find(root, partitions, variables, with_entries.then_some(grub::ENTRIES));
     let limine = limine::find(root, partitions);
     // limine-entry-tool may make unified kernel images; their command lines are its own then.
-    let is_source =
-        |loader: &Loader| loader.boot_files.iter().any(|boot_file| boot_file.format == Format::LimineDefault);
-    let uki =
-        if limine.as_ref().is_some_and(is_source) { None } else { uki::find(root, partitions, variables.secure_boot) };
+    let makes_images = limine.as_ref().is_some_and(|loader| !loader.tools.is_empty());
+    let uki = if makes_images { None } else { uki::find(root, partitions, variables.secure_boot) };
     // One file is one loader's: the one's that has to build something after a change.
     if let (Some(loader), Some(uki)) = (&mut systemd_boot, &uki) {
         loader.boot_files.retain(|boot_file| uki.boot_files.iter().all(|other| other.path != boot_file.path));
@@ -94,11 +101,29 @@ fn own_part(mut loader: Loader, partitions: &Partitions) -> Option<Loader> {
     (is_whole || loader.boot_files.iter().any(|boot_file| boot_file.role != Role::Generated)).then_some(loader)
 }
 
+/// Loaders whose tool is gone while another one is known to have started this boot: a package that was removed leaves its
+/// settings and its menu behind. What is ours in these goes; nothing is run.
+fn left_over(loaders: &mut [Loader], started: &[LoaderKind]) -> Vec<LoaderKind> {
+    let is_left =
+        |loader: &Loader| !started.is_empty() && !started.contains(&loader.kind) && !loader.missing.is_empty();
+    let mut found = Vec::new();
+    for loader in loaders.iter_mut().filter(|loader| is_left(loader)) {
+        loader.missing.clear();
+        loader.tools.clear();
+        loader.check = None;
+        found.push(loader.kind);
+    }
+    found
+}
+
+/// The rank of a loader of which the firmware's variables do not say that it started this boot.
+const NOT_SAID: u8 = 2;
+
 /// Which loader comes first: the one that booted the kernel, then the one that started that.
 fn rank(kind: LoaderKind, variables: &Variables) -> u8 {
     let loader = variables.loader.as_deref().unwrap_or_default();
     let name = match kind {
-        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => return if variables.stub.is_some() { 0 } else { 2 },
+        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => return if variables.stub.is_some() { 0 } else { NOT_SAID },
         LoaderKind::GrubDropIn | LoaderKind::GrubFile | LoaderKind::GrubBls => "GRUB",
         LoaderKind::SystemdBoot => "systemd-boot",
         LoaderKind::Limine => "Limine",
@@ -108,11 +133,14 @@ fn rank(kind: LoaderKind, variables: &Variables) -> u8 {
         | LoaderKind::BootcImage
         | LoaderKind::Proxmox
         | LoaderKind::Kernelstub
-        | LoaderKind::Sdbootutil => return 0,
+        | LoaderKind::Sdbootutil
+        | LoaderKind::Nixos
+        | LoaderKind::ClrBootManager
+        | LoaderKind::ZfsBootMenu => return 0,
     };
     if loader.contains(name) {
         1
     } else {
-        2
+        NOT_SAID
     }
 }

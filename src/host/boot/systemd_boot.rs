@@ -2,9 +2,10 @@
 //! systemd-boot with entries of type 1 (UAPI Boot Loader Specification): text files on the ESP or on `XBOOTLDR`.
 
 use super::efi::Variables;
+use super::emergency::is_for_emergencies;
 use super::esp::Partitions;
 use super::pe::Program;
-use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
+use super::{void, BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{self, assigned, files, program, text};
 use crate::root::Root;
 
@@ -57,6 +58,7 @@ pub(super) fn find(
             }
         }
     }
+    boot_files.extend(void::source(root));
     boot_files.extend(entries);
     Some(Loader { kind: LoaderKind::SystemdBoot, boot_files, tools, missing, check: None })
 }
@@ -85,10 +87,9 @@ fn entry(root: &Root, path: &str) -> Option<BootFile> {
         if kernel.to_ascii_lowercase().contains("memtest") {
             return None;
         }
-        title = value("title").unwrap_or_default().to_ascii_lowercase();
+        title = value("title").unwrap_or_default().to_owned();
     }
-    let name = name.to_ascii_lowercase();
-    if ["rescue", "recovery", "fallback"].into_iter().any(|word| name.contains(word) || title.contains(word)) {
+    if is_for_emergencies(name) || is_for_emergencies(&title) {
         boot_file.role = Role::Rescue;
     }
     Some(boot_file)

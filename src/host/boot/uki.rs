@@ -4,6 +4,7 @@
 //! systemd's stub takes more of a command line from addons beside the image; any other image is rebuilt.
 
 use super::esp::Partitions;
+use super::generated::is_zfs_boot_menu;
 use super::pe::Program;
 use super::uki_conf::{self, Cmdline, UkiConf};
 use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
@@ -67,7 +68,9 @@ fn images(root: &Root, partitions: &Partitions, made: &[String]) -> Vec<Image> {
     let mut paths: Vec<(String, String)> = Vec::new();
     for partition in partitions.all() {
         let Some(efi) = below(root, partition, "EFI") else { continue };
-        for vendor in root.list(&efi).unwrap_or_default() {
+        let vendors = root.list(&efi).unwrap_or_default();
+        // A Linux of its own, not this system's.
+        for vendor in vendors.into_iter().filter(|vendor| !is_zfs_boot_menu(vendor)) {
             let there = files(root, &join(&efi, &vendor), ".efi");
             paths.extend(there.into_iter().map(|path| (path, partition.to_owned())));
         }

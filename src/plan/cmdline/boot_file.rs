@@ -24,12 +24,15 @@ pub struct BootFileStatus {
     pub obsolete: Vec<String>,
     /// Why it cannot be read, if so.
     pub problem: Option<String>,
+    /// Whether what is in it is in a boot of this system: it has a command line, and its loader may be the one that boots.
+    #[serde(skip)]
+    pub is_booted: bool,
 }
 
 impl BootFileStatus {
     /// Whether a parameter that is missing here is missing in a boot.
     pub fn counts(&self) -> bool {
-        self.exists && matches!(self.role, Role::Source | Role::Entry | Role::Generated)
+        self.exists && self.is_booted && matches!(self.role, Role::Source | Role::Entry | Role::Generated)
     }
 
     /// Whether it has all that is required and nothing of ours that is not.

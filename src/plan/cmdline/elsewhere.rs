@@ -104,7 +104,10 @@ fn is_of(kind: LoaderKind, name: &str) -> bool {
         | LoaderKind::BootcImage
         | LoaderKind::Proxmox
         | LoaderKind::Kernelstub
-        | LoaderKind::Sdbootutil => return true,
+        | LoaderKind::Sdbootutil
+        | LoaderKind::Nixos
+        | LoaderKind::ClrBootManager
+        | LoaderKind::ZfsBootMenu => return true,
         LoaderKind::UkiAddon | LoaderKind::UkiRebuild => "stub",
     };
     name.to_lowercase().contains(word)

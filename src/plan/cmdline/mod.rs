@@ -5,6 +5,7 @@
 //! Only parameters that we put in are ever taken out; what was there before is the user's and stays, byte for byte.
 
 pub mod boot_file;
+pub mod by_hand;
 mod edit_line;
 pub mod elsewhere;
 pub mod format;
@@ -12,6 +13,7 @@ mod image_built;
 pub mod line;
 pub mod new_entry;
 pub mod outcome;
+mod own;
 pub mod parameters;
 pub mod record;
 mod sdbootutil;
@@ -19,8 +21,10 @@ pub mod status;
 mod tool_managed;
 pub mod unchecked;
 
+use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, BootSystem, Content, Format, Loader, LoaderKind, Role};
-use format::Problem;
+use format::{Line, Problem};
+use own::{base_parameters, is_own, own_parameters};
 use record::{Owned, Record};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -112,14 +116,27 @@ pub const WITHOUT_EFFECT: [&str; 1] = ["amd_iommu=on"];
 /// Plans for all loaders. No required parameters: everything of ours goes.
 pub fn plan(system: &BootSystem, required: &[String], record: &Record, options: &Options) -> CmdlinePlan {
     let mut plan = CmdlinePlan { record: record.clone(), ..CmdlinePlan::default() };
-    for loader in system.loaders.iter().filter(|l| options.only.is_none_or(|only| only == l.kind)) {
+    let identity = &system.identity;
+    let loaders: Vec<&Loader> =
+        system.loaders.iter().filter(|l| options.only.is_none_or(|only| only == l.kind)).collect();
+    for loader in &loaders {
+        let required = if system.left_over.contains(&loader.kind) { &[] } else { required };
         let part = match loader.kind {
             LoaderKind::BootcImage => image_built::check(system, loader, required).map(|()| Part::default()),
-            _ => of_loader(loader, required, record, options),
+            _ => of_loader(loader, required, record, options, identity),
         };
-        if let Err(sentence) = part.and_then(|part| plan.take(loader, part, record)) {
-            plan.problems.push(sentence);
+        match part.and_then(|part| plan.take(loader, part, record, identity)) {
+            Ok(()) => {}
+            // What did not boot keeps no boot from being as required.
+            Err(sentence) if system.did_not_start(loader.kind) => {
+                plan.notes.push(format!("{sentence} ({} did not start this boot)", loader.kind.name()));
+            }
+            Err(sentence) => plan.problems.push(sentence),
         }
+    }
+    plan.problems.extend(by_hand::sentences(system, required));
+    if plan.problems.is_empty() && !required.is_empty() && !loaders.is_empty() {
+        plan.problems.extend(own::nothing_is_reached(&loaders, required, identity));
     }
     plan
 }
@@ -135,7 +152,7 @@ struct Part {
 
 impl CmdlinePlan {
     /// Errors: what its tool makes would lose something; then nothing of this loader is changed.
-    fn take(&mut self, loader: &Loader, part: Part, before: &Record) -> Result<(), String> {
+    fn take(&mut self, loader: &Loader, part: Part, before: &Record, identity: &Identity) -> Result<(), String> {
         let mut record = self.record.clone();
         for (path, owned) in part.owned {
             if owned.is_empty() {
@@ -146,7 +163,8 @@ impl CmdlinePlan {
         }
         // What a tool made may lack what its sources have: an apply that was cut off before it ran.
         let builds = part.changes.iter().any(|change| !change.builder.is_empty());
-        if !builds && part.runs.is_empty() && (!part.changes.is_empty() || is_behind(loader, &record, before)) {
+        if !builds && part.runs.is_empty() && (!part.changes.is_empty() || is_behind(loader, &record, before, identity))
+        {
             if loader.kind == LoaderKind::Sdbootutil {
                 let ours: Vec<String> = [ours_of(loader, before), ours_of(loader, &record)].concat();
                 let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
@@ -175,13 +193,15 @@ impl CmdlinePlan {
 }
 
 /// Whether what a tool made from the sources does not have what is in them.
-fn is_behind(loader: &Loader, now: &Record, before: &Record) -> bool {
+fn is_behind(loader: &Loader, now: &Record, before: &Record, identity: &Identity) -> bool {
     let (want, had) = (ours_of(loader, now), ours_of(loader, before));
     let gone = had.iter().filter(|parameter| !want.contains(parameter));
     let outcomes = loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Generated);
-    let mut outcomes = outcomes.filter_map(|boot_file| Some(parameters_of(boot_file).ok()?.concat()));
-    outcomes.any(|there| {
-        want.iter().any(|parameter| !there.contains(parameter))
+    let mut outcomes = outcomes.filter_map(|boot_file| own_parameters(boot_file, identity).ok());
+    // A menu without an entry of this system has nothing that could be made.
+    outcomes.any(|lines| {
+        let there = lines.concat();
+        !lines.is_empty() && want.iter().any(|parameter| !there.contains(parameter))
             || gone.clone().any(|parameter| there.contains(parameter))
     })
 }
@@ -218,14 +238,20 @@ fn at(boot_file: &BootFile, line: usize) -> String {
     }
 }
 
-fn of_loader(loader: &Loader, required: &[String], record: &Record, options: &Options) -> Result<Part, String> {
+fn of_loader(
+    loader: &Loader,
+    required: &[String],
+    record: &Record,
+    options: &Options,
+    identity: &Identity,
+) -> Result<Part, String> {
     let said =
         |boot_file: &BootFile, problem: &Problem| format!("{}: {}", at(boot_file, problem.line), problem.message);
     let mut part = Part::default();
     // What every entry has anyway.
     let mut base: Vec<String> = Vec::new();
     for boot_file in loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Base) {
-        let there = parameters_of(boot_file).map_err(|p| said(boot_file, &p))?.concat();
+        let there = base_parameters(boot_file).map_err(|p| said(boot_file, &p))?;
         part.notes.extend(against(required, &there, boot_file, 0));
         base.extend(there);
     }
@@ -252,7 +278,8 @@ fn of_loader(loader: &Loader, required: &[String], record: &Record, options: &Op
         let (change, owned) = if boot_file.format.is_ours_alone() {
             ours_alone(loader, boot_file, &missing(required, &base))
         } else {
-            shared(loader, boot_file, required, ours.map(Vec::as_slice).unwrap_or_default(), options, &mut part.notes)
+            let asked = Asked { required, ours: ours.map(Vec::as_slice).unwrap_or_default(), options, identity };
+            shared(loader, boot_file, &asked, &mut part.notes)
         }
         .map_err(|problem| said(boot_file, &problem))?;
         part.changes.extend(change);
@@ -316,21 +343,36 @@ fn ours_alone(loader: &Loader, boot_file: &BootFile, parameters: &[String]) -> C
     Ok((Some(change), owned))
 }
 
-fn shared(
-    loader: &Loader,
-    boot_file: &BootFile,
-    required: &[String],
-    ours: &[Owned],
-    options: &Options,
-    notes: &mut Vec<String>,
-) -> Changed {
+/// What is asked of a file.
+struct Asked<'a> {
+    required: &'a [String],
+    /// What of ours is on record.
+    ours: &'a [Owned],
+    options: &'a Options,
+    identity: &'a Identity,
+}
+
+impl Asked<'_> {
+    /// What is asked of a command line. One that is not this system's, or for emergencies, may have something of ours from
+    /// when nobody knew; `None` if it has to stay.
+    fn of_line(&self, format: Format, line: &Line, mine: Option<&Owned>) -> Option<&[String]> {
+        let is_asked = !line.for_emergencies || self.options.rescue || mine.is_some();
+        if is_own(format, line, self.identity) {
+            is_asked.then_some(self.required)
+        } else {
+            mine.map(|_| &[][..])
+        }
+    }
+}
+
+fn shared(loader: &Loader, boot_file: &BootFile, asked: &Asked<'_>, notes: &mut Vec<String>) -> Changed {
     // A source that is not there is not made: its reader has a default of its own.
     if boot_file.content.is_none() {
         return Ok((None, Vec::new()));
     }
     let text = text_of(boot_file)?;
     let lines = format::lines(boot_file.format, text)?;
-    let ours: BTreeMap<&str, &Owned> = ours.iter().rev().map(|owned| (owned.key.as_str(), owned)).collect();
+    let ours: BTreeMap<&str, &Owned> = asked.ours.iter().rev().map(|owned| (owned.key.as_str(), owned)).collect();
     let mut edits = Vec::with_capacity(lines.len());
     let (mut owned, mut adds, mut removes) = (Vec::new(), Vec::new(), Vec::new());
     // The parameters that each command line has then.
@@ -338,7 +380,11 @@ fn shared(
     for line in &lines {
         let raw = &text[line.span.clone()];
         let mine = ours.get(line.key.as_str()).copied();
-        let edited = edit_line::change(boot_file.format, raw, &line.parameters, required, mine, options)
+        let Some(required) = asked.of_line(boot_file.format, line, mine) else {
+            then.push(line.parameters.clone());
+            continue;
+        };
+        let edited = edit_line::change(boot_file.format, raw, &line.parameters, required, mine, asked.options)
             .map_err(|problem| Problem { line: line.number + problem.line.saturating_sub(1), ..problem })?;
         notes.extend(against(required, &line.parameters, boot_file, line.number));
         edits.push((line.span.clone(), edited.raw));

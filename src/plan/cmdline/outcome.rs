@@ -2,8 +2,10 @@
 //! What tools have made of a plan. Some end without an error and have done nothing, so what they made is read again and
 //! decides; of what cannot be read, what they printed.
 
+use super::own::{base_parameters, own_parameters};
 use super::record::Record;
-use super::{ours_of, parameters_of, CmdlinePlan, ToolRun};
+use super::{ours_of, CmdlinePlan, ToolRun};
+use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, BootSystem, Loader, LoaderKind, Role};
 
 /// What a tool that ended well has not done.
@@ -44,23 +46,31 @@ pub fn shortcoming(system: &BootSystem, plan: &CmdlinePlan, before: &Record) -> 
     let judged = system.loaders.iter().filter(|loader| is_judged(loader.kind));
     judged.into_iter().find_map(|loader| {
         let run = plan.tools.iter().find(|run| run.loader == loader.kind)?;
-        of_loader(loader, run, plan, before)
+        of_loader(loader, run, plan, before, &system.identity)
     })
 }
 
 /// Whether every file of such a loader that is looked at comes from its tool.
 fn is_judged(kind: LoaderKind) -> bool {
-    matches!(kind, LoaderKind::Kernelstub | LoaderKind::Sdbootutil | LoaderKind::RpmOstree | LoaderKind::Bootc)
+    use LoaderKind::{Bootc, ClrBootManager, Kernelstub, Limine, RpmOstree, Sdbootutil};
+    matches!(kind, Kernelstub | Sdbootutil | RpmOstree | Bootc | Limine | ClrBootManager)
 }
 
-fn of_loader(loader: &Loader, run: &ToolRun, plan: &CmdlinePlan, before: &Record) -> Option<Shortcoming> {
+fn of_loader(
+    loader: &Loader,
+    run: &ToolRun,
+    plan: &CmdlinePlan,
+    before: &Record,
+    identity: &Identity,
+) -> Option<Shortcoming> {
     let (want, had) = (ours_of(loader, &plan.record), ours_of(loader, before));
     let base = loader.boot_files.iter().filter(|file| file.role == Role::Base);
-    let theirs: Vec<String> = base.filter_map(|file| parameters_of(file).ok()).flatten().flatten().collect();
+    let theirs: Vec<String> = base.filter_map(|file| base_parameters(file).ok()).flatten().collect();
     let gone: Vec<String> = had.into_iter().filter(|one| !want.contains(one) && !theirs.contains(one)).collect();
     let made = |file: &&BootFile| file.role == Role::Generated || file.format.is_changed_by_a_tool();
     let of_file = |file: &BootFile| {
-        let there = parameters_of(file).ok()?.concat();
+        let lines = own_parameters(file, identity).ok().filter(|lines| !lines.is_empty())?;
+        let there = lines.concat();
         let lacks: Vec<String> = want.iter().filter(|parameter| !there.contains(parameter)).cloned().collect();
         let keeps: Vec<String> = gone.iter().filter(|parameter| there.contains(parameter)).cloned().collect();
         let path = file.path.clone();

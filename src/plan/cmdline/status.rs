@@ -5,8 +5,9 @@ use super::record::Record;
 use crate::host::boot::{BootSystem, Role};
 use crate::plan::cmdline::boot_file::BootFileStatus;
 use crate::plan::cmdline::elsewhere::{self, Elsewhere};
+use crate::plan::cmdline::own::{base_parameters, is_own};
 use crate::plan::cmdline::parameters::Parameter;
-use crate::plan::cmdline::{missing, parameters_of, unchecked};
+use crate::plan::cmdline::{by_hand, format, missing, text_of, unchecked};
 use serde::Serialize;
 
 /// All of it.
@@ -30,15 +31,27 @@ pub struct Status {
     /// What was not looked at: sentences.
     #[serde(rename = "unseen")]
     pub unchecked: Vec<String>,
+    /// Whether entries are made from something that is no file.
+    #[serde(skip)]
+    pub is_made: bool,
+    /// What only a person can do so that the next boot has the required parameters: sentences.
+    pub by_hand: Vec<String>,
 }
 
 impl Status {
+    /// Whether no boot file was found that is known to start this system.
+    pub fn is_unknown(&self) -> bool {
+        let is_known = |boot_file: &BootFileStatus| boot_file.is_booted || !boot_file.exists;
+        !self.is_made && self.by_hand.is_empty() && !self.boot_files.iter().any(is_known)
+    }
+
     /// Whether every boot, this one included, has just what is required.
     pub fn is_as_required(&self) -> bool {
         let files = self.boot_files.iter().filter(|boot_file| boot_file.counts());
         self.running_missing.is_empty()
             && self.running_obsolete.is_empty()
-            && (self.required.is_empty() || !self.boot_files.is_empty())
+            && self.by_hand.is_empty()
+            && (self.required.is_empty() || !self.is_unknown())
             && files.clone().all(|boot_file| boot_file.is_as_required())
     }
 }
@@ -57,18 +70,37 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
     let mut boot_files = Vec::new();
     for loader in &system.loaders {
         let of_role = |role| loader.boot_files.iter().filter(move |boot_file| boot_file.role == role);
-        let base: Vec<String> = of_role(Role::Base).filter_map(|p| parameters_of(p).ok()).flatten().flatten().collect();
+        let base: Vec<String> = of_role(Role::Base).filter_map(|p| base_parameters(p).ok()).flatten().collect();
+        let is_left_over = system.left_over.contains(&loader.kind);
         for boot_file in loader.boot_files.iter().filter(|boot_file| boot_file.role != Role::Base) {
-            let lines = parameters_of(boot_file);
+            let ours: Vec<String> = record
+                .boot_files
+                .get(&boot_file.key())
+                .into_iter()
+                .flatten()
+                .flat_map(|owned| owned.parameters.clone())
+                .collect();
+            if is_left_over && ours.is_empty() {
+                continue;
+            }
+            let lines = text_of(boot_file).and_then(|text| format::lines(boot_file.format, text));
             let mut lacks: Vec<String> = Vec::new();
             let mut there: Vec<String> = Vec::new();
+            let mut starts = 0;
             for line in lines.as_ref().into_iter().flatten() {
-                let mut all = line.clone();
-                if boot_file.format.is_ours_alone() {
-                    all.extend_from_slice(&base);
+                let is_own = is_own(boot_file.format, line, &system.identity);
+                let is_asked = is_own && !line.for_emergencies && !is_left_over;
+                if is_own || record.owned(&boot_file.key(), &line.key).is_some() {
+                    there.extend_from_slice(&line.parameters);
                 }
-                lacks.extend(missing(&parameters, &all));
-                there.extend_from_slice(line);
+                if is_asked || is_own && boot_file.role == Role::Rescue {
+                    let mut all = line.parameters.clone();
+                    if boot_file.format.is_ours_alone() {
+                        all.extend_from_slice(&base);
+                    }
+                    lacks.extend(missing(&parameters, &all));
+                    starts += 1;
+                }
             }
             lacks.sort();
             lacks.dedup();
@@ -76,20 +108,17 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
             if boot_file.content.is_none() && boot_file.format.is_ours_alone() {
                 lacks = missing(&parameters, &base);
             }
+            let exists = boot_file.content.is_some() || boot_file.format.is_ours_alone() && !lacks.is_empty();
+            let is_broken = lines.is_err() && !system.did_not_start(loader.kind);
             boot_files.push(BootFileStatus {
                 loader: loader.kind,
                 path: format!("/{}", boot_file.path),
                 role: boot_file.role,
-                exists: boot_file.content.is_some() || boot_file.format.is_ours_alone() && !lacks.is_empty(),
+                exists,
                 missing: lacks,
-                ours: record
-                    .boot_files
-                    .get(&boot_file.key())
-                    .into_iter()
-                    .flatten()
-                    .flat_map(|o| o.parameters.clone())
-                    .collect(),
+                ours,
                 obsolete: obsolete(&there),
+                is_booted: boot_file.role == Role::Source && lines.is_ok() || starts > 0 || is_broken,
                 problem: lines.err().map(|problem| problem.message),
             });
         }
@@ -102,6 +131,8 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
         booted: system.booted.clone().or_else(|| system.stub.clone()),
         boot_files,
         unchecked: unchecked::sentences(system),
+        by_hand: by_hand::sentences(system, &parameters),
+        is_made: !system.by_hand.is_empty(),
         required,
     }
 }

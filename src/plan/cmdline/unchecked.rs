@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What a person should know of what was not looked at.
 
+use super::format::{self, Line, Owner};
+use super::own::is_own;
 use crate::host::boot::esp::LeftAlone;
-use crate::host::boot::{BootFile, BootSystem, Content, Format, Loader};
+use crate::host::boot::{BootFile, BootSystem, Content, Format, Loader, Role};
 use std::collections::BTreeSet;
 
 /// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
@@ -10,6 +12,10 @@ pub fn sentences(system: &BootSystem) -> Vec<String> {
     let mut notes: Vec<String> = system.closed.iter().map(|path| closed(path)).collect();
     notes.extend(system.left_alone.iter().map(left_alone));
     notes.extend(system.loaders.iter().any(copies_elsewhere).then(|| NOT_MOUNTED.to_owned()));
+    let is_left_over = |loader: &&Loader| system.left_over.contains(&loader.kind);
+    notes.extend(system.loaders.iter().filter(is_left_over).map(left_over));
+    let entries = system.loaders.iter().flat_map(|loader| &loader.boot_files);
+    notes.extend(entries.flat_map(|boot_file| of_others(boot_file, system)));
     // GRUB's file is there once for each variable that is looked at.
     let mut seen = BTreeSet::new();
     let others = system.loaders.iter().flat_map(|loader| &loader.boot_files).flat_map(reads_others);
@@ -27,6 +33,28 @@ fn copies_elsewhere(loader: &Loader) -> bool {
     loader.tools.iter().any(|command| command.first().is_some_and(|program| program == "proxmox-boot-tool"))
 }
 
+fn left_over(loader: &Loader) -> String {
+    let paths: Vec<String> = loader.boot_files.iter().map(|boot_file| format!("/{}", boot_file.path)).collect();
+    format!(
+        "{} did not start this boot and its tool is not installed: {} are taken for what is left of it, and get no parameter",
+        loader.kind.name(),
+        paths.join(", ")
+    )
+}
+
+/// Entries of other systems in files that are changed. Snapshots are no news.
+fn of_others(boot_file: &BootFile, system: &BootSystem) -> Vec<String> {
+    let is_entry = boot_file.role == Role::Entry;
+    let Some(Content::Text(text)) = boot_file.content.as_ref().filter(|_| is_entry) else { return Vec::new() };
+    let lines = format::lines(boot_file.format, text).unwrap_or_default();
+    let is_other = |line: &Line| line.owner != Owner::Snapshot && !is_own(boot_file.format, line, &system.identity);
+    let said = |line: Line| {
+        let title = if line.key.is_empty() { String::new() } else { format!("'{}' ", line.key) };
+        format!("/{}:{}: the entry {title}starts another system, and is left alone", boot_file.path, line.number)
+    };
+    lines.into_iter().filter(is_other).map(said).collect()
+}
+
 fn closed(path: &str) -> String {
     format!("/{path} cannot be read by you: boot files in it are not shown here, root sees them")
 }
@@ -40,7 +68,7 @@ fn left_alone(file_system: &LeftAlone) -> String {
 fn reads_others(boot_file: &BootFile) -> Vec<String> {
     let by_a_shell = matches!(
         boot_file.format,
-        Format::GrubDefault | Format::GrubLinux | Format::LimineDefault | Format::SdbootManage
+        Format::GrubDefault | Format::GrubLinux | Format::LimineShell | Format::VoidHook | Format::SdbootManage
     );
     let Some(Content::Text(text)) = boot_file.content.as_ref().filter(|_| by_a_shell) else { return Vec::new() };
     let said = |(number, line): (usize, &str)| {

@@ -89,7 +89,7 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
         }
     };
     let span = own_line::begin(text, first)..last;
-    Ok(vec![Line { key: String::new(), number: own_line::number(text, first), span, parameters }])
+    Ok(vec![Line::of_entry("", own_line::number(text, first), span, parameters)])
 }
 
 fn quoted(line: usize) -> Problem {

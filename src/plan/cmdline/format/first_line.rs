@@ -16,7 +16,7 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
     if !first.contains("root=") {
         return problem("has no root=");
     }
-    Ok(vec![Line { key: String::new(), number: 1, span: 0..first.len(), parameters: super::parameters(first) }])
+    Ok(vec![Line { parameters: super::parameters(first), ..Line::new("", 1, 0..first.len()) }])
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ pub fn lines(text: &str) -> Vec<Line> {
         if has("single") || has("recovery") && has("nomodeset") {
             continue;
         }
-        lines.push(Line { key: (lines.len() + 1).to_string(), number: number + 1, span, parameters });
+        let key = (lines.len() + 1).to_string();
+        lines.push(Line { parameters, ..Line::new(&key, number + 1, span) });
     }
     lines
 }

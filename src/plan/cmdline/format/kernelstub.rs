@@ -18,7 +18,7 @@ pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
     };
     let parameters =
         options.iter().flat_map(|part| line::parameters(part).into_iter().map(|range| part[range].to_owned()));
-    Ok(vec![Line { key: String::new(), number: 1, span: 0..text.len(), parameters: parameters.collect() }])
+    Ok(vec![Line { parameters: parameters.collect(), ..Line::new("", 1, 0..text.len()) }])
 }
 
 #[cfg(test)]

@@ -7,19 +7,56 @@
 
 use super::super::line::{self, Change, Cuts};
 use super::refind::{title, unlike};
-use super::Line;
+use super::{Line, Owner};
 use std::ops::Range;
 
 /// So many directories of the menu tell an entry from others.
 const DEEP: usize = 16;
+/// The directory in which limine-snapper-sync puts entries.
+const SNAPSHOTS: &str = "Snapshots";
+/// What stands before a machine-id(5) in the comments of limine-entry-tool.
+const MACHINE: &str = "machine-id=";
 
 /// An entry of the menu.
 struct Entry {
     /// Its name after those of the directories that it is in.
     path: String,
+    owner: Owner,
     protocol: Option<String>,
     /// The values of its command lines, with the sign before them, and the number of the line.
     found: Vec<(Range<usize>, usize)>,
+}
+
+/// The entries and directories from the top of the menu to where the reader is: the name of each, and what its comment says.
+#[derive(Default)]
+struct Way(Vec<(String, Option<String>)>);
+
+impl Way {
+    fn enter(&mut self, depth: usize, name: &str) {
+        self.0.truncate(depth.saturating_sub(1));
+        self.0.push((name.to_owned(), None));
+    }
+
+    fn comment(&mut self, text: &str) {
+        let machine = text.split_whitespace().find_map(|part| part.strip_prefix(MACHINE));
+        if let (Some((_, of)), Some(machine)) = (self.0.last_mut(), machine) {
+            *of = Some(machine.to_owned());
+        }
+    }
+
+    /// Names; what is deeper than any menu is told apart by numbers.
+    fn path(&self) -> String {
+        let names: Vec<&str> = self.0[self.0.len().saturating_sub(DEEP)..].iter().map(|(name, _)| &**name).collect();
+        names.join("/")
+    }
+
+    fn owner(&self) -> Owner {
+        if self.0.iter().any(|(name, _)| name.eq_ignore_ascii_case(SNAPSHOTS)) {
+            return Owner::Snapshot;
+        }
+        let said = self.0.iter().rev().find_map(|(_, machine)| machine.clone());
+        said.map_or(Owner::NotSaid, Owner::Machine)
+    }
 }
 
 /// The option of a line: its name, and its value with the sign before it.
@@ -31,7 +68,7 @@ fn option(line: &str, sign: char) -> Option<(String, Range<usize>)> {
 /// The command lines of entries that start a Linux kernel.
 pub fn lines(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut names: Vec<String> = Vec::new();
+    let mut way = Way::default();
     let mut entry: Option<Entry> = None;
     let (mut at, mut option_sign) = (0, ':');
     for (number, whole) in text.split_inclusive('\n').enumerate() {
@@ -43,11 +80,8 @@ pub fn lines(text: &str) -> Vec<Line> {
             lines.extend(entry.take().map(|entry| of_entry(text, entry)).unwrap_or_default());
             option_sign = if sign == '/' { ':' } else { '=' };
             let name = bare.trim_start_matches(sign);
-            names.truncate((bare.len() - name.len()).saturating_sub(1));
-            names.push(title(name.strip_prefix('+').unwrap_or(name).trim()).to_owned());
-            // What is deeper than any menu is told apart by numbers.
-            let path = names[names.len().saturating_sub(DEEP)..].join("/");
-            entry = Some(Entry { path, protocol: None, found: Vec::new() });
+            way.enter(bare.len() - name.len(), title(name.strip_prefix('+').unwrap_or(name).trim()));
+            entry = Some(Entry { path: way.path(), owner: way.owner(), protocol: None, found: Vec::new() });
             continue;
         }
         let (Some(entry), Some((name, value)), false) = (&mut entry, option(line, option_sign), bare.starts_with('#'))
@@ -57,6 +91,10 @@ pub fn lines(text: &str) -> Vec<Line> {
         match name.as_str() {
             "protocol" | "kernel_proto" => {
                 entry.protocol = Some(line[value.start + 1..].trim().to_ascii_lowercase());
+            }
+            "comment" => {
+                way.comment(&line[value.start + 1..]);
+                entry.owner = way.owner();
             }
             "cmdline" | "kernel_cmdline" => entry.found.push((start + value.start..start + value.end, number + 1)),
             _ => {}
@@ -75,7 +113,8 @@ fn of_entry(text: &str, entry: Entry) -> Vec<Line> {
             line::parameters(value).into_iter().map(|range| value[range].to_owned()).collect();
         // Firmware may be asked to start a kernel too; what else it starts takes no parameters of ours.
         let listed = is_kernel || parameters.iter().any(|parameter| parameter.starts_with("root="));
-        listed.then(|| Line { key: entry.path.clone(), number, span, parameters })
+        let owner = entry.owner.clone();
+        listed.then(|| Line { owner, ..Line::of_entry(&entry.path, number, span, parameters) })
     };
     entry.found.into_iter().filter_map(of).collect()
 }
@@ -118,6 +157,21 @@ mod tests {
         );
         let old = "TIMEOUT=5\n:Arch\nPROTOCOL=linux\nCMDLINE=root=/dev/vda rw\n:Other\nPROTOCOL=limine\nCMDLINE=x\n";
         assert_eq!(shown(old), [("Arch".to_owned(), 4, "=root=/dev/vda rw".to_owned())]);
+    }
+
+    #[test]
+    fn entries_say_whose_they_are() {
+        let menu = "/+CachyOS\ncomment: CachyOS\ncomment: machine-id=5f order-priority=50\n//linux\ncmdline: a\n\
+                    //linux-fallback\ncmdline: b\n//Snapshots\n///2026-11-01\n////linux\ncmdline: c\n\
+                    /Other\n//linux\ncmdline: d\n/Debian (rescue)\ncmdline: e\n/x\ncmdline: ro single\n";
+        let found = lines(menu);
+        let said: Vec<(bool, &Owner)> = found.iter().map(|line| (line.for_emergencies, &line.owner)).collect();
+        let machine = Owner::Machine("5f".to_owned());
+        let not = Owner::NotSaid;
+        assert_eq!(
+            said,
+            [(false, &machine), (true, &machine), (false, &Owner::Snapshot), (false, &not), (true, &not), (true, &not)]
+        );
     }
 
     #[test]

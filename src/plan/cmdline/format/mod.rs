@@ -6,13 +6,17 @@ mod first_line;
 mod grub_cfg;
 mod kernelstub;
 mod limine;
+mod limine_default;
 mod own_line;
 mod plain;
 pub(super) mod read_lines;
 mod refind;
 mod shell;
 
+pub use limine_default::ALL as LIMINE_ALL;
+
 use super::line::{self, Change};
+use crate::host::boot::emergency::is_for_emergencies;
 use crate::host::boot::Format;
 use std::ops::Range;
 
@@ -27,7 +31,42 @@ pub struct Line {
     pub span: Range<usize>,
     /// Its parameters as the kernel gets them.
     pub parameters: Vec<String>,
+    /// Whether it is there for emergencies: left alone unless asked for.
+    pub for_emergencies: bool,
+    /// What the file says of the system that it starts.
+    pub owner: Owner,
 }
+
+/// Whose a boot entry is, as far as its file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// Nothing is said.
+    #[default]
+    NotSaid,
+    /// The system with this machine-id(5).
+    Machine(String),
+    /// A snapshot of a system, which keeps the command line that it had.
+    Snapshot,
+}
+
+impl Line {
+    /// A line of which nothing else is known.
+    fn new(key: &str, number: usize, span: Range<usize>) -> Line {
+        let (parameters, owner) = (Vec::new(), Owner::NotSaid);
+        Line { key: key.to_owned(), number, span, parameters, for_emergencies: false, owner }
+    }
+
+    /// An entry of a menu, with its title.
+    fn of_entry(title: &str, number: usize, span: Range<usize>, parameters: Vec<String>) -> Line {
+        let for_emergencies =
+            is_for_emergencies(title) || parameters.iter().any(|parameter| EMERGENCIES.contains(&parameter.as_str()));
+        Line { parameters, for_emergencies, ..Line::new(title, number, span) }
+    }
+}
+
+/// Parameters with which a system starts no further than a shell (systemd(1)).
+const EMERGENCIES: [&str; 5] =
+    ["single", "rescue", "emergency", "systemd.unit=rescue.target", "systemd.unit=emergency.target"];
 
 /// Why a file is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +80,10 @@ pub struct Problem {
 /// The command lines of a file.
 pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
     let lines = match format {
-        Format::GrubDefault | Format::GrubLinux | Format::LimineDefault | Format::SdbootManage => {
+        Format::GrubDefault | Format::GrubLinux | Format::SdbootManage | Format::LimineShell | Format::VoidHook => {
             shell::lines(format, text)?
         }
+        Format::LimineDefault | Format::LimineDropIn => limine_default::lines(text)?,
         Format::Bls | Format::RpmOstree => bls::lines(text)?,
         Format::RefindLinux => refind::linux_lines(text)?,
         Format::Refind => refind::stanza_lines(text)?,
@@ -74,9 +114,10 @@ pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Pr
         Err(Problem { line: 0, message })
     };
     match format {
-        Format::GrubDefault | Format::GrubLinux | Format::LimineDefault | Format::SdbootManage => {
+        Format::GrubDefault | Format::GrubLinux | Format::SdbootManage | Format::LimineShell | Format::VoidHook => {
             shell::edit(format, raw, change)
         }
+        Format::LimineDefault => limine_default::edit(raw, change).ok_or_else(by_hand),
         Format::Bls => bls::edit(raw, change),
         Format::RefindLinux | Format::Refind => refind::edit(raw, change).ok_or_else(by_hand),
         Format::Limine => limine::edit(raw, change).ok_or_else(by_hand),
@@ -85,7 +126,7 @@ pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Pr
         Format::Kernelstub => tool_managed("kernelstub"),
         Format::FirstLine => line::edit(raw, change).ok_or_else(by_hand),
         Format::ReadLines => read_lines::edit(raw, change).ok_or_else(by_hand),
-        Format::Plain | Format::GrubDropIn | Format::DropIn | Format::Addon => {
+        Format::Plain | Format::GrubDropIn | Format::LimineDropIn | Format::DropIn | Format::Addon => {
             plain::edit(raw, change).ok_or_else(by_hand)
         }
     }
@@ -107,6 +148,12 @@ pub fn whole(format: Format, parameters: &[String]) -> String {
              GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {}\"\n",
             shell::in_double_quotes(&parameters)
         ),
+        // The tool puts nothing between what its files add.
+        Format::LimineDropIn => format!(
+            "# Written by vfio from /etc/vfio.conf; \"vfio cmdline revert\" removes it.\n\
+             KERNEL_CMDLINE[{}]+=\" {parameters} \"\n",
+            limine_default::ALL
+        ),
         _ => format!("{parameters}\n"),
     }
 }
@@ -114,7 +161,7 @@ pub fn whole(format: Format, parameters: &[String]) -> String {
 /// The parameters in a file that is ours alone; `None` if it is not as we write it.
 pub fn our_parameters(format: Format, text: &str) -> Option<Vec<String>> {
     let parameters = match format {
-        Format::GrubDropIn => lines(format, text).ok()?.pop()?.parameters,
+        Format::GrubDropIn | Format::LimineDropIn => lines(format, text).ok()?.pop()?.parameters,
         _ => parameters(text),
     };
     (whole(format, &parameters) == text).then_some(parameters)
@@ -133,7 +180,7 @@ mod tests {
     fn a_file_of_ours_alone_is_read_as_it_was_written() {
         for parameters in [vec!["iommu=pt"], vec!["a=\"b c\"", "x=$y`z\\", "last"], vec!["\\"]] {
             let parameters: Vec<String> = parameters.into_iter().map(str::to_owned).collect();
-            for format in [Format::GrubDropIn, Format::DropIn, Format::Addon] {
+            for format in [Format::GrubDropIn, Format::LimineDropIn, Format::DropIn, Format::Addon] {
                 let text = whole(format, &parameters);
                 assert_eq!(our_parameters(format, &text).as_ref(), Some(&parameters), "{text}");
                 assert_eq!(our_parameters(format, &format!("{text}more=1\n")), None);

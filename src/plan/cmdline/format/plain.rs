@@ -22,7 +22,7 @@ fn without_comments(text: &str) -> String {
 pub fn lines(text: &str) -> Vec<Line> {
     let bare = without_comments(text);
     let parameters = line::parameters(&bare).into_iter().map(|range| bare[range].to_owned()).collect();
-    vec![Line { key: String::new(), number: 1, span: 0..text.len(), parameters }]
+    vec![Line { parameters, ..Line::new("", 1, 0..text.len()) }]
 }
 
 /// Changes it.

@@ -19,7 +19,7 @@ fn read(text: &str) -> String {
 
 /// The one command line, which is the whole file.
 pub fn lines(text: &str) -> Vec<Line> {
-    vec![Line { key: String::new(), number: 1, span: 0..text.len(), parameters: super::parameters(&read(text)) }]
+    vec![Line { parameters: super::parameters(&read(text)), ..Line::new("", 1, 0..text.len()) }]
 }
 
 /// Changes it.

@@ -88,7 +88,7 @@ fn line_of(numbers: &Numbers, key: String, token: &Token) -> Result<Line, Proble
         return Err(Problem { line: number, message: message.to_owned() });
     }
     let parameters = line::parameters(&token.text).into_iter().map(|range| token.text[range].to_owned()).collect();
-    Ok(Line { key, number, span: token.raw.clone(), parameters })
+    Ok(Line::of_entry(&key, number, token.raw.clone(), parameters))
 }
 
 /// So many bytes of a title tell an entry from others. Longer ones are told apart by their numbers: each command line of an

@@ -16,7 +16,7 @@ pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Pr
         return Ok(if words.is_empty() {
             raw.to_owned()
         } else {
-            own_line::made(raw, &format!("{}{words}\"", variable(format).1))
+            own_line::made(raw, &format!("{}=\"{words}\"", variable(format)))
         });
     }
     let (before, raw) = own_line::split(raw);

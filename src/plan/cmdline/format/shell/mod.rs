@@ -18,69 +18,37 @@ use super::{own_line, Line, Problem};
 use crate::host::boot::Format;
 use value::{Known, Value};
 
-/// The variable that a grammar is about, and what is written where it is not set at all.
-fn variable(format: Format) -> (&'static str, &'static str) {
+/// The variable that a grammar is about.
+fn variable(format: Format) -> &'static str {
     match format {
-        Format::GrubLinux => ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX=\""),
-        // Other files of the tool have its words as well; it puts no blank between them.
-        Format::LimineDefault => ("KERNEL_CMDLINE", "KERNEL_CMDLINE[default]+=\" "),
-        Format::SdbootManage => ("LINUX_OPTIONS", "LINUX_OPTIONS=\""),
-        _ => ("GRUB_CMDLINE_LINUX_DEFAULT", "GRUB_CMDLINE_LINUX_DEFAULT=\""),
+        Format::GrubLinux => "GRUB_CMDLINE_LINUX",
+        Format::SdbootManage => "LINUX_OPTIONS",
+        Format::LimineShell => "LIMINE_CMDLINE_LINUX_DEFAULT",
+        Format::VoidHook => "CMDLINE",
+        _ => "GRUB_CMDLINE_LINUX_DEFAULT",
     }
 }
 
-/// Which element of a list a variable is, if it is the one looked for.
-fn element(format: Format, name: &str) -> Option<&str> {
-    let rest = name.strip_prefix(variable(format).0)?;
-    match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(element) if format == Format::LimineDefault => Some(element),
-        _ => rest.is_empty().then_some(rest),
-    }
-}
-
-/// The command lines: one, or one an element of the list.
+/// The one command line.
 pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
-    let mut found: Vec<(String, Known)> = Vec::new();
+    let variable = variable(format);
     let variables = value::variables(text, false)?;
-    for (name, value) in variables.known {
-        // An element of a list is the variable itself to some shells.
-        if format != Format::LimineDefault
-            && name.strip_prefix(variable(format).0).is_some_and(|rest| rest.starts_with('['))
-        {
-            let line = value.map_or_else(|problem| problem.line, |known| own_line::number(text, known.span.start));
-            return Err(Problem {
-                line,
-                message: format!("{name} is an element of a list; set {} itself", variable(format).0),
-            });
-        }
-        let Some(element) = element(format, &name) else { continue };
-        let known = value.map_err(|problem| Problem { message: format!("{name} {}", problem.message), ..problem })?;
-        found.push((element.to_owned(), known));
+    let is_element = |name: &str| name.strip_prefix(variable).is_some_and(|rest| rest.starts_with('['));
+    let its = |(name, _): &(String, Value)| name == variable || is_element(name);
+    let Some((name, value)) = variables.known.into_iter().find(its) else {
+        return match variables.others {
+            Some(problem) => Err(Problem { message: format!("{variable} {}", problem.message), ..problem }),
+            None => Ok(vec![missing(text)?]),
+        };
+    };
+    // An element of a list is the variable itself to some shells.
+    if name != variable {
+        let line = value.map_or_else(|problem| problem.line, |known| own_line::number(text, known.span.start));
+        return Err(Problem { line, message: format!("{name} is an element of a list; set {variable} itself") });
     }
-    if found.is_empty() {
-        if let Some(problem) = variables.others {
-            return Err(Problem { message: format!("{} {}", variable(format).0, problem.message), ..problem });
-        }
-        return Ok(vec![missing(format, text)?]);
-    }
-    found.sort_by_key(|(_, known)| known.span.start);
-    let mut lines: Vec<Line> = Vec::new();
-    let numbers = own_line::Numbers::of(text);
-    for (key, known) in found {
-        let from = lines.last().map_or(0, |line| line.span.end);
-        if known.span.start < from {
-            return Err(Problem {
-                line: own_line::number(text, known.span.start),
-                message: format!(
-                    "{} is set in several places with others between them; put those of one kernel one after the other",
-                    variable(format).0
-                ),
-            });
-        }
-        let number = numbers.number(known.span.start);
-        lines.push(Line { key, number, span: whole_lines(text, &known, from), parameters: parameters(&known) });
-    }
-    Ok(lines)
+    let known = value.map_err(|problem| Problem { message: format!("{name} {}", problem.message), ..problem })?;
+    let number = own_line::number(text, known.span.start);
+    Ok(vec![Line { parameters: parameters(&known), ..Line::new("", number, whole_lines(text, &known)) }])
 }
 
 fn parameters(known: &Known) -> Vec<String> {
@@ -88,16 +56,16 @@ fn parameters(known: &Known) -> Vec<String> {
     super::super::line::parameters(&text).into_iter().map(|range| text[range].to_owned()).collect()
 }
 
-/// The raw text of what sets a variable: whole lines where nothing else is on them, but nothing before `from`.
-fn whole_lines(text: &str, known: &Known, from: usize) -> std::ops::Range<usize> {
+/// The raw text of what sets a variable: whole lines where nothing else is on them.
+fn whole_lines(text: &str, known: &Known) -> std::ops::Range<usize> {
     let line = own_line::line_start(text, known.span.start);
     let alone = matches!(text[line..known.span.start].trim_matches([' ', '\t']), "" | "export" | "readonly");
-    let begin = if alone && line >= from { own_line::begin(text, line).max(from) } else { known.span.start };
+    let begin = if alone { own_line::begin(text, line) } else { known.span.start };
     begin..own_line::end(text, known.span.end)
 }
 
 /// Where the variable is not set: after everything else.
-fn missing(format: Format, text: &str) -> Result<Line, Problem> {
+fn missing(text: &str) -> Result<Line, Problem> {
     let last = text[own_line::line_start(text, text.strip_suffix('\n').unwrap_or(text).len())..].trim_end_matches('\n');
     if last.ends_with('\\') && !last.trim_start().starts_with('#') {
         let message = "the last line goes on after its backslash, but nothing follows: remove the backslash";
@@ -106,23 +74,15 @@ fn missing(format: Format, text: &str) -> Result<Line, Problem> {
             message: message.to_owned(),
         });
     }
-    let key = if format == Format::LimineDefault { "default" } else { "" };
-    Ok(Line {
-        key: key.to_owned(),
-        number: own_line::number(text, text.len()),
-        span: own_line::begin(text, text.len())..text.len(),
-        parameters: Vec::new(),
-    })
+    let span = own_line::begin(text, text.len())..text.len();
+    Ok(Line::new("", own_line::number(text, text.len()), span))
 }
 
 /// The value that a raw text gives the variable.
 fn value_of(format: Format, raw: &str) -> Result<Known, Problem> {
-    let of = |(name, value): (String, Value)| element(format, &name).map(|_| value);
+    let of = |(name, value): (String, Value)| (name == variable(format)).then_some(value);
     let mut values = value::variables(raw, true)?.known.into_iter().filter_map(of);
     values.next().unwrap_or_else(|| {
-        Err(Problem {
-            line: 1,
-            message: format!("{} is not set here; set it outside of any block", variable(format).0),
-        })
+        Err(Problem { line: 1, message: format!("{} is not set here; set it outside of any block", variable(format)) })
     })
 }

@@ -226,24 +226,6 @@ fn only_the_very_name_is_the_variable() {
     assert_eq!(new, format!("{text}LINUX_OPTIONS=\"iommu=pt\"\n"));
 }
 
-#[test]
-fn each_kernel_of_limine_has_its_command_line() {
-    let text =
-        "KERNEL_CMDLINE[default]+=\"quiet\"\nKERNEL_CMDLINE[default]+=\" rw\"\nKERNEL_CMDLINE[\"linux-lts\"]='ro'\n";
-    let found = lines(Format::LimineDefault, text).unwrap();
-    let words: Vec<(&str, String)> = found.iter().map(|line| (line.key.as_str(), line.parameters.join(" "))).collect();
-    assert_eq!(words, [("default", "quiet rw".to_owned()), ("linux-lts", "ro".to_owned())]);
-    assert!(found[0].span.end <= found[1].span.start);
-    let change = Change { remove: &[], add: &own(&["iommu=pt"]) };
-    let raw = edit(Format::LimineDefault, &text[found[1].span.clone()], &change).unwrap();
-    assert_eq!(raw, "KERNEL_CMDLINE[\"linux-lts\"]='ro iommu=pt'\n");
-    let new = changed_in(Format::LimineDefault, "A=1\n", &[], &["iommu=pt"]);
-    assert_eq!(new, "A=1\nKERNEL_CMDLINE[default]+=\" iommu=pt\"\n");
-    let mixed = "KERNEL_CMDLINE[a]=\"x\"\nKERNEL_CMDLINE[b]=\"y\"\nKERNEL_CMDLINE[a]+=\" z\"\n";
-    assert_eq!(lines(Format::LimineDefault, mixed).unwrap_err().line, 2);
-    assert_eq!(lines(Format::LimineDefault, "KERNEL_CMDLINE=\"x\"\n").unwrap()[0].key, "");
-}
-
 /// Regression: a quote that is put behind a `$` without quotes makes `$"..."` of it, which bash takes for another kind of
 /// quote.
 #[test]
