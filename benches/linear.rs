@@ -153,7 +153,8 @@ fn of_configuration() -> Vec<Case> {
 
 fn of_boot_files() -> Vec<Case> {
     use Format::{
-        Bls, GrubCfg, GrubDefault, Kernelstub, Limine, LimineDefault, Plain, Refind, RefindLinux, SdbootManage,
+        Bls, FirstLine, GrubCfg, GrubDefault, Kernelstub, Limine, LimineDefault, Plain, ReadLines, Refind, RefindLinux,
+        SdbootManage,
     };
     const ENTRY: &str = "linux /l\n";
     vec![
@@ -161,6 +162,10 @@ fn of_boot_files() -> Vec<Case> {
         boot_file("plain: comments", Plain, "", lines("# x\n")),
         boot_file("plain: our words", Plain, "", lines("iommu=pt ")),
         boot_file("plain: quotes", Plain, "", lines("\" \" ")),
+        boot_file("first line: words", FirstLine, "root=x ", numbered("a", "=b ")),
+        boot_file("first line: more lines", FirstLine, "root=x\n", lines("a=b\n")),
+        boot_file("read lines: words", ReadLines, "", numbered("a", "=b\n")),
+        boot_file("read lines: an open line", ReadLines, "a\n", lines("a=b ")),
         boot_file("BLS: words", Bls, "linux /l\noptions ", numbered("a", "=b ")),
         boot_file("BLS: options lines", Bls, ENTRY, lines("options a=b\n")),
         boot_file("BLS: options lines of ours", Bls, ENTRY, lines("options iommu=pt\n")),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What a machine boots with: any file of its loaders, its kernels and its firmware with any content.
 
+use crate::common::boot_tools::staged;
 use crate::common::boots;
-use crate::common::text::Nodes;
+use crate::common::text::{Node, Nodes};
 use crate::tree::Any;
 use vfio_suite::host::boot::BootSystem;
 use vfio_suite::plan::cmdline::record::Record;
@@ -15,6 +16,8 @@ fn machine() -> Any {
     for (_, boot) in boots::all() {
         nodes.extend(boot.0);
     }
+    let staged = Node::File(0o644, staged("root=UUID=56 rw iommu=pt"));
+    nodes.insert("run/ostree/staged-deployment".to_owned(), staged);
     Any::new(&nodes)
 }
 

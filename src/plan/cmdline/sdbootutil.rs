@@ -6,6 +6,7 @@ use super::format::read_lines;
 use super::{at, text_of, FileChange};
 use crate::host::boot::{BootFile, Format, Loader, Role};
 use crate::plan::cmdline::format::{self, Problem};
+use std::collections::BTreeSet;
 
 /// What it cannot put into an entry: its `sed` gives these a meaning.
 const MEANT: [char; 3] = ['|', '&', '\\'];
@@ -26,11 +27,12 @@ pub(super) fn check(loader: &Loader, changes: &[FileChange], ours: &[&str]) -> R
     if let Some(parameter) = written.iter().find(|parameter| parameter.contains(MEANT)) {
         return Err(format!("sdbootutil cannot write '{parameter}' into an entry, because of its '|', '&' or '\\'"));
     }
+    let stays: BTreeSet<&str> = written.iter().map(String::as_str).chain(ours.iter().copied()).collect();
     for entry in loader.boot_files.iter().filter(|file| file.role == Role::Generated) {
         let lines = format::lines(Format::Bls, text_of(entry).map_err(|problem| said(entry, problem))?);
         let there = lines.map_err(|problem| said(entry, problem))?.into_iter().flat_map(|line| line.parameters);
-        let kept = |parameter: &String| written.contains(parameter) || ours.contains(&parameter.as_str());
-        if let Some(lost) = there.into_iter().find(|parameter| !is_its_own(parameter) && !kept(parameter)) {
+        let goes = |parameter: &String| !is_its_own(parameter) && !stays.contains(parameter.as_str());
+        if let Some(lost) = there.into_iter().find(goes) {
             return Err(loss(&sources, entry, &lost));
         }
     }
