@@ -271,9 +271,21 @@ fn promise_5_it_owns_only_its_own_kernel_parameters() {
         ("arch-grub", "quiet", &["etc/default/grub"]),
         ("fedora-silverblue", "quiet", &["boot/loader.1/entries/ostree-2.conf"]),
     ];
-    let tools = BootTools::new(&[]);
     // Some users have what is wanted in every boot already, or what means the same.
-    for theirs in ["splash", "iommu=pt", "intel_iommu=on,sm_on"] {
+    let all_theirs = ["splash", "iommu=pt", "intel_iommu=on,sm_on"];
+    let ours_beside = |theirs: &str, all: &[&'static str]| -> String {
+        let ours = all.iter().filter(|parameter| !theirs.starts_with(**parameter));
+        ours.map(|parameter| format!(" {parameter}")).collect()
+    };
+    const INTEL: [&str; 3] = ["intel_iommu=on", "iommu=pt", "lab.word=1"];
+    // What deployments have: with ours, and with what the user adds meanwhile.
+    let deployed = |theirs: &str| format!("root=UUID=56 rw quiet {theirs} rhgb ostree=/ostree/boot.1/fedora/x/0");
+    let lines = all_theirs.iter().flat_map(|theirs| {
+        [deployed(theirs) + &ours_beside(theirs, &INTEL), deployed(theirs).replace("quiet", "quiet mine=2")]
+    });
+    let lines: Vec<String> = lines.collect();
+    let tools = BootTools::new(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    for theirs in all_theirs {
         for (name, word, changed) in machines {
             let what = format!("{name} with {theirs}");
             let with = |text: &str, more: &str| text.replace(word, &format!("{word} {more}"));
@@ -285,6 +297,8 @@ fn promise_5_it_owns_only_its_own_kernel_parameters() {
             let run = |verb: &str| {
                 let ran = tools.vfio(&tree, &["cmdline", verb]);
                 assert_eq!(ran.status, Some(0), "{what}: {verb}: {}{}", ran.stdout, ran.stderr);
+                // An entry of a deployment is written at the shutdown.
+                tools.tool(&tree, &["ostree", "admin", "finalize-staged"]);
             };
             // Menus and images are their tools' (tests/cmdline_apply.rs).
             let look = || {
@@ -292,10 +306,7 @@ fn promise_5_it_owns_only_its_own_kernel_parameters() {
                 nodes.retain(|path, _| !path.ends_with("grub.cfg") && !path.starts_with(".kernel"));
                 nodes
             };
-            let mut ours = if name == "refind" { vec![] } else { vec!["intel_iommu=on"] };
-            ours.extend(["iommu=pt", "lab.word=1"]);
-            ours.retain(|parameter| !theirs.starts_with(parameter));
-            let ours = format!(" {}", ours.join(" "));
+            let ours = ours_beside(theirs, if name == "refind" { &INTEL[1..] } else { &INTEL });
 
             let before = look();
             run("apply");
