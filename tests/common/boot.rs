@@ -25,6 +25,8 @@ pub fn grammars() -> BTreeMap<String, Format> {
         Refind,
         Limine,
         LimineDefault,
+        LimineShell,
+        VoidHook,
         SdbootManage,
         Kernelstub,
         RpmOstree,

@@ -11,6 +11,7 @@ use super::{BootFile, Content, Format, Role};
 use crate::host::boot::probe::{assigned, files, first_program, program, text};
 use crate::host::kernel_cmdline::KernelCmdline;
 use crate::root::Root;
+use std::collections::BTreeSet;
 
 /// The last layer, and the file of other tools.
 pub(super) const DEFAULT: &str = "etc/default/limine";
@@ -97,9 +98,10 @@ fn sources(root: &Root, layers: &[Layer]) -> Vec<BootFile> {
     let last = layers.last().filter(|layer| layer.path == DEFAULT);
     let mut found = Vec::new();
     // A kernel's own command line is changed where people write: in the last layer.
+    let keys = last.into_iter().flat_map(|last| &last.keys);
+    let replaced: BTreeSet<&str> = keys.filter(|(_, adds)| !adds).map(|(name, _)| name.as_str()).collect();
     for layer in layers.iter().filter(|layer| layer.path != DEFAULT) {
-        let is_replaced = |key: &str| last.is_some_and(|last| last.begins_again(key));
-        if let Some(single) = layer.single().find(|key| !is_replaced(key)) {
+        if let Some(single) = layer.single().find(|key| !replaced.contains(key)) {
             let why =
                 format!("sets KERNEL_CMDLINE[{single}], which vfio changes in /{DEFAULT} only: move that line there");
             found.push(unreadable(&layer.path, why));

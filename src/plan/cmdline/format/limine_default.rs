@@ -8,6 +8,7 @@
 use super::super::line::{self, Change};
 use super::{own_line, Line, Problem};
 use crate::host::boot::emergency::is_for_emergencies;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The variable.
@@ -57,8 +58,9 @@ fn assignment(start: usize, line: &str) -> Option<Assignment<'_>> {
 /// The assignments that count for each key, in the order in which the keys come.
 fn by_key(text: &str) -> Vec<(&str, Vec<Assignment<'_>>)> {
     let mut found: Vec<(&str, Vec<Assignment<'_>>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for assignment in assignments(text) {
-        let at = found.iter().position(|(key, _)| *key == assignment.key).unwrap_or_else(|| {
+        let at = *places.entry(assignment.key).or_insert_with(|| {
             found.push((assignment.key, Vec::new()));
             found.len() - 1
         });
@@ -70,11 +72,11 @@ fn by_key(text: &str) -> Vec<(&str, Vec<Assignment<'_>>)> {
     found
 }
 
-/// The text of the values, every other byte a line end: each parameter is where it was.
-fn values_alone(text: &str, assignments: &[Assignment<'_>]) -> String {
-    let mut alone = String::with_capacity(text.len());
+/// The text of the values from a place on, every other byte a line end: each parameter is where it was.
+fn values_alone(text: &str, assignments: &[Assignment<'_>], from: usize) -> String {
+    let mut alone = String::new();
     for assignment in assignments {
-        alone.extend(std::iter::repeat_n('\n', assignment.value.start.saturating_sub(alone.len())));
+        alone.extend(std::iter::repeat_n('\n', (assignment.value.start - from).saturating_sub(alone.len())));
         alone.push_str(&text[assignment.value.clone()]);
     }
     alone
@@ -83,34 +85,38 @@ fn values_alone(text: &str, assignments: &[Assignment<'_>]) -> String {
 /// The command lines that the file sets or adds to: one a key. None is made where there is none: the tool would no longer take
 /// the rest from where it does.
 pub fn lines(text: &str) -> Result<Vec<Line>, Problem> {
-    let mut lines: Vec<Line> = Vec::new();
-    for (key, assignments) in by_key(text) {
-        let (Some(first), Some(last)) = (assignments.first(), assignments.last()) else { continue };
-        let alone = values_alone(text, &assignments);
-        lines.push(Line {
-            for_emergencies: is_for_emergencies(key),
-            parameters: line::parameters(&alone).into_iter().map(|range| alone[range].to_owned()).collect(),
-            ..Line::new(key, own_line::number(text, first.start), first.start..last.raw.end)
+    let span = |assignments: &[Assignment<'_>]| Some(assignments.first()?.start..assignments.last()?.raw.end);
+    let of_key = |(key, assignments): (_, Vec<_>)| Some((key, span(&assignments)?, assignments));
+    let mut found: Vec<(&str, Range<usize>, Vec<Assignment<'_>>)> =
+        by_key(text).into_iter().filter_map(of_key).collect();
+    found.sort_by_key(|(_, span, _)| span.start);
+    let numbers = own_line::Numbers::of(text);
+    // Before the text between is looked at, once for each of them.
+    let overlap = found.windows(2).find(|pair| pair[1].1.start < pair[0].1.end);
+    if let Some([(outer, ..), (inner, span, _)]) = overlap {
+        return Err(Problem {
+            line: numbers.number(span.start),
+            message: format!(
+                "{NAME}{inner}] is set between lines of {NAME}{outer}]; put those of one kernel one after the other"
+            ),
         });
     }
-    lines.sort_by_key(|line| line.span.start);
-    match lines.windows(2).find(|pair| pair[1].span.start < pair[0].span.end) {
-        Some(pair) => Err(Problem {
-            line: pair[1].number,
-            message: format!(
-                "{NAME}{}] is set between lines of {NAME}{}]; put those of one kernel one after the other",
-                pair[1].key, pair[0].key
-            ),
-        }),
-        None => Ok(lines),
-    }
+    let line = |(key, span, assignments): (&str, Range<usize>, Vec<Assignment<'_>>)| {
+        let alone = values_alone(text, &assignments, span.start);
+        Line {
+            for_emergencies: is_for_emergencies(key),
+            parameters: line::parameters(&alone).into_iter().map(|range| alone[range].to_owned()).collect(),
+            ..Line::new(key, numbers.number(span.start), span)
+        }
+    };
+    Ok(found.into_iter().map(line).collect())
 }
 
 /// Changes it. The raw text begins with the first assignment of its key and ends with the last one's value.
 pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
     let (_, assignments) = by_key(raw).into_iter().next()?;
     let last = assignments.last()?;
-    let alone = values_alone(raw, &assignments);
+    let alone = values_alone(raw, &assignments, 0);
     let cuts = line::cuts(&alone, change);
     let mut edits: Vec<(Range<usize>, String)> = cuts.cut.into_iter().map(|range| (range, String::new())).collect();
     if !cuts.insert.is_empty() {
@@ -185,5 +191,14 @@ mod tests {
         let raw = "KERNEL_CMDLINE[x]=\"a b\"\nA=1\nKERNEL_CMDLINE[x]+=a";
         let without = "KERNEL_CMDLINE[x]=\"a b\"\nA=1\nKERNEL_CMDLINE[x]+=";
         assert_eq!(edit(raw, &Change { remove: &gone, add: &[] }).as_deref(), Some(without));
+    }
+
+    #[test]
+    fn many_keys_take_no_longer_than_one() {
+        let text: String = (0..20_000).map(|n| format!("KERNEL_CMDLINE[k{n}]=a b\n")).collect();
+        let begin = std::time::Instant::now();
+        assert_eq!(lines(&text).unwrap().len(), 20_000);
+        assert!(lines(&(text.clone() + &text.replace("]=", "]+="))).is_err());
+        assert!(begin.elapsed() < std::time::Duration::from_secs(2), "{:?}", begin.elapsed());
     }
 }
