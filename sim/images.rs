@@ -3,45 +3,84 @@
 
 use crate::error::unknown;
 use crate::tree::Tree;
+use crate::{installkernel, mkinitcpio, pe};
 use std::io;
 use vfio_suite::host::initramfs::Initramfs;
 use vfio_suite::root::STATE;
 
-/// Runs `update-initramfs`, `mkinitcpio` or `dracut`.
+/// Runs `update-initramfs`, `mkinitcpio`, `dracut` or `installkernel`.
 pub(crate) fn build(tree: &Tree<'_>, program: &str, arguments: &[&str]) -> io::Result<String> {
     let releases = tree.root.list("lib/modules").unwrap_or_default();
     let all = |name: fn(&str) -> String| releases.iter().map(|release| name(release)).collect::<Vec<_>>();
-    let hooked = program != "mkinitcpio" || Initramfs::scan(tree.root, None).hooked;
-    let paths = match (program, arguments) {
-        ("update-initramfs", ["-u", "-k", "all"]) => all(|release| format!("boot/initrd.img-{release}")),
-        ("dracut", ["--force", "--regenerate-all"]) => all(|release| format!("boot/initramfs-{release}.img")),
-        ("dracut", ["--force", path, release]) if releases.iter().any(|r| r == release) => {
-            vec![path.trim_start_matches('/').to_owned()]
+    let (kind, paths) = match (program, arguments) {
+        ("mkinitcpio", ["-P"]) => return answer(mkinitcpio::all_presets(tree)?),
+        ("installkernel", ["--all"]) => return answer(installkernel::all(tree)?),
+        ("update-initramfs", ["-u", "-k", "all"]) => {
+            (Kind::InitramfsTools, all(|release| format!("boot/initrd.img-{release}")))
         }
-        ("mkinitcpio", ["-P"]) => {
-            let package = |release: &String| tree.root.read_text(&format!("lib/modules/{release}/pkgbase"));
-            releases.iter().flat_map(package).map(|package| format!("boot/initramfs-{package}.img")).collect()
+        ("dracut", ["--force", "--regenerate-all"]) => {
+            (Kind::Systemd, all(|release| format!("boot/initramfs-{release}.img")))
+        }
+        ("dracut", ["--force", path, release] | ["--force", "--no-uefi", path, release])
+            if releases.iter().any(|r| r == release) =>
+        {
+            (Kind::Systemd, vec![path.trim_start_matches('/').to_owned()])
         }
         _ => return Err(unknown(program, arguments)),
     };
     for path in &paths {
-        tree.put(path, &image(tree, program, hooked)?)?;
+        tree.put(path, &image(tree, kind, true)?)?;
     }
     Ok(paths.iter().map(|path| format!("{program}: Generating /{path}\n")).collect())
 }
 
+/// What a program printed, as it ended.
+fn answer((well, printed): (bool, String)) -> io::Result<String> {
+    if well {
+        Ok(printed)
+    } else {
+        Err(io::Error::other(printed))
+    }
+}
+
+/// How an image starts our program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A script of initramfs-tools.
+    InitramfsTools,
+    /// A hook of mkinitcpio's own init.
+    Busybox,
+    /// A unit.
+    Systemd,
+}
+
+/// A unified kernel image; without a line there is no section for it.
+pub(crate) fn put_uki(
+    tree: &Tree<'_>,
+    path: &str,
+    release: &str,
+    line: Option<&str>,
+    initramfs: &str,
+) -> io::Result<()> {
+    let magic = pe::marker("systemd-stub 258.1-1-arch");
+    let mut sections: Vec<(&str, &[u8])> = vec![(".sdmagic", &magic), (".uname", release.as_bytes())];
+    sections.extend(line.map(|line| (".cmdline", line.as_bytes())));
+    sections.extend([(".initrd", initramfs.as_bytes()), (".linux", &b"kernel"[..])]);
+    tree.put(path.trim_start_matches('/'), &pe::program(&sections))
+}
+
 /// An image, not packed: what our hook adds if a card is configured, after something that is there anyway.
-fn image(tree: &Tree<'_>, program: &str, hooked: bool) -> io::Result<String> {
+pub(crate) fn image(tree: &Tree<'_>, kind: Kind, hooked: bool) -> io::Result<String> {
     let mut text = entry("init", 0o10_0755, "#!/bin/sh\n");
     let files = Initramfs::scan(tree.root, None).files;
     let gpu = |line: &str| line.trim().strip_prefix('[').is_some_and(|line| line.trim_start().starts_with("gpu"));
     let configured = files.iter().flat_map(|(_, text)| text).any(|text| String::from_utf8_lossy(text).lines().any(gpu));
     if configured && hooked {
-        let unit = "usr/lib/systemd/system/vfio-early.service";
-        match program {
-            "update-initramfs" => text.push_str(&entry("scripts/init-top/00-vfio", 0o10_0755, "#!/bin/sh\n")),
-            "mkinitcpio" => text.push_str(&entry("hooks/vfio", 0o10_0755, "#!/usr/bin/ash\n")),
-            _ => {
+        match kind {
+            Kind::InitramfsTools => text.push_str(&entry("scripts/init-top/00-vfio", 0o10_0755, "#!/bin/sh\n")),
+            Kind::Busybox => text.push_str(&entry("hooks/vfio", 0o10_0755, "#!/usr/bin/ash\n")),
+            Kind::Systemd => {
+                let unit = "usr/lib/systemd/system/vfio-early.service";
                 let link = "usr/lib/systemd/system/sysinit.target.wants/vfio-early.service";
                 text.push_str(&entry(unit, 0o10_0644, "[Unit]\n"));
                 text.push_str(&entry(link, 0o12_0777, "../vfio-early.service"));

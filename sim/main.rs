@@ -10,13 +10,18 @@ mod error;
 mod faults;
 mod hotplug;
 mod images;
+mod installkernel;
 mod logins;
 mod machine;
 mod made;
+mod mkinitcpio;
 mod modules;
 mod networks;
 mod openrc;
 mod parse;
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../tests/common/pe.rs"]
+mod pe;
 mod platform;
 mod processes;
 mod reset;

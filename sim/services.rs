@@ -38,7 +38,7 @@ pub(crate) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "gpasswd" => accounts::gpasswd(tree, arguments)?,
             "modprobe" => modprobe(tree, arguments)?,
             "udevadm" => udev::udevadm(tree, arguments)?,
-            "update-initramfs" | "mkinitcpio" | "dracut" => images::build(tree, program, arguments)?,
+            "update-initramfs" | "mkinitcpio" | "dracut" | "installkernel" => images::build(tree, program, arguments)?,
             // What they make from boot files is theirs; a simulation of it would prove nothing.
             "update-grub" | "grub-mkconfig" | "grub2-mkconfig" | "grub-script-check" => String::new(),
             "guest-ends" => domains::ends_from_inside(tree, arguments)?,

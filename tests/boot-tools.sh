@@ -152,18 +152,6 @@ proxmox_boot_tool() {
     done <etc/kernel/proxmox-boot-uuids
 }
 
-# mkinitcpio -P: each image with the line that it reads.
-mkinitcpio() {
-    if [ -e etc/kernel/cmdline ]; then
-        line=$(words etc/kernel/cmdline)
-    else
-        line=$(words etc/cmdline.d/*.conf)
-    fi
-    for image in efi/EFI/Linux/*.efi; do
-        take image "$image"
-    done
-}
-
 # limine-update: the menu, from the layers of limine-entry-tool (its /etc/limine-entry-tool.conf, 1.38): a value loses the
 # quotes around all of it, a kernel's own key counts instead of default, and where no layer has the key, /etc/kernel/cmdline
 # does, or /proc/cmdline. What += puts between is not said there: nothing is put there here. Entries of snapshots and of other
@@ -321,6 +309,12 @@ ukify() {
 
 [ "$1" = run ] || exec "$REAL_SIM" "$@"
 cd "$VFIO_ROOT"
+# The simulator's own (sim/mkinitcpio.rs, sim/installkernel.rs).
+case $2 in mkinitcpio | installkernel)
+    (shift && echo "$*" >>.kernel/ran)
+    exec "$REAL_SIM" "$@"
+    ;;
+esac
 shift
 program=$1
 echo "$*" >>.kernel/ran
@@ -334,7 +328,6 @@ bootc) bootc "$@" ;;
 ostree) ostree "$@" ;;
 proxmox-boot-tool) proxmox_boot_tool "$@" ;;
 ukify) ukify "$@" ;;
-mkinitcpio) mkinitcpio ;;
 sdbootutil) sdbootutil ;;
 limine-update) limine_update ;;
 update-limine) update_limine ;;

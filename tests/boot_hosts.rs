@@ -296,15 +296,33 @@ fn what_mkinitcpio_reads() {
         sources.map(|place| place.path.clone()).collect::<Vec<_>>()
     };
     assert_eq!(sources(&arch), ["etc/kernel/cmdline"]);
-    let own = arch
-        .clone()
-        .file("etc/mkinitcpio.d/lts.preset", "default_uki=/efi/EFI/Linux/lts.efi\ndefault_cmdline=/etc/lts\n");
-    assert_eq!(sources(&own), ["etc/lts"]);
-    let told = arch.clone().file(
-        "etc/mkinitcpio.d/linux.preset",
-        "default_uki=\"/efi/EFI/Linux/arch-linux.efi\"\ndefault_options=\"--cmdline /etc/a -S autodetect\"\n",
-    );
-    assert_eq!(sources(&told), ["etc/a"]);
+    let preset = |more: &str| {
+        format!("ALL_kver=/boot/vmlinuz-linux\nPRESETS=(default)\ndefault_uki=/efi/EFI/Linux/arch-linux.efi\n{more}")
+    };
+    let own = arch.clone().file("etc/mkinitcpio.d/lts.preset", &preset("default_cmdline=/etc/lts\n"));
+    assert_eq!(sources(&own), ["etc/kernel/cmdline", "etc/lts"]);
+    let with = |more: &str| arch.clone().file("etc/mkinitcpio.d/linux.preset", &preset(more));
+    assert_eq!(sources(&with("default_options=\"--cmdline /etc/a -S autodetect\"\n")), ["etc/a"]);
+    // A folder (41), with folders in it; links are left aside.
+    let folder = with("ALL_cmdline=/etc/lines\n").file("etc/lines/deep/a.conf", "root=x\n");
+    assert_eq!(sources(&folder), ["etc/lines/vfio.conf"]);
+    assert_eq!(at(&scan(&folder), "etc/lines/deep/a.conf").role, Role::Base);
+    let link = with("ALL_cmdline=/etc/lines\n").link("etc/lines", "other").file("etc/other/a.conf", "root=x\n");
+    let why = |boot: &Boot, path: &str| match &at(&scan(boot), path).content {
+        Some(Content::Unreadable(why)) => why.clone(),
+        other => panic!("{path}: {other:?}"),
+    };
+    let said = why(&link, "etc/lines");
+    assert!(said.starts_with("has no file that ends in .conf"), "{said}");
+    // None at all, unless ukify's own configuration has one.
+    let none = with("default_options=\"--no-cmdline\"\n");
+    let said = why(&none, "etc/mkinitcpio.d/linux.preset");
+    assert!(said.contains("--no-cmdline"), "{said}");
+    let conf = none.file("etc/kernel/uki.conf", "[UKI]\nCmdline=@/etc/words\n").file("etc/words", "quiet\n");
+    assert_eq!(sources(&conf), ["etc/words"]);
+    // What is in /usr/lib is not changed: ours comes after it.
+    let usual = arch.clone().without("etc/kernel/cmdline").file("usr/lib/kernel/cmdline", "root=x\n");
+    assert_eq!(sources(&usual), ["etc/cmdline.d/vfio.conf"]);
     // Our drop-in is never the first.
     assert_eq!(sources(&arch.clone().file("etc/cmdline.d/root.conf", "root=x\n")), ["etc/cmdline.d/vfio.conf"]);
     // It gives ukify the command line itself.
@@ -423,13 +441,16 @@ const JUDGED: [&str; 13] = [
 
 /// The tools of boot loaders: ukify builds addons; what the others make of their sources is looked at in `cmdline_apply.rs`.
 #[derive(Debug)]
-struct BootTools;
+struct BootTools<'t>(&'t Tree);
 
-impl Tools for BootTools {
+impl Tools for BootTools<'_> {
     fn run(&self, words: &[&str], _: Duration) -> Result<String, ToolError> {
         if let ["ukify", "build", ..] = words {
             let value = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)).unwrap();
             fs::write(value("--output="), pe::addon(value("--cmdline=")))?;
+        }
+        if let ["mkinitcpio", "-P"] = words {
+            assert_eq!(self.0.simulate(&["run", "mkinitcpio", "-P"]).status, Some(0));
         }
         Ok(String::new())
     }
@@ -455,7 +476,8 @@ fn a_later_boot_without_the_parameters_is_from_elsewhere() {
         if plan.changes.is_empty() || JUDGED.contains(&name) {
             continue;
         }
-        act::apply(&tree.root(), &BootTools, &plan, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
+        act::apply(&tree.root(), &BootTools(&tree), &plan, &mut |_| {})
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         let found = || {
             let record = act::load_record(&tree.root()).unwrap();
             status(&BootSystem::scan(&tree.root()), required().collect(), &record)
@@ -481,8 +503,13 @@ fn what_is_put_in_is_found_and_taken_out() {
             cmdline::plan(&BootSystem::scan(&tree.root()), words, &record, &Options::default())
         };
         let carry_out = |tree: &Tree, plan: &CmdlinePlan| {
-            act::apply(&tree.root(), &BootTools, plan, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
+            act::apply(&tree.root(), &BootTools(tree), plan, &mut |_| {})
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
         };
+        if name.starts_with("arch-uki") {
+            // As it makes them by itself.
+            tree.simulate(&["run", "mkinitcpio", "-P"]);
+        }
         let before = tree.snapshot();
         let plan = look(&tree, &desired);
         match name {

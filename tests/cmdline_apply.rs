@@ -140,11 +140,10 @@ fn expected(name: &str) -> Option<Expected> {
     Some(Expected { parameters, files, tools })
 }
 
-/// What an image or a deployment has in it, of [`boots`] and with these parameters.
-const IMAGES: [&str; 3] =
-    ["root=UUID=34 rw quiet", "quiet root=UUID=34 rw", "root=UUID=56 rw quiet rhgb ostree=/ostree/boot.1/fedora/x/0"];
+/// What a deployment has in it, of [`boots`] and with these parameters.
+const IMAGES: [&str; 1] = ["root=UUID=56 rw quiet rhgb ostree=/ostree/boot.1/fedora/x/0"];
 
-/// Tools that can build images with these parameters and without.
+/// Tools that can build addons and deployments with these parameters and without.
 fn tools(parameters: &str) -> BootTools {
     let with = IMAGES.map(|line| format!("{line} {parameters}"));
     let all: Vec<&str> = IMAGES.into_iter().chain(with.iter().map(String::as_str)).chain([parameters]).collect();
@@ -161,7 +160,7 @@ fn machine(name: &str, tools: &BootTools) -> Tree {
         "debian-grub" | "ubuntu-cloud" => tools.tool(&tree, &["update-grub"]),
         "arch-grub" | "gentoo-grub" => tools.tool(&tree, &["grub-mkconfig", "-o", "/boot/grub/grub.cfg"]),
         "opensuse-grub" => tools.tool(&tree, &["grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"]),
-        "arch-uki-drop-ins" => tools.tool(&tree, &["mkinitcpio", "-P"]),
+        "arch-uki" | "arch-uki-drop-ins" => tools.tool(&tree, &["mkinitcpio", "-P"]),
         "opensuse-sdbootutil" => tools.tool(&tree, &["sdbootutil", "update-all-entries"]),
         "proxmox-grub" => {
             tools.tool(&tree, &["update-grub"]);

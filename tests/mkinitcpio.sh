@@ -12,7 +12,8 @@ chmod 755 "$work" "$work/etc" "$work/etc/vfio.conf.d"
 # The hook asks the program for the files that count: here, in a folder.
 printf '#!/bin/sh\nVFIO_ROOT=%s %s/usr/lib/vfio/vfio-bind "$@" | sed "s,^,%s,"\n' "$work" "$dest" "$work" >"$work/files"
 chmod +x "$work/files"
-sed "s,\"/usr/lib/vfio/vfio-bind\" files,\"$work/files\" files," "$dest/usr/lib/initcpio/install/vfio" >"$work/hook"
+sed -e "s,\"/usr/lib/vfio/vfio-bind\" files,\"$work/files\" files," -e "s,/var/lib/vfio,$work/state,g" \
+    "$dest/usr/lib/initcpio/install/vfio" >"$work/hook"
 
 add_binary() { echo "binary $1"; }
 add_file() { echo "file $1"; }
@@ -36,6 +37,10 @@ expect() {
 expect "no configuration" base udev vfio </dev/null
 printf '#[gpu big]\n' >"$work/etc/vfio.conf"
 expect "an unedited configuration" base udev vfio </dev/null
+[ ! -e "$work/state/initramfs" ] || {
+    echo "mkinitcpio: an image without us left a mark" >&2
+    exit 1
+}
 
 printf '[gpu big]\ndevice = 1002:73bf\n' >"$work/etc/vfio.conf.d/10-card.conf"
 ln -s /dev/null "$work/etc/vfio.conf.d/20-masked.conf"
@@ -60,10 +65,15 @@ $mask
 link $unit/sysinit.target.wants/vfio-early.service -> $unit/vfio-early.service
 LIST
 
+[ -e "$work/state/initramfs" ] || {
+    echo "mkinitcpio: an image that reserves cards left no mark" >&2
+    exit 1
+}
+
 # The runtime hook calls the program, and boot goes on whatever that says.
 sed "s,/usr/lib/vfio/vfio-bind,$work/vfio-bind," "$dest/usr/lib/initcpio/hooks/vfio" >"$work/early"
 printf '#!/bin/sh\necho "$@" >%s/called\nexit 1\n' "$work" >"$work/vfio-bind"
 chmod +x "$work/vfio-bind"
 sh -eu -c '. "$1"; run_earlyhook' - "$work/early"
 [ "$(cat "$work/called")" = early ]
-echo "mkinitcpio: 5 checks passed"
+echo "mkinitcpio: 7 checks passed"

@@ -176,26 +176,6 @@ fn a_build_that_fails_is_tried_again() {
 }
 
 #[test]
-fn mkinitcpio_builds_only_what_our_hook_is_in() {
-    let tree = hosts::unpack("igpu-amd");
-    tree.write("usr/bin/mkinitcpio", "");
-    tree.write("etc/mkinitcpio.d/linux.preset", "");
-    tree.write("etc/mkinitcpio.conf", "HOOKS=(base udev)\n");
-    tree.write(&format!("lib/modules/{RELEASE}/pkgbase"), "linux\n");
-    tree.write("boot/initramfs-linux-fallback.img", "for emergencies: left alone");
-    tree.config(CARD);
-    model(&tree, &["mkinitcpio", "-P"]);
-    // Without our hook a build would change nothing.
-    let ran = run(&tree);
-    assert_eq!((ran.status, builds(&ran)), (Some(1), 0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("add 'vfio' to HOOKS in /etc/mkinitcpio.conf"), "{}", ran.stderr);
-    tree.write("etc/mkinitcpio.conf", "HOOKS=(base udev vfio)\n");
-    let ran = run(&tree);
-    assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
-    assert!(seen(&tree, "boot/initramfs-linux.img").unwrap().run);
-}
-
-#[test]
 fn an_image_that_is_wrong_after_the_build_is_a_failure() {
     let tree = debian();
     // Of another tool, for a kernel that is installed.

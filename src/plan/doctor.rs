@@ -235,11 +235,8 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
             Fit::Right => right(facts, image, needs.is_empty(), found),
             Fit::Wrong(said) => {
                 let todo = match initramfs.tool {
-                    Some(Tool::Mkinitcpio) if !initramfs.hooked && !needs.is_empty() => {
-                        "add 'vfio' to HOOKS in /etc/mkinitcpio.conf, then run 'vfio sync'"
-                    }
                     Some(Tool::Booster) => "use another tool for it: booster has no place for vfio",
-                    _ if image.is_unified() => {
+                    _ if image.is_unified() && initramfs.unified_by.is_none() => {
                         "rebuild it with the tool that made it: 'mkinitcpio -P', 'kernel-install add-all' or dracut"
                     }
                     None => "rebuild it manually: no program was found that does",

@@ -15,6 +15,7 @@ pub mod group;
 pub mod guest;
 pub mod iommu;
 mod list;
+pub mod mkinitcpio;
 pub mod rebar;
 pub mod rescan;
 pub mod reset;

@@ -128,8 +128,13 @@ pub struct SyncPlan {
 }
 
 /// Whether images must be looked into: some may have to have our files, or to lose them.
-pub fn must_look(config: &Config, initramfs: &Initramfs) -> bool {
-    !initramfs.immutable && (initramfs.marked || !needs(config).is_empty())
+pub fn must_look(config: &Config, initramfs: &Initramfs, synced: &Synced) -> bool {
+    !initramfs.immutable && (may_be_in(initramfs, synced) || !needs(config).is_empty())
+}
+
+/// Whether something of ours may be in an image.
+fn may_be_in(initramfs: &Initramfs, synced: &Synced) -> bool {
+    initramfs.marked || !synced.cards.is_empty()
 }
 
 /// How an image stands to the configuration.
@@ -220,13 +225,15 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
     if initramfs.immutable {
         return if needs.is_empty() { (None, Vec::new()) } else { note(immutable(needs, initramfs)) };
     }
-    if needs.is_empty() && !initramfs.marked {
+    if needs.is_empty() && !may_be_in(initramfs, facts.synced) {
         return (None, Vec::new());
     }
     let mut wrong: Vec<&Image> = Vec::new();
     let mut why = Vec::new();
-    let separate = || initramfs.images.iter().filter(|image| !image.is_unified());
-    for image in separate() {
+    let mut unified_is_wrong = false;
+    // What builds the images of an initramfs does not build unified ones, or not under this name.
+    let is_built = |image: &&Image| !image.is_unified() || initramfs.unified_by.is_some();
+    for image in initramfs.images.iter().filter(is_built) {
         match fit(image, needs) {
             Fit::Right => continue,
             Fit::Wrong(sentence) => why.push(sentence),
@@ -234,23 +241,30 @@ fn build(facts: &Facts<'_>, needs: &[CardNeed]) -> Build {
             Fit::Unknown(_) if !changed => continue,
             Fit::Unknown(sentence) => why.push(sentence),
         }
-        wrong.push(image);
+        if image.is_unified() {
+            unified_is_wrong = true;
+        } else {
+            wrong.push(image);
+        }
     }
-    if separate().next().is_none() && initramfs.tool.is_some() && changed {
+    let none = !initramfs.images.iter().any(|image| is_built(&image));
+    if none && initramfs.tool.is_some() && changed {
         why.push("no image of an installed kernel was found in /boot or on the EFI system partition".to_owned());
     }
     if why.is_empty() {
         return (None, Vec::new());
     }
-    match (initramfs.tool, needs.is_empty()) {
-        (None | Some(Tool::Booster), _) => note(format!("{}; {}", why.join("; "), nobody(initramfs.tool))),
-        (Some(Tool::Mkinitcpio), false) if !initramfs.hooked => note(
-            "mkinitcpio does not put vfio into the initramfs: add 'vfio' to HOOKS in /etc/mkinitcpio.conf, then run \
-                  'vfio sync'"
-                .to_owned(),
-        ),
-        (Some(tool), _) => (Some((runs(tool, &wrong), why)), Vec::new()),
-    }
+    let by_itself = match initramfs.tool {
+        _ if wrong.is_empty() && unified_is_wrong => Vec::new(),
+        None | Some(Tool::Booster) => {
+            return note(format!("{}; {}", why.join("; "), nobody(initramfs.tool)));
+        }
+        Some(tool) => runs(tool, &wrong, initramfs),
+    };
+    // It may put into its images what was built before it.
+    let unified = initramfs.unified_by.iter().filter(|run| unified_is_wrong && !by_itself.contains(run)).cloned();
+    let runs = by_itself.iter().cloned().chain(unified).collect();
+    (Some((runs, why)), Vec::new())
 }
 
 /// What it costs that an image is not built here.
@@ -274,17 +288,24 @@ fn nobody(tool: Option<Tool>) -> &'static str {
     }
 }
 
-fn runs(tool: Tool, wrong: &[&Image]) -> Vec<Vec<String>> {
+fn runs(tool: Tool, wrong: &[&Image], initramfs: &Initramfs) -> Vec<Vec<String>> {
     let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     match tool {
         Tool::UpdateInitramfs => vec![command(&["update-initramfs", "-u", "-k", "all"])],
         Tool::Mkinitcpio => vec![command(&["mkinitcpio", "-P"])],
         // By name: without one dracut writes where it thinks the loader looks.
         Tool::Dracut => {
-            let one = |image: &&Image| Some(command(&["dracut", "--force", &image.name(), image.release.as_deref()?]));
+            // As Gentoo's installkernel tells it, whatever dracut.conf says.
+            let options: &[&str] = if initramfs.installkernel { &["--force", "--no-uefi"] } else { &["--force"] };
+            let one = |image: &&Image| {
+                let name = image.name();
+                Some(command(&[&["dracut"], options, &[name.as_str(), image.release.as_deref()?]].concat()))
+            };
             let all: Option<Vec<_>> = wrong.iter().map(one).collect();
             match all {
                 Some(all) if !all.is_empty() => all,
+                // It knows where its images belong.
+                _ if initramfs.installkernel => vec![command(&["installkernel", "--all"])],
                 _ => vec![command(&["dracut", "--force", "--regenerate-all"])],
             }
         }

@@ -32,7 +32,7 @@ fn unreadable() -> Image {
 }
 
 fn debian(images: Vec<Image>) -> Initramfs {
-    Initramfs { tool: Some(Tool::UpdateInitramfs), marked: true, hooked: true, images, ..Initramfs::default() }
+    Initramfs { tool: Some(Tool::UpdateInitramfs), marked: true, images, ..Initramfs::default() }
 }
 
 fn decide(text: &str, initramfs: &Initramfs, synced: &Synced) -> SyncPlan {
@@ -105,7 +105,7 @@ fn drop_ins_count_and_masks_too() {
 fn an_unedited_package_does_nothing() {
     let unedited = include_str!("../../vfio.conf");
     let initramfs = Initramfs { marked: false, ..debian(vec![image(CARD)]) };
-    assert!(!must_look(&config(unedited), &initramfs));
+    assert!(!must_look(&config(unedited), &initramfs, &Synced::default()));
     let plan = decide(unedited, &initramfs, &Synced::default());
     assert!(plan.steps.is_empty() && plan.notes.is_empty() && plan.refusals.is_empty());
     assert_eq!(plan.synced, Synced::default());
@@ -143,6 +143,56 @@ fn each_tool_builds_in_its_own_way() {
     assert_eq!(run(Tool::Mkinitcpio, vec![without_us()]), ["mkinitcpio -P"]);
 }
 
+/// Regression: mkinitcpio's hook left no mark, so an image kept a card for ever that the configuration had no more.
+#[test]
+fn images_that_were_made_for_cards_are_looked_into() {
+    let synced = Synced { cards: needs(&config(CARD)), ..Synced::default() };
+    let initramfs = Initramfs { tool: Some(Tool::Mkinitcpio), marked: false, ..debian(vec![image(CARD)]) };
+    assert!(must_look(&config(""), &initramfs, &synced) && !must_look(&config(""), &initramfs, &Synced::default()));
+    assert_eq!(runs(&decide("", &initramfs, &synced)), ["mkinitcpio -P"]);
+}
+
+/// An image in one program of the firmware with its kernel.
+fn unified(text: &str) -> Image {
+    Image { paths: vec!["efi/EFI/Linux/a-6.12.1.efi".to_owned()], ..image(text) }
+}
+
+#[test]
+fn unified_images_are_built_by_what_makes_them() {
+    let by = |run: &str| Some(run.split(' ').map(str::to_owned).collect());
+    let run = |tool, images, run| {
+        let initramfs = Initramfs { tool: Some(tool), unified_by: run, ..debian(images) };
+        runs(&decide(CARD, &initramfs, &Synced::default()))
+    };
+    let wrong = || Image { seen: Ok(Seen::default()), ..unified("") };
+    // Nobody knows what makes it.
+    assert_eq!(run(Tool::UpdateInitramfs, vec![image(CARD), wrong()], None), [""; 0]);
+    let add_all = || by("kernel-install add-all");
+    assert_eq!(run(Tool::UpdateInitramfs, vec![image(CARD), wrong()], add_all()), ["kernel-install add-all"]);
+    assert_eq!(run(Tool::UpdateInitramfs, vec![image(CARD), unified(CARD)], add_all()), [""; 0]);
+    // It may take the other tool's image.
+    assert_eq!(run(Tool::UpdateInitramfs, vec![without_us(), wrong()], add_all()), [BUILD, "kernel-install add-all"]);
+    assert_eq!(run(Tool::Dracut, vec![wrong()], add_all()), ["kernel-install add-all"]);
+    assert_eq!(run(Tool::Dracut, vec![wrong()], None), ["dracut --force --regenerate-all"]);
+    let mkinitcpio = || by("mkinitcpio -P");
+    assert_eq!(run(Tool::Mkinitcpio, vec![without_us(), wrong()], mkinitcpio()), ["mkinitcpio -P"]);
+    assert_eq!(run(Tool::Mkinitcpio, vec![wrong()], mkinitcpio()), ["mkinitcpio -P"]);
+}
+
+#[test]
+fn gentoo_has_its_images_elsewhere() {
+    let run = |images, unified_by: Option<&str>| {
+        let unified_by = unified_by.map(|run| run.split(' ').map(str::to_owned).collect());
+        let initramfs = Initramfs { tool: Some(Tool::Dracut), installkernel: true, unified_by, ..debian(images) };
+        runs(&decide(CARD, &initramfs, &Synced::default()))
+    };
+    let on_esp = Image { paths: vec!["efi/EFI/Gentoo/initramfs-6.12.1.img".to_owned()], ..without_us() };
+    assert_eq!(run(vec![on_esp], None), ["dracut --force --no-uefi /efi/EFI/Gentoo/initramfs-6.12.1.img 6.12.1"]);
+    assert_eq!(run(vec![], None), ["installkernel --all"]);
+    let wrong = Image { seen: Ok(Seen::default()), ..unified("") };
+    assert_eq!(run(vec![wrong], Some("installkernel --all")), ["installkernel --all"]);
+}
+
 #[test]
 fn what_cannot_be_built_is_said() {
     let said = |initramfs: Initramfs| {
@@ -153,8 +203,6 @@ fn what_cannot_be_built_is_said() {
     let images = || debian(vec![without_us()]);
     let text = said(Initramfs { immutable: true, ..images() });
     assert!(text.contains("comes with it and is not built here: [gpu big] is reserved only after it"), "{text}");
-    let text = said(Initramfs { tool: Some(Tool::Mkinitcpio), hooked: false, ..images() });
-    assert!(text.contains("add 'vfio' to HOOKS in /etc/mkinitcpio.conf"), "{text}");
     let text = said(Initramfs { tool: Some(Tool::Booster), ..images() });
     assert!(text.contains("booster has no place for vfio"), "{text}");
     let text = said(Initramfs { tool: None, ..images() });

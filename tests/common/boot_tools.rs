@@ -16,7 +16,7 @@ pub struct BootTools {
 }
 
 impl BootTools {
-    /// Makes it. Images and addons can be built with these lines only.
+    /// Makes it. Addons can be built with these lines only.
     pub fn new(lines: &[&str]) -> BootTools {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -26,7 +26,6 @@ impl BootTools {
             // A file's name has no '/'; the parameters of a deployment have some.
             let name = line.replace('/', "|");
             fs::write(at(&format!("addon {name}")), pe::addon(line)).unwrap();
-            fs::write(at(&format!("image {name}")), pe::image("258.1-1-arch", line)).unwrap();
             fs::write(at(&format!("staged {name}")), staged(line)).unwrap();
         }
         BootTools { dir }
@@ -42,6 +41,7 @@ impl BootTools {
     #[track_caller]
     pub fn tool(&self, tree: &Tree, words: &[&str]) {
         let mut command = tree.command(self.dir.path().join("vfio-sim").to_str().unwrap());
+        command.env("REAL_SIM", env!("CARGO_BIN_EXE_vfio-sim"));
         let ran: Ran = command.arg("run").args(words).output().unwrap().into();
         assert_eq!(ran.status, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
     }

@@ -248,6 +248,8 @@ fn arch_uki() -> Boot {
         .variable("LoaderEntrySelected", "arch-linux.efi")
         .bytes("efi/EFI/Linux/arch-linux.efi", pe::image("258.1-1-arch", line))
         .bytes("efi/EFI/Linux/arch-linux-fallback.efi", pe::image("258.1-1-arch", line))
+        .file("boot/vmlinuz-linux", "kernel")
+        .file("etc/mkinitcpio.conf", "HOOKS=(base udev)\n")
         .file("etc/mkinitcpio.d/linux.preset", PRESET)
         .file("etc/kernel/cmdline", &format!("{line}\n"))
         .programs(&["usr/bin/mkinitcpio"])

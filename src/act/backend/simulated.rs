@@ -7,7 +7,7 @@
 
 use crate::act::backend::child;
 use crate::act::backend::kernel::{Kernel, KernelError};
-use crate::act::backend::tools::{failed, not_ended, only_tells, read_aside, whole, Signal, ToolError, Tools};
+use crate::act::backend::tools::{failed, not_ended, only_tells, read_aside, whole, Ran, Signal, ToolError, Tools};
 use crate::host::process::Process;
 use crate::root::{Root, ROOT_VARIABLE};
 use rustix::io::Errno;
@@ -68,23 +68,34 @@ impl<'a> Simulated<'a> {
         }
     }
 
-    /// Asks a program: what it would print, if that comes, or the error of its failure.
-    fn ask_program(&self, words: &[&str], request: &[&str], deadline: Duration) -> Result<Option<String>, ToolError> {
+    /// Asks a program: whether it would end well, and what it would print, if that comes.
+    fn ask_program(
+        &self,
+        words: &[&str],
+        request: &[&str],
+        deadline: Duration,
+    ) -> Result<(bool, Option<String>), ToolError> {
         let mut child = self.start(request)?;
         let output = child.stdout.take().map(read_aside);
         let late = || not_ended(words, deadline);
         let well = child::wait(child, deadline)?.ok_or_else(late)?;
         let output = output.and_then(|reader| reader.recv_timeout(AFTERWARDS).ok());
         if well {
-            Ok(output)
-        } else {
-            Err(match read_failure(&output.unwrap_or_default()) {
-                Failure::Hangs => late(),
-                Failure::Errno(errno) => ToolError::Io(errno.into()),
-                Failure::Printed(text) => failed(words.first().copied().unwrap_or_default(), &text),
-                Failure::None => ToolError::NoSimulator,
-            })
+            return Ok((true, output));
         }
+        match read_failure(&output.unwrap_or_default()) {
+            Failure::Hangs => Err(late()),
+            Failure::Errno(errno) => Err(ToolError::Io(errno.into())),
+            Failure::Printed(text) => Ok((false, Some(text))),
+            Failure::None => Err(ToolError::NoSimulator),
+        }
+    }
+
+    fn ask_to_run(&self, words: &[&str], deadline: Duration) -> Result<(bool, Option<String>), ToolError> {
+        let level = if only_tells(words) { log::Level::Debug } else { log::Level::Info };
+        log::log!(level, "would run: {}", words.join(" "));
+        let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
+        self.ask_program(words, &request, deadline)
     }
 }
 
@@ -107,10 +118,15 @@ impl Kernel for Simulated<'_> {
 
 impl Tools for Simulated<'_> {
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
-        let level = if only_tells(words) { log::Level::Debug } else { log::Level::Info };
-        log::log!(level, "would run: {}", words.join(" "));
-        let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
-        whole(words, self.ask_program(words, &request, deadline)?)
+        match self.ask_to_run(words, deadline)? {
+            (true, output) => whole(words, output),
+            (false, printed) => Err(failed(words.first().copied().unwrap_or_default(), &printed.unwrap_or_default())),
+        }
+    }
+
+    fn attempt(&self, words: &[&str], deadline: Duration) -> Result<Ran, ToolError> {
+        let (well, printed) = self.ask_to_run(words, deadline)?;
+        Ok(Ran { well, printed: printed.unwrap_or_default() })
     }
 
     fn signal(&self, process: &Process, signal: Signal) -> Result<(), ToolError> {
@@ -121,7 +137,10 @@ impl Tools for Simulated<'_> {
         let name = if signal == Signal::Kill { "KILL" } else { "TERM" };
         log::info!("would send SIG{name} to {pid}");
         let request = ["signal", &pid.to_string(), name];
-        self.ask_program(&request, &request, DEADLINE).map(drop)
+        match self.ask_program(&request, &request, DEADLINE)? {
+            (true, _) => Ok(()),
+            (false, printed) => Err(failed(request[0], &printed.unwrap_or_default())),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use crate::act::backend::apart;
 use crate::act::backend::child;
-use crate::act::backend::complaint::first_error;
 use crate::act::backend::process::open_process;
 use crate::host::process::Process;
 use rustix::io::Errno;
@@ -82,6 +81,15 @@ pub enum ToolError {
     NoSimulator,
 }
 
+/// How a program ended whose exit code does not decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Whether it ended well.
+    pub well: bool,
+    /// What it printed, on standard output, then on standard error.
+    pub printed: String,
+}
+
 /// The system's programs, and in a test tree the simulator.
 pub trait Tools: std::fmt::Debug + Sync {
     /// Runs a program and gives what it printed on standard output. No shell is involved.
@@ -89,10 +97,16 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// Errors: it cannot be started, it failed, it has not ended within the deadline, or it has not answered.
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError>;
 
-    /// The same of a program that builds something, with what it printed on standard error as well: some say there what they
-    /// left out, and end well. Of a failure the first error is told, if one is spoken of.
-    fn run_told(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
-        self.run(words, deadline)
+    /// Runs a program whose exit code does not decide: some fail and have done what they were asked, some end well and say
+    /// only on standard error what they left out.
+    ///
+    /// Errors: it cannot be started, or it has not ended within the deadline.
+    fn attempt(&self, words: &[&str], deadline: Duration) -> Result<Ran, ToolError> {
+        match self.run(words, deadline) {
+            Ok(printed) => Ok(Ran { well: true, printed }),
+            Err(ToolError::Failed { line, .. }) => Ok(Ran { well: false, printed: line }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs a command of the configuration, apart from our own program where that is possible (`act::backend::apart`). What it prints goes to the log line by line, as it comes.
@@ -111,38 +125,31 @@ pub trait Tools: std::fmt::Debug + Sync {
 pub struct LiveTools;
 
 impl LiveTools {
-    /// Runs a program and gives what it printed, and what it complained of.
-    fn output(
-        words: &[&str],
-        deadline: Duration,
-        failed: impl FnOnce(&str, &str) -> ToolError,
-    ) -> Result<(String, String), ToolError> {
-        let (program, mut child) = started(words)?;
+    /// Runs a program: whether it ended well, what it printed on standard output, if that came, and on standard error.
+    fn output(words: &[&str], deadline: Duration) -> Result<(bool, Option<String>, String), ToolError> {
+        let (_, mut child) = started(words)?;
         // Each pipe has a reader of its own: a program that fills one would wait for ever.
         let output = child.stdout.take().map(read_aside);
         let errors = child.stderr.take().map(read_aside);
         let well = child::wait(child, deadline)?.ok_or_else(|| not_ended(words, deadline))?;
         let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
-        let (output, errors) = (text(output), text(errors).unwrap_or_default());
-        match (well, output) {
-            (true, Some(text)) if text.len() >= KEPT => Err(ToolError::TooLong { program: program.to_owned() }),
-            (true, output) => Ok((whole(words, output)?, errors)),
-            (false, _) => Err(failed(program, &errors)),
-        }
+        Ok((well, text(output), text(errors).unwrap_or_default()))
     }
 }
 
 impl Tools for LiveTools {
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
-        LiveTools::output(words, deadline, failed).map(|(output, _)| output)
+        let program = words.first().copied().unwrap_or_default();
+        match LiveTools::output(words, deadline)? {
+            (true, Some(text), _) if text.len() >= KEPT => Err(ToolError::TooLong { program: program.to_owned() }),
+            (true, output, _) => whole(words, output),
+            (false, _, errors) => Err(failed(program, &errors)),
+        }
     }
 
-    fn run_told(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
-        let failed = |program: &str, errors: &str| match first_error(errors) {
-            Some(line) => ToolError::Failed { program: program.to_owned(), line: line.to_owned() },
-            None => failed(program, errors),
-        };
-        LiveTools::output(words, deadline, failed).map(|(output, errors)| output + &errors)
+    fn attempt(&self, words: &[&str], deadline: Duration) -> Result<Ran, ToolError> {
+        let (well, output, errors) = LiveTools::output(words, deadline)?;
+        Ok(Ran { well, printed: output.unwrap_or_default() + &errors })
     }
 
     fn run_aloud(&self, words: &[&str], deadline: Duration) -> Result<(), ToolError> {
@@ -313,11 +320,9 @@ mod tests {
         let deadline = Duration::from_secs(60);
         let shell = |script: &str| LiveTools.run(&["sh", "-c", script], deadline);
         assert_eq!(shell("printf abc").unwrap(), "abc");
-        let told =
-            |script: &str| LiveTools.run_told(&["sh", "-c", script], deadline).map_err(|error| error.to_string());
-        assert_eq!(told("echo a; echo b >&2").unwrap(), "a\nb\n");
-        assert_eq!(told("echo error: b >&2; echo c >&2; exit 1").unwrap_err(), "sh: b");
-        assert_eq!(told("echo b >&2; echo c >&2; exit 1").unwrap_err(), "sh: c");
+        let attempt = |script: &str| LiveTools.attempt(&["sh", "-c", script], deadline).unwrap();
+        assert_eq!(attempt("echo a; echo b >&2"), Ran { well: true, printed: "a\nb\n".to_owned() });
+        assert_eq!(attempt("echo b >&2; echo a; exit 1"), Ran { well: false, printed: "a\nb\n".to_owned() });
         let error = shell("head -c 9000000 /dev/zero").unwrap_err();
         assert_eq!(error.to_string(), "sh: it prints more than 4 MiB");
         let aloud = |script: &str| LiveTools.run_aloud(&["sh", "-c", script], deadline);

@@ -5,9 +5,10 @@
 //! revert does the rest.
 
 use crate::act::backend::complaint::first_error;
-use crate::act::backend::tools::{ToolError, Tools};
+use crate::act::backend::tools::Tools;
 use crate::act::boot::boot_files;
 use crate::act::boot::error::BootError;
+use crate::act::boot::made::{attempt, failed, Made};
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
 use crate::host::boot::{entry, BootSystem, Format};
@@ -122,7 +123,7 @@ pub fn apply(
     if !plan.is_empty() {
         after.changed_in = boot_counter::current(root);
     }
-    let mut work = Work { root, tools, done: Vec::new(), ran: Vec::new() };
+    let mut work = Work { root, tools, done: Vec::new(), ran: Vec::new(), made: None };
     for change in &plan.changes {
         work.is_as_planned(change)?;
     }
@@ -196,6 +197,8 @@ struct Work<'a> {
     /// What was changed, with the bytes that were there.
     done: Vec<(&'a FileChange, Option<Vec<u8>>)>,
     ran: Vec<&'a ToolRun>,
+    /// What decides instead of exit codes, as it was before.
+    made: Option<Made>,
 }
 
 impl<'a> Work<'a> {
@@ -234,23 +237,43 @@ impl<'a> Work<'a> {
                 (Some(text), _) => self.write(path, text.as_bytes()).map_err(failed)?,
             }
         }
-        let mut complaint = None;
-        for run in &plan.tools {
-            progress(&run.command.join(" "));
-            self.ran.push(run);
-            let printed = self.run(&run.command)?;
-            if let Some(shortcoming) = outcome::refused(run, &printed) {
-                return Err(BootError::Unmade { shortcoming, complaint: None });
-            }
-            complaint = complaint.or_else(|| first_error(&printed).map(str::to_owned));
-        }
         if plan.tools.is_empty() {
             return Ok(());
         }
+        let made = self.made.insert(Made::look(self.root));
+        let (mut complaint, mut failure) = (None, None);
+        for run in &plan.tools {
+            progress(&run.command.join(" "));
+            self.ran.push(run);
+            let ran = attempt(self.tools, &run.command, TOOL)?;
+            let printed = &ran.printed;
+            if !ran.well {
+                let error = failed(&run.command, &ran);
+                if !outcome::decides(run.loader) {
+                    return Err(error.into());
+                }
+                failure = failure.or(Some(error));
+                continue;
+            }
+            if let Some(shortcoming) = outcome::refused(run, printed) {
+                return Err(BootError::Unmade { shortcoming, complaint: None });
+            }
+            complaint = complaint.or_else(|| first_error(printed).map(str::to_owned));
+        }
         settle(self.root)?;
-        match outcome::shortcoming(&BootSystem::scan(self.root), plan, before) {
-            Some(shortcoming) => Err(BootError::Unmade { shortcoming, complaint }),
-            None => Ok(()),
+        let mut system = BootSystem::scan(self.root);
+        if failure.is_none() {
+            made.leave_out_old(self.root, &mut system);
+        }
+        let is_there = system.loaders.iter().any(|loader| outcome::decides(loader.kind));
+        match (outcome::shortcoming(&system, plan, before), failure) {
+            (None, None) => Ok(()),
+            (None, Some(error)) if is_there => {
+                progress(&format!("{error}; what it made has the parameters all the same"));
+                Ok(())
+            }
+            (_, Some(error)) => Err(error.into()),
+            (Some(shortcoming), None) => Err(BootError::Unmade { shortcoming, complaint }),
         }
     }
 
@@ -279,11 +302,6 @@ impl<'a> Work<'a> {
         files::remove(self.root, &made).map_err(|error| failed(&made, error))
     }
 
-    fn run(&self, command: &[String]) -> Result<String, ToolError> {
-        let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        self.tools.run_told(&command, TOOL)
-    }
-
     /// Makes everything as it was; what did not work.
     fn take_back(&mut self, plan: &CmdlinePlan) -> Vec<String> {
         let mut problems = Vec::new();
@@ -300,7 +318,16 @@ impl<'a> Work<'a> {
         for run in std::mem::take(&mut self.ran).into_iter().rev() {
             // One without an undo makes the same from the files, which are as before.
             let command = if run.undo.is_empty() { &run.command } else { &run.undo };
-            problems.extend(self.run(command).err().map(|error| error.to_string()));
+            let is_right =
+                || outcome::decides(run.loader) && self.made.as_ref().is_some_and(|made| made.is_as_before(self.root));
+            if is_right() {
+                continue;
+            }
+            problems.extend(match attempt(self.tools, command, TOOL) {
+                Err(error) => Some(error.to_string()),
+                Ok(ran) if ran.well || is_right() => None,
+                Ok(ran) => Some(failed(command, &ran).to_string()),
+            });
         }
         if problems.is_empty() && !plan.changes.is_empty() {
             problems.push("everything is as it was".to_owned());

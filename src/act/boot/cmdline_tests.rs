@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 use super::*;
-use crate::act::backend::tools::{failed, Signal};
+use crate::act::backend::tools::{failed, Signal, ToolError};
 use crate::host::boot::LoaderKind;
 use crate::host::process::Process;
 use crate::plan::cmdline::record::Owned;

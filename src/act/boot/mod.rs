@@ -4,5 +4,6 @@
 pub mod boot_files;
 pub mod cmdline;
 pub mod error;
+mod made;
 pub mod sync;
 pub mod unpack;

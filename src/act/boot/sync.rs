@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Bringing boot entries and images up to date with the configuration: for `vfio-sync.service` and for `vfio sync`.
 
-use crate::act::backend::tools::Tools;
+use crate::act::backend::tools::{Ran, Tools};
 use crate::act::boot::cmdline;
 use crate::act::boot::error::BootError;
+use crate::act::boot::made;
 use crate::act::boot::unpack::unpacker_for;
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
@@ -13,7 +14,8 @@ use crate::host::initramfs::{self, Image, Initramfs};
 use crate::host::run::sync_report::{self, Report, SyncOutcome};
 use crate::plan::cmdline::parameters::Parameter;
 use crate::plan::cmdline::record::Record;
-use crate::plan::sync::{self as decide, Facts, Fit, SyncPlan, SyncStep, Synced};
+use crate::plan::mkinitcpio;
+use crate::plan::sync::{self as decide, CardNeed, Facts, Fit, SyncPlan, SyncStep, Synced};
 use crate::plan::Finding;
 use crate::root::{Root, RUN, STATE};
 use crate::survey;
@@ -52,12 +54,12 @@ impl Snapshot {
     /// Looks, and into the images if they matter, or if all is to be known.
     pub fn at(root: &Root, everything: bool) -> Snapshot {
         let config = config::load_for_next_boot(root);
+        let (record, synced) = (cmdline::load_record(root), load_synced(root));
         let mut initramfs = Initramfs::scan(root, None);
-        if everything && !initramfs.immutable || decide::must_look(&config, &initramfs) {
+        if everything && !initramfs.immutable || decide::must_look(&config, &initramfs, &synced) {
             initramfs = Initramfs::scan(root, Some(unpacker_for(root).as_ref()));
         }
         let (system, parameters) = survey::required_parameters(root, &config);
-        let (record, synced) = (cmdline::load_record(root), load_synced(root));
         let refused = survey::with_data(root, &config);
         Snapshot { config, system, parameters, record, initramfs, synced, refused }
     }
@@ -99,12 +101,14 @@ struct Attempt<'a> {
     progress: &'a mut dyn FnMut(&str),
     did: Vec<String>,
     failed: Vec<String>,
+    /// What is left to a person: a sentence each.
+    noted: Vec<String>,
 }
 
 /// Brings everything up to date, and leaves a report of it. Errors: it could not even begin.
 pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, BootError> {
     let _lock = lock(root, progress)?;
-    let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new() };
+    let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new(), noted: Vec::new() };
     let report = attempt.make();
     files::replace_json(root, &sync_report::path(), &report)
         .map_err(|error| BootError::File { path: sync_report::path(), error })?;
@@ -202,13 +206,14 @@ impl Attempt<'_> {
         if let Err(error) = save_synced(self.root, &up_to_date) {
             self.failed.push(format!("/{}: {error}", synced_path()));
         }
-        let outcome = match (self.failed.is_empty(), plan.notes.is_empty(), self.did.is_empty()) {
+        let notes: Vec<String> = plan.notes.into_iter().chain(std::mem::take(&mut self.noted)).collect();
+        let outcome = match (self.failed.is_empty(), notes.is_empty(), self.did.is_empty()) {
             (false, ..) => SyncOutcome::Failed,
             (true, false, _) => SyncOutcome::Noted,
             (true, true, false) => SyncOutcome::Done,
             (true, true, true) => SyncOutcome::Nothing,
         };
-        self.report(outcome, plan.notes)
+        self.report(outcome, notes)
     }
 
     fn report(&mut self, outcome: SyncOutcome, more: Vec<String>) -> Report {
@@ -246,29 +251,21 @@ impl Attempt<'_> {
             return !snapshot.initramfs.images.iter().any(wrong);
         };
         why.iter().for_each(|why| (self.progress)(why));
+        let mut ran = Vec::new();
         for run in runs {
             (self.progress)(&format!("building the initramfs: {}", run.join(" ")));
-            let command: Vec<&str> = run.iter().map(String::as_str).collect();
-            if let Err(error) = self.tools.run(&command, BUILD) {
-                self.failed.push(format!("the initramfs was not built: {error}"));
-                return false;
+            match made::attempt(self.tools, run, BUILD) {
+                Ok(how) => ran.push((run, how)),
+                Err(error) => {
+                    self.failed.push(format!("the initramfs was not built: {error}"));
+                    return false;
+                }
             }
             self.did.push(format!("ran {}", run.join(" ")));
         }
         (self.progress)("looking into the initramfs");
         let built = Initramfs::scan(self.root, Some(unpacker_for(self.root).as_ref()));
-        let mut right = true;
-        for image in &built.images {
-            if let Fit::Wrong(sentence) = decide::fit(image, &plan.synced.cards) {
-                let before = snapshot.initramfs.images.iter().find(|other| other.paths == image.paths);
-                self.failed.push(if before.is_some_and(|before| before.made == image.made) {
-                    format!("{sentence}: nothing that ran builds it")
-                } else {
-                    format!("{sentence}, although it was rebuilt")
-                });
-                right = false;
-            }
-        }
+        let right = self.judge(snapshot, &built, &plan.synced.cards, &ran);
         let clean = |image: &Image| image.seen.as_ref().is_ok_and(|seen| !seen.program);
         if right && built.images.iter().all(clean) {
             // No image has anything of ours any more: none has to be looked into.
@@ -276,6 +273,63 @@ impl Attempt<'_> {
                 log::debug!("/{STATE}/initramfs: {error}");
             }
         }
+        right
+    }
+
+    /// Whether the images are right: what is in them decides, and no program's exit code.
+    fn judge(
+        &mut self,
+        snapshot: &Snapshot,
+        built: &Initramfs,
+        cards: &[CardNeed],
+        ran: &[(&Vec<String>, Ran)],
+    ) -> bool {
+        let mut failures = ran.iter().filter(|(_, how)| !how.well);
+        let failure = failures.next().map(|(run, how)| made::failed(run, how));
+        let (mut right, mut known) = (true, !built.images.is_empty());
+        let mut wrong = Vec::new();
+        for image in &built.images {
+            let sentence = match decide::fit(image, cards) {
+                Fit::Right => continue,
+                Fit::Unknown(_) => {
+                    known = false;
+                    continue;
+                }
+                Fit::Wrong(sentence) => sentence,
+            };
+            right = false;
+            let why = ran.iter().find_map(|(_, how)| mkinitcpio::why_without(&how.printed, &image.name()));
+            if let Some(why) = why.filter(|_| !cards.is_empty()) {
+                wrong.push(format!("{sentence}: {why}"));
+            } else if failure.is_none() {
+                let before = snapshot.initramfs.images.iter().find(|other| other.paths == image.paths);
+                wrong.push(if before.is_some_and(|before| before.made == image.made) {
+                    format!("{sentence}: nothing that ran builds it")
+                } else {
+                    format!("{sentence}, although it was rebuilt")
+                });
+            } else {
+                wrong.push(sentence);
+            }
+        }
+        match failure {
+            Some(error) if right && known => {
+                self.noted
+                    .push(format!("{error}; the images have what vfio needs in them, and may lack something else"));
+            }
+            Some(error) => {
+                self.failed.push(format!("the initramfs was not built: {error}"));
+                right = false;
+            }
+            None if built.images.is_empty() => {
+                self.noted.push(
+                    "it was built, and no image of an installed kernel is found: mount what the boot loader reads"
+                        .into(),
+                );
+            }
+            None => {}
+        }
+        self.failed.extend(wrong);
         right
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! Only read here. What is to be changed is `plan::cmdline`'s business.
 
+pub mod assignments;
+pub(super) mod builder;
 pub mod efi;
 pub mod emergency;
 pub mod entry;
@@ -16,6 +18,7 @@ mod kernels;
 mod kernelstub;
 mod limine;
 mod limine_tool;
+pub mod mkinitcpio;
 pub(super) mod ostree;
 pub mod pe;
 mod probe;
@@ -24,7 +27,7 @@ mod refind;
 mod scan;
 mod sdbootutil;
 mod systemd_boot;
-mod uki;
+pub(super) mod uki;
 mod uki_conf;
 mod void;
 

@@ -6,9 +6,10 @@
 use super::esp::Partitions;
 use super::generated::is_zfs_boot_menu;
 use super::pe::Program;
-use super::uki_conf::{self, Cmdline, UkiConf};
+use super::uki_conf::UkiConf;
 use super::{BootFile, Content, Format, Loader, LoaderKind, Role};
-use crate::host::boot::probe::{assigned, below, files, join, program, text};
+use crate::host::boot::builder::{unreadable, Builder, CMDLINE};
+use crate::host::boot::probe::{below, files, join, program, text};
 use crate::root::Root;
 use std::collections::BTreeSet;
 
@@ -16,11 +17,6 @@ use std::collections::BTreeSet;
 const ADDONS_SINCE: u32 = 254;
 /// Where ours is, on the partition with the images.
 const ADDON: &str = "loader/addons/vfio.addon.efi";
-/// What kernel-install(8) makes images from.
-const CMDLINE: &str = "etc/kernel/cmdline";
-/// What mkinitcpio adds to it, and ours there.
-const DROP_INS: &str = "etc/cmdline.d";
-const DROP_IN: &str = "etc/cmdline.d/vfio.conf";
 
 /// An image.
 struct Image {
@@ -32,35 +28,28 @@ struct Image {
     command_line: Option<Result<String, &'static str>>,
 }
 
-/// Which tool rebuilds images.
-enum Builder {
-    Mkinitcpio(Vec<String>),
-    KernelInstall,
-}
-
 /// Finds them.
 pub(super) fn find(root: &Root, partitions: &Partitions, secure_boot: bool) -> Option<Loader> {
-    let presets: Vec<String> =
-        files(root, "etc/mkinitcpio.d", ".preset").iter().filter_map(|path| text(root, path)).collect();
-    let made = presets.iter().flat_map(|preset| set_by(preset, "_uki")).collect::<Vec<_>>();
+    let builder = Builder::find(root);
+    let made: Vec<String> = match &builder {
+        Some(Builder::Mkinitcpio(presets)) => presets.iter().filter_map(|preset| preset.uki.clone()).collect(),
+        _ => Vec::new(),
+    };
     let images = images(root, partitions, &made);
     if images.is_empty() {
         return None;
     }
-    let builder = match (made.is_empty(), layout_is_uki(root)) {
-        (false, _) => Some(Builder::Mkinitcpio(presets)),
-        (true, true) => Some(Builder::KernelInstall),
-        (true, false) => None,
-    };
     let takes_addons = images.iter().all(|image| image.stub.is_some_and(|version| version >= ADDONS_SINCE));
     let addon = addon(root, &images, secure_boot);
     // What there is of ours already decides.
     let is_there = addon.boot_files.iter().any(|boot_file| boot_file.content.is_some());
     let complete = takes_addons && addon.missing.is_empty();
-    if is_there || !root.exists(DROP_IN) && (complete || takes_addons && builder.is_none()) {
+    let sources = builder.as_ref().map(|builder| builder.sources(root)).unwrap_or_default();
+    let is_dropped_in = sources.iter().any(|source| source.format == Format::DropIn && source.content.is_some());
+    if is_there || !is_dropped_in && (complete || takes_addons && builder.is_none()) {
         return Some(addon);
     }
-    Some(rebuild(root, &images, builder))
+    Some(rebuild(&images, builder.as_ref(), sources, root))
 }
 
 /// The images that are installed: where loaders look for them, where the firmware may, and where mkinitcpio puts them.
@@ -72,17 +61,18 @@ fn images(root: &Root, partitions: &Partitions, made: &[String]) -> Vec<Image> {
         // A Linux of its own, not this system's.
         for vendor in vendors.into_iter().filter(|vendor| !is_zfs_boot_menu(vendor)) {
             let there = files(root, &join(&efi, &vendor), ".efi");
-            paths.extend(there.into_iter().map(|path| (path, partition.to_owned())));
+            let there = there.into_iter().filter(|path| !is_backup(root, path));
+            paths.extend(there.map(|path| (path, partition.to_owned())));
         }
     }
     let mut known: BTreeSet<String> = paths.iter().map(|(path, _)| path.to_ascii_lowercase()).collect();
-    for path in made.iter().map(|path| path.trim_start_matches('/')) {
+    for path in made.iter().map(String::as_str) {
         let partition = partitions.all().filter(|at| path.starts_with(&format!("{at}/"))).max_by_key(|at| at.len());
         if let Some(partition) = partition.filter(|_| known.insert(path.to_ascii_lowercase())) {
             paths.push((path.to_owned(), partition.to_owned()));
         }
     }
-    let made: BTreeSet<String> = made.iter().map(|path| path.trim_start_matches('/').to_ascii_lowercase()).collect();
+    let made: BTreeSet<String> = made.iter().map(|path| path.to_ascii_lowercase()).collect();
     let image = |(path, partition): (String, String)| {
         let program = Program::open(root, &path).filter(|program| program.has(".linux"))?;
         let version = program.marker().filter(|(name, _)| name == "systemd-stub").and_then(|(_, v)| number(&v));
@@ -100,6 +90,11 @@ fn images(root: &Root, partitions: &Partitions, made: &[String]) -> Vec<Image> {
     all.into_iter().filter(|image| !any || is_own(image)).collect()
 }
 
+/// Whether an image is what another one has replaced: Gentoo's installkernel keeps that beside it.
+pub(in crate::host) fn is_backup(root: &Root, path: &str) -> bool {
+    path.strip_suffix("-old.efi").is_some_and(|stem| root.exists(&format!("{stem}.efi")))
+}
+
 /// What the names of this system's entries begin with (kernel-install(8)).
 fn token(root: &Root) -> Option<String> {
     let first = |path: &str| text(root, path)?.lines().next().map(|line| line.trim().to_owned());
@@ -109,29 +104,6 @@ fn token(root: &Root) -> Option<String> {
 /// The number that a version begins with.
 fn number(version: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// What a preset sets names that end so to: in quotes or not, or a list of words in brackets.
-fn set_by(preset: &str, end: &str) -> Vec<String> {
-    let value = |line: &str| {
-        let (name, value) = line.trim().split_once('=')?;
-        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let value = value.trim_matches(['"', '\'', '(', ')', ' ']);
-        (is_name && name.ends_with(end) && !value.is_empty()).then(|| value.to_owned())
-    };
-    preset.lines().filter_map(value).collect()
-}
-
-/// Whether kernel-install(8) makes images.
-fn layout_is_uki(root: &Root) -> bool {
-    let mut settings = Vec::new();
-    for directory in ["etc/kernel", "run/kernel", "usr/local/lib/kernel", "usr/lib/kernel"] {
-        settings.push(format!("{directory}/install.conf"));
-        settings.extend(files(root, &format!("{directory}/install.conf.d"), ".conf").into_iter().rev());
-    }
-    // The first that says anything: what is in /etc comes first. Drop-ins come after what they add to.
-    let said = settings.iter().filter_map(|path| assigned(&text(root, path)?, "layout"));
-    said.into_iter().next().is_some_and(|layout| layout == "uki")
 }
 
 /// An addon on every partition that has images.
@@ -206,29 +178,15 @@ fn architecture(machine: u16) -> Option<&'static str> {
 }
 
 /// The images themselves, and what their builder reads.
-fn rebuild(root: &Root, images: &[Image], builder: Option<Builder>) -> Loader {
-    let (source, words) = match builder {
-        Some(Builder::Mkinitcpio(presets)) => (mkinitcpio(root, &presets), &["mkinitcpio", "-P"]),
-        Some(Builder::KernelInstall) => (vec![of_kernel_install(root)], &["kernel-install", "add-all"]),
-        None => {
-            let why = format!(
-                "is of an image (/{}) built by a tool that vfio does not know: have that tool add the parameters",
-                images[0].path
-            );
-            (vec![unreadable(CMDLINE, why)], &["", ""])
-        }
-    };
-    let tool: Vec<String> = words.iter().filter(|word| !word.is_empty()).map(|word| (*word).to_owned()).collect();
-    let is_missing = |name: &String| match program(root, name) {
-        None => true,
-        // Before 255 there was no such verb; the program was a script, or names all its verbs.
-        Some(path) => name == "kernel-install" && root.read(&path).is_ok_and(|bytes| !contains(&bytes, b"add-all")),
-    };
-    let missing = tool.first().filter(|name| is_missing(name)).map(|name| match name.as_str() {
-        "kernel-install" => "a kernel-install that knows add-all (systemd 255)".to_owned(),
-        other => other.to_owned(),
-    });
-    let mut boot_files = source;
+fn rebuild(images: &[Image], builder: Option<&Builder>, sources: Vec<BootFile>, root: &Root) -> Loader {
+    let mut boot_files = sources;
+    if builder.is_none() {
+        let why = format!(
+            "is of an image (/{}) built by a tool that vfio does not know: have that tool add the parameters",
+            images[0].path
+        );
+        boot_files.push(unreadable(CMDLINE, why));
+    }
     boot_files.extend(images.iter().filter_map(|image| {
         let content = match image.command_line.as_ref()? {
             Ok(text) => Content::Text(text.clone()),
@@ -244,79 +202,8 @@ fn rebuild(root: &Root, images: &[Image], builder: Option<Builder>) -> Loader {
     Loader {
         kind: LoaderKind::UkiRebuild,
         boot_files,
-        tools: if tool.is_empty() { Vec::new() } else { vec![tool] },
-        missing: missing.into_iter().collect(),
+        tools: builder.iter().map(|builder| builder.command()).collect(),
+        missing: builder.iter().filter_map(|builder| builder.missing(root)).collect(),
         check: None,
     }
-}
-
-fn contains(bytes: &[u8], what: &[u8]) -> bool {
-    bytes.windows(what.len()).any(|window| window == what)
-}
-
-fn unreadable(path: &str, why: String) -> BootFile {
-    BootFile {
-        path: path.to_owned(),
-        format: Format::Plain,
-        role: Role::Source,
-        content: Some(Content::Unreadable(why)),
-    }
-}
-
-/// What mkinitcpio makes a command line from.
-fn mkinitcpio(root: &Root, presets: &[String]) -> Vec<BootFile> {
-    // A preset may name another file, and then nothing else is read.
-    let named = presets.iter().flat_map(|preset| set_by(preset, "_cmdline"));
-    let told = presets.iter().flat_map(|preset| set_by(preset, "_options")).filter_map(|given| {
-        let (_, rest) = given.split_once("--cmdline")?;
-        Some(rest.trim_start_matches(['=', ' ', '"', '\'']).split([' ', '"', '\'']).next()?.to_owned())
-    });
-    let mut named: Vec<String> = named.chain(told).collect();
-    named.sort_unstable();
-    named.dedup();
-    if !named.is_empty() {
-        let path = |named: &String| named.trim_start_matches('/').to_owned();
-        return named.iter().map(|file| BootFile::read(root, &path(file), Format::Plain, Role::Source)).collect();
-    }
-    // Ours is never the first of its kind: then mkinitcpio would no longer take the command line from where it does.
-    let others: Vec<String> = files(root, DROP_INS, ".conf").into_iter().filter(|path| path != DROP_IN).collect();
-    if others.is_empty() {
-        let ours = root.exists(DROP_IN).then(|| BootFile::read(root, DROP_IN, Format::DropIn, Role::Source));
-        return [from_cmdline(root)].into_iter().chain(ours).collect();
-    }
-    // Both at once: which of them counts is the version's business, so nothing there is sure to be in an image.
-    let sure = !root.exists(CMDLINE) && !root.exists("usr/lib/kernel/cmdline");
-    let base = others.iter().filter(|_| sure).map(|path| BootFile::read(root, path, Format::Plain, Role::Base));
-    base.chain([BootFile::read(root, DROP_IN, Format::DropIn, Role::Source)]).collect()
-}
-
-/// What kernel-install(8) makes an image's command line from. `Cmdline=` of `uki.conf` counts where its plugin says so.
-fn of_kernel_install(root: &Root) -> BootFile {
-    let settings = UkiConf::read(root);
-    match settings.cmdline().filter(|_| uki_conf::counts(root)) {
-        None => from_cmdline(root),
-        Some(Cmdline::File(path)) => {
-            let file = BootFile::read(root, &path, Format::Plain, Role::Source);
-            match file.content {
-                Some(_) => file,
-                None => {
-                    unreadable(&path, format!("is not there, and Cmdline= in /{} names it: write it", settings.path))
-                }
-            }
-        }
-        Some(Cmdline::Text) => {
-            let why = "has Cmdline=, which counts instead of /etc/kernel/cmdline: move its value there".to_owned();
-            unreadable(&settings.path, why)
-        }
-    }
-}
-
-/// `/etc/kernel/cmdline`, if images are made from it.
-fn from_cmdline(root: &Root) -> BootFile {
-    if root.exists(CMDLINE) {
-        return BootFile::read(root, CMDLINE, Format::Plain, Role::Source);
-    }
-    let why = "is not there, so images get whatever the running kernel was booted with: \
-               write into it what /proc/cmdline says, without BOOT_IMAGE= and initrd=";
-    unreadable(CMDLINE, why.to_owned())
 }

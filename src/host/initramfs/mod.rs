@@ -6,8 +6,10 @@ pub mod error;
 pub mod image;
 
 use super::boot::esp::Partitions;
+use super::boot::mkinitcpio;
 use super::boot::ostree;
 use super::boot::pe::Program;
+use super::boot::{builder, uki};
 use crate::config;
 use crate::root::{Root, STATE};
 use image::{Seen, Unpack};
@@ -76,8 +78,10 @@ pub struct Initramfs {
     pub by_rpm_ostree: bool,
     /// Whether an image with something of ours was ever made here.
     pub marked: bool,
-    /// With mkinitcpio: whether our hook is among `HOOKS`.
-    pub hooked: bool,
+    /// What makes the unified kernel images again, if that is known and there: a program and its arguments.
+    pub unified_by: Option<Vec<String>>,
+    /// Whether Gentoo's installkernel puts the images where the loader looks.
+    pub installkernel: bool,
     /// The images of installed kernels.
     pub images: Vec<Image>,
     /// The configuration as it would be put into an image: by path, `None` for a mask.
@@ -91,13 +95,15 @@ impl Initramfs {
     pub fn scan(root: &Root, unpack: Option<&dyn Unpack>) -> Initramfs {
         let files = configuration(root);
         let changed = files.iter().filter_map(|(path, _)| modified(root, path)).max().unwrap_or_default();
+        let tool = tool(root);
         let mut found = Initramfs {
-            tool: tool(root),
+            tool,
             immutable: ostree::is_image(root),
             by_rpm_ostree: is_installed(root, "rpm-ostree"),
             marked: root.exists(&format!("{STATE}/initramfs")),
-            hooked: has_hook(root),
-            images: images(root),
+            unified_by: builder::builder(root),
+            installkernel: builder::is_gentoo(root),
+            images: images(root, tool),
             files,
             changed,
         };
@@ -128,40 +134,8 @@ fn tool(root: &Root) -> Option<Tool> {
     })
 }
 
-/// Whether `HOOKS` of mkinitcpio's configuration names ours. What is read last counts.
-fn has_hook(root: &Root) -> bool {
-    let drop_ins = root.list("etc/mkinitcpio.conf.d").unwrap_or_default();
-    let drop_ins = drop_ins.iter().filter(|name| name.ends_with(".conf"));
-    let files = std::iter::once("etc/mkinitcpio.conf".to_owned())
-        .chain(drop_ins.map(|name| format!("etc/mkinitcpio.conf.d/{name}")));
-    let texts = files.filter_map(|path| root.read_text(&path).ok());
-    texts.fold(false, |hooked, text| hooks(&text, hooked))
-}
-
-/// The same for one file, after what those before it say.
-fn hooks(text: &str, mut hooked: bool) -> bool {
-    let text: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
-    let text = text.join("\n");
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find("HOOKS") {
-        let begins = rest[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ';');
-        rest = &rest[at + "HOOKS".len()..];
-        let (adds, list) = match (rest.strip_prefix("+=("), rest.strip_prefix("=(")) {
-            (Some(list), _) => (true, list),
-            (_, Some(list)) => (false, list),
-            _ => continue,
-        };
-        if begins {
-            let list = list.split(')').next().unwrap_or_default();
-            let named = list.split_whitespace().any(|word| word.trim_matches(['"', '\'']) == "vfio");
-            hooked = named || adds && hooked;
-        }
-    }
-    hooked
-}
-
 /// The images of the kernels that are installed: those with modules.
-fn images(root: &Root) -> Vec<Image> {
+fn images(root: &Root, tool: Option<Tool>) -> Vec<Image> {
     let mut found: Vec<Image> = Vec::new();
     let mut add = |paths: Vec<String>, release: Option<&str>| {
         let there = paths.iter().all(|path| root.stat(path).is_ok_and(|stat| stat.st_mode & 0o17_0000 == 0o10_0000));
@@ -177,13 +151,26 @@ fn images(root: &Root) -> Vec<Image> {
     let found_partitions = Partitions::find(root);
     let mut partitions = vec!["boot"];
     partitions.extend(found_partitions.all().filter(|partition| *partition != "boot"));
+    let package = |release: &str| root.read_text(&format!("lib/modules/{release}/pkgbase")).ok();
+    // What mkinitcpio makes is where its presets say, and nowhere else. The ones for emergencies are left alone.
+    let mut presets = if tool == Some(Tool::Mkinitcpio) { mkinitcpio::presets(root) } else { Vec::new() };
+    presets.retain(|preset| !preset.is_fallback());
+    for preset in &presets {
+        let is_its = |release: &&String| package(release).is_some_and(|package| preset.is_of(&package));
+        let release = releases.iter().find(is_its).map(String::as_str);
+        [&preset.image, &preset.uki].into_iter().flatten().for_each(|path| add(vec![path.clone()], release));
+    }
     for release in &releases {
         for path in [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")] {
             add(vec![format!("boot/{path}")], Some(release));
         }
-        // Arch: a kernel's package instead of its release. The one for emergencies ("-fallback") is not always built.
-        if let Ok(package) = root.read_text(&format!("lib/modules/{release}/pkgbase")) {
+        // Arch: a kernel's package instead of its release.
+        if let Some(package) = package(release).filter(|_| presets.is_empty()) {
             add(vec![format!("boot/initramfs-{package}.img")], Some(release));
+        }
+        // Gentoo's installkernel, with the layout efistub.
+        for vendor in found_partitions.each(root, "EFI").iter().flat_map(|efi| below(root, efi)) {
+            add(vec![format!("{vendor}/initramfs-{release}.img")], Some(release));
         }
         for partition in &partitions {
             for token in root.list(partition).unwrap_or_default() {
@@ -197,6 +184,9 @@ fn images(root: &Root) -> Vec<Image> {
     for directory in found_partitions.each(root, "EFI/Linux") {
         for name in root.list(&directory).unwrap_or_default() {
             let path = format!("{directory}/{name}");
+            if uki::is_backup(root, &path) || name.contains("-fallback") {
+                continue;
+            }
             // Another system's may lie beside them.
             let release = unified(root, &path).and_then(|of| releases.iter().find(|release| **release == of));
             if let Some(release) = release {
@@ -204,7 +194,7 @@ fn images(root: &Root) -> Vec<Image> {
             }
         }
     }
-    for name in root.list("boot").unwrap_or_default() {
+    for name in root.list("boot").unwrap_or_default().into_iter().filter(|_| presets.is_empty()) {
         if name.starts_with("initramfs-linux") && name.ends_with(".img") && !name.ends_with("-fallback.img") {
             let path = vec![format!("boot/{name}")];
             if !found.iter().any(|image| image.paths == path) {
@@ -214,6 +204,11 @@ fn images(root: &Root) -> Vec<Image> {
         }
     }
     found
+}
+
+/// The directories in a directory.
+fn below(root: &Root, directory: &str) -> Vec<String> {
+    root.directories(directory).unwrap_or_default().into_iter().map(|name| format!("{directory}/{name}")).collect()
 }
 
 /// The kernel of a unified kernel image with an initramfs.
@@ -228,26 +223,4 @@ pub fn configuration(root: &Root) -> Vec<(String, Option<Vec<u8>>)> {
     let mut files = config::lasting_files(root);
     files.sort_unstable();
     files
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hooks;
-
-    #[test]
-    fn the_hook_of_mkinitcpio() {
-        for (text, hooked) in [
-            ("HOOKS=(base udev vfio block)", true),
-            ("#HOOKS=(base vfio)\nHOOKS=(base udev)", false),
-            ("HOOKS=(base\n  udev # vfio\n  vfio\n)", true),
-            ("HOOKS=(vfio)\nHOOKS=(base)", false),
-            ("HOOKS=(vfio)\nHOOKS+=(base)", true),
-            ("HOOKS=(base)\nHOOKS+=(\"vfio\")", true),
-            ("EARLYHOOKS=(vfio)", false),
-            ("MODULES=(vfio)", false),
-            ("HOOKS=(", false),
-        ] {
-            assert_eq!(hooks(text, false), hooked, "{text}");
-        }
-    }
 }

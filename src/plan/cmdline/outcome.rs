@@ -4,7 +4,7 @@
 
 use super::own::{base_parameters, own_parameters};
 use super::record::Record;
-use super::{ours_of, CmdlinePlan, ToolRun};
+use super::{missing, ours_of, CmdlinePlan, ToolRun};
 use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, BootSystem, Loader, LoaderKind, Role};
 
@@ -53,7 +53,13 @@ pub fn shortcoming(system: &BootSystem, plan: &CmdlinePlan, before: &Record) -> 
 /// Whether every file of such a loader that is looked at comes from its tool.
 fn is_judged(kind: LoaderKind) -> bool {
     use LoaderKind::{Bootc, ClrBootManager, Kernelstub, Limine, RpmOstree, Sdbootutil};
-    matches!(kind, Kernelstub | Sdbootutil | RpmOstree | Bootc | Limine | ClrBootManager)
+    matches!(kind, Kernelstub | Sdbootutil | RpmOstree | Bootc | Limine | ClrBootManager) || decides(kind)
+}
+
+/// Whether what the tool of such a loader made decides, and its exit code does not: mkinitcpio ends with an error after a
+/// module was not found, and its image is good.
+pub fn decides(kind: LoaderKind) -> bool {
+    kind == LoaderKind::UkiRebuild
 }
 
 fn of_loader(
@@ -64,14 +70,16 @@ fn of_loader(
     identity: &Identity,
 ) -> Option<Shortcoming> {
     let (want, had) = (ours_of(loader, &plan.record), ours_of(loader, before));
-    let base = loader.boot_files.iter().filter(|file| file.role == Role::Base);
+    // What others have there as well, or a user has meanwhile written.
+    let is_source = |file: &&BootFile| file.role == Role::Source && !file.format.is_changed_by_a_tool();
+    let base = loader.boot_files.iter().filter(|file| file.role == Role::Base || is_source(file));
     let theirs: Vec<String> = base.filter_map(|file| base_parameters(file).ok()).flatten().collect();
     let gone: Vec<String> = had.into_iter().filter(|one| !want.contains(one) && !theirs.contains(one)).collect();
     let made = |file: &&BootFile| file.role == Role::Generated || file.format.is_changed_by_a_tool();
     let of_file = |file: &BootFile| {
         let lines = own_parameters(file, identity).ok().filter(|lines| !lines.is_empty())?;
         let there = lines.concat();
-        let lacks: Vec<String> = want.iter().filter(|parameter| !there.contains(parameter)).cloned().collect();
+        let lacks = missing(&want, &there);
         let keeps: Vec<String> = gone.iter().filter(|parameter| there.contains(parameter)).cloned().collect();
         let path = file.path.clone();
         let wrong = !lacks.is_empty() || !keeps.is_empty();
