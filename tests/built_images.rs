@@ -103,7 +103,11 @@ fn mkinitcpio_says_itself_what_its_configuration_means() {
     let cases: [Case; 12] = [
         ("an array", &[(CONF, "HOOKS=(base udev vfio)\n")], Ok(())),
         ("a text", &[(CONF, "HOOKS=\"base udev vfio\"\n")], Ok(())),
-        ("none", &[(CONF, "HOOKS=(base udev)\n")], Err("add 'vfio' to HOOKS in /etc/mkinitcpio.conf, or, since")),
+        (
+            "none",
+            &[(CONF, "HOOKS=(base udev)\n")],
+            Err("add 'vfio' to HOOKS in /etc/mkinitcpio.conf, or, if HOOKS is an array"),
+        ),
         ("a drop-in", &[(CONF, "HOOKS=(base)\n"), ("etc/mkinitcpio.conf.d/vfio.conf", "HOOKS+=(vfio)\n")], Ok(())),
         (
             "10 comes after 9",

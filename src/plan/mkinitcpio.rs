@@ -22,9 +22,10 @@ pub fn why_without(printed: &str, image: &str) -> Option<String> {
     let named = |what: &str| block.iter().find_map(|line| line.strip_prefix(what)?.strip_suffix('\''));
     Some(match named("==> Using configuration file: '") {
         Some(file) => format!("mkinitcpio ran no hook 'vfio' for it: add 'vfio' to HOOKS in {file}"),
+        // To a text such an array is no addition: mkinitcpio would look for one hook, "base udev".
         None => {
-            "mkinitcpio ran no hook 'vfio' for it: add 'vfio' to HOOKS in /etc/mkinitcpio.conf, or, since mkinitcpio \
-                 36, write HOOKS+=(vfio) into /etc/mkinitcpio.conf.d/vfio.conf"
+            "mkinitcpio ran no hook 'vfio' for it: add 'vfio' to HOOKS in /etc/mkinitcpio.conf, or, if HOOKS is an array \
+             there, write HOOKS+=(vfio) into /etc/mkinitcpio.conf.d/vfio.conf (mkinitcpio 36)"
                 .to_owned()
         }
     })
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn the_reason_is_where_the_image_was_made() {
         let why = |image: &str| why_without(PRINTED, image).unwrap_or_default();
-        assert!(why("/boot/initramfs-linux.img").ends_with("HOOKS+=(vfio) into /etc/mkinitcpio.conf.d/vfio.conf"));
+        assert!(why("/boot/initramfs-linux.img").ends_with("into /etc/mkinitcpio.conf.d/vfio.conf (mkinitcpio 36)"));
         assert!(why("/boot/other.img").ends_with("add 'vfio' to HOOKS in /etc/other.conf"));
         assert_eq!(
             why("/efi/EFI/Linux/lts.efi"),
