@@ -9,14 +9,14 @@ use similar::TextDiff;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::cmdline::{self, apply};
 use vfio_suite::config::{self, Config, Severity};
-use vfio_suite::host::boot::{BootSystem, Role};
+use vfio_suite::host::boot::{BootSystem, LoaderKind, Role};
 use vfio_suite::host::run::boot_counter;
 use vfio_suite::logger::complain;
 use vfio_suite::plan::cmdline::boot_file::BootFileStatus;
 use vfio_suite::plan::cmdline::elsewhere::Elsewhere;
 use vfio_suite::plan::cmdline::parameters::Parameter;
 use vfio_suite::plan::cmdline::status::{status, Status};
-use vfio_suite::plan::cmdline::unchecked;
+use vfio_suite::plan::cmdline::{not_found, unchecked};
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, FileChange, Options};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
@@ -74,14 +74,6 @@ fn reasons(text: &mut Text, parameters: &[Parameter]) {
     text.table(&rows);
 }
 
-/// What to do where no loader is known.
-fn by_hand(parameters: &[Parameter]) -> String {
-    format!(
-        "no boot loader that vfio knows was found: add these parameters to the kernel command line manually: {}",
-        texts(parameters).join(" ")
-    )
-}
-
 fn status_text(status: &Status, out: &Output) -> Text {
     let mut text = out.lines();
     reasons(&mut text, &status.required);
@@ -104,8 +96,12 @@ fn status_text(status: &Status, out: &Output) -> Text {
     if let Some(booted) = &status.booted {
         text.line(format_args!("booted by: {booted}"));
     }
-    if status.is_unknown() && status.unchecked.is_empty() && !status.required.is_empty() {
-        text.line(by_hand(&status.required));
+    match &status.not_found {
+        Some(sentence) => text.line(out.bad(sentence)),
+        None if status.is_unknown() && status.unchecked.is_empty() && !status.required.is_empty() => {
+            text.line(not_found::by_hand(&texts(&status.required)));
+        }
+        None => {}
     }
     let rows: Vec<Vec<String>> =
         status.boot_files.iter().filter(|p| p.exists).map(|boot_file| row(boot_file, out)).collect();
@@ -156,9 +152,7 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
     }
     let mut text = out.lines();
     reasons(&mut text, &parameters);
-    if system.is_unknown() && !parameters.is_empty() {
-        text.line(by_hand(&parameters));
-    }
+    unknown(&system, &parameters).iter().for_each(|sentence| text.line(sentence));
     plan.changes.iter().for_each(|change| text.lines(&diff(change)));
     plan.tools.iter().for_each(|tool| text.line(format_args!("run: {}", tool.command.join(" "))));
     plan.notes.iter().chain(&unchecked).for_each(|note| text.line(format_args!("note: {note}")));
@@ -168,6 +162,11 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
     }
     out.text(&text)?;
     Ok(code)
+}
+
+/// What to do where no loader is known.
+fn unknown(system: &BootSystem, parameters: &[Parameter]) -> Option<String> {
+    not_found::sentence(system, &texts(parameters)).filter(|_| system.is_unknown())
 }
 
 fn diff(change: &FileChange) -> String {
@@ -220,37 +219,46 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
             let _ = out.line(format_args!("{sentence}"));
         }
     };
-    apply(root, tools_for(root).as_ref(), &plan, &mut say)?;
-    plan.problems.iter().for_each(|problem| complain(format_args!("{problem}")));
+    let left = apply(root, tools_for(root).as_ref(), &plan, &mut say)?;
+    left.iter().chain(&plan.problems).for_each(|sentence| complain(format_args!("{sentence}")));
+    let code = code(&system, &parameters, &plan).max(if left.is_empty() { Answer::Done } else { Answer::No });
     if out.is_json() {
         let changed = plan.changes.iter().map(|change| format!("/{}", change.path)).collect();
         let ran = plan.tools.iter().map(|tool| tool.command.join(" ")).collect();
-        out.json("vfio.cmdline-act/1", &ChangeAnswer { changed, ran, notes: &plan.notes, problems: &plan.problems })?;
-        return Ok(code(&system, &parameters, &plan));
+        let notes = &[plan.notes, left].concat();
+        out.json("vfio.cmdline-act/1", &ChangeAnswer { changed, ran, notes, problems: &plan.problems })?;
+        return Ok(code);
     }
-    if system.is_unknown() && !parameters.is_empty() {
-        out.line(by_hand(&parameters))?;
-    }
+    unknown(&system, &parameters).iter().try_for_each(|sentence| out.line(sentence))?;
     if !quiet {
         plan.notes.iter().try_for_each(|note| out.line(format_args!("note: {note}")))?;
         let mut text = out.lines();
         summary(&mut text, &system, &plan);
         out.text(&text)?;
     }
-    Ok(code(&system, &parameters, &plan))
+    Ok(code)
 }
 
 fn summary(text: &mut Text, system: &BootSystem, plan: &CmdlinePlan) {
-    let mut changed: Vec<&str> = plan.changes.iter().map(|change| change.loader.name()).collect();
-    changed.extend(plan.tools.iter().map(|tool| tool.loader.name()));
-    changed.dedup();
-    match changed.as_slice() {
+    let changed = plan.changes.iter().map(|change| change.loader).chain(plan.tools.iter().map(|tool| tool.loader));
+    match names(changed).as_slice() {
         [] if plan.problems.is_empty() && !system.loaders.is_empty() => text.line("nothing to do"),
         [] => {}
         loaders => text.line(format_args!("changed: {}; it counts from the next boot on", loaders.join(", "))),
     }
-    let names: Vec<&str> = system.loaders.iter().map(|loader| loader.kind.name()).collect();
-    if names.len() > 1 {
-        text.line(format_args!("boot loaders found: {}", names.join(", ")));
+    let found = names(system.loaders.iter().map(|loader| loader.kind));
+    if found.len() > 1 {
+        text.line(format_args!("boot loaders found: {}", found.join(", ")));
     }
+}
+
+/// The names of loaders, each once: of some there are two kinds.
+fn names(kinds: impl Iterator<Item = LoaderKind>) -> Vec<&'static str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in kinds.map(LoaderKind::name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }

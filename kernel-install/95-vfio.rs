@@ -11,8 +11,9 @@ use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::cmdline;
 use vfio_suite::config::{self, Severity};
 use vfio_suite::host::boot::{entry, BootFile, Format, Role};
+use vfio_suite::host::run::taken_out;
 use vfio_suite::logger;
-use vfio_suite::plan::cmdline::new_entry::of_new_entries;
+use vfio_suite::plan::cmdline::new_entry::{of_new_entries, NewEntries};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 use vfio_suite::text;
@@ -55,7 +56,8 @@ fn open() -> Result<Root, String> {
 fn names(version: &str) -> Vec<String> {
     let with = |token: String| format!("{token}-{version}");
     let names = [variable("ENTRY_NAME"), variable("ENTRY_TOKEN").map(with), variable("MACHINE_ID").map(with)];
-    names.into_iter().flatten().collect()
+    // EndeavourOS writes one more, with an image for other machines (90-ucode-loaderentry-fallback.install).
+    names.into_iter().flatten().flat_map(|name| [format!("{name}-fallback"), name]).collect()
 }
 
 /// What the entry's command line was made from.
@@ -105,12 +107,21 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
     let record = cmdline::load_record(&root).map_err(|error| error.to_string())?;
     let (_, parameters) = survey::required_parameters(&root, &config);
     let parameters: Vec<String> = parameters.into_iter().map(|parameter| parameter.parameter).collect();
-    let plan = of_new_entries(entries, source(&root)?.as_ref(), &parameters, &record);
+    let is_new = |other: &BootFile| entries.iter().any(|entry| entry.path == other.path);
+    let new = NewEntries {
+        others: entry::all(&root, directory).into_iter().filter(|other| !is_new(other)).collect(),
+        source: source(&root)?,
+        taken_out: taken_out::read(&root),
+        entries,
+    };
+    let plan = of_new_entries(&new, &parameters, &record);
     if let Some(problem) = plan.problems.first() {
         return Err(problem.clone());
     }
     let tools = tools_for(&root);
-    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence)).map_err(|error| error.to_string())
+    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence))
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// The entry is gone: nothing in it is ours any more.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Stands in for vfio-sim where boot files are changed (tests/common/boot_tools.rs): the tools that make or keep boot files
-# do here, on the tree in $VFIO_ROOT, what "vfio cmdline" relies on. $REAL_SIM answers everything else.
+# do here, on the tree in $VFIO_ROOT, what "vfio cmdline" relies on. real-sim beside this script answers everything else.
 set -eu
 
 here=${0%/*}
@@ -11,20 +11,45 @@ fail() {
     exit 1
 }
 
-# menu FILE: the command lines of GRUB's menu again, from what /etc/default/grub and the drop-ins say.
+# menu FILE: the command lines of GRUB's menu again, from what /etc/default/grub and the drop-ins say. As grub-mkconfig of
+# Debian 12 and 13 (grub 2.06-13+deb12u2, 2.12-9+deb13u4) was seen to: "set -e" while they are read, names in the order of
+# their bytes, and no menu where one of them fails, cannot be read, or says "exit 0".
 menu() {
-    GRUB_CMDLINE_LINUX='' GRUB_CMDLINE_LINUX_DEFAULT=''
-    # shellcheck source=/dev/null
-    . ./etc/default/grub
+    drop_ins=''
     # Debian's alone reads drop-ins.
-    if [ "$program" = update-grub ]; then
-        for file in ./etc/default/grub.d/*.cfg; do
-            # shellcheck source=/dev/null
-            [ ! -e "$file" ] || . "$file"
-        done
+    [ "$program" != update-grub ] || drop_ins='for file in ./etc/default/grub.d/*.cfg; do [ ! -e "$file" ] || . "$file"; done'
+    # shellcheck disable=SC2016 # for the inner shell, which a file of somebody else may end
+    complaint=$(LC_ALL=C sh -e -c "GRUB_CMDLINE_LINUX='' GRUB_CMDLINE_LINUX_DEFAULT=''
+        . ./etc/default/grub
+        $drop_ins"'
+        printf %s "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" >.kernel/line' 2>&1 >/dev/null) ||
+        fail "$program: $complaint"
+    [ -e .kernel/line ] || return 0
+    LINE=$(cat .kernel/line) awk '
+        match($0, /^[ \t]*linux[ \t]+[^ \t]+ root=[^ \t]+( r[ow])?/) {
+            $0 = substr($0, 1, RLENGTH) " " ENVIRON["LINE"]
+        }
+        { print }
+    ' "$1" >.kernel/menu
+    cat .kernel/menu >"$1"
+    rm .kernel/menu .kernel/line
+}
+
+# 20-grub.install fedora|rhel VERSION: a new kernel's entry on a machine with GRUB and boot entries. As Fedora's plugin of that
+# name (dist-git rpms/grub2, f40) was seen to with grub2-mkconfig of rhboot/grub2's fedora-45, and of rhel-9.4.0 and rhel-10.0:
+# where /etc/kernel/cmdline is the older file, Fedora's makes it and every entry again from /etc/default/grub (10_linux,
+# update_bls_cmdline); RHEL's does not since 9.4. In either case the new entry's line is /etc/kernel/cmdline then.
+new_kernel() {
+    cmdline=etc/kernel/cmdline
+    if [ "$1" = fedora ] && [ "$(bash -c '[[ etc/kernel/cmdline -ot etc/default/grub ]] && echo older')" ]; then
+        # shellcheck source=/dev/null
+        line="root=UUID=56 ro $(. ./etc/default/grub && echo "${GRUB_CMDLINE_LINUX-} ${GRUB_CMDLINE_LINUX_DEFAULT-}")"
+        echo "$line" >$cmdline
+        sed -i "s|^options.*|options $line|" boot/loader/entries/*.conf
     fi
-    line="$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT"
-    sed -i -E "s|^(\s*linux\s+\S+ root=\S+( r[ow])?).*|\1 $line|" "$1"
+    # shellcheck disable=SC2046 # words, with one blank between them
+    printf 'title Fedora Linux (%s)\nversion %s\nlinux /vmlinuz-%s\noptions %s\n' "$2" "$2" "$2" "$(echo $(cat $cmdline))" \
+        >"boot/loader/entries/5f-$2.conf"
 }
 
 # words FILE...: what is in files, but for comments, in one line.
@@ -307,12 +332,12 @@ ukify() {
     take addon "$output"
 }
 
-[ "$1" = run ] || exec "$REAL_SIM" "$@"
+[ "$1" = run ] || exec "$here/real-sim" "$@"
 cd "$VFIO_ROOT"
 # The simulator's own (sim/mkinitcpio.rs, sim/installkernel.rs).
 case $2 in mkinitcpio | installkernel)
     (shift && echo "$*" >>.kernel/ran)
-    exec "$REAL_SIM" "$@"
+    exec "$here/real-sim" "$@"
     ;;
 esac
 shift
@@ -332,6 +357,7 @@ sdbootutil) sdbootutil ;;
 limine-update) limine_update ;;
 update-limine) update_limine ;;
 clr-boot-manager) clr_boot_manager ;;
+20-grub.install) new_kernel "$@" ;;
 # What they make is no boot file that is looked at, or is changed by us as well.
 grub-script-check | grub2-script-check | sdboot-manage) ;;
 *) fail "$program: not known here" ;;

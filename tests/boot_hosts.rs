@@ -24,7 +24,7 @@ use vfio_suite::host::process::Process;
 use vfio_suite::plan::cmdline::parameters::Parameter;
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::status::status;
-use vfio_suite::plan::cmdline::{self, CmdlinePlan, Options};
+use vfio_suite::plan::cmdline::{self, not_found, CmdlinePlan, Options};
 
 /// A name as it stands in JSON.
 fn name<T: serde::Serialize>(value: T) -> String {
@@ -199,9 +199,11 @@ fn our_drop_in_comes_last_and_stays_where_it_is() {
     assert_eq!(ours(&debian), [first]);
     assert_eq!(ours(&early), [first]);
     assert_eq!(ours(&late), [last]);
-    assert_eq!(ours(&late.clone().file(first, "")), [first]);
+    // Not behind one that sets the variable anew; the first goes then.
+    assert_eq!(ours(&late.clone().file(first, "")), [first, last]);
+    let harmless = debian.file("etc/default/grub.d/99-mine.cfg", "GRUB_TIMEOUT=1\n").file(first, "");
+    assert_eq!(ours(&harmless), [first]);
     assert_eq!(ours(&early.file(last, "")), [last]);
-    // Both, after a name was changed by hand: both are looked after.
     assert_eq!(ours(&late.file(first, "").file(last, "")), [first, last]);
 }
 
@@ -439,9 +441,25 @@ const JUDGED: [&str; 13] = [
     "void-update-limine",
 ];
 
-/// The tools of boot loaders: ukify builds addons; what the others make of their sources is looked at in `cmdline_apply.rs`.
+/// The tools of boot loaders on a tree: ukify builds addons, GRUB's make its menu; what the others make of their sources is looked
+/// at in `cmdline_apply.rs`.
 #[derive(Debug)]
 struct BootTools<'t>(&'t Tree);
+
+impl BootTools<'_> {
+    /// Makes the menu again, as it is where nobody has changed a source since.
+    fn make_menu(&self, system: &BootSystem) {
+        let tools = system.loaders.iter().filter(|loader| loader.kind.makes_a_menu()).flat_map(|loader| &loader.tools);
+        tools.for_each(|tool| self.stand_in(&tool.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+
+    fn stand_in(&self, words: &[&str]) {
+        fs::create_dir_all(self.0.join(".kernel")).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot-tools.sh");
+        let ran = Command::new(script).arg("run").args(words).env("VFIO_ROOT", self.0.path()).output().unwrap();
+        assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stdout));
+    }
+}
 
 impl Tools for BootTools<'_> {
     fn run(&self, words: &[&str], _: Duration) -> Result<String, ToolError> {
@@ -451,6 +469,9 @@ impl Tools for BootTools<'_> {
         }
         if let ["mkinitcpio", "-P"] = words {
             assert_eq!(self.0.simulate(&["run", "mkinitcpio", "-P"]).status, Some(0));
+        }
+        if let ["update-grub" | "grub-mkconfig" | "grub2-mkconfig", ..] = words {
+            self.stand_in(words);
         }
         Ok(String::new())
     }
@@ -503,13 +524,15 @@ fn what_is_put_in_is_found_and_taken_out() {
             cmdline::plan(&BootSystem::scan(&tree.root()), words, &record, &Options::default())
         };
         let carry_out = |tree: &Tree, plan: &CmdlinePlan| {
-            act::apply(&tree.root(), &BootTools(tree), plan, &mut |_| {})
+            let left = act::apply(&tree.root(), &BootTools(tree), plan, &mut |_| {})
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(left, [""; 0], "{name}");
         };
         if name.starts_with("arch-uki") {
             // As it makes them by itself.
             tree.simulate(&["run", "mkinitcpio", "-P"]);
         }
+        BootTools(&tree).make_menu(&BootSystem::scan(&tree.root()));
         let before = tree.snapshot();
         let plan = look(&tree, &desired);
         match name {
@@ -620,7 +643,9 @@ fn a_stick_with_a_loader_is_left_alone() {
             boot = boot.link("dev/disk/by-partuuid/0123-ab", "../../sda1");
         }
         let system = scan(&boot);
-        assert!(system.is_unknown(), "{}", show(&system));
+        assert!(system.loaders.is_empty() && !system.is_found(), "{}", show(&system));
+        let said = not_found::sentence(&system, &["iommu=pt".to_owned()]).unwrap();
+        assert!(said.contains("manually: iommu=pt") && !said.contains("mount"), "{said}");
         let notes = cmdline::unchecked::sentences(&system);
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(notes[0].starts_with(&format!("/{at} is ")) && notes[0].ends_with("manually"), "{notes:?}");

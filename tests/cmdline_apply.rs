@@ -300,6 +300,28 @@ fn what_cannot_be_changed_is_said() {
     }
 }
 
+/// Each parameter of ours is listed once, in however many command lines of a file it is, and each loader once.
+#[test]
+fn nothing_is_said_twice() {
+    let line = |title: &str| format!("\"{title}\"  \"root=UUID=aa rw\"\n");
+    let tree = Tree::new(&boots::of("refind").file("boot/refind_linux.conf", &(line("a") + &line("b") + &line("c"))).0);
+    tree.config(CONFIGURATION);
+    let tools = tools(AMD);
+    assert_eq!(tools.vfio(&tree, &["cmdline", "apply"]).status, Some(0));
+    let said = tools.vfio(&tree, &["cmdline", "status"]).stdout;
+    let row = said.lines().find(|line| line.contains("refind_linux.conf")).unwrap();
+    assert_eq!(row.matches("lab.word=1").count(), 1, "{row}");
+    // GRUB's file, systemd-boot's entries, GRUB's tool.
+    let mut both = boots::of("debian-systemd-boot");
+    both.0.extend(boots::of("debian-grub").0);
+    let tree = Tree::new(&both.0);
+    tree.config(CONFIGURATION);
+    std::fs::create_dir(tree.join(".kernel")).unwrap();
+    let ran = tools.vfio(&tree, &["cmdline", "apply"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("\nchanged: GRUB, systemd-boot; it counts"), "{}", ran.stdout);
+}
+
 /// A tool that fails: all files are as they were, and nothing is on record.
 #[test]
 fn a_tool_that_fails_takes_everything_back() {

@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::boot_tools::BootTools;
 use common::halfway::{files, old_or_new};
 use common::{boots, strace, Tree};
 use std::process::{Command, Stdio};
@@ -17,22 +18,27 @@ const MANY: u32 = 200;
 const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\n";
 
 #[track_caller]
-fn run(tree: &Tree, verb: &str, what: &str) {
-    let ran = tree.run(VFIO, &["cmdline", verb]);
+fn run(tools: &BootTools, tree: &Tree, verb: &str, what: &str) {
+    let ran = tools.vfio(tree, &["cmdline", verb]);
     assert_eq!(ran.status, Some(0), "{what}: {verb}: {}", ran.stderr);
 }
 
 #[test]
 fn promise_3_killed_at_any_moment_and_done_again() {
+    let tools = BootTools::new(&[]);
     let machine = |name: &str| {
         let tree = Tree::new(&boots::of(name).0);
+        std::fs::create_dir(tree.join(".kernel")).unwrap();
+        if name == "debian-grub" {
+            tools.tool(&tree, &["update-grub"]);
+        }
         tree.config(CONFIGURATION);
         tree
     };
     for name in ["fedora", "arch-systemd-boot", "debian-grub"] {
         let tree = machine(name);
         let old = files(&tree);
-        run(&tree, "apply", name);
+        run(&tools, &tree, "apply", name);
         let new = files(&tree);
         assert_ne!(old, new, "{name}");
         let mut kills = 0;
@@ -42,17 +48,17 @@ fn promise_3_killed_at_any_moment_and_done_again() {
                     assert!(n < MANY, "{calls} never end");
                     let tree = machine(name);
                     if verb == "revert" {
-                        run(&tree, "apply", name);
+                        run(&tools, &tree, "apply", name);
                     }
                     let what = format!("{name}: {verb} killed at {calls} {n}");
-                    let was_killed = strace::kill(&tree, VFIO, &["cmdline", verb], calls, n).is_none();
+                    let was_killed = strace::kill(&tree, &tools.program(), &["cmdline", verb], calls, n).is_none();
                     old_or_new(&tree, &old, &new, &what);
                     // Whatever comes next finds its way from here.
                     if n % 2 == 0 {
-                        run(&tree, "apply", &what);
+                        run(&tools, &tree, "apply", &what);
                         assert_eq!(files(&tree), new, "{what}, and applied");
                     }
-                    run(&tree, "revert", &what);
+                    run(&tools, &tree, "revert", &what);
                     assert_eq!(files(&tree), old, "{what}, and reverted");
                     if !was_killed {
                         break;

@@ -57,6 +57,21 @@ EOF
     chmod +x "$root/plugins/90-other.install"
 }
 
+# What EndeavourOS has beside systemd's (eos-systemd-boot, 90-ucode-loaderentry-fallback.install): an entry more.
+fallback() {
+    cat >"$root/plugins/90-other.install" <<'EOF'
+#!/bin/sh
+[ "$1" = add ] || exit 0
+{
+    echo "title      Linux"
+    echo "version    $2-fallback"
+    echo "options    $(cat "$KERNEL_INSTALL_CONF_ROOT/cmdline")"
+    echo "linux      /$2/linux"
+} >"$KERNEL_INSTALL_BOOT_ROOT/loader/entries/$KERNEL_INSTALL_MACHINE_ID-$2-fallback.conf"
+EOF
+    chmod +x "$root/plugins/90-other.install"
+}
+
 # kernel-install with these plugins. install_kernel VERB WORDS...
 install_kernel() {
     local list="" file
@@ -146,6 +161,16 @@ mkdir -p "$root/var/lib/vfio"
 printf '{"version":1,"places":{"etc/kernel/cmdline":[{"key":"","words":["lab.old=1"]}]}}' >"$root/var/lib/vfio/cmdline"
 add
 options "$(entry "$id-$release.conf")" root=/dev/vda1 ro "systemd.machine_id=$id" lab.word=1
+
+fresh "a second entry with another image" bls
+fallback
+echo 'root=/dev/vda1 ro lab.word=1' >"$root/etc/kernel/cmdline"
+mkdir -p "$root/var/lib/vfio"
+printf '{"version":1,"places":{"etc/kernel/cmdline":[{"key":"","words":["lab.word=1"]}]}}' >"$root/var/lib/vfio/cmdline"
+add
+options "$(entry "$id-$release.conf")" root=/dev/vda1 ro lab.word=1 "systemd.machine_id=$id"
+options "$(entry "$id-$release-fallback.conf")" root=/dev/vda1 ro
+silent
 
 fresh "entries as Fedora writes them" other
 fedora

@@ -52,7 +52,7 @@ pub fn mounts(text: &str) -> Vec<Mount> {
 }
 
 /// The kernel writes blanks, tabs, line ends and backslashes as `\040` and so on (`fs/seq_file.c`, `mangle_path`).
-fn unescaped(text: &str) -> String {
+pub fn unescaped(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

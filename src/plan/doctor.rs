@@ -168,7 +168,9 @@ fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
             found.add("running-kernel", Severity::Error, codes::PARAMETER_NOT_RUNNING, said, Some(&todo));
         } else {
             let said = format!("the running kernel does not have '{text}' ({})", parameter.why);
-            let todo = if files.is_empty() || files.iter().any(|boot_file| boot_file.missing.contains(text)) {
+            let todo = if status.not_found.is_some() {
+                "make boot files accessible as said below, run 'vfio sync', then reboot"
+            } else if files.is_empty() || files.iter().any(|boot_file| boot_file.missing.contains(text)) {
                 "run 'vfio sync', then reboot"
             } else {
                 REBOOT
@@ -205,6 +207,10 @@ fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
         found.add("boot-entries", Severity::Ok, codes::OK, said, None);
     }
     for problem in facts.problems {
+        if Some(problem) == status.not_found.as_ref() {
+            found.add("boot-entries", Severity::Error, codes::BOOT_FILES_NOT_FOUND, problem, None);
+            continue;
+        }
         // Said of the file already where it is one.
         if !wrong.iter().any(|boot_file| boot_file.problem.is_some() && problem.starts_with(&boot_file.path)) {
             found.add("boot-entries", Severity::Error, codes::BOOT_FILE_LEFT_ALONE, problem, None);

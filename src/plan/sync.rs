@@ -8,6 +8,7 @@ use super::Finding;
 use crate::config::{self, Bind, Config, Driver, Functions, Gpu, Severity};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{Image, Initramfs, Tool};
+use crate::plan::cmdline::not_found;
 use crate::plan::cmdline::parameters::{self, Parameter};
 use serde::{Deserialize, Serialize};
 
@@ -172,14 +173,6 @@ fn names(cards: &[CardNeed]) -> String {
     names.join(", ")
 }
 
-/// The sentence about parameters that nobody but the user can add.
-pub fn by_hand(parameters: &[String]) -> String {
-    format!(
-        "no boot loader was found whose files vfio knows: add this to the kernel command line manually: {}",
-        parameters.join(" ")
-    )
-}
-
 /// Decides.
 pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     let errors = config.diagnostics.iter().filter(|d| d.severity == Severity::Error);
@@ -195,8 +188,8 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     let running: Vec<String> = facts.system.parameters.iter().map(str::to_owned).collect();
     let lacking: Vec<String> =
         parameters.iter().filter(|parameter| !parameters::is_there(parameter, &running)).cloned().collect();
-    if facts.system.loaders.is_empty() && !lacking.is_empty() {
-        plan.notes.push(by_hand(&lacking));
+    if facts.system.is_unknown() {
+        plan.notes.extend(not_found::sentence(facts.system, &lacking));
     }
     // Their section stands in the image all the same: what reserves there leaves disks alone.
     plan.notes.extend(facts.refused.iter().map(ToString::to_string));

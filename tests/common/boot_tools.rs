@@ -22,6 +22,7 @@ impl BootTools {
         let at = |name: &str| dir.path().join(name);
         fs::hard_link(env!("CARGO_BIN_EXE_vfio"), at("vfio")).unwrap();
         symlink(SCRIPT, at("vfio-sim")).unwrap();
+        symlink(env!("CARGO_BIN_EXE_vfio-sim"), at("real-sim")).unwrap();
         for line in lines {
             // A file's name has no '/'; the parameters of a deployment have some.
             let name = line.replace('/', "|");
@@ -31,10 +32,14 @@ impl BootTools {
         BootTools { dir }
     }
 
+    /// The program.
+    pub fn program(&self) -> String {
+        self.dir.path().join("vfio").to_str().unwrap().to_owned()
+    }
+
     /// Runs `vfio` on a tree.
     pub fn vfio(&self, tree: &Tree, arguments: &[&str]) -> Ran {
-        let mut command = tree.command(self.dir.path().join("vfio").to_str().unwrap());
-        command.env("REAL_SIM", env!("CARGO_BIN_EXE_vfio-sim")).args(arguments).output().unwrap().into()
+        tree.command(&self.program()).args(arguments).output().unwrap().into()
     }
 
     /// Runs a tool on a tree, as its user would.

@@ -4,7 +4,7 @@
 use crate::act::files::sync_dir;
 use crate::root::Root;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -37,6 +37,15 @@ pub fn read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
 /// Replaces what is in a file, or makes it: a temporary file beside it, fsync, rename, fsync of both. A program that reads it,
 /// also after a power cut, sees the old or the new. A link stays a link: what it leads to is replaced.
 pub fn write(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
+    put(root, path, content, false)
+}
+
+/// The same; the file keeps the time of its last change.
+pub fn write_keeping_time(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
+    put(root, path, content, true)
+}
+
+fn put(root: &Root, path: &str, content: &[u8], keeps_time: bool) -> io::Result<()> {
     let path = resolve(root, path)?;
     let (parent, name) = root.parent(&path)?;
     let old =
@@ -50,6 +59,9 @@ pub fn write(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
         file.write_all(content)?;
         if let Some(old) = &old {
             copy_attributes(old, &file)?;
+            if keeps_time {
+                copy_times(old, &file)?;
+            }
         }
         file.sync_all()?;
         rustix::fs::renameat(&parent, temporary.as_str(), &parent, name)?;
@@ -129,6 +141,13 @@ fn copy_attributes(old: &OwnedFd, new: &File) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn copy_times(old: &OwnedFd, new: &File) -> io::Result<()> {
+    let was = rustix::fs::fstat(old)?;
+    let last_access = Timespec { tv_sec: was.st_atime, tv_nsec: was.st_atime_nsec as _ };
+    let last_modification = Timespec { tv_sec: was.st_mtime, tv_nsec: was.st_mtime_nsec as _ };
+    Ok(rustix::fs::futimens(new, &Timestamps { last_access, last_modification })?)
 }
 
 fn is_fat(file: impl AsFd) -> bool {

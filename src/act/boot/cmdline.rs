@@ -6,15 +6,16 @@
 
 use crate::act::backend::complaint::first_error;
 use crate::act::backend::tools::Tools;
-use crate::act::boot::boot_files;
 use crate::act::boot::error::BootError;
 use crate::act::boot::made::{attempt, failed, Made};
+use crate::act::boot::{boot_files, taken_out};
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
-use crate::host::boot::{entry, BootSystem, Format};
+use crate::host::boot::{entry, BootSystem, Format, LoaderKind};
 use crate::host::run::boot_counter;
+use crate::plan::cmdline::outcome::{self, Shortcoming};
 use crate::plan::cmdline::record::{Record, VERSION};
-use crate::plan::cmdline::{outcome, CmdlinePlan, FileChange, ToolRun};
+use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -110,20 +111,29 @@ fn either(before: &Record, after: &Record) -> Record {
     all
 }
 
-/// Carries out a plan. On any failure everything is as it was, and the error is one sentence.
+/// Carries out a plan; what there is to know then: sentences. On any failure everything is as it was, and the error is one
+/// sentence. What takes our parameters out never fails because of a file of somebody else's from which a tool makes GRUB's menu.
 pub fn apply(
     root: &Root,
     tools: &dyn Tools,
     plan: &CmdlinePlan,
     progress: &mut dyn FnMut(&str),
-) -> Result<(), BootError> {
+) -> Result<Vec<String>, BootError> {
     let before = load_record(root)?;
     let mut after = plan.record.clone();
     after.directories.extend(missing_directories(root, plan));
     if !plan.is_empty() {
         after.changed_in = boot_counter::current(root);
     }
-    let mut work = Work { root, tools, done: Vec::new(), ran: Vec::new(), made: None };
+    let mut work = Work {
+        root,
+        tools,
+        done: Vec::new(),
+        ran: Vec::new(),
+        made: None,
+        menus: made_files(root, plan),
+        left: Vec::new(),
+    };
     for change in &plan.changes {
         work.is_as_planned(change)?;
     }
@@ -132,12 +142,14 @@ pub fn apply(
     }
     let result = work.carry_out(plan, &before, progress);
     match result {
-        Ok(()) if after == before && plan.is_empty() => Ok(()),
+        Ok(()) if after == before && plan.is_empty() => Ok(Vec::new()),
         Ok(()) => {
             // Boot entries go with their kernels.
             after.boot_files.retain(|known, _| entry::is_there(root, known));
             remove_directories(root, &mut after);
-            save(root, &after)
+            save(root, &after)?;
+            taken_out::remember(root, &before, &after);
+            Ok(work.left)
         }
         Err(why) => {
             let mut then = work.take_back(plan);
@@ -191,6 +203,20 @@ fn settle(root: &Root) -> Result<(), BootError> {
     Ok(())
 }
 
+/// The files that the tools of a plan make, each with what tells whether a tool has written it since.
+fn made_files(root: &Root, plan: &CmdlinePlan) -> Vec<(LoaderKind, String, Option<Mark>)> {
+    let of = |(loader, path): &(LoaderKind, String)| (*loader, path.clone(), mark(root, path));
+    plan.generated.iter().map(of).collect()
+}
+
+/// Number, size and time of a file.
+type Mark = (u64, i64, i64, u64);
+
+fn mark(root: &Root, path: &str) -> Option<Mark> {
+    let stat = root.stat(path).ok()?;
+    Some((stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec))
+}
+
 struct Work<'a> {
     root: &'a Root,
     tools: &'a dyn Tools,
@@ -199,6 +225,10 @@ struct Work<'a> {
     ran: Vec<&'a ToolRun>,
     /// What decides instead of exit codes, as it was before.
     made: Option<Made>,
+    /// What the tools make, as it was before.
+    menus: Vec<(LoaderKind, String, Option<Mark>)>,
+    /// What could not be done, and does not matter: sentences.
+    left: Vec<String>,
 }
 
 impl<'a> Work<'a> {
@@ -234,7 +264,7 @@ impl<'a> Work<'a> {
             match (&change.new, change.format) {
                 (None, _) => files::remove(self.root, path).map_err(failed)?,
                 (Some(line), Format::Addon) => self.build(change, line.trim_end())?,
-                (Some(text), _) => self.write(path, text.as_bytes()).map_err(failed)?,
+                (Some(text), _) => self.write(change, text.as_bytes()).map_err(failed)?,
             }
         }
         if plan.tools.is_empty() {
@@ -249,6 +279,10 @@ impl<'a> Work<'a> {
             let printed = &ran.printed;
             if !ran.well {
                 let error = failed(&run.command, &ran);
+                if plan.required.is_empty() && run.loader.makes_a_menu() {
+                    self.left.push(format!("{error}; {}", leaves(run)));
+                    continue;
+                }
                 if !outcome::decides(run.loader) {
                     return Err(error.into());
                 }
@@ -267,6 +301,13 @@ impl<'a> Work<'a> {
         }
         let is_there = system.loaders.iter().any(|loader| outcome::decides(loader.kind));
         match (outcome::shortcoming(&system, plan, before), failure) {
+            (Some(Shortcoming::Menu(sentence)), None) if plan.required.is_empty() => {
+                // One whose tool failed is said already.
+                if self.left.is_empty() {
+                    self.left.push(sentence);
+                }
+                Ok(())
+            }
             (None, None) => Ok(()),
             (None, Some(error)) if is_there => {
                 progress(&format!("{error}; what it made has the parameters all the same"));
@@ -277,11 +318,16 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn write(&self, path: &str, content: &[u8]) -> io::Result<()> {
+    fn write(&self, change: &FileChange, content: &[u8]) -> io::Result<()> {
+        let path = &change.path;
         if let Some((directory, _)) = path.rsplit_once('/') {
             files::make_dirs(self.root, directory)?;
         }
-        boot_files::write(self.root, path, content)
+        if change.keeps_time() {
+            boot_files::write_keeping_time(self.root, path, content)
+        } else {
+            boot_files::write(self.root, path, content)
+        }
     }
 
     /// Has an addon built beside our run state, and puts it where it belongs in one piece.
@@ -298,24 +344,33 @@ impl<'a> Work<'a> {
         self.tools.run(&command, TOOL)?;
         let bytes = boot_files::read(self.root, &made).map_err(|error| failed(&made, error))?;
         let bytes = bytes.ok_or_else(|| BootError::NoAddon { tool: command[0].to_owned() })?;
-        self.write(&change.path, &bytes).map_err(|error| failed(&change.path, error))?;
+        self.write(change, &bytes).map_err(|error| failed(&change.path, error))?;
         files::remove(self.root, &made).map_err(|error| failed(&made, error))
+    }
+
+    /// Whether what the tools of a loader make is as it was before they ran, as far as its files are known.
+    fn made_nothing(&self, loader: LoaderKind) -> bool {
+        let mut files = self.menus.iter().filter(|(of, ..)| *of == loader).peekable();
+        files.peek().is_some() && files.all(|(_, path, before)| mark(self.root, path) == *before)
     }
 
     /// Makes everything as it was; what did not work.
     fn take_back(&mut self, plan: &CmdlinePlan) -> Vec<String> {
         let mut problems = Vec::new();
-        for (change, old) in self.done.drain(..).rev() {
+        for (change, old) in std::mem::take(&mut self.done).into_iter().rev() {
             let path = &change.path;
             let back = match &old {
                 Some(bytes) if boot_files::read(self.root, path).ok().flatten().as_ref() == Some(bytes) => Ok(()),
-                Some(bytes) => boot_files::write(self.root, path, bytes),
+                Some(bytes) => self.write(change, bytes),
                 None => files::remove(self.root, path),
             };
             let failed = |error| BootError::NotPutBack { path: path.clone(), error }.to_string();
             problems.extend(back.err().map(failed));
         }
         for run in std::mem::take(&mut self.ran).into_iter().rev() {
+            if run.undo.is_empty() && self.made_nothing(run.loader) {
+                continue;
+            }
             // One without an undo makes the same from the files, which are as before.
             let command = if run.undo.is_empty() { &run.command } else { &run.undo };
             let is_right =
@@ -334,6 +389,11 @@ impl<'a> Work<'a> {
         }
         problems
     }
+}
+
+/// What it means that a tool did not run.
+fn leaves(run: &ToolRun) -> String {
+    format!("what {} makes is not up to date until it runs again", run.command.first().map_or("it", String::as_str))
 }
 
 #[cfg(test)]

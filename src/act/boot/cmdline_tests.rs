@@ -68,6 +68,7 @@ fn case() -> (tempfile::TempDir, CmdlinePlan) {
         ],
         tools: vec![run("make first"), run("make second")],
         record: ours(&["boot/a", "boot/b", "etc/new.d/deep/vfio.conf"]),
+        required: vec!["iommu=pt".to_owned()],
         ..CmdlinePlan::default()
     };
     (tree, plan)
@@ -97,7 +98,7 @@ fn all(tree: &Path) -> Vec<(String, String)> {
 }
 
 fn apply_to(tree: &Path, tools: &Noted, plan: &CmdlinePlan) -> Result<(), String> {
-    apply(&Root::open(tree).unwrap(), tools, plan, &mut |_| {}).map_err(|error| error.to_string())
+    apply(&Root::open(tree).unwrap(), tools, plan, &mut |_| {}).map(drop).map_err(|error| error.to_string())
 }
 
 #[test]

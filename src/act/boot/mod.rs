@@ -6,4 +6,5 @@ pub mod cmdline;
 pub mod error;
 mod made;
 pub mod sync;
+pub mod taken_out;
 pub mod unpack;

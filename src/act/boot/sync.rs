@@ -184,16 +184,19 @@ impl Attempt<'_> {
             return self.report(SyncOutcome::Refused, plan.refusals);
         }
         let mut up_to_date = snapshot.synced.clone();
+        let mut left = Vec::new();
         let parameters = plan.steps.iter().find_map(|step| match step {
             SyncStep::Words { plan } => Some(plan),
             SyncStep::Initramfs { .. } => None,
         });
         if let Some(line) = parameters.filter(|_| known) {
-            if let Err(error) = cmdline::apply(self.root, self.tools, line, self.progress) {
-                self.failed.push(error.to_string());
-            } else {
-                self.did.extend(line.changes.iter().map(|change| change.sentence()));
-                self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.command.join(" "))));
+            match cmdline::apply(self.root, self.tools, line, self.progress) {
+                Err(error) => self.failed.push(error.to_string()),
+                Ok(sentences) => {
+                    left = sentences;
+                    self.did.extend(line.changes.iter().map(|change| change.sentence()));
+                    self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.command.join(" "))));
+                }
             }
         }
         drop(lock);
@@ -206,7 +209,7 @@ impl Attempt<'_> {
         if let Err(error) = save_synced(self.root, &up_to_date) {
             self.failed.push(format!("/{}: {error}", synced_path()));
         }
-        let notes: Vec<String> = plan.notes.into_iter().chain(std::mem::take(&mut self.noted)).collect();
+        let notes: Vec<String> = plan.notes.into_iter().chain(std::mem::take(&mut self.noted)).chain(left).collect();
         let outcome = match (self.failed.is_empty(), notes.is_empty(), self.did.is_empty()) {
             (false, ..) => SyncOutcome::Failed,
             (true, false, _) => SyncOutcome::Noted,

@@ -38,6 +38,9 @@ codes! {
     BOOT_FILE_LEFT_ALONE "boot-file-left-alone"
         "A boot file, or a boot loader, is not changed, because changing it could break it or because its tool is missing."
         "Follow the message; it names the file and the line.";
+    BOOT_FILES_NOT_FOUND "boot-files-not-found"
+        "The boot files that this machine boots from cannot be changed: what they are on is not mounted, or they are where vfio does not look."
+        "Mount it (/boot, or the EFI system partition), then run 'vfio sync'; if they are on no other file system, add the parameters manually.";
     BOOT_FILES_NOTE "boot-files-note"
         "Something about boot files that is worth knowing: files that are not looked at, or left alone on purpose."
         "Nothing, or what the message says.";

@@ -1,16 +1,39 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Boot entries by name, and files with command lines.
 
-use crate::host::boot::{kernelstub, probe, BootFile, Format, Role};
+use crate::host::boot::emergency::is_for_emergencies;
+use crate::host::boot::{probe, BootFile, Content, Format, Role};
 use crate::root::Root;
 
 /// What the entry of an ostree deployment is known by: its number changes with every deployment.
 const OSTREE: &str = "boot/loader/entries/ostree";
 
+/// What kernelstub keeps its list in (`kernelstub.rs`).
+pub(super) const KERNELSTUB: &str = "etc/kernelstub/configuration";
+
+/// The value of an entry's first line with this key.
+pub(super) fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let mut lines = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
+    lines.find(|(there, _)| *there == key).map(|(_, value)| value.trim())
+}
+
 impl BootFile {
     /// Looks at a file.
     pub fn read(root: &Root, path: &str, format: Format, role: Role) -> BootFile {
         BootFile { path: path.to_owned(), format, role, content: probe::content(root, path) }
+    }
+
+    /// Looks at a boot entry (type 1), and whether it is one for emergencies, by its name and its title.
+    pub fn entry(root: &Root, path: &str) -> BootFile {
+        let boot_file = BootFile::read(root, path, Format::Bls, Role::Entry);
+        let title = match &boot_file.content {
+            Some(Content::Text(text)) => value(text, "title").unwrap_or_default(),
+            _ => "",
+        };
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let is_rescue = is_for_emergencies(name) || is_for_emergencies(title);
+        let role = if is_rescue { Role::Rescue } else { Role::Entry };
+        BootFile { role, ..boot_file }
     }
 
     /// What the file is known by while its name changes: a boot counter comes and goes (`NAME+2-1.conf`), and the newest
@@ -21,7 +44,7 @@ impl BootFile {
             // Also as long as the newest is only staged.
             Format::RpmOstree => OSTREE.to_owned(),
             // Its first list may stand elsewhere; what it writes is there.
-            Format::Kernelstub => kernelstub::SETTINGS.to_owned(),
+            Format::Kernelstub => KERNELSTUB.to_owned(),
             Format::Bls => probe::join(directory, &without_counter(name)),
             _ => self.path.clone(),
         }
@@ -65,11 +88,18 @@ pub fn is_entry(file: &str, name: &str) -> bool {
     }
 }
 
+/// The type 1 entries in a directory, whatever system they are of.
+pub fn all(root: &Root, directory: &str) -> Vec<BootFile> {
+    probe::files(root, directory, ".conf").iter().map(|path| BootFile::entry(root, path)).collect()
+}
+
 /// The type 1 entries of one of these names in a directory.
 pub fn find(root: &Root, directory: &str, names: &[String]) -> Vec<BootFile> {
-    let files = root.list(directory).unwrap_or_default();
-    let files = files.iter().filter(|file| names.iter().any(|name| is_entry(file, name)));
-    files.map(|file| BootFile::read(root, &format!("{directory}/{file}"), Format::Bls, Role::Entry)).collect()
+    let is_one = |entry: &BootFile| {
+        let file = entry.path.rsplit('/').next().unwrap_or_default();
+        names.iter().any(|name| is_entry(file, name))
+    };
+    all(root, directory).into_iter().filter(is_one).collect()
 }
 
 #[cfg(test)]

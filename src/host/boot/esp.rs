@@ -64,10 +64,15 @@ impl Partitions {
 
     /// Whether a file is on a file system that is left alone.
     pub(super) fn leave_alone(&self, path: &str) -> bool {
-        let holds = |at: &&str| path.strip_prefix(*at).is_some_and(|rest| rest.starts_with('/'));
-        let closest = |places: &mut dyn Iterator<Item = &str>| places.filter(holds).map(str::len).max();
-        let alone = closest(&mut self.left_alone.iter().map(|alone| alone.at.as_str()));
-        alone.is_some() && alone > closest(&mut self.all())
+        self.is_on(path, self.left_alone.iter().map(|alone| alone.at.as_str()))
+    }
+
+    /// Whether a file is on one of these, and not on one of the machine's own below it.
+    pub(super) fn is_on<'p>(&'p self, path: &str, places: impl Iterator<Item = &'p str>) -> bool {
+        let closest =
+            |places: &mut dyn Iterator<Item = &'p str>| places.filter(|at| is_below(path, &[at])).map(str::len).max();
+        let closest_of_these = closest(&mut { places });
+        closest_of_these.is_some() && closest_of_these > closest(&mut self.all())
     }
 
     /// What lies at a path on either of them.
@@ -119,10 +124,10 @@ impl Partitions {
 }
 
 /// The mounts of the program that looks.
-const MOUNTINFO: &str = "proc/self/mountinfo";
+pub(super) const MOUNTINFO: &str = "proc/self/mountinfo";
 
 /// Where it is mounted, below the root.
-fn mounted_at(mount: &Mount) -> &str {
+pub(super) fn mounted_at(mount: &Mount) -> &str {
     mount.at.trim_matches('/')
 }
 
@@ -131,7 +136,7 @@ fn of_place<'m>(mounts: &'m [Mount], at: &str) -> Option<&'m Mount> {
     mounts.iter().rfind(|mount| mounted_at(mount) == at)
 }
 
-fn is_below(path: &str, directories: &[&str]) -> bool {
+pub(super) fn is_below(path: &str, directories: &[&str]) -> bool {
     let inside = |directory: &&str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
     directories.iter().any(inside)
 }
@@ -172,7 +177,7 @@ fn known(root: &Root, mount: &Mount, key: &str) -> Option<String> {
 }
 
 /// Whether a file system is on the partition with this UUID.
-fn is_partition(root: &Root, mount: &Mount, uuid: &str) -> bool {
+pub(super) fn is_partition(root: &Root, mount: &Mount, uuid: &str) -> bool {
     if let Some(its) = known(root, mount, "ID_PART_ENTRY_UUID") {
         return its == uuid;
     }

@@ -12,8 +12,13 @@ const DEFAULT: &str = "etc/default/grub";
 const DROP_INS: &str = "etc/default/grub.d";
 /// Where boot entries are that GRUB reads by itself.
 pub(super) const ENTRIES: &str = "boot/loader/entries";
-/// Ours among the drop-ins: the first unless another comes after it, which might set the variable again.
-const OURS: [&str; 2] = ["etc/default/grub.d/95-vfio.cfg", "etc/default/grub.d/zz-vfio.cfg"];
+/// The variable that ours among the drop-ins adds to.
+const OURS_ADDS_TO: &str = "GRUB_CMDLINE_LINUX_DEFAULT";
+/// Ours among the drop-ins, unless another comes after it, which might set the variable again: then its name begins with as many
+/// `z` as it takes.
+const OURS: &str = "etc/default/grub.d/95-vfio.cfg";
+/// More of these nobody writes.
+const MOST_Z: usize = 64;
 
 /// Finds it.
 pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
@@ -58,69 +63,95 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     })
 }
 
-/// The menu that GRUB reads: on openSUSE and Fedora below `grub2`, on machines set up long ago on the ESP.
+/// The menu that GRUB reads: on openSUSE and Fedora below `grub2`, and on the ESP where `grub-install` was told to
+/// (`--boot-directory`), or long ago.
 fn menu(root: &Root, partitions: &Partitions) -> Option<String> {
     let two = program(root, "grub2-mkconfig").is_some() && program(root, "grub-mkconfig").is_none();
-    let [first, second] = if two { ["grub2", "grub"] } else { ["grub", "grub2"] };
-    let usual = [first, second].map(|name| format!("boot/{name}/grub.cfg"));
-    let on_esp = || {
-        let vendors = partitions.each(root, "EFI").into_iter().flat_map(|efi| {
-            let names = root.list(&efi).unwrap_or_default();
-            names.into_iter().map(move |name| format!("{efi}/{name}/grub.cfg"))
-        });
-        vendors.into_iter().find(|path| root.exists(path))
-    };
-    usual.into_iter().find(|path| root.exists(path)).or_else(on_esp)
+    let names = if two { ["grub2", "grub"] } else { ["grub", "grub2"] };
+    let usual = names.map(|name| format!("boot/{name}/grub.cfg"));
+    let on_esp = names.into_iter().flat_map(|name| partitions.each(root, &format!("{name}/grub.cfg")));
+    let vendors = partitions.each(root, "EFI").into_iter().flat_map(|efi| {
+        let names = root.list(&efi).unwrap_or_default();
+        names.into_iter().map(move |name| format!("{efi}/{name}/grub.cfg"))
+    });
+    // What the ESP has instead where the menu is elsewhere.
+    let is_stub = |path: &String| text(root, path).is_some_and(|text| leads_elsewhere(&text));
+    let found = usual.into_iter().chain(on_esp).chain(vendors.filter(|path| !is_stub(path)));
+    found.into_iter().find(|path| root.exists(path))
+}
+
+/// Whether a configuration only reads another one: Debian's and Fedora's on the ESP.
+fn leads_elsewhere(text: &str) -> bool {
+    let commands = || text.lines().filter_map(|line| line.split_whitespace().next());
+    let boots = |command| matches!(command, "menuentry" | "submenu" | "blscfg" | "linux" | "linux16" | "linuxefi");
+    commands().any(|command| command == "configfile") && !commands().any(boots)
 }
 
 /// Debian and Ubuntu: a drop-in of ours, after all others.
 fn with_drop_ins(root: &Root, boot_files: &mut Vec<BootFile>) {
-    let others: Vec<String> =
-        files(root, DROP_INS, ".cfg").into_iter().filter(|path| !OURS.contains(&path.as_str())).collect();
+    let (mut ours, others): (Vec<String>, Vec<String>) = files(root, DROP_INS, ".cfg").into_iter().partition(is_ours);
     let read: Vec<(&str, String)> = std::iter::once(DEFAULT)
         .chain(others.iter().map(String::as_str))
         .map(|path| (path, text(root, path).unwrap_or_default()))
         .collect();
-    for (format, name) in
-        [(Format::GrubDefault, "GRUB_CMDLINE_LINUX_DEFAULT"), (Format::GrubLinux, "GRUB_CMDLINE_LINUX")]
-    {
+    for (format, name) in [(Format::GrubDefault, OURS_ADDS_TO), (Format::GrubLinux, "GRUB_CMDLINE_LINUX")] {
         // What a later file sets again is no longer in any entry.
-        let begin = read.iter().rposition(|(_, text)| sets_anew(text, name)).unwrap_or(0);
+        let begin = read.iter().rposition(|(_, text)| sets_anew(text, name).is_some()).unwrap_or(0);
         let named =
             read[begin..].iter().enumerate().filter(|(at, (_, text))| *at == 0 || values(text, name).next().is_some());
         boot_files.extend(named.map(|(_, (path, _))| BootFile::read(root, path, format, Role::Base)));
     }
-    let last = others.last().and_then(|path| path.rsplit('/').next());
-    let there: Vec<&str> = OURS.into_iter().filter(|path| root.exists(path)).collect();
-    let ours =
-        if there.is_empty() { vec![OURS[usize::from(last.is_some_and(|name| name > "95-vfio.cfg"))]] } else { there };
-    boot_files.extend(ours.into_iter().map(|path| BootFile::read(root, path, Format::GrubDropIn, Role::Source)));
+    // Ours stays where it is as long as nobody behind it sets the variable anew.
+    let is_last = |path: &String| {
+        read.iter().all(|(other, text)| *other < path.as_str() || sets_anew(text, OURS_ADDS_TO).is_none())
+    };
+    if !ours.last().is_some_and(is_last) {
+        let name = name_behind(others.last());
+        if ours.last().is_none_or(|last| *last < name) {
+            ours.push(name);
+        }
+    }
+    boot_files.extend(ours.iter().map(|path| BootFile::read(root, path, Format::GrubDropIn, Role::Source)));
 }
 
-/// The raw values that a file gives a variable, and whether each is added to what it had.
-fn values<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = (bool, &'t str)> {
-    text.lines().filter_map(move |line| {
+/// Whether a drop-in is ours, by its name.
+fn is_ours(path: &String) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    path == OURS || name.strip_suffix("-vfio.cfg").is_some_and(|z| z.len() >= 2 && z.bytes().all(|byte| byte == b'z'))
+}
+
+/// A name for ours that comes behind another. A shell sorts them by their bytes (`grub-mkconfig` of Debian has dash); where even `z`
+/// does not come last, the menu that is made of them tells.
+fn name_behind(last: Option<&String>) -> String {
+    let with = |count: usize| format!("{DROP_INS}/{}-vfio.cfg", "z".repeat(count));
+    let mut names = std::iter::once(OURS.to_owned()).chain((2..MOST_Z).map(with));
+    names.find(|name| last.is_none_or(|last| last < name)).unwrap_or_else(|| with(2))
+}
+
+/// The raw values that a file gives a variable: the number of the line, and whether each is added to what it had.
+fn values<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = (usize, bool, &'t str)> {
+    text.lines().zip(1..).filter_map(move |(line, number)| {
         let rest = line.trim_start();
         let rest = rest.strip_prefix("export ").unwrap_or(rest).trim_start().strip_prefix(name)?;
         match rest.strip_prefix("+=") {
-            Some(value) => Some((true, value)),
-            None => Some((false, rest.strip_prefix('=')?)),
+            Some(value) => Some((number, true, value)),
+            None => Some((number, false, rest.strip_prefix('=')?)),
         }
     })
 }
 
-/// Whether a file gives a variable a value without the one it had.
-fn sets_anew(text: &str, name: &str) -> bool {
+/// The last line in which a file gives a variable a value without the one it had, from 1, as far as a line tells.
+pub fn sets_anew(text: &str, name: &str) -> Option<usize> {
     let mentions = |value: &str, start: &str| {
         let of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         value.match_indices(start).any(|(at, _)| !value[at + start.len()..].starts_with(of_name))
     };
     let keeps = [format!("${name}"), format!("${{{name}")];
-    values(text, name).any(|(adds, value)| !adds && !keeps.iter().any(|keep| mentions(value, keep)))
+    let anew = values(text, name).filter(|(_, adds, value)| !adds && !keeps.iter().any(|keep| mentions(value, keep)));
+    anew.map(|(number, ..)| number).last()
 }
 
-/// Fedora: entries, and what new ones are made from. `/etc/kernel/cmdline` comes second, for if it is the older one of the two
-/// Fedora's tools write it, and every entry, again (`20-grub.install`).
+/// Fedora: entries, and what new ones are made from.
 fn with_entries(root: &Root, entries: &[String]) -> Loader {
     let mut boot_files = vec![
         BootFile::read(root, DEFAULT, Format::GrubLinux, Role::Source),
@@ -139,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_value_set_anew() {
-        let anew = |text: &str| sets_anew(text, "GRUB_CMDLINE_LINUX");
+        let anew = |text: &str| sets_anew(text, "GRUB_CMDLINE_LINUX").is_some();
         assert!(anew("GRUB_CMDLINE_LINUX=\"a\"\n"));
         assert!(anew(" export GRUB_CMDLINE_LINUX=\n"));
         assert!(anew("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX_DEFAULT\"\n"));
@@ -148,5 +179,40 @@ mod tests {
             assert!(!anew(&format!("# x\nGRUB_CMDLINE_LINUX{kept}\n")), "{kept}");
         }
         assert!(!anew("#GRUB_CMDLINE_LINUX=\n"));
+        assert_eq!(sets_anew("A=1\n# x\nA=2\nA=\"$A 3\"\n", "A"), Some(3));
+    }
+
+    #[test]
+    fn a_name_behind_all_others() {
+        for (last, name) in [
+            (None, "95-vfio.cfg"),
+            (Some("50-cloudimg-settings.cfg"), "95-vfio.cfg"),
+            (Some("99-mine.cfg"), "zz-vfio.cfg"),
+            (Some("kdump-tools.cfg"), "zz-vfio.cfg"),
+            (Some("zz-mine.cfg"), "zz-vfio.cfg"),
+            (Some("zz-vfio2.cfg"), "zzz-vfio.cfg"),
+            (Some("zzz.cfg"), "zzzz-vfio.cfg"),
+            (Some("~.cfg"), "zz-vfio.cfg"),
+            (Some("\u{e4}.cfg"), "zz-vfio.cfg"),
+        ] {
+            let last = last.map(|last| format!("{DROP_INS}/{last}"));
+            let found = name_behind(last.as_ref());
+            assert_eq!(found, format!("{DROP_INS}/{name}"), "{last:?}");
+            assert!(is_ours(&found), "{found}");
+        }
+        assert!(!is_ours(&format!("{DROP_INS}/z-vfio.cfg")) && !is_ours(&format!("{DROP_INS}/96-vfio.cfg")));
+    }
+
+    #[test]
+    fn what_only_leads_to_the_menu() {
+        for (text, stub) in [
+            ("search.fs_uuid ab root hd0,gpt2\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n", true),
+            ("menuentry 'x' {\n\tconfigfile /x\n}\n", false),
+            ("insmod blscfg\nblscfg\nconfigfile /y\n", false),
+            ("linux /vmlinuz\n", false),
+            ("", false),
+        ] {
+            assert_eq!(leads_elsewhere(text), stub, "{text}");
+        }
     }
 }

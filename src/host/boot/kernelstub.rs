@@ -4,11 +4,10 @@
 use super::esp::Partitions;
 use super::systemd_boot;
 use super::{BootFile, Format, Loader, LoaderKind, Role};
+use crate::host::boot::entry::KERNELSTUB;
 use crate::host::boot::probe::{below, content, missing_program, program};
 use crate::root::Root;
 
-/// Where it keeps its list.
-pub(super) const SETTINGS: &str = "etc/kernelstub/configuration";
 /// Where it takes the list from as long as the file above is not there (kernelstub/config.py, `load_config`).
 const FIRST_SETTINGS: &str = "etc/default/kernelstub";
 
@@ -18,8 +17,8 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
     let esp = partitions.esp.as_deref()?;
     let missing = missing_program(root, "kernelstub");
     let first = || content(root, FIRST_SETTINGS).filter(|_| program(root, "kernelstub").is_some());
-    let (path, settings) = match content(root, SETTINGS) {
-        Some(settings) => (SETTINGS, settings),
+    let (path, settings) = match content(root, KERNELSTUB) {
+        Some(settings) => (KERNELSTUB, settings),
         None => (FIRST_SETTINGS, first()?),
     };
     let mut boot_files = vec![BootFile {

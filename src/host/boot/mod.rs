@@ -29,7 +29,11 @@ mod sdbootutil;
 mod systemd_boot;
 pub(super) mod uki;
 mod uki_conf;
+mod unmounted;
 mod void;
+
+pub use grub::sets_anew;
+pub use unmounted::Unmounted;
 
 use super::platform::Platform;
 use crate::host::kernel_cmdline::KernelCmdline;
@@ -180,6 +184,11 @@ pub enum LoaderKind {
 }
 
 impl LoaderKind {
+    /// Whether a tool makes its menu from shell scripts, in which everybody may have a part.
+    pub fn makes_a_menu(self) -> bool {
+        matches!(self, LoaderKind::GrubDropIn | LoaderKind::GrubFile)
+    }
+
     /// Its name, as people know it.
     pub fn name(self) -> &'static str {
         match self {
@@ -277,6 +286,8 @@ pub struct BootSystem {
     pub closed: Vec<String>,
     /// File systems with a loader that are not taken for this machine's own.
     pub left_alone: Vec<esp::LeftAlone>,
+    /// File systems with boot files that are not mounted.
+    pub unmounted: Vec<Unmounted>,
     /// The running kernel's command line.
     pub parameters: KernelCmdline,
     /// This boot's id; empty where there is none.

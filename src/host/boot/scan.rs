@@ -4,7 +4,9 @@
 use super::efi::Variables;
 use super::esp::Partitions;
 use super::identity::Identity;
-use super::{generated, grub, kernels, kernelstub, limine, ostree, proxmox, refind, sdbootutil, systemd_boot, uki};
+use super::{
+    generated, grub, kernels, kernelstub, limine, ostree, proxmox, refind, sdbootutil, systemd_boot, uki, unmounted,
+};
 use super::{BootSystem, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
 use crate::host::kernel_cmdline::KernelCmdline;
@@ -18,12 +20,17 @@ impl BootSystem {
     pub fn scan(root: &Root) -> BootSystem {
         let variables = Variables::read(root);
         let partitions = Partitions::find(root);
+        let unmounted = unmounted::find(root, &partitions);
         let mut loaders = loaders(root, &partitions, &variables);
+        loaders.retain(|loader| {
+            loader.boot_files.iter().all(|file| !unmounted::hold(&unmounted, &partitions, &file.path))
+        });
         // Without these variables the order is that of the search.
-        loaders.sort_by_key(|loader| rank(loader.kind, &variables));
+        let (booted, stub) = (variables.loader.as_deref(), variables.stub.is_some());
+        loaders.sort_by_key(|loader| rank(loader.kind, booted, stub));
         let iommu = Iommu::scan(root);
         let started: Vec<LoaderKind> =
-            loaders.iter().map(|loader| loader.kind).filter(|kind| rank(*kind, &variables) < NOT_SAID).collect();
+            loaders.iter().map(|loader| loader.kind).filter(|kind| rank(*kind, booted, stub) < NOT_SAID).collect();
         let parameters = KernelCmdline::read(root);
         BootSystem {
             left_over: left_over(&mut loaders, &started),
@@ -33,6 +40,7 @@ impl BootSystem {
             loaders,
             closed: closed(root, &partitions),
             left_alone: partitions.left_alone,
+            unmounted,
             vendor: kernels::vendor(root),
             platform: Platform::scan(root),
             has_iommu: iommu.firmware.is_some() || iommu.active && Iommu::covers_pci(root),
@@ -46,9 +54,21 @@ impl BootSystem {
         }
     }
 
-    /// Whether there is no boot loader that we know, as far as can be seen.
+    /// Whether nothing says with what this machine boots, as far as can be seen.
     pub fn is_unknown(&self) -> bool {
-        self.loaders.is_empty() && self.closed.is_empty()
+        let said =
+            self.booted.is_some() || self.stub.is_some() || !self.unmounted.is_empty() || !self.by_hand.is_empty();
+        self.loaders.is_empty() && self.closed.is_empty() && !said
+    }
+
+    /// Whether the files of what started this boot are among those that were found; if nobody says what that was, any.
+    pub fn is_found(&self) -> bool {
+        let (booted, stub) = (self.booted.as_deref(), self.stub.is_some());
+        let said = booted.is_some_and(|booted| NAMES.iter().any(|(_, name)| booted.contains(name))) || stub;
+        // A stub that says nothing may have booted all the same.
+        let is_it =
+            |kind| rank(kind, booted, stub) < NOT_SAID || matches!(kind, LoaderKind::UkiAddon | LoaderKind::UkiRebuild);
+        self.loaders.iter().any(|loader| !said || is_it(loader.kind))
     }
 }
 
@@ -116,31 +136,27 @@ fn left_over(loaders: &mut [Loader], started: &[LoaderKind]) -> Vec<LoaderKind> 
     found
 }
 
-/// The rank of a loader of which the firmware's variables do not say that it started this boot.
+/// The names by which loaders call themselves (`LoaderInfo`).
+const NAMES: [(LoaderKind, &str); 6] = [
+    (LoaderKind::GrubDropIn, "GRUB"),
+    (LoaderKind::GrubFile, "GRUB"),
+    (LoaderKind::GrubBls, "GRUB"),
+    (LoaderKind::SystemdBoot, "systemd-boot"),
+    (LoaderKind::Limine, "Limine"),
+    (LoaderKind::Refind, "rEFInd"),
+];
+/// The rank of a loader of which nobody says that it booted.
 const NOT_SAID: u8 = 2;
 
-/// Which loader comes first: the one that booted the kernel, then the one that started that.
-fn rank(kind: LoaderKind, variables: &Variables) -> u8 {
-    let loader = variables.loader.as_deref().unwrap_or_default();
-    let name = match kind {
-        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => return if variables.stub.is_some() { 0 } else { NOT_SAID },
-        LoaderKind::GrubDropIn | LoaderKind::GrubFile | LoaderKind::GrubBls => "GRUB",
-        LoaderKind::SystemdBoot => "systemd-boot",
-        LoaderKind::Limine => "Limine",
-        LoaderKind::Refind => "rEFInd",
-        LoaderKind::RpmOstree
-        | LoaderKind::Bootc
-        | LoaderKind::BootcImage
-        | LoaderKind::Proxmox
-        | LoaderKind::Kernelstub
-        | LoaderKind::Sdbootutil
-        | LoaderKind::Nixos
-        | LoaderKind::ClrBootManager
-        | LoaderKind::ZfsBootMenu => return 0,
-    };
-    if loader.contains(name) {
-        1
-    } else {
-        NOT_SAID
+/// Which loader comes first: the one that booted the kernel, then the one that started that. What owns the entries of the loader
+/// behind it has no name there.
+fn rank(kind: LoaderKind, booted: Option<&str>, stub: bool) -> u8 {
+    let is_named = |name: &str| booted.is_some_and(|booted| booted.contains(name));
+    match (kind, NAMES.iter().find(|(named, _)| *named == kind)) {
+        (LoaderKind::UkiAddon | LoaderKind::UkiRebuild, _) if stub => 0,
+        (LoaderKind::UkiAddon | LoaderKind::UkiRebuild, _) => NOT_SAID,
+        (_, Some((_, name))) if is_named(name) => 1,
+        (_, Some(_)) => NOT_SAID,
+        (_, None) => 0,
     }
 }

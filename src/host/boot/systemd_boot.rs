@@ -2,10 +2,9 @@
 //! systemd-boot with entries of type 1 (UAPI Boot Loader Specification): text files on the ESP or on `XBOOTLDR`.
 
 use super::efi::Variables;
-use super::emergency::is_for_emergencies;
 use super::esp::Partitions;
 use super::pe::Program;
-use super::{void, BootFile, Content, Format, Loader, LoaderKind, Role};
+use super::{entry, void, BootFile, Content, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{self, assigned, files, program, text};
 use crate::root::Root;
 
@@ -65,18 +64,16 @@ pub(super) fn find(
 
 /// The entries in some directories that boot a kernel with a command line.
 pub(super) fn entries(root: &Root, directories: impl Iterator<Item = String>) -> Vec<BootFile> {
-    directories.flat_map(|directory| files(root, &directory, ".conf")).filter_map(|path| entry(root, &path)).collect()
+    directories
+        .flat_map(|directory| files(root, &directory, ".conf"))
+        .filter_map(|path| own_entry(root, &path))
+        .collect()
 }
 
-fn entry(root: &Root, path: &str) -> Option<BootFile> {
-    let mut boot_file = BootFile::read(root, path, Format::Bls, Role::Entry);
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let mut title = String::new();
+fn own_entry(root: &Root, path: &str) -> Option<BootFile> {
+    let boot_file = BootFile::entry(root, path);
     if let Some(Content::Text(text)) = &boot_file.content {
-        let value = |key: &str| {
-            let mut lines = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
-            lines.find(|(there, _)| *there == key).map(|(_, value)| value.trim())
-        };
+        let value = |key: &str| entry::value(text, key);
         // Another system's, on the same ESP.
         let machine = probe::text(root, "etc/machine-id");
         if value("machine-id").zip(machine.as_deref().map(str::trim)).is_some_and(|(its, this)| its != this) {
@@ -87,10 +84,6 @@ fn entry(root: &Root, path: &str) -> Option<BootFile> {
         if kernel.to_ascii_lowercase().contains("memtest") {
             return None;
         }
-        title = value("title").unwrap_or_default().to_owned();
-    }
-    if is_for_emergencies(name) || is_for_emergencies(&title) {
-        boot_file.role = Role::Rescue;
     }
     Some(boot_file)
 }

@@ -20,6 +20,7 @@
 //! | `/run/vfio/booted` | the early part of the boot is over: what is configured from now on waits for the next boot | tmpfiles.d |
 //! | `/run/vfio/sync` | how boot entries and initramfs were last brought up to date, JSON | `act::boot::sync` |
 //! | `/run/vfio/sync-lock` | locked by the program that brings them up to date | `act::boot::sync` |
+//! | `/run/vfio/taken-out` | kernel parameters that were vfio's and were taken out of all boot files since this boot, JSON | `act::boot::taken_out` |
 //! | `/run/vfio/lock` | one program of ours at a time, for cards and claims | `act::lock` |
 //! | `/run/vfio/setup-lock` | locked by the program that sets up | `act::setup` |
 //! | `/var/lib/vfio/cmdline` | which kernel parameters vfio added to which boot file, JSON (docs/BOOT-FILES.md) | `act::boot::cmdline` |
@@ -34,3 +35,4 @@ pub mod claims;
 pub mod guest_status;
 pub mod marks;
 pub mod sync_report;
+pub mod taken_out;

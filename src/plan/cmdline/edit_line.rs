@@ -57,7 +57,7 @@ pub(super) fn after(parameters: &[String], removes: &[String], adds: &[String]) 
 }
 
 /// The parameters without others, each as often as it is among those.
-fn without<'w>(parameters: &'w [String], gone: &'w [String]) -> impl Iterator<Item = &'w String> {
+pub(super) fn without<'w>(parameters: &'w [String], gone: &'w [String]) -> impl Iterator<Item = &'w String> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for parameter in gone {
         *counts.entry(parameter).or_default() += 1;

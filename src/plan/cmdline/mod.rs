@@ -4,6 +4,7 @@
 //!
 //! Only parameters that we put in are ever taken out; what was there before is the user's and stays, byte for byte.
 
+mod base;
 pub mod boot_file;
 pub mod by_hand;
 mod edit_line;
@@ -11,7 +12,9 @@ pub mod elsewhere;
 pub mod format;
 mod image_built;
 pub mod line;
+mod made;
 pub mod new_entry;
+pub mod not_found;
 pub mod outcome;
 mod own;
 pub mod parameters;
@@ -64,6 +67,12 @@ pub struct FileChange {
 }
 
 impl FileChange {
+    /// Whether the file keeps its time. Which of Fedora's two sources is the older one decides what the next kernel gets: if it is
+    /// `/etc/kernel/cmdline`, that and every entry are made again from the other (`20-grub.install`).
+    pub fn keeps_time(&self) -> bool {
+        self.loader == LoaderKind::GrubBls && matches!(self.format, Format::GrubLinux | Format::Plain)
+    }
+
     /// What it does, for a person.
     pub fn sentence(&self) -> String {
         let adds = self.adds.iter().map(|parameter| format!("+{parameter}"));
@@ -96,6 +105,15 @@ pub struct CmdlinePlan {
     /// What is ours when all of it is done.
     #[serde(skip)]
     pub record: Record,
+    /// Files that the programs make.
+    #[serde(skip)]
+    pub generated: Vec<(LoaderKind, String)>,
+    /// The parameters that every entry is to have then.
+    #[serde(skip)]
+    pub required: Vec<String>,
+    /// Parameters that were ours and are not required any more.
+    #[serde(skip)]
+    pub gone: Vec<String>,
     /// Why a loader is left as it is: sentences.
     pub problems: Vec<String>,
     /// What else there is to know.
@@ -115,7 +133,18 @@ pub const WITHOUT_EFFECT: [&str; 1] = ["amd_iommu=on"];
 
 /// Plans for all loaders. No required parameters: everything of ours goes.
 pub fn plan(system: &BootSystem, required: &[String], record: &Record, options: &Options) -> CmdlinePlan {
-    let mut plan = CmdlinePlan { record: record.clone(), ..CmdlinePlan::default() };
+    let gone = record.all_parameters().into_iter().map(str::to_owned).filter(|ours| !required.contains(ours));
+    let mut plan = CmdlinePlan {
+        record: record.clone(),
+        required: required.to_vec(),
+        gone: gone.collect(),
+        ..CmdlinePlan::default()
+    };
+    let running: Vec<String> = system.parameters.iter().map(str::to_owned).collect();
+    // Where nothing is known the verbs say it, and it is not an error.
+    if !system.is_unknown() && !missing(required, &running).is_empty() {
+        plan.problems.extend(not_found::sentence(system, required));
+    }
     let identity = &system.identity;
     let loaders: Vec<&Loader> =
         system.loaders.iter().filter(|l| options.only.is_none_or(|only| only == l.kind)).collect();
@@ -171,6 +200,8 @@ impl CmdlinePlan {
                 sdbootutil::check(loader, &part.changes, &ours)?;
             }
             loader.tools.iter().for_each(|command| self.run_last(loader.kind, command.clone()));
+            let made = loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Generated);
+            self.generated.extend(made.map(|boot_file| (loader.kind, boot_file.path.clone())));
             let outcomes = loader
                 .boot_files
                 .iter()
@@ -238,6 +269,10 @@ fn at(boot_file: &BootFile, line: usize) -> String {
     }
 }
 
+fn said(boot_file: &BootFile, problem: &Problem) -> String {
+    format!("{}: {}", at(boot_file, problem.line), problem.message)
+}
+
 fn of_loader(
     loader: &Loader,
     required: &[String],
@@ -245,19 +280,27 @@ fn of_loader(
     options: &Options,
     identity: &Identity,
 ) -> Result<Part, String> {
-    let said =
-        |boot_file: &BootFile, problem: &Problem| format!("{}: {}", at(boot_file, problem.line), problem.message);
     let mut part = Part::default();
-    // What every entry has anyway.
-    let mut base: Vec<String> = Vec::new();
-    for boot_file in loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Base) {
-        let there = base_parameters(boot_file).map_err(|p| said(boot_file, &p))?;
+    // What every entry has anyway. To take ours out it need not be known.
+    let base = match required.is_empty() {
+        true => Vec::new(),
+        false if options.adopt => {
+            let adopted = base::adopt(loader, required);
+            part.changes = adopted.changes;
+            part.notes = adopted.notes;
+            adopted.base
+        }
+        false => base::parameters(loader)?,
+    };
+    for boot_file in base::files(loader) {
+        let there = base_parameters(boot_file).unwrap_or_default();
         part.notes.extend(against(required, &there, boot_file, 0));
-        base.extend(there);
     }
     if loader.kind == LoaderKind::Sdbootutil && !required.is_empty() {
         part.notes.extend(sdbootutil::notes(loader));
     }
+    // Of several drop-ins of ours the last counts: the others go.
+    let last = loader.boot_files.iter().rfind(|boot_file| boot_file.format == Format::GrubDropIn);
     for boot_file in &loader.boot_files {
         let ours = record.boot_files.get(&boot_file.key());
         match boot_file.role {
@@ -276,7 +319,10 @@ fn of_loader(
             continue;
         }
         let (change, owned) = if boot_file.format.is_ours_alone() {
-            ours_alone(loader, boot_file, &missing(required, &base))
+            let counts =
+                boot_file.format != Format::GrubDropIn || last.is_some_and(|last| std::ptr::eq(last, boot_file));
+            let parameters = if counts { missing(required, &base) } else { Vec::new() };
+            ours_alone(loader, boot_file, &parameters)
         } else {
             let asked = Asked { required, ours: ours.map(Vec::as_slice).unwrap_or_default(), options, identity };
             shared(loader, boot_file, &asked, &mut part.notes)

@@ -4,7 +4,7 @@
 
 use super::own::{base_parameters, own_parameters};
 use super::record::Record;
-use super::{missing, ours_of, CmdlinePlan, ToolRun};
+use super::{made, missing, ours_of, CmdlinePlan, ToolRun};
 use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, BootSystem, Loader, LoaderKind, Role};
 
@@ -23,6 +23,9 @@ pub enum Shortcoming {
         /// Parameters that are still in it.
         keeps: Vec<String>,
     },
+    /// No entry of a menu is as it was to be: a sentence.
+    #[error("{0}")]
+    Menu(String),
     /// It says so itself.
     #[error("'{tool}' ended without an error, but: {why}")]
     Said {
@@ -44,10 +47,11 @@ fn what(lacks: &[String], keeps: &[String]) -> String {
 /// ours before.
 pub fn shortcoming(system: &BootSystem, plan: &CmdlinePlan, before: &Record) -> Option<Shortcoming> {
     let judged = system.loaders.iter().filter(|loader| is_judged(loader.kind));
-    judged.into_iter().find_map(|loader| {
+    let of_tool = judged.into_iter().find_map(|loader| {
         let run = plan.tools.iter().find(|run| run.loader == loader.kind)?;
         of_loader(loader, run, plan, before, &system.identity)
-    })
+    });
+    of_tool.or_else(|| made::shortcoming(system, plan).map(Shortcoming::Menu))
 }
 
 /// Whether every file of such a loader that is looked at comes from its tool.

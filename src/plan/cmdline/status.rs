@@ -5,9 +5,9 @@ use super::record::Record;
 use crate::host::boot::{BootSystem, Role};
 use crate::plan::cmdline::boot_file::BootFileStatus;
 use crate::plan::cmdline::elsewhere::{self, Elsewhere};
-use crate::plan::cmdline::own::{base_parameters, is_own};
+use crate::plan::cmdline::own::is_own;
 use crate::plan::cmdline::parameters::Parameter;
-use crate::plan::cmdline::{by_hand, format, missing, text_of, unchecked};
+use crate::plan::cmdline::{base, by_hand, format, missing, not_found, text_of, unchecked, unique};
 use serde::Serialize;
 
 /// All of it.
@@ -23,6 +23,9 @@ pub struct Status {
     /// Parameters of ours that it got and that are not required any more.
     #[serde(rename = "running_unwanted")]
     pub running_obsolete: Vec<String>,
+    /// Why the parameters do not get where this machine boots from, if so: a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_found: Option<String>,
     /// Boot files, in the order in which they are changed.
     #[serde(rename = "places")]
     pub boot_files: Vec<BootFileStatus>,
@@ -50,6 +53,7 @@ impl Status {
         let files = self.boot_files.iter().filter(|boot_file| boot_file.counts());
         self.running_missing.is_empty()
             && self.running_obsolete.is_empty()
+            && self.not_found.is_none()
             && self.by_hand.is_empty()
             && (self.required.is_empty() || !self.is_unknown())
             && files.clone().all(|boot_file| boot_file.is_as_required())
@@ -69,8 +73,7 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
     };
     let mut boot_files = Vec::new();
     for loader in &system.loaders {
-        let of_role = |role| loader.boot_files.iter().filter(move |boot_file| boot_file.role == role);
-        let base: Vec<String> = of_role(Role::Base).filter_map(|p| base_parameters(p).ok()).flatten().collect();
+        let base: Vec<String> = base::parameters(loader).unwrap_or_default();
         let is_left_over = system.left_over.contains(&loader.kind);
         for boot_file in loader.boot_files.iter().filter(|boot_file| boot_file.role != Role::Base) {
             let ours: Vec<String> = record
@@ -116,7 +119,7 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
                 role: boot_file.role,
                 exists,
                 missing: lacks,
-                ours,
+                ours: unique(ours),
                 obsolete: obsolete(&there),
                 is_booted: boot_file.role == Role::Source && lines.is_ok() || starts > 0 || is_broken,
                 problem: lines.err().map(|problem| problem.message),
@@ -128,6 +131,7 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
         elsewhere: elsewhere::find(system, record, &running_missing, &boot_files),
         running_missing,
         running_obsolete: obsolete(&running),
+        not_found: not_found::sentence(system, &parameters),
         booted: system.booted.clone().or_else(|| system.stub.clone()),
         boot_files,
         unchecked: unchecked::sentences(system),
