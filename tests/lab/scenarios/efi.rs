@@ -143,3 +143,32 @@ pub fn uki() -> Result<()> {
     // One addon for all images.
     words("efi_uki", Loader::Uki, [1, 1])
 }
+
+/// A machine that boots from elsewhere than where we wrote: told of after the reboot, by all who are asked, and not before
+/// or when it boots from there.
+pub fn elsewhere() -> Result<()> {
+    let machine = EfiMachine::new("efi_elsewhere", &EfiDisk { loader: Loader::Grub, early: None })?;
+    let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/elsewhere.sh")));
+    boot.reboots = true;
+    let run = machine.boot(&boot)?;
+    let mut checks = Checks::default();
+    checks.same(&format!("`vfio cmdline apply` ({})", run.text("apply")), run.fact("apply"), "0");
+    for (step, has, status) in [("first", false, "1"), ("second", false, "1"), ("third", true, "0")] {
+        let line = run.fact(&format!("cmdline.{step}"));
+        checks.same(&format!("our parameter in {line:?}"), line.split(' ').any(|word| word == "iommu=pt"), has);
+        let text = |what: &str| run.text(&format!("{what}.{step}"));
+        checks.same(
+            &format!("`vfio cmdline status`, {step} boot: {}", text("cmdline-status")),
+            run.fact(&format!("cmdline-status.{step}")),
+            status,
+        );
+        for what in ["cmdline-status", "status", "doctor"] {
+            let told = text(what).contains("this machine boots from elsewhere");
+            checks.same(&format!("elsewhere in `{what}`, {step} boot: {}", text(what)), told, step == "second");
+        }
+    }
+    let desired = ["error", "BOOT_IMAGE", "[boots-from-elsewhere]"];
+    checks.line("`vfio doctor` after the reboot", &run.text("doctor.second"), &desired);
+    checks.line("what is to be done", &run.text("doctor.second"), &["to do", "a second GRUB"]);
+    checks.done()
+}
