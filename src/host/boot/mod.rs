@@ -189,6 +189,33 @@ impl LoaderKind {
         matches!(self, LoaderKind::GrubDropIn | LoaderKind::GrubFile)
     }
 
+    /// How the loader, or the stub, calls itself in the firmware's variables (`LoaderInfo`, `StubInfo`). A tool keeps the files
+    /// of whichever loader there is, and has no such name.
+    pub fn own_name(self) -> Option<&'static str> {
+        match self {
+            LoaderKind::GrubDropIn | LoaderKind::GrubFile | LoaderKind::GrubBls => Some("GRUB"),
+            LoaderKind::SystemdBoot => Some("systemd-boot"),
+            LoaderKind::Limine => Some("Limine"),
+            LoaderKind::Refind => Some("rEFInd"),
+            LoaderKind::UkiAddon | LoaderKind::UkiRebuild => Some("stub"),
+            LoaderKind::RpmOstree
+            | LoaderKind::Bootc
+            | LoaderKind::BootcImage
+            | LoaderKind::Proxmox
+            | LoaderKind::Kernelstub
+            | LoaderKind::Sdbootutil
+            | LoaderKind::Nixos
+            | LoaderKind::ClrBootManager
+            | LoaderKind::ZfsBootMenu => None,
+        }
+    }
+
+    /// The names of all loaders that have one.
+    pub fn own_names() -> impl Iterator<Item = &'static str> {
+        let kinds = [LoaderKind::GrubFile, LoaderKind::SystemdBoot, LoaderKind::Limine, LoaderKind::Refind];
+        kinds.into_iter().filter_map(LoaderKind::own_name)
+    }
+
     /// Its name, as people know it.
     pub fn name(self) -> &'static str {
         match self {

@@ -64,7 +64,7 @@ impl BootSystem {
     /// Whether the files of what started this boot are among those that were found; if nobody says what that was, any.
     pub fn is_found(&self) -> bool {
         let (booted, stub) = (self.booted.as_deref(), self.stub.is_some());
-        let said = booted.is_some_and(|booted| NAMES.iter().any(|(_, name)| booted.contains(name))) || stub;
+        let said = booted.is_some_and(|booted| LoaderKind::own_names().any(|name| booted.contains(name))) || stub;
         // A stub that says nothing may have booted all the same.
         let is_it =
             |kind| rank(kind, booted, stub) < NOT_SAID || matches!(kind, LoaderKind::UkiAddon | LoaderKind::UkiRebuild);
@@ -136,26 +136,15 @@ fn left_over(loaders: &mut [Loader], started: &[LoaderKind]) -> Vec<LoaderKind> 
     found
 }
 
-/// The names by which loaders call themselves (`LoaderInfo`).
-const NAMES: [(LoaderKind, &str); 6] = [
-    (LoaderKind::GrubDropIn, "GRUB"),
-    (LoaderKind::GrubFile, "GRUB"),
-    (LoaderKind::GrubBls, "GRUB"),
-    (LoaderKind::SystemdBoot, "systemd-boot"),
-    (LoaderKind::Limine, "Limine"),
-    (LoaderKind::Refind, "rEFInd"),
-];
 /// The rank of a loader of which nobody says that it booted.
 const NOT_SAID: u8 = 2;
 
 /// Which loader comes first: the one that booted the kernel, then the one that started that. What owns the entries of the loader
 /// behind it has no name there.
 fn rank(kind: LoaderKind, booted: Option<&str>, stub: bool) -> u8 {
-    let is_named = |name: &str| booted.is_some_and(|booted| booted.contains(name));
-    match (kind, NAMES.iter().find(|(named, _)| *named == kind)) {
+    match (kind, kind.own_name()) {
         (LoaderKind::UkiAddon | LoaderKind::UkiRebuild, _) if stub => 0,
-        (LoaderKind::UkiAddon | LoaderKind::UkiRebuild, _) => NOT_SAID,
-        (_, Some((_, name))) if is_named(name) => 1,
+        (_, Some(name)) if booted.is_some_and(|booted| booted.contains(name)) => 1,
         (_, Some(_)) => NOT_SAID,
         (_, None) => 0,
     }

@@ -92,25 +92,9 @@ fn by_whom(system: &BootSystem) -> Option<&str> {
     system.booted.as_deref().or(grub)
 }
 
+/// Whether these files are of the loader that calls itself so.
 fn is_of(kind: LoaderKind, name: &str) -> bool {
-    let word = match kind {
-        LoaderKind::GrubDropIn | LoaderKind::GrubFile | LoaderKind::GrubBls => "grub",
-        LoaderKind::SystemdBoot => "systemd-boot",
-        LoaderKind::Limine => "limine",
-        LoaderKind::Refind => "refind",
-        // A tool keeps the files of whichever loader there is.
-        LoaderKind::RpmOstree
-        | LoaderKind::Bootc
-        | LoaderKind::BootcImage
-        | LoaderKind::Proxmox
-        | LoaderKind::Kernelstub
-        | LoaderKind::Sdbootutil
-        | LoaderKind::Nixos
-        | LoaderKind::ClrBootManager
-        | LoaderKind::ZfsBootMenu => return true,
-        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => "stub",
-    };
-    name.to_lowercase().contains(word)
+    kind.own_name().is_none_or(|own| name.to_lowercase().contains(&own.to_lowercase()))
 }
 
 fn hint(system: &BootSystem) -> String {
