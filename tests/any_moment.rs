@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::boot_tools::BootTools;
 use common::halfway::{files, old_or_new};
 use common::pairs::twins;
 use common::text::Nodes;
@@ -15,7 +16,6 @@ use common::{boots, moments, strace, Tree};
 use std::process::{Command, Stdio};
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
-const VFIO_SYNC: &str = env!("CARGO_BIN_EXE_vfio-sync");
 
 /// A panic is 101 or a signal, never one of these.
 #[track_caller]
@@ -24,18 +24,22 @@ fn ended_in_order(ran: &Ran, what: &str) {
     assert!(!ran.stderr.contains("panicked"), "{what}: {}", ran.stderr);
 }
 
-fn booted(name: &str) -> Tree {
+fn booted(tools: &BootTools, name: &str) -> Tree {
     let tree = Tree::new(&boots::of(name).0);
+    std::fs::create_dir(tree.join(".kernel")).unwrap();
+    if name == "debian-grub" {
+        tools.tool(&tree, &["update-grub"]);
+    }
     tree.config("[host]\niommu = on\nkernel-parameters = lab.word=1\n");
     tree
 }
 
 /// Each file has its old or its new text, whole; the next apply does the rest, and the next revert takes all of it back.
 #[track_caller]
-fn old_or_new_and_back(tree: &Tree, old: &Nodes, new: &Nodes, what: &str) {
+fn old_or_new_and_back(tools: &BootTools, tree: &Tree, old: &Nodes, new: &Nodes, what: &str) {
     old_or_new(tree, old, new, what);
     for (verb, expected) in [("apply", new), ("revert", old)] {
-        let ran = tree.run(VFIO, &["cmdline", verb]);
+        let ran = tools.vfio(tree, &["cmdline", verb]);
         assert_eq!(ran.status, Some(0), "{what}, then {verb}: {}", ran.stderr);
         assert_eq!(&files(tree), expected, "{what}, then {verb}");
     }
@@ -54,35 +58,37 @@ const LOADERS: [&str; 3] = ["fedora", "arch-systemd-boot", "debian-grub"];
 
 #[test]
 fn boot_files_killed_at_a_random_moment() {
+    let tools = BootTools::new(&[]);
     for (number, name) in LOADERS.into_iter().enumerate() {
-        let tree = booted(name);
+        let tree = booted(&tools, name);
         let old = files(&tree);
-        let calls = strace::count(&tree, VFIO, &["cmdline", "apply"], "all");
+        let calls = strace::count(&tree, &tools.program(), &["cmdline", "apply"], "all");
         let new = files(&tree);
         assert!(old != new && calls > 100, "{name}: {calls}");
         for n in moments::drawn(calls, 12).into_iter().map(|n| n + number as u32) {
-            let tree = booted(name);
-            strace::kill(&tree, VFIO, &["cmdline", "apply"], "all", n);
-            old_or_new_and_back(&tree, &old, &new, &format!("{name}: killed at call {n}"));
+            let tree = booted(&tools, name);
+            strace::kill(&tree, &tools.program(), &["cmdline", "apply"], "all", n);
+            old_or_new_and_back(&tools, &tree, &old, &new, &format!("{name}: killed at call {n}"));
         }
     }
 }
 
 #[test]
 fn sync_killed_at_a_random_moment() {
-    let tree = booted("debian-grub");
+    let tools = BootTools::new(&[]);
+    let tree = booted(&tools, "debian-grub");
     let old = files(&tree);
-    let calls = strace::count(&tree, VFIO_SYNC, &[], "all");
-    let ran = tree.run(VFIO_SYNC, &[]);
+    let calls = strace::count(&tree, &tools.sync(), &[], "all");
+    let ran = tree.run(&tools.sync(), &[]);
     ended_in_order(&ran, "sync");
     let new = files(&tree);
     assert!(old != new && calls > 100, "{calls}");
     for n in moments::drawn(calls, 4) {
-        let tree = booted("debian-grub");
-        strace::kill(&tree, VFIO_SYNC, &[], "all", n);
+        let tree = booted(&tools, "debian-grub");
+        strace::kill(&tree, &tools.sync(), &[], "all", n);
         let what = format!("vfio-sync killed at call {n}");
         old_or_new(&tree, &old, &new, &what);
-        let again = tree.run(VFIO_SYNC, &[]);
+        let again = tree.run(&tools.sync(), &[]);
         ended_in_order(&again, &what);
         assert_eq!(files(&tree), new, "{what}, and run again");
     }
@@ -109,22 +115,24 @@ fn restore_killed_at_a_random_moment() {
 
 #[test]
 fn boot_files_that_cannot_be_written() {
+    let tools = BootTools::new(&[]);
     let mut failed = 0;
     for name in LOADERS {
-        let tree = booted(name);
+        let tree = booted(&tools, name);
         let old = files(&tree);
-        assert_eq!(tree.run(VFIO, &["cmdline", "apply"]).status, Some(0));
+        assert_eq!(tools.vfio(&tree, &["cmdline", "apply"]).status, Some(0));
         let new = files(&tree);
         for (calls, n, error) in moments::failing_writes() {
-            let tree = booted(name);
+            let tree = booted(&tools, name);
             let what = format!("{name}: {calls} {n}: {error}");
-            let ran = strace::run(&tree, VFIO, &["cmdline", "apply"], calls, &format!("error={error}:when={n}"));
+            let ran =
+                strace::run(&tree, &tools.program(), &["cmdline", "apply"], calls, &format!("error={error}:when={n}"));
             ended_in_order(&ran, &what);
             if ran.status == Some(2) {
                 assert!(!ran.stderr.trim().is_empty(), "{what}: it does not say why");
                 failed += 1;
             }
-            old_or_new_and_back(&tree, &old, &new, &what);
+            old_or_new_and_back(&tools, &tree, &old, &new, &what);
         }
     }
     assert!(failed > 20, "only {failed} failed");
@@ -150,14 +158,15 @@ fn journals_that_cannot_be_written() {
 /// Files from the year to come or the year before: what is decided is decided by what is in them.
 #[test]
 fn a_clock_that_is_a_year_off() {
+    let tools = BootTools::new(&[]);
     for offset in ["+1 year", "-1 year", "@0"] {
-        let tree = booted("debian-grub");
+        let tree = booted(&tools, "debian-grub");
         let old = files(&tree);
         for path in ["etc/vfio.conf", "etc/default/grub"] {
             let touch = Command::new("touch").arg("-d").arg(offset).arg(tree.join(path)).status();
             assert!(touch.unwrap().success());
         }
-        let first = tree.run(VFIO_SYNC, &[]);
+        let first = tree.run(&tools.sync(), &[]);
         ended_in_order(&first, offset);
         let new = files(&tree);
         assert_ne!(old, new, "{offset}");
@@ -166,10 +175,10 @@ fn a_clock_that_is_a_year_off() {
             let touch = Command::new("touch").args(["-c", "-d", "+1 year"]).arg(tree.join(path)).status();
             assert!(touch.unwrap().success());
         }
-        let second = tree.run(VFIO_SYNC, &[]);
+        let second = tree.run(&tools.sync(), &[]);
         ended_in_order(&second, offset);
         assert_eq!(files(&tree), new, "{offset}");
-        assert_eq!(tree.run(VFIO, &["cmdline", "revert"]).status, Some(0), "{offset}");
+        assert_eq!(tools.vfio(&tree, &["cmdline", "revert"]).status, Some(0), "{offset}");
     }
 }
 
@@ -198,28 +207,30 @@ fn no_program_reads_the_time_of_day() {
 /// With less and less memory it ends with a message or does its work, and never half of it.
 #[test]
 fn little_memory() {
-    let tree = booted("debian-grub");
+    let tools = BootTools::new(&[]);
+    let tree = booted(&tools, "debian-grub");
     let old = files(&tree);
-    assert_eq!(tree.run(VFIO, &["cmdline", "apply"]).status, Some(0));
+    assert_eq!(tools.vfio(&tree, &["cmdline", "apply"]).status, Some(0));
     let new = files(&tree);
     for kib in [6_000, 7_000, 8_000, 9_000, 10_000, 12_000, 16_000] {
-        let tree = booted("debian-grub");
+        let tree = booted(&tools, "debian-grub");
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -v {kib}; exec \"$0\" cmdline apply")]).arg(VFIO);
+        shell.args(["-c", &format!("ulimit -v {kib}; exec \"$0\" cmdline apply")]).arg(tools.program());
         shell.env("VFIO_ROOT", tree.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // Whatever it makes of it: an allocation that fails ends a program at once, as a crash does.
         shell.status().unwrap();
-        old_or_new_and_back(&tree, &old, &new, &format!("{kib} KiB"));
+        old_or_new_and_back(&tools, &tree, &old, &new, &format!("{kib} KiB"));
     }
 }
 
 /// Whoever comes first does it; all others wait or find it done.
 #[test]
 fn a_hundred_at_once() {
-    let tree = booted("debian-grub");
+    let tools = BootTools::new(&[]);
+    let tree = booted(&tools, "debian-grub");
     let old = files(&tree);
     let start = |verb: &str| {
-        let mut command = tree.command(VFIO);
+        let mut command = tree.command(&tools.program());
         command.args(["cmdline", verb]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().unwrap()
     };
@@ -228,10 +239,10 @@ fn a_hundred_at_once() {
         let status = child.wait().unwrap();
         assert!(matches!(status.code(), Some(0..=2)), "{status}");
     }
-    let ran = tree.run(VFIO, &["cmdline", "apply"]);
+    let ran = tools.vfio(&tree, &["cmdline", "apply"]);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     let new = files(&tree);
-    old_or_new_and_back(&tree, &old, &new, "a hundred at once");
+    old_or_new_and_back(&tools, &tree, &old, &new, "a hundred at once");
 
     let tree = twins();
     let before = tree.snapshot();

@@ -21,6 +21,7 @@ impl BootTools {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let at = |name: &str| dir.path().join(name);
         fs::hard_link(env!("CARGO_BIN_EXE_vfio"), at("vfio")).unwrap();
+        fs::hard_link(env!("CARGO_BIN_EXE_vfio-sync"), at("vfio-sync")).unwrap();
         symlink(SCRIPT, at("vfio-sim")).unwrap();
         symlink(env!("CARGO_BIN_EXE_vfio-sim"), at("real-sim")).unwrap();
         for line in lines {
@@ -35,6 +36,11 @@ impl BootTools {
     /// The program.
     pub fn program(&self) -> String {
         self.dir.path().join("vfio").to_str().unwrap().to_owned()
+    }
+
+    /// The service's program.
+    pub fn sync(&self) -> String {
+        self.dir.path().join("vfio-sync").to_str().unwrap().to_owned()
     }
 
     /// Runs `vfio` on a tree.

@@ -11,6 +11,9 @@ use crate::host::boot::emergency::is_for_emergencies;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// What stands between parameters.
+const BLANK: char = ' ';
+
 /// The variable.
 const NAME: &str = "KERNEL_CMDLINE[";
 /// Which of the command lines every kernel has that has none of its own.
@@ -126,7 +129,7 @@ pub fn edit(raw: &str, change: &Change<'_>) -> Option<String> {
         let at = if is_empty { last.value.start } else { cuts.insert_at };
         let to = assignments.iter().find(|there| there.value.start <= at && at <= there.value.end)?;
         // Without quotes a value begins and ends with no blank, and none of its own quotes is to be taken for one around it.
-        let wants_quotes = insert.starts_with(' ') && is_empty || insert.ends_with(['"', '\'']);
+        let wants_quotes = is_empty && insert.starts_with(BLANK) || insert.ends_with(['"', '\'']);
         if to.raw == to.value && at == to.value.end && wants_quotes {
             edits.push((to.raw.start..to.raw.start, "\"".to_owned()));
             edits.push((at..at, format!("{insert}\"")));
