@@ -6,7 +6,12 @@ pub fn first_error(printed: &str) -> Option<&str> {
     let speaks =
         |line: &&str| line.split(|c: char| !c.is_ascii_alphabetic()).any(|word| word.eq_ignore_ascii_case("error"));
     let line = printed.lines().map(str::trim).find(speaks)?;
-    let text = ["ERROR", "error"].iter().find_map(|word| line.split_once(word)).map_or(line, |(_, text)| text);
+    let is_alone = |before: &str| before.trim_end().is_empty() || before.trim_end().ends_with(':');
+    let text = match ["ERROR", "error"].iter().find_map(|word| line.split_once(word)) {
+        Some((before, text)) if is_alone(before) => text,
+        // A part of a sentence: "FILE: Syntax error: ...".
+        _ => line,
+    };
     Some(text.trim_start_matches([':', ' '])).filter(|text| !text.is_empty())
 }
 
@@ -30,6 +35,13 @@ mod tests {
                 Some("Couldn't copy the kernel onto the ESP!"),
             ),
             ("ERROR: Can't determine entry-token\n", Some("Can't determine entry-token")),
+            // update-grub of Debian 13 with a drop-in in which a quote is open.
+            (
+                "/usr/sbin/grub-mkconfig: 3: /etc/default/grub.d/50-other.cfg: Syntax error: Unterminated quoted string\n",
+                Some(
+                    "/usr/sbin/grub-mkconfig: 3: /etc/default/grub.d/50-other.cfg: Syntax error: Unterminated quoted string",
+                ),
+            ),
             // No error is spoken of: an OSError is another word.
             ("OSError: [Errno 30]\nsed: -e expression #1, char 48: unknown option to `s'\n", None),
             ("all is well\n", None),
