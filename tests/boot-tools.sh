@@ -17,6 +17,7 @@ fail() {
 menu() {
     drop_ins=''
     # Debian's alone reads drop-ins.
+    # shellcheck disable=SC2016 # for the inner shell
     [ "$program" != update-grub ] || drop_ins='for file in ./etc/default/grub.d/*.cfg; do [ ! -e "$file" ] || . "$file"; done'
     # shellcheck disable=SC2016 # for the inner shell, which a file of somebody else may end
     complaint=$(LC_ALL=C sh -e -c "GRUB_CMDLINE_LINUX='' GRUB_CMDLINE_LINUX_DEFAULT=''
@@ -47,8 +48,9 @@ new_kernel() {
         echo "$line" >$cmdline
         sed -i "s|^options.*|options $line|" boot/loader/entries/*.conf
     fi
-    # shellcheck disable=SC2046 # words, with one blank between them
-    printf 'title Fedora Linux (%s)\nversion %s\nlinux /vmlinuz-%s\noptions %s\n' "$2" "$2" "$2" "$(echo $(cat $cmdline))" \
+    # Words, with one blank between them.
+    options=$(tr -s '[:space:]' ' ' <$cmdline)
+    printf 'title Fedora Linux (%s)\nversion %s\nlinux /vmlinuz-%s\noptions %s\n' "$2" "$2" "$2" "${options% }" \
         >"boot/loader/entries/5f-$2.conf"
 }
 
