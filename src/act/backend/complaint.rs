@@ -6,7 +6,9 @@ pub fn first_error(printed: &str) -> Option<&str> {
     let speaks =
         |line: &&str| line.split(|c: char| !c.is_ascii_alphabetic()).any(|word| word.eq_ignore_ascii_case("error"));
     let line = printed.lines().map(str::trim).find(speaks)?;
-    let is_alone = |before: &str| before.trim_end().is_empty() || before.trim_end().ends_with(':');
+    let is_alone = |before: &str| {
+        before.trim_end().ends_with(':') || !before.contains(|c: char| c.is_ascii_alphanumeric() || c == '/')
+    };
     let text = match ["ERROR", "error"].iter().find_map(|word| line.split_once(word)) {
         Some((before, text)) if is_alone(before) => text,
         // A part of a sentence: "FILE: Syntax error: ...".
@@ -35,6 +37,8 @@ mod tests {
                 Some("Couldn't copy the kernel onto the ESP!"),
             ),
             ("ERROR: Can't determine entry-token\n", Some("Can't determine entry-token")),
+            // mkinitcpio 41.
+            ("==> ERROR: module not found: 'nothing'\n", Some("module not found: 'nothing'")),
             // update-grub of Debian 13 with a drop-in in which a quote is open.
             (
                 "/usr/sbin/grub-mkconfig: 3: /etc/default/grub.d/50-other.cfg: Syntax error: Unterminated quoted string\n",
