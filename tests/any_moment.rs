@@ -216,9 +216,10 @@ fn little_memory() {
         let tree = booted(&tools, "debian-grub");
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -v {kib}; exec \"$0\" cmdline apply")]).arg(tools.program());
-        shell.env("VFIO_ROOT", tree.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Whatever it makes of it: an allocation that fails ends a program at once, as a crash does.
-        shell.status().unwrap();
+        shell.env("VFIO_ROOT", tree.path()).stdin(Stdio::null());
+        // Whatever it makes of it: an allocation that fails ends a program at once, as a crash does. A tool that it leaves behind
+        // still has its standard error: with that, all have ended.
+        shell.output().unwrap();
         old_or_new_and_back(&tools, &tree, &old, &new, &format!("{kib} KiB"));
     }
 }

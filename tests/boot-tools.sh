@@ -20,20 +20,20 @@ menu() {
     # shellcheck disable=SC2016 # for the inner shell
     [ "$program" != update-grub ] || drop_ins='for file in ./etc/default/grub.d/*.cfg; do [ ! -e "$file" ] || . "$file"; done'
     # shellcheck disable=SC2016 # for the inner shell, which a file of somebody else may end
-    complaint=$(LC_ALL=C sh -e -c "GRUB_CMDLINE_LINUX='' GRUB_CMDLINE_LINUX_DEFAULT=''
+    complaint=$(MADE_LINE=.kernel/line.$$ LC_ALL=C sh -e -c "GRUB_CMDLINE_LINUX='' GRUB_CMDLINE_LINUX_DEFAULT=''
         . ./etc/default/grub
         $drop_ins"'
-        printf %s "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" >.kernel/line' 2>&1 >/dev/null) ||
+        printf %s "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" >"$MADE_LINE"' 2>&1 >/dev/null) ||
         fail "$program: $complaint"
-    [ -e .kernel/line ] || return 0
-    LINE=$(cat .kernel/line) awk '
+    [ -e .kernel/line.$$ ] || return 0
+    LINE=$(cat .kernel/line.$$) awk '
         match($0, /^[ \t]*linux[ \t]+[^ \t]+ root=[^ \t]+( r[ow])?/) {
             $0 = substr($0, 1, RLENGTH) " " ENVIRON["LINE"]
         }
         { print }
-    ' "$1" >.kernel/menu
-    cat .kernel/menu >"$1"
-    rm .kernel/menu .kernel/line
+    ' "$1" >.kernel/menu.$$
+    cat .kernel/menu.$$ >"$1"
+    rm .kernel/menu.$$ .kernel/line.$$
 }
 
 # 20-grub.install fedora|rhel VERSION: a new kernel's entry on a machine with GRUB and boot entries. As Fedora's plugin of that
