@@ -7,7 +7,7 @@
 use crate::act::backend::complaint::first_error;
 use crate::act::backend::tools::Tools;
 use crate::act::boot::error::BootError;
-use crate::act::boot::made::{attempt, failed, Made};
+use crate::act::boot::made::{attempt, failed, Made, Mark};
 use crate::act::boot::{boot_files, taken_out};
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
@@ -205,16 +205,8 @@ fn settle(root: &Root) -> Result<(), BootError> {
 
 /// The files that the tools of a plan make, each with what tells whether a tool has written it since.
 fn made_files(root: &Root, plan: &CmdlinePlan) -> Vec<(LoaderKind, String, Option<Mark>)> {
-    let of = |(loader, path): &(LoaderKind, String)| (*loader, path.clone(), mark(root, path));
+    let of = |(loader, path): &(LoaderKind, String)| (*loader, path.clone(), Mark::of(root, path));
     plan.generated.iter().map(of).collect()
-}
-
-/// Number, size and time of a file.
-type Mark = (u64, i64, i64, u64);
-
-fn mark(root: &Root, path: &str) -> Option<Mark> {
-    let stat = root.stat(path).ok()?;
-    Some((stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec))
 }
 
 struct Work<'a> {
@@ -351,7 +343,7 @@ impl<'a> Work<'a> {
     /// Whether what the tools of a loader make is as it was before they ran, as far as its files are known.
     fn made_nothing(&self, loader: LoaderKind) -> bool {
         let mut files = self.menus.iter().filter(|(of, ..)| *of == loader).peekable();
-        files.peek().is_some() && files.all(|(_, path, before)| mark(self.root, path) == *before)
+        files.peek().is_some() && files.all(|(_, path, before)| Mark::of(self.root, path) == *before)
     }
 
     /// Makes everything as it was; what did not work.

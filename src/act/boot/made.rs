@@ -22,15 +22,25 @@ pub(super) fn failed(command: &[String], ran: &Ran) -> ToolError {
     ToolError::Failed { program: command.first().cloned().unwrap_or_default(), line: line.to_owned() }
 }
 
+/// Which file it is and when it was written: another one, if a tool has made it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    number: u64,
+    size: i64,
+    written: (i64, u64),
+}
+
+impl Mark {
+    /// Of a file; `None` if it is not there.
+    pub(super) fn of(root: &Root, path: &str) -> Option<Mark> {
+        let stat = root.stat(path).ok()?;
+        Some(Mark { number: stat.st_ino, size: stat.st_size, written: (stat.st_mtime, stat.st_mtime_nsec) })
+    }
+}
+
 /// What decides instead of exit codes ([`outcome::decides`]), as it was before the tools ran.
 #[derive(Debug)]
-pub(super) struct Made(BTreeMap<String, (Option<String>, Option<Content>)>);
-
-/// Which file it is and when it was written: another one, if a tool has made it again.
-fn stamp(root: &Root, path: &str) -> Option<String> {
-    let stat = root.stat(path).ok()?;
-    Some(format!("{} {}.{} {}", stat.st_ino, stat.st_mtime, stat.st_mtime_nsec, stat.st_size))
-}
+pub(super) struct Made(BTreeMap<String, (Option<Mark>, Option<Content>)>);
 
 fn made(system: &BootSystem) -> impl Iterator<Item = &BootFile> {
     let decide = system.loaders.iter().filter(|loader| outcome::decides(loader.kind));
@@ -41,14 +51,14 @@ impl Made {
     /// Looks at it.
     pub(super) fn look(root: &Root) -> Made {
         let system = BootSystem::scan(root);
-        let one = |file: &BootFile| (file.path.clone(), (stamp(root, &file.path), file.content.clone()));
+        let one = |file: &BootFile| (file.path.clone(), (Mark::of(root, &file.path), file.content.clone()));
         Made(made(&system).map(one).collect())
     }
 
     /// Leaves out of a system what no tool has made again, if it has made others: the kernel may be gone.
     pub(super) fn leave_out_old(&self, root: &Root, system: &mut BootSystem) {
         let is_old =
-            |file: &BootFile| self.0.get(&file.path).is_some_and(|(before, _)| *before == stamp(root, &file.path));
+            |file: &BootFile| self.0.get(&file.path).is_some_and(|(before, _)| *before == Mark::of(root, &file.path));
         if made(system).all(is_old) {
             return;
         }
