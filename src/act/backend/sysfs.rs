@@ -95,17 +95,13 @@ impl Writer {
         if let Some(to) = &mut self.to {
             to.write_all(request.as_bytes())?;
         }
-        match child::wait_for(&self.from, deadline) {
-            Ok(true) => read_errno(&mut self.from),
-            Ok(false) => {
-                self.leave();
-                Err(KernelError::NoAnswer { deadline })
-            }
-            Err(error) => {
-                self.leave();
-                Err(error.into())
-            }
+        let came = child::wait_for(&self.from, deadline);
+        if matches!(came, Ok(true)) {
+            return read_errno(&mut self.from);
         }
+        self.leave();
+        came?;
+        Err(KernelError::NoAnswer { deadline })
     }
 
     /// Leaves a child behind for which the kernel is at work.
