@@ -3,9 +3,9 @@
 //! installkernel.
 
 use crate::host::boot::mkinitcpio::{self, Cmdline, Preset};
-use crate::host::boot::probe::{assigned, files, join, program, text};
+use crate::host::boot::probe::{assigned, files, join, program, program_holds, text};
 use crate::host::boot::uki_conf::{self, UkiConf};
-use crate::host::boot::{BootFile, Content, Format, Role};
+use crate::host::boot::{BootFile, Format, Role};
 use crate::root::Root;
 
 /// What images are made from.
@@ -63,7 +63,7 @@ impl Builder {
         let path = program(root, &name);
         match self {
             // Before 255 there was no such verb; the program was a script, or names all its verbs.
-            Builder::KernelInstall if !path.as_ref().is_some_and(|path| says(root, path, b"add-all")) => {
+            Builder::KernelInstall if !path.as_ref().is_some_and(|path| program_holds(root, path, b"add-all")) => {
                 Some("a kernel-install that knows add-all (systemd 255)".to_owned())
             }
             Builder::Mkinitcpio(_) if path.is_none() => Some(name),
@@ -75,11 +75,7 @@ impl Builder {
 /// Whether Gentoo's installkernel makes the images, by itself or by way of kernel-install: version 56 or newer, which can
 /// make all of them again.
 pub(in crate::host) fn is_gentoo(root: &Root) -> bool {
-    program(root, "installkernel").is_some_and(|path| says(root, &path, b"--all|-a)"))
-}
-
-fn says(root: &Root, path: &str, what: &[u8]) -> bool {
-    root.read(path).is_ok_and(|bytes| bytes.windows(what.len()).any(|window| window == what))
+    program(root, "installkernel").is_some_and(|path| program_holds(root, &path, b"--all|-a)"))
 }
 
 /// What makes the unified kernel images again, if that is known and there.
@@ -226,10 +222,5 @@ fn from_cmdline(root: &Root) -> BootFile {
 
 /// A source that is not changed, and why.
 pub(super) fn unreadable(path: &str, why: String) -> BootFile {
-    BootFile {
-        path: path.to_owned(),
-        format: Format::Plain,
-        role: Role::Source,
-        content: Some(Content::Unreadable(why)),
-    }
+    BootFile::unreadable(path, Format::Plain, why)
 }

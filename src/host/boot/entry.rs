@@ -23,6 +23,12 @@ impl BootFile {
         BootFile { path: path.to_owned(), format, role, content: probe::content(root, path) }
     }
 
+    /// A source that is not changed: why, and what to do, to be said after its path.
+    pub fn unreadable(path: &str, format: Format, why: impl Into<String>) -> BootFile {
+        let content = Some(Content::Unreadable(why.into()));
+        BootFile { path: path.to_owned(), format, role: Role::Source, content }
+    }
+
     /// Looks at a boot entry (type 1), and whether it is one for emergencies, by its name and its title.
     pub fn entry(root: &Root, path: &str) -> BootFile {
         let boot_file = BootFile::read(root, path, Format::Bls, Role::Entry);

@@ -154,6 +154,5 @@ fn nowhere(root: &Root) -> String {
 }
 
 fn unreadable(path: &str, why: String) -> BootFile {
-    let content = Some(Content::Unreadable(why));
-    BootFile { path: path.to_owned(), format: Format::LimineDefault, role: Role::Source, content }
+    BootFile::unreadable(path, Format::LimineDefault, why)
 }

@@ -7,10 +7,10 @@
 
 use super::esp::Partitions;
 use super::{gvariant, BootFile, Content, Format, Loader, LoaderKind, Role};
-use crate::host::boot::probe::{files, missing_program, program, text};
+use crate::host::boot::probe::{files, missing_program, program, program_holds, text};
 use crate::host::kernel_cmdline::KernelCmdline;
 use crate::root::Root;
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind;
 
 /// What ostree makes when the system booted from a deployment.
 const BOOTED: &str = "run/ostree-booted";
@@ -48,7 +48,7 @@ fn of_deployment(root: &Root) -> Loader {
     let by_bootc = program(root, "rpm-ostree").is_none().then(|| program(root, "bootc")).flatten();
     let (kind, missing) = match by_bootc {
         None => (LoaderKind::RpmOstree, missing_program(root, "rpm-ostree")),
-        Some(path) if holds(root, &path, OPTIONS_FOR_SOURCE) => (LoaderKind::Bootc, Vec::new()),
+        Some(path) if program_holds(root, &path, OPTIONS_FOR_SOURCE) => (LoaderKind::Bootc, Vec::new()),
         Some(_) => (LoaderKind::Bootc, vec!["a bootc that knows set-options-for-source (1.16)".to_owned()]),
     };
     let boot_files = staged(root).or_else(|| newest(root)).into_iter().collect();
@@ -94,53 +94,4 @@ fn of_image(root: &Root, partitions: &Partitions) -> Loader {
     let entries = entries.filter(|path| path.rsplit('/').next().is_some_and(|name| name.starts_with("bootc_")));
     let boot_files = entries.map(|path| BootFile::read(root, &path, Format::Bls, Role::Generated)).collect();
     Loader { kind: LoaderKind::BootcImage, boot_files, tools: Vec::new(), missing: Vec::new(), check: None }
-}
-
-/// Whether a program holds some bytes. It may be large: it is read piece by piece.
-fn holds(root: &Root, path: &str, what: &[u8]) -> bool {
-    let search = || -> io::Result<bool> {
-        let mut file = root.open_file(path)?;
-        let (mut buffer, mut kept) = (vec![0; PIECE], 0);
-        loop {
-            let read = file.read(&mut buffer[kept..])?;
-            if buffer[..kept + read].windows(what.len()).any(|window| window == what) {
-                return Ok(true);
-            }
-            if read == 0 {
-                return Ok(false);
-            }
-            // What is looked for may begin in this piece and end in the next.
-            let end = kept + read;
-            let keep = end.min(what.len() - 1);
-            buffer.copy_within(end - keep..end, 0);
-            kept = keep;
-        }
-    };
-    search().unwrap_or(false)
-}
-
-/// So much of a program is looked at in one go, in bytes.
-const PIECE: usize = 1 << 20;
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_found_wherever_they_are() {
-        let tree = tempfile::tempdir().unwrap();
-        let root = Root::open(tree.path()).unwrap();
-        for at in [0, 1, PIECE - OPTIONS_FOR_SOURCE.len(), PIECE - 5, PIECE - 1, PIECE, 2 * PIECE - 7] {
-            let mut bytes = vec![b's'; at];
-            bytes.extend_from_slice(OPTIONS_FOR_SOURCE);
-            bytes.extend_from_slice(b"more");
-            std::fs::write(tree.path().join("program"), &bytes).unwrap();
-            assert!(holds(&root, "program", OPTIONS_FOR_SOURCE), "{at}");
-            bytes.truncate(at + OPTIONS_FOR_SOURCE.len() - 1);
-            std::fs::write(tree.path().join("program"), &bytes).unwrap();
-            assert!(!holds(&root, "program", OPTIONS_FOR_SOURCE), "{at}");
-        }
-        assert!(!holds(&root, "nothing", OPTIONS_FOR_SOURCE));
-    }
 }

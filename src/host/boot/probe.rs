@@ -3,7 +3,7 @@
 
 use crate::host::boot::Content;
 use crate::root::Root;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read};
 
 /// Where programs are.
 const PROGRAMS: [&str; 6] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "bin", "sbin"];
@@ -107,6 +107,32 @@ pub(super) fn assigned(text: &str, name: &str) -> Option<String> {
     text.lines().filter_map(value).next_back()
 }
 
+/// Whether a program holds some bytes. It may be large: it is read piece by piece.
+pub(super) fn program_holds(root: &Root, path: &str, what: &[u8]) -> bool {
+    let search = || -> io::Result<bool> {
+        let mut file = root.open_file(path)?;
+        let (mut buffer, mut kept) = (vec![0; PIECE], 0);
+        loop {
+            let read = file.read(&mut buffer[kept..])?;
+            if buffer[..kept + read].windows(what.len()).any(|window| window == what) {
+                return Ok(true);
+            }
+            if read == 0 {
+                return Ok(false);
+            }
+            // What is looked for may begin in this piece and end in the next.
+            let end = kept + read;
+            let keep = end.min(what.len() - 1);
+            buffer.copy_within(end - keep..end, 0);
+            kept = keep;
+        }
+    };
+    search().unwrap_or(false)
+}
+
+/// So much of a program is looked at in one go, in bytes.
+const PIECE: usize = 1 << 20;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -135,5 +161,23 @@ mod tests {
         assert_eq!(below(&root, "boot", "EFI/linux").as_deref(), Some("boot/efi/Linux"));
         assert_eq!(below(&root, "boot", "EFI/Boot"), None);
         assert_eq!(files(&root, "boot/efi/Linux", ".efi"), ["boot/efi/Linux/A.EFI"]);
+    }
+
+    #[test]
+    fn bytes_are_found_wherever_they_are() {
+        const WHAT: &[u8] = b"set-options-for-source";
+        let tree = tempfile::tempdir().unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        for at in [0, 1, PIECE - WHAT.len(), PIECE - 5, PIECE - 1, PIECE, 2 * PIECE - 7] {
+            let mut bytes = vec![b's'; at];
+            bytes.extend_from_slice(WHAT);
+            bytes.extend_from_slice(b"more");
+            std::fs::write(tree.path().join("program"), &bytes).unwrap();
+            assert!(program_holds(&root, "program", WHAT), "{at}");
+            bytes.truncate(at + WHAT.len() - 1);
+            std::fs::write(tree.path().join("program"), &bytes).unwrap();
+            assert!(!program_holds(&root, "program", WHAT), "{at}");
+        }
+        assert!(!program_holds(&root, "nothing", WHAT));
     }
 }

@@ -7,7 +7,7 @@
 
 use super::efi::Variables;
 use super::esp::Partitions;
-use super::{grub, BootFile, Content, Format, Loader, LoaderKind, Role};
+use super::{grub, BootFile, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{missing_program, text};
 use crate::root::Root;
 
@@ -55,12 +55,7 @@ pub(super) fn find(root: &Root, partitions: &Partitions, variables: &Variables) 
 
 fn source(root: &Root, uuids: &[&str]) -> BootFile {
     let there = root.list("dev/disk/by-uuid").unwrap_or_default();
-    let unreadable = |path: &str, why: &str| BootFile {
-        path: path.to_owned(),
-        format: Format::FirstLine,
-        role: Role::Source,
-        content: Some(Content::Unreadable(why.to_owned())),
-    };
+    let unreadable = |path, why: &str| BootFile::unreadable(path, Format::FirstLine, why);
     // Another partition it warns of and skips, and answers success.
     if !uuids.iter().any(|uuid| there.iter().any(|other| other == uuid)) {
         let why = "names no partition that is there, so proxmox-boot-tool copies nothing: run 'proxmox-boot-tool clean', then \

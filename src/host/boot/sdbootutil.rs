@@ -60,12 +60,7 @@ fn sources(root: &Root, with_drop_ins: bool) -> Vec<BootFile> {
     let Some(cmdline) = CMDLINES.into_iter().find(|path| root.exists(path)) else {
         let why = "is not there, so entries get whatever the running kernel was booted with: write into it what /proc/cmdline \
                    says, without BOOT_IMAGE= and initrd=";
-        return vec![BootFile {
-            path: CMDLINES[0].to_owned(),
-            format: Format::ReadLines,
-            role: Role::Source,
-            content: Some(Content::Unreadable(why.to_owned())),
-        }];
+        return vec![BootFile::unreadable(CMDLINES[0], Format::ReadLines, why)];
     };
     if !with_drop_ins {
         return vec![BootFile::read(root, cmdline, Format::ReadLines, Role::Source)];
