@@ -10,9 +10,10 @@ use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::cmdline::{self, apply};
 use vfio_suite::config::{self, Config, Severity};
 use vfio_suite::host::boot::{BootSystem, LoaderKind, Role};
+use vfio_suite::host::kernel_cmdline::KernelCmdline;
 use vfio_suite::host::run::boot_counter;
 use vfio_suite::logger::complain;
-use vfio_suite::plan::cmdline::boot_file::BootFileStatus;
+use vfio_suite::plan::cmdline::boot_file_status::BootFileStatus;
 use vfio_suite::plan::cmdline::elsewhere::Elsewhere;
 use vfio_suite::plan::cmdline::parameters::Parameter;
 use vfio_suite::plan::cmdline::status::{status, Status};
@@ -57,11 +58,22 @@ fn show_status(root: &Root, out: &Output) -> anyhow::Result<Answer> {
 /// Whether this machine boots from elsewhere. Nothing more is read where the record cannot tell.
 pub fn elsewhere(root: &Root, config: &Config) -> Option<Elsewhere> {
     let record = cmdline::load_record(root).ok()?;
-    if record.changed_in.is_empty() || record.changed_in == boot_counter::current(root) {
+    let running = KernelCmdline::read(root);
+    let has = |parameter: &&str| running.iter().any(|there| there == *parameter);
+    if record.changed_in.is_empty()
+        || record.changed_in == boot_counter::current(root)
+        || record.all_parameters().iter().all(has)
+    {
         return None;
     }
     let (system, parameters) = survey::required_parameters(root, config);
     status(&system, parameters, &record).elsewhere
+}
+
+/// Says it.
+pub fn show_elsewhere(text: &mut Text, elsewhere: &Elsewhere, out: &Output) {
+    text.line(out.bad(&elsewhere.sentence()));
+    text.line(&elsewhere.hint);
 }
 
 fn reasons(text: &mut Text, parameters: &[Parameter]) {
@@ -89,10 +101,7 @@ fn status_text(status: &Status, out: &Output) -> Text {
             text.line(format_args!("running kernel: {}{when}", out.bad(&parameters.join(", "))));
         }
     }
-    if let Some(elsewhere) = &status.elsewhere {
-        text.line(out.bad(&elsewhere.sentence()));
-        text.line(&elsewhere.hint);
-    }
+    status.elsewhere.iter().for_each(|elsewhere| show_elsewhere(&mut text, elsewhere, out));
     if let Some(booted) = &status.booted {
         text.line(format_args!("booted by: {booted}"));
     }

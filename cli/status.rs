@@ -229,10 +229,7 @@ fn text(answer: &Answer, out: &Output) -> Text {
         card.why.iter().for_each(|why| text.line(format_args!("  {why}")));
     }
     answer.sync.as_ref().and_then(line).into_iter().for_each(|line| text.line(out.bad(&line)));
-    if let Some(elsewhere) = &answer.elsewhere {
-        text.line(out.bad(&elsewhere.sentence()));
-        text.line(&elsewhere.hint);
-    }
+    answer.elsewhere.iter().for_each(|elsewhere| cmdline::show_elsewhere(&mut text, elsewhere, out));
     answer.guests.iter().for_each(|guest| text.add(&guest.text(out)));
     text
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What is well and what is not, why, and what to do about it: from facts to findings.
 
-use super::cmdline::boot_file::BootFileStatus;
+use super::cmdline::boot_file_status::BootFileStatus;
 use super::cmdline::status::Status;
 use super::sync::{self, Fit};
 use crate::config::{Bind, Config};

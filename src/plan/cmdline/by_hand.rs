@@ -30,12 +30,16 @@ fn already_there(system: &BootSystem, by_hand: &ByHand) -> Vec<String> {
     }
 }
 
+/// A parameter as a string of TOML or Nix.
+pub(super) fn quoted(parameter: &str) -> String {
+    format!("\"{}\"", parameter.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 fn sentence(by_hand: &ByHand, lacking: &[String]) -> String {
     let line = lacking.join(" ");
     match by_hand {
         ByHand::Nixos => {
-            let quoted = |parameter: &String| format!("\"{}\"", parameter.replace('\\', "\\\\").replace('"', "\\\""));
-            let list: Vec<String> = lacking.iter().map(quoted).collect();
+            let list: Vec<String> = lacking.iter().map(|parameter| quoted(parameter)).collect();
             format!(
                 "NixOS makes its boot entries from its configuration: add boot.kernelParams = [ {} ]; to it, then run \
                  'nixos-rebuild boot'",

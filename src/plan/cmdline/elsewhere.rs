@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! A machine that boots from elsewhere: boot files have had the parameters since an earlier boot, and this one lacks them.
 
-use super::boot_file::BootFileStatus;
+use super::boot_file_status::BootFileStatus;
 use super::record::Record;
 use crate::host::boot::{BootSystem, LoaderKind, Role};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Systems whose kernel parameters come with their image: nothing here changes them.
 
+use super::by_hand::quoted;
 use super::{missing, parameters_of};
 use crate::host::boot::{BootSystem, Loader};
 
@@ -21,15 +22,10 @@ pub(super) fn check(system: &BootSystem, loader: &Loader, required: &[String]) -
     if lacking.is_empty() {
         return Ok(());
     }
-    let list: Vec<String> = lacking.iter().map(|parameter| format!("\"{}\"", escaped(parameter))).collect();
+    let list: Vec<String> = lacking.iter().map(|parameter| quoted(parameter)).collect();
     Err(format!(
         "the kernel parameters of this system come with its image (bootc with composefs): add 'kargs = [{}]' to a file in \
          /usr/lib/bootc/kargs.d where the image is built",
         list.join(", ")
     ))
-}
-
-/// A parameter within the quotes of a TOML string.
-fn escaped(parameter: &str) -> String {
-    parameter.replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -5,15 +5,15 @@
 //! Only parameters that we put in are ever taken out; what was there before is the user's and stays, byte for byte.
 
 mod base;
-pub mod boot_file;
+pub mod boot_file_status;
 pub mod by_hand;
 mod edit_file;
 mod edit_line;
 pub mod elsewhere;
 pub mod format;
+mod grub_menu;
 mod image_built;
 pub mod line;
-mod made;
 pub mod new_entry;
 pub mod not_found;
 pub mod outcome;

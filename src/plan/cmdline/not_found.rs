@@ -35,7 +35,8 @@ pub fn by_hand(parameters: &[String]) -> String {
     format!("no boot loader that vfio knows was found: {}", add(parameters))
 }
 
-fn add(parameters: &[String]) -> String {
+/// What a person has to do then.
+pub(super) fn add(parameters: &[String]) -> String {
     format!("add these parameters to the kernel command line manually: {}", parameters.join(" "))
 }
 

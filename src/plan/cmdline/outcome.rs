@@ -4,7 +4,7 @@
 
 use super::own::{base_parameters, own_parameters};
 use super::record::Record;
-use super::{made, missing, ours_of, CmdlinePlan, ToolRun};
+use super::{grub_menu, missing, ours_of, CmdlinePlan, ToolRun};
 use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, BootSystem, Loader, LoaderKind, Role};
 
@@ -51,7 +51,7 @@ pub fn shortcoming(system: &BootSystem, plan: &CmdlinePlan, before: &Record) -> 
         let run = plan.tools.iter().find(|run| run.loader == loader.kind)?;
         of_loader(loader, run, plan, before, &system.identity)
     });
-    of_tool.or_else(|| made::shortcoming(system, plan).map(Shortcoming::Menu))
+    of_tool.or_else(|| grub_menu::shortcoming(system, plan).map(Shortcoming::Menu))
 }
 
 /// Whether every file of such a loader that is looked at comes from its tool.

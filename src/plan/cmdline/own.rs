@@ -2,7 +2,7 @@
 //! Which command lines of a file start this system: not its snapshots, and no other system beside it.
 
 use super::format::{self, Line, Owner, Problem};
-use super::text_of;
+use super::{not_found, text_of};
 use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, Format, Loader, Role};
 
@@ -20,11 +20,7 @@ pub(super) fn nothing_is_reached(loaders: &[&Loader], required: &[String], ident
         return None;
     }
     let paths: Vec<String> = entries.iter().map(|boot_file| format!("/{}", boot_file.path)).collect();
-    Some(format!(
-        "no entry of this system is in {}: add these parameters to the kernel command line manually: {}",
-        paths.join(", "),
-        required.join(" ")
-    ))
+    Some(format!("no entry of this system is in {}: {}", paths.join(", "), not_found::add(required)))
 }
 
 /// The command lines of a file that start this system: not its snapshots, and no other system beside it.

@@ -3,7 +3,7 @@
 
 use super::record::Record;
 use crate::host::boot::{BootSystem, Role};
-use crate::plan::cmdline::boot_file::BootFileStatus;
+use crate::plan::cmdline::boot_file_status::BootFileStatus;
 use crate::plan::cmdline::elsewhere::{self, Elsewhere};
 use crate::plan::cmdline::own::is_own;
 use crate::plan::cmdline::parameters::Parameter;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What a tool made of its sources, read again after it has run: that decides, and not how the tool ended. A drop-in of somebody
+//! The menu that GRUB's tool made of its sources, read again after it has run: that decides, and not how the tool ended. A drop-in of somebody
 //! else that says `exit 0` ends `grub-mkconfig` well, without a menu.
 
 use super::format;
