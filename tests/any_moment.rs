@@ -12,7 +12,7 @@ use common::halfway::{files, old_or_new};
 use common::pairs::twins;
 use common::text::Nodes;
 use common::tree::Ran;
-use common::{boots, moments, strace, Tree};
+use common::{moments, strace, Tree};
 use std::process::{Command, Stdio};
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
@@ -25,13 +25,7 @@ fn ended_in_order(ran: &Ran, what: &str) {
 }
 
 fn booted(tools: &BootTools, name: &str) -> Tree {
-    let tree = Tree::new(&boots::of(name).0);
-    std::fs::create_dir(tree.join(".kernel")).unwrap();
-    if name == "debian-grub" {
-        tools.tool(&tree, &["update-grub"]);
-    }
-    tree.config("[host]\niommu = on\nkernel-parameters = lab.word=1\n");
-    tree
+    tools.machine(name, "[host]\niommu = on\nkernel-parameters = lab.word=1\n")
 }
 
 /// Each file has its old or its new text, whole; the next apply does the rest, and the next revert takes all of it back.

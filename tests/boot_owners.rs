@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::boot_tools::{staged, BootTools};
-use common::tree::Ran;
-use common::{boots, Tree};
+use common::boot_tools::{staged, BootMachine, BootTools};
+use common::boots;
+use std::ops::Deref;
 
 const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\n";
 const INTEL: &str = "intel_iommu=on iommu=pt lab.word=1";
@@ -16,9 +16,14 @@ const AMD: &str = "iommu=pt lab.word=1";
 /// What a deployment has.
 const DEPLOYED: &str = "root=UUID=56 rw quiet rhgb ostree=/ostree/boot.1/fedora/x/0";
 
-struct Machine {
-    tools: BootTools,
-    tree: Tree,
+struct Machine(BootMachine);
+
+impl Deref for Machine {
+    type Target = BootMachine;
+
+    fn deref(&self) -> &BootMachine {
+        &self.0
+    }
 }
 
 impl Machine {
@@ -28,27 +33,11 @@ impl Machine {
 
     fn of(boot: boots::Boot) -> Machine {
         let with = format!("{DEPLOYED} {INTEL}");
-        let tree = Tree::new(&boot.0);
-        std::fs::create_dir(tree.join(".kernel")).unwrap();
-        tree.config(CONFIGURATION);
-        Machine { tools: BootTools::new(&[DEPLOYED, &with]), tree }
-    }
-
-    fn vfio(&self, arguments: &[&str]) -> Ran {
-        self.tools.vfio(&self.tree, arguments)
-    }
-
-    /// Runs vfio, which must end with this status, and gives what it said.
-    #[track_caller]
-    fn said(&self, arguments: &[&str], status: i32) -> String {
-        let ran = self.vfio(arguments);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert_eq!(ran.status, Some(status), "{arguments:?}: {said}");
-        said
+        Machine(BootMachine::new(&boot, CONFIGURATION, &[DEPLOYED, &with]))
     }
 
     fn tool(&self, words: &[&str]) {
-        self.tools.tool(&self.tree, words);
+        self.0.tool(words);
         BootTools::ran(&self.tree);
     }
 

@@ -26,15 +26,7 @@ fn run(tools: &BootTools, tree: &Tree, verb: &str, what: &str) {
 #[test]
 fn promise_3_killed_at_any_moment_and_done_again() {
     let tools = BootTools::new(&[]);
-    let machine = |name: &str| {
-        let tree = Tree::new(&boots::of(name).0);
-        std::fs::create_dir(tree.join(".kernel")).unwrap();
-        if name == "debian-grub" {
-            tools.tool(&tree, &["update-grub"]);
-        }
-        tree.config(CONFIGURATION);
-        tree
-    };
+    let machine = |name: &str| tools.machine(name, CONFIGURATION);
     for name in ["fedora", "arch-systemd-boot", "debian-grub"] {
         let tree = machine(name);
         let old = files(&tree);

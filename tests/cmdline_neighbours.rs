@@ -5,36 +5,30 @@
 
 mod common;
 
-use common::boot_tools::BootTools;
+use common::boot_tools::BootMachine;
 use common::boots::{self, Boot};
-use common::Tree;
+use std::ops::Deref;
 
 const PARAMETER: &str = "iommu=pt";
 
 /// A machine that wants one parameter, with its tools.
-struct Bench {
-    tree: Tree,
-    tools: BootTools,
+struct Bench(BootMachine);
+
+impl Deref for Bench {
+    type Target = BootMachine;
+
+    fn deref(&self) -> &BootMachine {
+        &self.0
+    }
 }
 
 impl Bench {
     fn new(boot: &Boot) -> Bench {
-        let tree = Tree::new(&boot.0);
-        std::fs::create_dir(tree.join(".kernel")).unwrap();
-        tree.config("[host]\niommu = on\n");
-        Bench { tree, tools: BootTools::new(&[]) }
+        Bench(BootMachine::new(boot, "[host]\niommu = on\n", &[]))
     }
 
     fn of(name: &str) -> Bench {
         Bench::new(&boots::of(name))
-    }
-
-    #[track_caller]
-    fn vfio(&self, arguments: &[&str], status: i32) -> String {
-        let ran = self.tools.vfio(&self.tree, arguments);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert_eq!(ran.status, Some(status), "{arguments:?}: {said}");
-        said
     }
 
     /// The next boot has what an entry of its own had.
@@ -66,20 +60,20 @@ fn snapshots_and_other_systems_keep_what_they_had() {
     let bench = Bench::of("omarchy-limine");
     bench.tools.tool(&bench.tree, &["limine-update"]);
     let before = bench.tree.read("boot/limine.conf");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
     let after = bench.tree.read("boot/limine.conf");
     let (was, is) = (words(&before, "cmdline:"), words(&after, "cmdline:"));
     assert_eq!(is[0], with(was[0].clone()));
     // A snapshot's, and another machine's.
     assert_eq!(is[2..], was[2..]);
     bench.reboot(PARAMETER);
-    let status = bench.vfio(&["cmdline", "status"], 0);
+    let status = bench.said(&["cmdline", "status"], 0);
     assert!(!status.contains("without"), "{status}");
     // A kernel's update has the tool make the menu again.
     bench.tools.tool(&bench.tree, &["limine-update"]);
     assert_eq!(bench.tree.read("boot/limine.conf"), after);
-    assert!(bench.vfio(&["cmdline", "apply"], 0).contains("nothing to do"));
-    bench.vfio(&["cmdline", "revert"], 0);
+    assert!(bench.said(&["cmdline", "apply"], 0).contains("nothing to do"));
+    bench.said(&["cmdline", "revert"], 0);
     assert_eq!(bench.tree.read("boot/limine.conf"), before);
     assert!(!bench.tree.exists("etc/limine-entry-tool.d/zz-vfio.conf"));
 }
@@ -89,7 +83,7 @@ fn snapshots_and_other_systems_keep_what_they_had() {
 fn a_drop_in_of_limine_stands_alone() {
     let bench = Bench::of("omarchy-limine");
     bench.tree.write("etc/default/limine", "KERNEL_CMDLINE[default]+=root=/dev/mapper/root rw\n");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
     let menu = bench.tree.read("boot/limine.conf");
     assert!(menu.contains(&format!(" {PARAMETER} root=/dev/mapper/root rw\n")), "{menu}");
 }
@@ -98,21 +92,21 @@ fn a_drop_in_of_limine_stands_alone() {
 fn the_exact_line_is_said_where_no_layer_of_limine_has_one() {
     let bench =
         Bench::new(&boots::of("limine-kernel-cmdline").without("etc/kernel/cmdline").file("etc/default/limine", ""));
-    let said = bench.vfio(&["cmdline", "apply"], 2);
+    let said = bench.said(&["cmdline", "apply"], 2);
     let line = "KERNEL_CMDLINE[default]+=cryptdevice=PARTUUID=f9:root root=/dev/mapper/root rw";
     assert!(said.contains(line) && !said.contains("initrd="), "{said}");
     // From a snapshot it would be the snapshot's.
     bench.tree.write("proc/cmdline", "root=/dev/mapper/root rootflags=subvol=/@/.snapshots/1/snapshot\n");
-    let said = bench.vfio(&["cmdline", "apply"], 2);
+    let said = bench.said(&["cmdline", "apply"], 2);
     assert!(said.contains("/etc/kernel/cmdline") && !said.contains("subvol="), "{said}");
     // A kernel's own line in a file that is not ours.
     let bench = Bench::of("omarchy-limine");
     bench.tree.write("etc/limine-entry-tool.d/lts.conf", "KERNEL_CMDLINE[linux-lts]=root=/dev/mapper/root\n");
-    let said = bench.vfio(&["cmdline", "apply"], 2);
+    let said = bench.said(&["cmdline", "apply"], 2);
     assert!(said.contains("/etc/limine-entry-tool.d/lts.conf: sets KERNEL_CMDLINE[linux-lts]"), "{said}");
     // For emergencies it is left alone.
     bench.tree.write("etc/limine-entry-tool.d/lts.conf", "KERNEL_CMDLINE[fallback]=root=/dev/mapper/root\n");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
 }
 
 #[test]
@@ -123,17 +117,17 @@ fn another_distribution_in_a_menu_is_left_alone_and_said() {
     ] {
         let bench = Bench::of(name);
         let before = bench.tree.read(path);
-        let said = bench.vfio(&["cmdline", "plan"], 0);
+        let said = bench.said(&["cmdline", "plan"], 0);
         assert!(said.contains("'Debian' starts another system"), "{name}: {said}");
-        bench.vfio(&["cmdline", "apply"], 0);
+        bench.said(&["cmdline", "apply"], 0);
         let after = bench.tree.read(path);
         assert!(words(&after, other).iter().flatten().all(|word| !word.contains(PARAMETER)), "{name}: {after}");
         assert_eq!(after.matches(PARAMETER).count(), 1, "{name}: the one entry of this system");
         // With those for emergencies, of which one of the menus has one.
-        bench.vfio(&["cmdline", "apply", "--rescue"], 0);
+        bench.said(&["cmdline", "apply", "--rescue"], 0);
         let emergencies = usize::from(after.contains("fallback"));
         assert_eq!(bench.tree.read(path).matches(PARAMETER).count(), 1 + emergencies, "{name}");
-        bench.vfio(&["cmdline", "revert"], 0);
+        bench.said(&["cmdline", "revert"], 0);
         assert_eq!(bench.tree.read(path), before, "{name}");
     }
     // Two systems without a machine-id in their entries on one ESP.
@@ -142,7 +136,7 @@ fn another_distribution_in_a_menu_is_left_alone_and_said() {
             "boot/loader/entries/debian.conf",
             "title Debian\nlinux /debian/linux\noptions root=PARTUUID=34 ro\n",
         ));
-    let said = bench.vfio(&["cmdline", "apply"], 0);
+    let said = bench.said(&["cmdline", "apply"], 0);
     assert!(!said.contains("debian.conf: +"), "{said}");
     assert!(!bench.tree.read("boot/loader/entries/debian.conf").contains(PARAMETER));
 }
@@ -162,40 +156,40 @@ fn what_was_put_into_a_snapshot_before_is_taken_out() {
     );
     bench.tree.write("var/lib/vfio/cmdline", &record);
     bench.tree.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
     let menu = bench.tree.read("boot/limine/limine.conf");
     assert_eq!(menu.matches(PARAMETER).count(), 1, "{menu}");
-    bench.vfio(&["cmdline", "revert"], 0);
+    bench.said(&["cmdline", "revert"], 0);
     assert_eq!(bench.tree.read("boot/limine/limine.conf").matches(PARAMETER).count(), 0);
 }
 
 #[test]
 fn what_is_left_of_a_loader_is_no_error() {
     let bench = Bench::of("left-over-grub");
-    let said = bench.vfio(&["cmdline", "apply"], 0);
+    let said = bench.said(&["cmdline", "apply"], 0);
     assert!(said.contains("changed: systemd-boot;"), "{said}");
     bench.reboot("intel_iommu=on iommu=pt");
-    let status = bench.vfio(&["cmdline", "status"], 0);
+    let status = bench.said(&["cmdline", "status"], 0);
     assert!(status.contains("/etc/default/grub, /boot/grub/grub.cfg are taken for what is left of it"), "{status}");
-    let doctor = bench.vfio(&["doctor", "--only", "boot"], 0);
+    let doctor = bench.said(&["doctor", "--only", "boot"], 0);
     assert!(!doctor.contains("grub-mkconfig"), "{doctor}");
     assert!(!bench.tree.read("etc/default/grub").contains(PARAMETER));
     // What was put in while it was there goes.
     let bench = Bench::of("left-over-grub");
     bench.tree.write("usr/bin/grub-mkconfig", "#!/bin/sh\n. ${sysconfdir}/default/grub\n");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
     assert!(bench.tree.read("etc/default/grub").contains(PARAMETER));
     bench.tree.remove("usr/bin/grub-mkconfig");
-    bench.vfio(&["cmdline", "revert"], 0);
+    bench.said(&["cmdline", "revert"], 0);
     assert_eq!(bench.tree.read("etc/default/grub"), "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n");
     // Nobody says what booted: it may be this one.
     let loader = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-    let said = Bench::new(&boots::of("left-over-grub").without(loader)).vfio(&["cmdline", "apply"], 2);
+    let said = Bench::new(&boots::of("left-over-grub").without(loader)).said(&["cmdline", "apply"], 2);
     assert!(said.contains("grub-mkconfig is not there"), "{said}");
     // Of another loader a menu that cannot be changed.
     let menu = ":Linux\nPROTOCOL=linux\nCMDLINE=root=UUID=ab ro\n";
     let bench = Bench::new(&boots::of("arch-systemd-boot").file("boot/limine.cfg", menu));
-    let said = bench.vfio(&["cmdline", "apply"], 0);
+    let said = bench.said(&["cmdline", "apply"], 0);
     assert!(said.contains("Limine before 8") && said.contains("did not start this boot"), "{said}");
 }
 
@@ -203,10 +197,10 @@ fn what_is_left_of_a_loader_is_no_error() {
 fn a_menu_without_a_linux_shows_nothing() {
     let windows = "timeout: 5\n/Windows\n    protocol: efi\n    path: boot():/EFI/Microsoft/Boot/bootmgfw.efi\n";
     let bench = Bench::new(&boots::of("archinstall-limine").file("boot/EFI/arch-limine/limine.conf", windows));
-    let said = bench.vfio(&["cmdline", "apply"], 2);
+    let said = bench.said(&["cmdline", "apply"], 2);
     assert!(said.contains("no entry of this system is in /boot/EFI/arch-limine/limine.conf"), "{said}");
     bench.reboot("intel_iommu=on iommu=pt");
-    let status = bench.vfio(&["cmdline", "status"], 1);
+    let status = bench.said(&["cmdline", "status"], 1);
     assert!(status.contains("no boot loader that vfio knows"), "{status}");
 }
 
@@ -216,26 +210,26 @@ fn what_a_person_has_to_do_is_said_until_it_is_done() {
     let line = "boot.kernelParams = [ \"iommu=pt\" ];";
     for verb in ["status", "plan"] {
         let status = if verb == "status" { 1 } else { 2 };
-        let said = bench.vfio(&["cmdline", verb], status);
+        let said = bench.said(&["cmdline", verb], status);
         assert!(said.contains(line), "{said}");
     }
-    assert!(bench.vfio(&["doctor", "--only", "boot"], 2).contains(line));
-    assert!(bench.vfio(&["sync"], 1).contains(line));
+    assert!(bench.said(&["doctor", "--only", "boot"], 2).contains(line));
+    assert!(bench.said(&["sync"], 1).contains(line));
     // nixos-rebuild makes another system, which the profile leads to.
     bench.tree.write("nix/store/y/kernel-params", "loglevel=4 iommu=pt");
     bench.tree.remove("nix/var/nix/profiles/system-7-link");
     std::os::unix::fs::symlink("../../../store/y", bench.tree.join("nix/var/nix/profiles/system-7-link")).unwrap();
-    assert!(bench.vfio(&["cmdline", "apply"], 0).contains("nothing to do"));
+    assert!(bench.said(&["cmdline", "apply"], 0).contains("nothing to do"));
     bench.reboot(PARAMETER);
-    assert!(!bench.vfio(&["cmdline", "status"], 0).contains("without"));
+    assert!(!bench.said(&["cmdline", "status"], 0).contains("without"));
 
     let bench = Bench::of("zfsbootmenu");
-    assert!(bench.vfio(&["cmdline", "status"], 1).contains("zbm-kcl -a 'iommu=pt' zroot/ROOT/void"));
+    assert!(bench.said(&["cmdline", "status"], 1).contains("zbm-kcl -a 'iommu=pt' zroot/ROOT/void"));
     bench.reboot(PARAMETER);
-    assert!(!bench.vfio(&["cmdline", "status"], 0).contains("zbm-kcl"));
+    assert!(!bench.said(&["cmdline", "status"], 0).contains("zbm-kcl"));
 
     let bench = Bench::of("void-systemd-boot-no-source");
-    let said = bench.vfio(&["cmdline", "apply"], 2);
+    let said = bench.said(&["cmdline", "apply"], 2);
     assert!(said.contains("CMDLINE=\"rootfstype=ext4 root=UUID=0a quiet rw iommu=pt\""), "{said}");
     assert!(bench.tree.read("boot/loader/entries/void-x86_64-6.12.41_1.conf").contains(PARAMETER));
 }
@@ -244,17 +238,17 @@ fn what_a_person_has_to_do_is_said_until_it_is_done() {
 #[test]
 fn the_next_kernel_of_solus_and_void() {
     let bench = Bench::of("solus");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
     let (now, next) = ("Solus-current-6.12.41-321.conf", "Solus-current-6.12.57-330.conf");
     let entry = bench.tree.read(&format!("boot/loader/entries/{now}"));
     bench.tree.write(&format!("boot/loader/entries/{next}"), "title Solus\nlinux /x\noptions root=PARTUUID=9c x\n");
     bench.tools.tool(&bench.tree, &["clr-boot-manager", "update"]);
     let options = |text: &str| words(text, "options").concat();
     assert_eq!(options(&bench.tree.read(&format!("boot/loader/entries/{next}"))), options(&entry));
-    bench.vfio(&["cmdline", "revert"], 0);
+    bench.said(&["cmdline", "revert"], 0);
     assert!(!bench.tree.read(&format!("boot/loader/entries/{next}")).contains(PARAMETER));
 
     let bench = Bench::of("void-systemd-boot");
-    bench.vfio(&["cmdline", "apply"], 0);
+    bench.said(&["cmdline", "apply"], 0);
     assert!(bench.tree.read("etc/default/systemd-boot").ends_with("CMDLINE=\"root=UUID=0a rw quiet iommu=pt\"\n"));
 }

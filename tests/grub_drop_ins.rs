@@ -6,20 +6,27 @@
 
 mod common;
 
-use common::boot_tools::BootTools;
+use common::boot_tools::{BootMachine, BootTools};
 use common::boots::{self, Boot};
 use common::tree::Ran;
-use common::Tree;
+use std::ops::Deref;
 
 const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\n";
 const OURS: &str = "etc/default/grub.d/95-vfio.cfg";
 const PARAMETERS: &str = "intel_iommu=on iommu=pt lab.word=1";
 
 struct Machine {
-    tools: BootTools,
-    tree: Tree,
+    machine: BootMachine,
     /// What it boots with, but for parameters of vfio.
     line: String,
+}
+
+impl Deref for Machine {
+    type Target = BootMachine;
+
+    fn deref(&self) -> &BootMachine {
+        &self.machine
+    }
 }
 
 impl Machine {
@@ -30,17 +37,11 @@ impl Machine {
     }
 
     fn of(boot: Boot) -> Machine {
-        let (tools, tree) = (BootTools::new(&[]), Tree::new(&boot.0));
-        std::fs::create_dir(tree.join(".kernel")).unwrap();
-        tools.tool(&tree, &["update-grub"]);
-        tree.config(CONFIGURATION);
-        BootTools::ran(&tree);
-        let line = tree.read("proc/cmdline");
-        Machine { tools, tree, line }
-    }
-
-    fn vfio(&self, arguments: &[&str]) -> Ran {
-        self.tools.vfio(&self.tree, arguments)
+        let machine = BootMachine::new(&boot, CONFIGURATION, &[]);
+        machine.tool(&["update-grub"]);
+        BootTools::ran(&machine.tree);
+        let line = machine.tree.read("proc/cmdline");
+        Machine { machine, line }
     }
 
     fn apply(&self) -> Ran {

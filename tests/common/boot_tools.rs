@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio` beside a simulator that knows the tools of boot loaders (`boot-tools.sh`).
 
+use super::boots::{self, Boot};
 use super::tree::Ran;
 use super::{pe, Tree};
 use std::fs;
@@ -33,6 +34,17 @@ impl BootTools {
         BootTools { dir }
     }
 
+    /// A machine whose boot files are all there: Debian's menu is made first.
+    pub fn machine(&self, name: &str, config: &str) -> Tree {
+        let tree = Tree::new(&boots::of(name).0);
+        fs::create_dir(tree.join(".kernel")).unwrap();
+        if name == "debian-grub" {
+            self.tool(&tree, &["update-grub"]);
+        }
+        tree.config(config);
+        tree
+    }
+
     /// The program.
     pub fn program(&self) -> String {
         self.dir.path().join("vfio").to_str().unwrap().to_owned()
@@ -63,6 +75,43 @@ impl BootTools {
         let text = fs::read_to_string(log).unwrap_or_default();
         let _ = fs::remove_file(log);
         text.lines().map(str::to_owned).collect()
+    }
+}
+
+/// A machine with these tools.
+#[derive(Debug)]
+pub struct BootMachine {
+    pub tools: BootTools,
+    pub tree: Tree,
+}
+
+impl BootMachine {
+    /// With this configuration. Addons and deployments can be made with these lines only.
+    pub fn new(boot: &Boot, config: &str, lines: &[&str]) -> BootMachine {
+        let tree = Tree::new(&boot.0);
+        fs::create_dir_all(tree.join(".kernel")).unwrap();
+        tree.config(config);
+        BootMachine { tools: BootTools::new(lines), tree }
+    }
+
+    /// Runs `vfio`.
+    pub fn vfio(&self, arguments: &[&str]) -> Ran {
+        self.tools.vfio(&self.tree, arguments)
+    }
+
+    /// Runs `vfio`, which must end with this status, and gives what it said.
+    #[track_caller]
+    pub fn said(&self, arguments: &[&str], status: i32) -> String {
+        let ran = self.vfio(arguments);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.status, Some(status), "{arguments:?}: {said}");
+        said
+    }
+
+    /// Runs a tool, as its user would.
+    #[track_caller]
+    pub fn tool(&self, words: &[&str]) {
+        self.tools.tool(&self.tree, words);
     }
 }
 
