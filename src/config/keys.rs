@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Which sections and keys there are, and which one an unknown name was probably meant to be.
 
-use super::sections::{gpu, guest, host};
+use super::sections::{definition, gpu, guest, host};
 
 /// What a section is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +28,18 @@ impl Kind {
     }
 
     /// The keys that such a section may have.
-    pub(super) fn keys(self) -> &'static [&'static str] {
-        match self {
-            Kind::Host => host::KEYS,
-            Kind::Gpu => gpu::KEYS,
-            Kind::Guest => guest::KEYS,
-        }
+    pub(super) fn keys(self) -> impl Iterator<Item = &'static str> {
+        let lists = match self {
+            Kind::Host => [host::KEYS, &[]],
+            Kind::Gpu => [gpu::KEYS, &[]],
+            Kind::Guest => [guest::KEYS, definition::KEYS],
+        };
+        lists.into_iter().flatten().copied()
     }
 
     /// The key, if such a section can have it.
     pub(super) fn key(self, name: &str) -> Option<&str> {
-        let known = self.keys().contains(&name) || (self == Kind::Guest && guest::guest_bar(name).is_some());
+        let known = self.keys().any(|key| key == name) || (self == Kind::Guest && guest::guest_bar(name).is_some());
         known.then_some(name)
     }
 }
@@ -51,7 +52,7 @@ mod tests {
     fn no_key_is_in_two_sections() {
         for kind in Kind::ALL {
             for other in Kind::ALL {
-                let both = kind.keys().iter().any(|key| other.key(key).is_some());
+                let both = kind.keys().any(|key| other.key(key).is_some());
                 assert_eq!(both, kind == other);
             }
         }

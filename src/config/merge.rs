@@ -367,7 +367,7 @@ impl fmt::Display for KeyHint<'_> {
                 None => f.write_str("the size of a BAR for this guest is GPU.bar0 to GPU.bar5"),
             };
         }
-        f.write_str(&did_you_mean(key, kind.keys().iter().copied()).unwrap_or_default())
+        f.write_str(&did_you_mean(key, kind.keys()).unwrap_or_default())
     }
 }
 

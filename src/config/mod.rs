@@ -24,6 +24,7 @@ mod values;
 
 pub use crate::finding::{Finding, Location, Severity};
 pub use location::At;
+pub use sections::definition::{Audio, Cpus, Definition, Display, Hide, Input, LookingGlass, Pages, UsbId};
 pub use sections::gpu::{BarSize, Bind, Driver, Functions, Gpu, RebarMethod, Reset, Selector};
 pub use sections::guest::{DisplayManager, Guest, GuestBar, Handover, Runner, DEFAULT_USER};
 pub use sections::host::{HostSection, Iommu};

@@ -4,12 +4,13 @@
 use crate::config::location::At;
 use crate::config::name::check_name;
 use crate::config::report::clip;
+use crate::config::sections::definition::Definition;
 use crate::config::sections::gpu::{BarSize, BARS};
 use crate::config::values::{list_of, one_of, Parsed, Wrong};
 use crate::finding::{codes, Location};
 use std::time::Duration;
 
-/// The keys, beside `GPU.barN`.
+/// The keys, beside `GPU.barN` and those about the domain's definition.
 pub(in crate::config) const KEYS: &[&str] = &[
     "gpus",
     "domain",
@@ -83,6 +84,8 @@ pub struct Guest {
     pub stop_timeout: Duration,
     /// `inhibit-sleep`.
     pub inhibit_sleep: bool,
+    /// What the domain is to be like.
+    pub definition: Definition,
 }
 
 /// `GPU.barN`: the size of a BAR for one guest.
