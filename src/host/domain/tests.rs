@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #![allow(clippy::unwrap_used)]
 
+use super::limits::DEEPEST;
+use super::qemu::QEMU;
+use super::xml::number;
 use super::*;
 
 fn domain(inside: &str) -> Result<Domain, String> {

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! A libvirt domain, from its XML (libvirt's "Domain XML format"): what it is given of the host.
+
+mod files;
+mod limits;
+mod memory;
+mod needs;
+mod pci;
+mod qemu;
+mod xml;
+
+pub use limits::LARGEST;
+pub use needs::{Domain, HostDevice, HugePages, NeededFile};
+
+use limits::{too_much, MOST_DEVICES, MOST_NODES};
+use roxmltree::{Document, ParsingOptions};
+use xml::{child, clip, is, size, text};
+
+/// Reads a domain's XML.
+///
+/// # Errors
+/// A sentence: it is not XML, it is not a domain, or a value in it cannot be understood.
+pub fn parse(xml: &str) -> Result<Domain, String> {
+    if let Some(what) = too_much(xml) {
+        return Err(format!("its XML cannot be read: {what}"));
+    }
+    // A document type is refused by default: libvirt makes none, and entities can blow a text up.
+    let how = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(xml, how)
+        .map_err(|error| format!("its XML cannot be read: {}", clip(&error.to_string())))?;
+    let domain = document.root_element();
+    if !is(domain, "domain") {
+        return Err(format!("its XML describes a '{}' and no domain", clip(domain.tag_name().name())));
+    }
+    let name = child(domain, "name").map(text).unwrap_or_default();
+    if name.is_empty() {
+        return Err("its XML has no name in it".to_owned());
+    }
+    let mut found = Domain { name, ..Domain::default() };
+    if let Some(memory) = child(domain, "memory") {
+        let value = text(memory);
+        found.memory = size(&value, memory.attribute("unit").unwrap_or("KiB"))
+            .ok_or_else(|| format!("its XML has a memory of '{}', which is not a size", clip(&value)))?;
+    }
+    found.huge_pages = memory::huge_pages(domain)?;
+    if let Some(os) = child(domain, "os") {
+        files::boot_files(os, &mut found.files);
+    }
+    let devices = child(domain, "devices");
+    for device in devices.iter().flat_map(|d| d.children()).filter(|d| d.tag_name().namespace().is_none()) {
+        match device.tag_name().name() {
+            "hostdev" | "interface" if pci::is_host_device(device) => pci::host_device(device, &mut found)?,
+            "disk" => files::disk(device, &mut found)?,
+            _ => {}
+        }
+    }
+    qemu::qemu_arguments(domain, &mut found)?;
+    if found.hostdevs.len().max(found.files.len()) > MOST_DEVICES {
+        Err(format!("its XML names more than {MOST_DEVICES} devices or files of the host"))
+    } else {
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests;
