@@ -2,41 +2,28 @@
 //! Keyboards and mice, the TPM, and sound that is being played.
 
 use super::{functions_above, Usage, Use};
+use crate::host::input::{self, InputDevice, Kind};
 use crate::host::Function;
 use crate::pci::Address;
 use crate::root::Root;
 
 /// Keyboards and mice, also those that hang on no function.
 pub(super) fn read_input(root: &Root) -> Vec<Usage> {
-    const INPUT: &str = "sys/class/input";
-    let mut found = Vec::new();
-    for input in root.list(INPUT).unwrap_or_default().iter().filter(|name| name.starts_with("input")) {
-        let device = format!("{INPUT}/{input}");
-        let bits = |kind: &str| root.read_text(&format!("{device}/capabilities/{kind}")).unwrap_or_default();
-        let name = || root.read_text(&format!("{device}/name")).unwrap_or_else(|_| input.clone());
-        let (keys, axes) = (bits("key"), bits("rel"));
-        // As udev tells them apart (src/udev/udev-builtin-input_id.c): a keyboard has all of ESC to D, a mouse two axes
-        // and a left button (include/uapi/linux/input-event-codes.h).
-        let what = if (1..32).all(|key| bit(&keys, key)) {
-            Use::Keyboard { name: name() }
-        } else if bit(&axes, 0) && bit(&axes, 1) && bit(&keys, 0x110) {
-            Use::Mouse { name: name() }
-        } else {
-            continue;
-        };
-        let mut functions = functions_above(root, &device);
-        if functions.is_empty() && is_by_bluetooth(root, &device) {
+    let usage = |device: InputDevice| {
+        let mut functions = functions_above(root, &device.link());
+        if functions.is_empty() && device.is_by_bluetooth(root) {
             functions = adapters(root);
         }
-        found.push(Usage { functions, what });
-    }
-    found
-}
-
-/// Whether an input device is one that the Bluetooth daemon has made: its HID device is of bus 0005 and below that of a
-/// program's devices (drivers/hid/uhid.c), not below the adapter by which it is reached.
-fn is_by_bluetooth(root: &Root, link: &str) -> bool {
-    root.read_link(link).is_ok_and(|target| target.to_string_lossy().contains("/uhid/0005:"))
+        let name = device.name;
+        Usage {
+            functions,
+            what: match device.kind {
+                Kind::Keyboard => Use::Keyboard { name },
+                Kind::Mouse => Use::Mouse { name },
+            },
+        }
+    };
+    input::devices(root).into_iter().map(usage).collect()
 }
 
 /// The functions that Bluetooth adapters hang on. Which of several a keyboard is paired with does not show.
@@ -48,14 +35,6 @@ fn adapters(root: &Root) -> Vec<Address> {
         [only] => functions_above(root, &format!("{BLUETOOTH}/{only}")),
         _ => Vec::new(),
     }
-}
-
-/// Whether a bit is set in a bitmap as the kernel prints it: hexadecimal words of a `long` each, the highest first, leading
-/// ones that are 0 left out (`drivers/input/input.c`, `input_print_bitmap`).
-fn bit(words: &str, number: usize) -> bool {
-    const BITS: usize = usize::BITS as usize;
-    let word = words.split_ascii_whitespace().rev().nth(number / BITS);
-    word.and_then(|word| usize::from_str_radix(word, 16).ok()).is_some_and(|word| word >> (number % BITS) & 1 == 1)
 }
 
 /// The TPM: where the device tree shows no function above it, AMD's security processor (class 1080, vendor 1022) is what
