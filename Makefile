@@ -143,6 +143,11 @@ rpm: dist ## the package of Fedora, in dist/
 arch: dist ## the package of Arch Linux, in dist/
 	packaging/arch.sh $(SOURCE_TARBALL) dist
 
+# KEY=FINGERPRINT of a secret key of gpg's, URL=where the folder will be. "make deb rpm arch" makes what it is made of.
+.PHONY: repository
+repository: ## of dist/: repositories for apt, dnf, pacman and Portage, signed (KEY=FINGERPRINT URL=https://...)
+	packaging/repository.sh dist dist/repository '$(KEY)' '$(URL)'
+
 # The packages of Debian and Ubuntu. -d: the toolchain may come from elsewhere than from packages, which is all that
 # the build dependencies could tell. The packages land in dist/ and nothing in the folder above.
 .PHONY: deb
@@ -175,6 +180,7 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,upgrade,60) tests/packages/upgrade.sh dist
 	$(call stage,ebuild,120) tests/packages/ebuild.sh $(TARGETDIR)
 	$(call stage,openrc,600) $(AS_ROOT) tests/packages/openrc.sh $(TARGETDIR)
+	$(call stage,repository,600) $(AS_ROOT) tests/packages/repository.sh dist
 	$(call stage,roots,1200) $(AS_ROOT) tests/packages/roots.sh dist $(if $(filter all,$(VFIO_LAB)),,trixie)
 	$(call stage,install,120) $(MAKE) install NOBUILD=1 DESTDIR=$(STAGED)
 	$(call stage,boot-files,120) $(AS_ROOT) tests/boot-files.sh $(RELEASE)/vfio

@@ -19,7 +19,7 @@ esac
 
 build="gcc git libc6-dev make pkg-config $pkgconfig"
 # The packages: of Debian, of Fedora and of Arch Linux.
-package="createrepo-c debhelper dnf dpkg-dev fakeroot lintian file rpm rpmlint libarchive-tools makepkg pacman-package-manager"
+package="apt-utils createrepo-c debhelper dnf dpkg-dev fakeroot gnupg lintian file rpm rpmlint libarchive-tools makepkg pacman-package-manager"
 lint="mandoc shellcheck"
 # What reads the boot files that are changed.
 boot="bash grub-common"
