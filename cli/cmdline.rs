@@ -32,8 +32,9 @@ pub fn run(root: &Root, out: &Output, verb: &CmdlineVerb) -> anyhow::Result<Answ
     }
 }
 
-fn plan_options(options: &CmdlineOptions) -> Options {
-    Options { adopt: options.adopt, rescue: options.rescue, only: None }
+fn plan_options(options: &CmdlineOptions, config: &Config) -> Options {
+    let rescue_entry = config.host.needs_rescue_entry();
+    Options { adopt: options.adopt, rescue: options.rescue, rescue_entry, only: None }
 }
 
 fn texts(parameters: &[Parameter]) -> Vec<String> {
@@ -126,6 +127,7 @@ fn status_text(status: &Status, out: &Output) -> Text {
 fn row(boot_file: &BootFileStatus, out: &Output) -> Vec<String> {
     let state = match (&boot_file.problem, boot_file.role) {
         (Some(problem), _) => out.bad(problem),
+        (None, Role::WithoutVfio) => "the boot entry without VFIO".to_owned(),
         (None, Role::Rescue) if !boot_file.missing.is_empty() => "left alone: for emergencies".to_owned(),
         (None, _) if boot_file.is_as_required() => out.good("as required"),
         (None, _) => {
@@ -152,7 +154,7 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
     check::report(&config);
     let record = cmdline::load_record(root)?;
     let (system, parameters) = survey::required_parameters(root, &config);
-    let plan = plan(&system, &texts(&parameters), &record, &plan_options(options));
+    let plan = plan(&system, &texts(&parameters), &record, &plan_options(options, &config));
     let unchecked = unchecked::sentences(&system);
     let code = check::code(&config).max(code(&system, &parameters, &plan));
     if out.is_json() {
@@ -214,7 +216,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
             if config.worst() == Some(Severity::Error) {
                 anyhow::bail!("boot entries stay as they are until the errors above are fixed");
             }
-            plan_options(options)
+            plan_options(options, &config)
         }
         None => {
             parameters.clear();

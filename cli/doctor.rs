@@ -37,7 +37,8 @@ fn boot(root: &Root) -> Vec<Finding> {
     let snapshot = Snapshot::at(root, true);
     let record = snapshot.record.as_ref().cloned().unwrap_or_default();
     let parameters: Vec<String> = snapshot.parameters.iter().map(|parameter| parameter.parameter.clone()).collect();
-    let plan = cmdline::plan(&snapshot.system, &parameters, &record, &Options::default());
+    let options = Options { rescue_entry: snapshot.config.host.needs_rescue_entry(), ..Options::default() };
+    let plan = cmdline::plan(&snapshot.system, &parameters, &record, &options);
     let iommu = Iommu::scan(root);
     let status = status(&snapshot.system, snapshot.parameters.clone(), &record);
     let unknown = snapshot.record.as_ref().err().map(ToString::to_string);
@@ -47,6 +48,7 @@ fn boot(root: &Root) -> Vec<Finding> {
         status: unknown.as_deref().map_or(Ok(&status), Err),
         problems: &plan.problems,
         notes: &plan.notes,
+        no_rescue_entry: &plan.no_rescue_entry,
         initramfs: &snapshot.initramfs,
         report: sync_report::read(root).as_ref(),
         watched: is_watched(root),

@@ -9,11 +9,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::cmdline;
-use vfio_suite::config::{self, Severity};
-use vfio_suite::host::boot::{entry, BootFile, Format, Role};
+use vfio_suite::config::{self, Config, Severity};
+use vfio_suite::host::boot::{entry, BootFile, BootSystem, Format, Role};
 use vfio_suite::host::run::taken_out;
 use vfio_suite::logger;
 use vfio_suite::plan::cmdline::new_entry::{of_new_entries, NewEntries};
+use vfio_suite::plan::cmdline::rescue_entry;
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 use vfio_suite::text;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["add", version, ..] => add(version, verbose),
-        ["remove", ..] => forget(),
+        ["remove", ..] => forget(verbose),
         // Verbs that come in later versions.
         _ => Ok(()),
     };
@@ -71,13 +72,15 @@ fn source(root: &Root) -> Result<Option<BootFile>, String> {
     Ok(found.into_iter().find(|boot_file| boot_file.content.is_some()))
 }
 
+fn say(verbose: bool, sentence: &str) {
+    if verbose {
+        // A reader that has gone must not stop a change in the middle.
+        let _ = writeln!(std::io::stdout(), "vfio: {}", text::line(sentence));
+    }
+}
+
 fn add(version: &str, verbose: bool) -> Result<(), String> {
-    let say = |sentence: &str| {
-        if verbose {
-            // A reader that has gone must not stop a change in the middle.
-            let _ = writeln!(std::io::stdout(), "vfio: {}", text::line(sentence));
-        }
-    };
+    let say = |sentence: &str| say(verbose, sentence);
     let layout = variable("LAYOUT").unwrap_or_else(|| "bls".to_owned());
     if layout == "uki" {
         // Its parameters come from /etc/kernel/cmdline, or from an addon beside it: both are there before it is built.
@@ -119,14 +122,31 @@ fn add(version: &str, verbose: bool) -> Result<(), String> {
         return Err(problem.clone());
     }
     let tools = tools_for(&root);
-    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence))
+    cmdline::apply(&root, tools.as_ref(), &plan, &mut |sentence| say(sentence)).map_err(|error| error.to_string())?;
+    renew_rescue_entry(&root, &config, &say)
+}
+
+/// The boot entry without us is that of the newest kernel, which may be another one now.
+fn renew_rescue_entry(root: &Root, config: &Config, say: &dyn Fn(&str)) -> Result<(), String> {
+    let record = cmdline::load_record(root).map_err(|error| error.to_string())?;
+    let is_wanted = config.host.needs_rescue_entry();
+    if !is_wanted && record.rescue_entries.is_empty() {
+        return Ok(());
+    }
+    let plan = rescue_entry::plan(&BootSystem::scan(root), is_wanted, &record);
+    cmdline::apply(root, tools_for(root).as_ref(), &plan, &mut |sentence| say(sentence))
         .map(drop)
         .map_err(|error| error.to_string())
 }
 
 /// The entry is gone: nothing in it is ours any more.
-fn forget() -> Result<(), String> {
+fn forget(verbose: bool) -> Result<(), String> {
     let root = open()?;
     let _lock = cmdline::lock(&root).map_err(|error| error.to_string())?;
-    cmdline::forget_what_is_gone(&root).map_err(|error| error.to_string())
+    cmdline::forget_what_is_gone(&root).map_err(|error| error.to_string())?;
+    let config = config::load(&root);
+    match config.worst() {
+        Some(Severity::Error) => Ok(()),
+        _ => renew_rescue_entry(&root, &config, &|sentence| say(verbose, sentence)),
+    }
 }

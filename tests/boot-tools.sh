@@ -23,6 +23,7 @@ menu() {
     complaint=$(MADE_LINE=.kernel/line.$$ LC_ALL=C sh -e -c "GRUB_CMDLINE_LINUX='' GRUB_CMDLINE_LINUX_DEFAULT=''
         . ./etc/default/grub
         $drop_ins"'
+        printf %s "$GRUB_CMDLINE_LINUX_DEFAULT" >"$MADE_LINE.default"
         printf %s "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" >"$MADE_LINE"' 2>&1 >/dev/null) ||
         fail "$program: $complaint"
     [ -e .kernel/line.$$ ] || return 0
@@ -30,10 +31,20 @@ menu() {
         match($0, /^[ \t]*linux[ \t]+[^ \t]+ root=[^ \t]+( r[ow])?/) {
             $0 = substr($0, 1, RLENGTH) " " ENVIRON["LINE"]
         }
-        { print }
+        /^### BEGIN \/etc\/grub.d\/41_vfio ###/ { left = 1 }
+        !left { print }
+        /^### END \/etc\/grub.d\/41_vfio ###/ { left = 0 }
     ' "$1" >.kernel/menu.$$
     cat .kernel/menu.$$ >"$1"
-    rm .kernel/menu.$$ .kernel/line.$$
+    # The scripts that print entries get the variables in their environment, and one that fails ends the menu.
+    if [ -x etc/grub.d/41_vfio ]; then
+        {
+            echo '### BEGIN /etc/grub.d/41_vfio ###'
+            GRUB_CMDLINE_LINUX_DEFAULT=$(cat .kernel/line.$$.default) ./etc/grub.d/41_vfio
+            echo '### END /etc/grub.d/41_vfio ###'
+        } >>"$1"
+    fi
+    rm .kernel/menu.$$ .kernel/line.$$ .kernel/line.$$.default
 }
 
 # 20-grub.install fedora|rhel VERSION: a new kernel's entry on a machine with GRUB and boot entries. As Fedora's plugin of that

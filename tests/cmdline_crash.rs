@@ -16,6 +16,8 @@ const CALLS: [&str; 2] = ["fsync,fdatasync", "rename,renameat,renameat2,unlink,u
 /// More than any of them has.
 const MANY: u32 = 200;
 const CONFIGURATION: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\n";
+/// The same with a boot entry without us.
+const RESCUE: &str = "[host]\niommu = on\nkernel-parameters = lab.word=1\nrescue-entry = yes\n";
 
 #[track_caller]
 fn run(tools: &BootTools, tree: &Tree, verb: &str, what: &str) {
@@ -25,9 +27,18 @@ fn run(tools: &BootTools, tree: &Tree, verb: &str, what: &str) {
 
 #[test]
 fn promise_3_killed_at_any_moment_and_done_again() {
+    killed_at_any_moment(&["fedora", "arch-systemd-boot", "debian-grub"], CONFIGURATION);
+}
+
+#[test]
+fn promise_3_with_a_boot_entry_without_us() {
+    killed_at_any_moment(&["arch-systemd-boot", "debian-grub", "limine-by-hand"], RESCUE);
+}
+
+fn killed_at_any_moment(names: &[&str], configuration: &str) {
     let tools = BootTools::new(&[]);
-    let machine = |name: &str| tools.machine(name, CONFIGURATION);
-    for name in ["fedora", "arch-systemd-boot", "debian-grub"] {
+    let machine = |name: &str| tools.machine(name, configuration);
+    for name in names {
         let tree = machine(name);
         let old = files(&tree);
         run(&tools, &tree, "apply", name);

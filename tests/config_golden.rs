@@ -51,6 +51,9 @@ fn show_to(out: &mut String, config: &Config) -> std::fmt::Result {
     )?;
     writeln!(out, "  headless = {}", host.headless)?;
     writeln!(out, "  failed-boots = {}", host.failed_boots)?;
+    if host.rescue_entry {
+        writeln!(out, "  rescue-entry = yes")?;
+    }
     for gpu in &config.gpus {
         writeln!(out, "\n[gpu {}] ({})", gpu.name, gpu.at)?;
         writeln!(out, "  device = {} ({})", gpu.device.value, gpu.device.at)?;

@@ -29,6 +29,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         Just("enable"),
         Just("kernel-parameters"),
         Just("failed-boots"),
+        Just("rescue-entry"),
         Just("devcie"),
     ];
     let value = prop_oneof![

@@ -40,7 +40,7 @@ fn write_entries(tree: &Tree, names: &[&str]) {
     for name in names {
         let version = name.strip_prefix("5f-").unwrap();
         let entry = format!(
-            "title      Linux\nversion    {version}\nmachine-id {ID}\noptions    {line}\nlinux      /5f/{NEW}/linux\n"
+            "title      Linux\nversion    {version}\nmachine-id {ID}\nsort-key   x\noptions    {line}\nlinux      /5f/{NEW}/linux\n"
         );
         tree.write(&path(name), &entry);
     }
@@ -155,4 +155,41 @@ fn what_was_taken_out_in_this_boot_does_not_come_back() {
         tree.config("[host]\nenable = no\n");
         assert_eq!(next_kernel(&tree, &["5f-6.18.0-1"]), [format!("{line} lab.word=1")], "{verb}");
     }
+}
+
+/// The boot entry without us is that of the newest kernel there is, whether one came or went.
+#[test]
+fn the_entry_without_us_follows_the_newest_kernel() {
+    let ours = path("_-vfio-off");
+    let kernel =
+        |tree: &Tree| tree.read(&ours).lines().find_map(|line| line.strip_prefix("linux")).unwrap().trim().to_owned();
+    for (name, source) in [("5f-6.18.0-1", None), ("5f-6.18.0-1+3", Some("root=UUID=f0 ro quiet"))] {
+        let tree = machine(source);
+        reboot(&tree, "root=UUID=f0 ro quiet");
+        tree.config(&format!("{CONFIGURATION}rescue-entry = yes\n"));
+        cmdline(&tree, "apply");
+        assert_eq!(kernel(&tree), "/5f/6.12.57+deb13-amd64/linux");
+        assert_eq!(next_kernel(&tree, &[name]), [format!("root=UUID=f0 ro quiet {OURS}")]);
+        assert_eq!(kernel(&tree), "/5f/6.18.0-1/linux");
+        assert!(tree.read(&ours).contains("root=UUID=f0 ro quiet vfio=off\n"), "{}", tree.read(&ours));
+        // Booted by it, the next kernel is not switched off, and the entry stays one.
+        reboot(&tree, "root=UUID=f0 ro quiet vfio=off");
+        assert_eq!(next_kernel(&tree, &[name]), [format!("root=UUID=f0 ro quiet {OURS}")]);
+        tree.remove(&path(name));
+        plugin(&tree, &["remove", NEW, "/boot/efi/5f/6.18.0-1"]);
+        assert_eq!(kernel(&tree), "/5f/6.12.57+deb13-amd64/linux");
+        for name in ["5f-6.12.48+deb13-amd64", "5f-6.12.57+deb13-amd64+3-1"] {
+            tree.remove(&path(name));
+        }
+        plugin(&tree, &["remove", "6.12.57+deb13-amd64", "/boot/efi/5f/6.12.57+deb13-amd64"]);
+        assert!(!tree.exists(&ours), "there is no kernel any more");
+    }
+}
+
+/// Where nobody asks for it, the plugin looks for nothing.
+#[test]
+fn without_the_key_there_is_no_entry_without_us() {
+    let tree = machine(None);
+    next_kernel(&tree, &["5f-6.18.0-1"]);
+    assert!(!tree.exists(&path("_-vfio-off")));
 }

@@ -26,6 +26,8 @@ pub struct BootFacts<'f> {
     pub problems: &'f [String],
     /// What else the plan has to say.
     pub notes: &'f [String],
+    /// Of these, why there is no boot entry without us although one is to be there.
+    pub no_rescue_entry: &'f [String],
     /// The images, looked into.
     pub initramfs: &'f Initramfs,
     /// How the last attempt to bring all up to date went.
@@ -217,7 +219,14 @@ fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
         }
     }
     let notes = facts.notes.iter().cloned().chain(unchecked::sentences(facts.system));
-    notes.for_each(|note| found.add("boot-entries", Severity::Note, codes::BOOT_FILES_NOTE, note, None));
+    for note in notes {
+        let (severity, code) = if facts.no_rescue_entry.contains(&note) {
+            (Severity::Warning, codes::NO_RESCUE_ENTRY)
+        } else {
+            (Severity::Note, codes::BOOT_FILES_NOTE)
+        };
+        found.add("boot-entries", severity, code, note, None);
+    }
 }
 
 fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {

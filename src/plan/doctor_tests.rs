@@ -86,6 +86,7 @@ impl Machine {
             status: self.record.as_ref().map(|_| &status).map_err(|why| *why),
             problems: &plan.problems,
             notes: &plan.notes,
+            no_rescue_entry: &plan.no_rescue_entry,
             initramfs: &self.initramfs,
             report: self.report.as_ref(),
             watched: true,

@@ -104,7 +104,7 @@ pub enum SyncStep {
     /// Change boot entries.
     Words {
         /// How.
-        plan: CmdlinePlan,
+        plan: Box<CmdlinePlan>,
     },
     /// Rebuild images.
     Initramfs {
@@ -183,7 +183,8 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     let parameters: Vec<String> = facts.parameters.iter().map(|parameter| parameter.parameter.clone()).collect();
     let needs = needs(config);
     let mut plan = SyncPlan::default();
-    let line = cmdline::plan(facts.system, &parameters, facts.record, &Options::default());
+    let options = Options { rescue_entry: config.host.needs_rescue_entry(), ..Options::default() };
+    let line = cmdline::plan(facts.system, &parameters, facts.record, &options);
     plan.notes.extend(line.problems.iter().chain(&line.notes).cloned());
     let running: Vec<String> = facts.system.parameters.iter().map(str::to_owned).collect();
     let lacking: Vec<String> =
@@ -201,7 +202,7 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
         SyncStep::Initramfs { runs: runs.into_iter().filter(|run| !made(run)).collect(), why }
     });
     if !line.is_empty() {
-        plan.steps.push(SyncStep::Words { plan: line });
+        plan.steps.push(SyncStep::Words { plan: Box::new(line) });
     }
     plan.steps.extend(build);
     plan.synced = Synced { version: VERSION, parameters, cards: needs };

@@ -37,15 +37,28 @@ pub fn read(root: &Root, path: &str) -> io::Result<Option<Vec<u8>>> {
 /// Replaces what is in a file, or makes it: a temporary file beside it, fsync, rename, fsync of both. A program that reads it,
 /// also after a power cut, sees the old or the new. A link stays a link: what it leads to is replaced.
 pub fn write(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
-    put(root, path, content, false)
+    put(root, path, content, How { keeps_time: false, mode: 0o644 })
 }
 
 /// The same; the file keeps the time of its last change.
 pub fn write_keeping_time(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
-    put(root, path, content, true)
+    put(root, path, content, How { keeps_time: true, mode: 0o644 })
 }
 
-fn put(root: &Root, path: &str, content: &[u8], keeps_time: bool) -> io::Result<()> {
+/// The same with a program: a new one may be run by everybody.
+pub fn write_program(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
+    put(root, path, content, How { keeps_time: false, mode: 0o755 })
+}
+
+/// How a file is written.
+struct How {
+    /// Whether it keeps the time of its last change.
+    keeps_time: bool,
+    /// The mode of a new one.
+    mode: u32,
+}
+
+fn put(root: &Root, path: &str, content: &[u8], how: How) -> io::Result<()> {
     let path = resolve(root, path)?;
     let (parent, name) = root.parent(&path)?;
     let old =
@@ -54,12 +67,12 @@ fn put(root: &Root, path: &str, content: &[u8], keeps_time: bool) -> io::Result<
             Err(Errno::NOENT) => None,
             Err(error) => return Err(error.into()),
         };
-    let (temporary, mut file) = beside(&parent, name, if old.is_some() { 0o600 } else { 0o644 })?;
+    let (temporary, mut file) = beside(&parent, name, if old.is_some() { 0o600 } else { how.mode })?;
     let result = (|| {
         file.write_all(content)?;
         if let Some(old) = &old {
             copy_attributes(old, &file)?;
-            if keeps_time {
+            if how.keeps_time {
                 copy_times(old, &file)?;
             }
         }

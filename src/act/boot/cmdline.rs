@@ -77,6 +77,7 @@ pub fn forget_what_is_gone(root: &Root) -> Result<(), BootError> {
     let before = load_record(root)?;
     let mut record = before.clone();
     record.boot_files.retain(|known, _| entry::is_there(root, known));
+    record.rescue_entries.retain(|known| entry::is_there(root, known));
     if record == before {
         Ok(())
     } else {
@@ -88,6 +89,7 @@ pub fn forget_what_is_gone(root: &Root) -> Result<(), BootError> {
 fn either(before: &Record, after: &Record) -> Record {
     let mut all = before.clone();
     all.directories.extend(after.directories.iter().filter(|d| !before.directories.contains(d)).cloned());
+    all.rescue_entries.extend(after.rescue_entries.iter().filter(|e| !before.rescue_entries.contains(e)).cloned());
     for (path, owned) in &after.boot_files {
         let there = all.boot_files.entry(path.clone()).or_default();
         let known: BTreeMap<String, usize> =
@@ -122,6 +124,8 @@ pub fn apply(
     let before = load_record(root)?;
     let mut after = plan.record.clone();
     after.directories.extend(missing_directories(root, plan));
+    let is_made = |known: &String| plan.changes.iter().any(|change| change.path == *known);
+    after.rescue_entries.retain(|known| is_made(known) || entry::is_there(root, known));
     if !plan.is_empty() {
         after.changed_in = boot_counter::current(root);
     }
@@ -154,6 +158,7 @@ pub fn apply(
         Err(why) => {
             let mut then = work.take_back(plan);
             after.boot_files.clone_from(&before.boot_files);
+            after.rescue_entries.clone_from(&before.rescue_entries);
             remove_directories(root, &mut after);
             then.extend(save(root, &before).err().map(|error| error.to_string()));
             Err(BootError::TakenBack { why: Box::new(why), then })
@@ -177,7 +182,10 @@ fn missing_directories(root: &Root, plan: &CmdlinePlan) -> Vec<String> {
 
 /// Removes the directories that were made for files of ours and are empty again.
 fn remove_directories(root: &Root, record: &mut Record) {
-    let used = |directory: &str| record.boot_files.keys().any(|path| path.starts_with(&format!("{directory}/")));
+    let used = |directory: &str| {
+        let mut files = record.boot_files.keys().chain(&record.rescue_entries);
+        files.any(|path| path.starts_with(&format!("{directory}/")))
+    };
     let gone: Vec<String> = record.directories.iter().filter(|directory| !used(directory)).cloned().collect();
     for directory in gone.iter().rev() {
         // What somebody else has put in there keeps it.
@@ -315,10 +323,10 @@ impl<'a> Work<'a> {
         if let Some((directory, _)) = path.rsplit_once('/') {
             files::make_dirs(self.root, directory)?;
         }
-        if change.keeps_time() {
-            boot_files::write_keeping_time(self.root, path, content)
-        } else {
-            boot_files::write(self.root, path, content)
+        match change.format {
+            _ if change.keeps_time() => boot_files::write_keeping_time(self.root, path, content),
+            Format::GrubScript => boot_files::write_program(self.root, path, content),
+            _ => boot_files::write(self.root, path, content),
         }
     }
 

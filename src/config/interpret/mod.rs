@@ -184,6 +184,7 @@ fn host(mut r: Reader<'_, '_>) -> HostSection {
         kernel_parameters: default.kernel_parameters,
         headless: r.or("headless", default.headless, values::boolean),
         failed_boots: r.or("failed-boots", default.failed_boots, host::failed_boots),
+        rescue_entry: r.or("rescue-entry", default.rescue_entry, values::boolean),
     };
     host.kernel_parameters = r.words("kernel-parameters", |text| kernel_parameters(text, &host));
     host

@@ -6,7 +6,7 @@ use crate::config::values::{number, one_of, Parsed, Wrong};
 
 /// The keys.
 pub(in crate::config) const KEYS: &[&str] =
-    &["enable", "iommu", "iommu-passthrough", "kernel-parameters", "headless", "failed-boots"];
+    &["enable", "iommu", "iommu-passthrough", "kernel-parameters", "headless", "failed-boots", "rescue-entry"];
 
 /// The section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub struct HostSection {
     pub headless: bool,
     /// `failed-boots`: skip boot-time binding after so many boots that did not come up; 0 = never skip.
     pub failed_boots: u32,
+    /// `rescue-entry`: one more boot entry, without us.
+    pub rescue_entry: bool,
+}
+
+impl HostSection {
+    /// Whether there has to be a boot entry without us.
+    pub fn needs_rescue_entry(&self) -> bool {
+        self.enable && self.rescue_entry
+    }
 }
 
 impl Default for HostSection {
@@ -34,6 +43,7 @@ impl Default for HostSection {
             kernel_parameters: Vec::new(),
             headless: false,
             failed_boots: 2,
+            rescue_entry: false,
         }
     }
 }

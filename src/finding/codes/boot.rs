@@ -44,6 +44,9 @@ codes! {
     BOOT_FILES_NOTE "boot-files-note"
         "Something about boot files that is worth knowing: files that are not looked at, or left alone on purpose."
         "Nothing, or what the message says.";
+    NO_RESCUE_ENTRY "no-rescue-entry"
+        "'rescue-entry = yes' in [host] asks for a boot entry without VFIO, and with this boot loader none can be made, or not where its files are now."
+        "Nothing, if typing vfio=off in the boot loader's menu is enough: the message says how. Otherwise correct what it names, or remove the key.";
     INITRAMFS_NOT_BUILT "initramfs-not-built"
         "On this system vfio builds no initramfs (image-based systems): host drivers may bind the card before vfio does."
         "Nothing; the message says what that costs.";

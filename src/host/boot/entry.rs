@@ -2,7 +2,7 @@
 //! Boot entries by name, and files with command lines.
 
 use crate::host::boot::emergency::is_for_emergencies;
-use crate::host::boot::{probe, BootFile, Content, Format, Role};
+use crate::host::boot::{probe, rescue_entry, BootFile, Content, Format, Role};
 use crate::root::Root;
 
 /// What the entry of an ostree deployment is known by: its number changes with every deployment.
@@ -12,7 +12,7 @@ const OSTREE: &str = "boot/loader/entries/ostree";
 pub(super) const KERNELSTUB: &str = "etc/kernelstub/configuration";
 
 /// The value of an entry's first line with this key.
-pub(super) fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+pub fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     let mut lines = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
     lines.find(|(there, _)| *there == key).map(|(_, value)| value.trim())
 }
@@ -29,7 +29,7 @@ impl BootFile {
         BootFile { path: path.to_owned(), format, role: Role::Source, content }
     }
 
-    /// Looks at a boot entry (type 1), and whether it is one for emergencies, by its name and its title.
+    /// Looks at a boot entry (type 1), and whether it is one for emergencies, by its name and its title, or ours, by its name.
     pub fn entry(root: &Root, path: &str) -> BootFile {
         let boot_file = BootFile::read(root, path, Format::Bls, Role::Entry);
         let title = match &boot_file.content {
@@ -38,7 +38,11 @@ impl BootFile {
         };
         let name = path.rsplit('/').next().unwrap_or(path);
         let is_rescue = is_for_emergencies(name) || is_for_emergencies(title);
-        let role = if is_rescue { Role::Rescue } else { Role::Entry };
+        let role = match is_rescue {
+            _ if rescue_entry::is_ours(path) => Role::WithoutVfio,
+            true => Role::Rescue,
+            false => Role::Entry,
+        };
         BootFile { role, ..boot_file }
     }
 

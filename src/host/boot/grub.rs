@@ -2,7 +2,7 @@
 //! GRUB, in the three ways in which distributions keep its command lines.
 
 use super::esp::Partitions;
-use super::{BootFile, Format, Loader, LoaderKind, Role};
+use super::{rescue_entry, BootFile, Format, Loader, LoaderKind, Role};
 use crate::host::boot::probe::{assigned, files, first_program, program, text};
 use crate::root::Root;
 
@@ -45,6 +45,9 @@ pub(super) fn find(root: &Root, partitions: &Partitions) -> Option<Loader> {
             LoaderKind::GrubFile
         }
     };
+    if root.exists(rescue_entry::GRUB_SCRIPT) {
+        boot_files.push(BootFile::read(root, rescue_entry::GRUB_SCRIPT, Format::GrubScript, Role::WithoutVfio));
+    }
     boot_files.push(BootFile::read(root, &menu, Format::GrubCfg, Role::Generated));
     let make = |mkconfig: &str| [mkconfig, "-o", &format!("/{menu}")].map(str::to_owned).to_vec();
     // Debian's writes to this one only.
@@ -158,7 +161,11 @@ fn with_entries(root: &Root, entries: &[String]) -> Loader {
         BootFile::read(root, "etc/kernel/cmdline", Format::Plain, Role::Source),
     ];
     boot_files.extend(entries.iter().map(|path| {
-        let role = if path.contains("-0-rescue") { Role::Rescue } else { Role::Entry };
+        let role = match path.contains("-0-rescue") {
+            _ if rescue_entry::is_ours(path) => Role::WithoutVfio,
+            true => Role::Rescue,
+            false => Role::Entry,
+        };
         BootFile::read(root, path, Format::Bls, role)
     }));
     Loader { kind: LoaderKind::GrubBls, boot_files, tools: Vec::new(), missing: Vec::new(), check: None }

@@ -24,6 +24,7 @@ pub mod pe;
 mod probe;
 mod proxmox;
 mod refind;
+pub mod rescue_entry;
 mod scan;
 mod sdbootutil;
 mod systemd_boot;
@@ -85,6 +86,8 @@ pub enum Format {
     DropIn,
     /// A file of ours alone: an addon for systemd-stub, a PE file that ukify builds.
     Addon,
+    /// A script of ours alone that prints an entry of GRUB's menu, below `/etc/grub.d`.
+    GrubScript,
 }
 
 impl Format {
@@ -114,6 +117,8 @@ pub enum Role {
     Entry,
     /// A boot entry for emergencies: left alone unless asked for.
     Rescue,
+    /// The boot entry without vfio, which is ours alone (`[host] rescue-entry`).
+    WithoutVfio,
     /// Only looked at: what stands there is part of every entry as well.
     Base,
     /// Only looked at: made by a tool from the sources.

@@ -86,7 +86,7 @@ fn traces(system: &BootSystem) -> Vec<String> {
 }
 
 /// The loader that started this boot, as far as its traces say.
-fn by_whom(system: &BootSystem) -> Option<&str> {
+pub(super) fn by_whom(system: &BootSystem) -> Option<&str> {
     // GRUB and those that write its way put the kernel's own path first.
     let grub = value(system, "BOOT_IMAGE").map(|_| "GRUB");
     system.booted.as_deref().or(grub)

@@ -20,6 +20,7 @@ pub mod outcome;
 mod own;
 pub mod parameters;
 pub mod record;
+pub mod rescue_entry;
 mod sdbootutil;
 pub mod status;
 mod tool_managed;
@@ -40,6 +41,8 @@ pub struct Options {
     pub adopt: bool,
     /// Entries for emergencies are changed too.
     pub rescue: bool,
+    /// There is to be a boot entry without us (`[host] rescue-entry`); else it goes.
+    pub rescue_entry: bool,
     /// Only this loader.
     pub only: Option<LoaderKind>,
 }
@@ -79,7 +82,11 @@ impl FileChange {
         let adds = self.adds.iter().map(|parameter| format!("+{parameter}"));
         let removes = self.removes.iter().map(|parameter| format!("-{parameter}"));
         let parameters: Vec<String> = adds.chain(removes).collect();
-        format!("/{}: {}", self.path, parameters.join(" "))
+        match parameters.as_slice() {
+            // Its kernel, or what else its text was made from, is another.
+            [] => format!("/{}: the boot entry without VFIO is made again", self.path),
+            parameters => format!("/{}: {}", self.path, parameters.join(" ")),
+        }
     }
 }
 
@@ -119,6 +126,9 @@ pub struct CmdlinePlan {
     pub problems: Vec<String>,
     /// What else there is to know.
     pub notes: Vec<String>,
+    /// Why there is no boot entry without us although one is to be there: sentences, which are among the notes.
+    #[serde(skip)]
+    pub no_rescue_entry: Vec<String>,
 }
 
 impl CmdlinePlan {
@@ -155,6 +165,12 @@ pub fn plan(system: &BootSystem, required: &[String], record: &Record, options: 
             LoaderKind::BootcImage => image_built::check(system, loader, required).map(|()| Part::default()),
             _ => of_loader(loader, required, record, options, identity),
         };
+        let is_wanted = options.rescue_entry && !system.left_over.contains(&loader.kind);
+        let asked = rescue_entry::Asked { system, is_wanted, record };
+        let part = part.map(|mut part| {
+            rescue_entry::add(loader, &mut part, &asked);
+            part
+        });
         match part.and_then(|part| plan.take(loader, part, record, identity)) {
             Ok(()) => {}
             // What did not boot keeps no boot from being as required.
@@ -178,6 +194,12 @@ struct Part {
     runs: Vec<ToolRun>,
     owned: Vec<(String, Vec<Owned>)>,
     notes: Vec<String>,
+    /// Files that have the boot entry without us in them then.
+    rescue_entries: Vec<String>,
+    /// Whether what a tool made lacks it.
+    menu_lacks_entry: bool,
+    /// Why there is none, if so: a sentence.
+    no_rescue_entry: Option<String>,
 }
 
 impl CmdlinePlan {
@@ -191,10 +213,12 @@ impl CmdlinePlan {
                 record.boot_files.insert(path, owned)
             };
         }
+        record.rescue_entries.retain(|known| loader.boot_files.iter().all(|boot_file| boot_file.path != *known));
+        record.rescue_entries.extend(part.rescue_entries);
         // What a tool made may lack what its sources have: an apply that was cut off before it ran.
         let builds = part.changes.iter().any(|change| !change.builder.is_empty());
-        if !builds && part.runs.is_empty() && (!part.changes.is_empty() || is_behind(loader, &record, before, identity))
-        {
+        let is_behind = || part.menu_lacks_entry || is_behind(loader, &record, before, identity);
+        if !builds && part.runs.is_empty() && (!part.changes.is_empty() || is_behind()) {
             if loader.kind == LoaderKind::Sdbootutil {
                 let ours: Vec<String> = [ours_of(loader, before), ours_of(loader, &record)].concat();
                 let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
@@ -211,7 +235,8 @@ impl CmdlinePlan {
             checks.for_each(|command| self.run_last(loader.kind, command));
         }
         self.record = record;
-        self.notes.extend(part.notes);
+        self.notes.extend(part.notes.into_iter().chain(part.no_rescue_entry.clone()));
+        self.no_rescue_entry.extend(part.no_rescue_entry);
         self.tools.extend(part.runs);
         self.changes.extend(part.changes);
         Ok(())
@@ -305,7 +330,7 @@ fn of_loader(
     for boot_file in &loader.boot_files {
         let ours = record.boot_files.get(&boot_file.key());
         match boot_file.role {
-            Role::Base | Role::Generated => continue,
+            Role::Base | Role::Generated | Role::WithoutVfio => continue,
             Role::Rescue if !options.rescue && ours.is_none() => continue,
             // Nothing to put in and nothing to take out: however it is written, it is right.
             _ if required.is_empty() && ours.is_none() => continue,

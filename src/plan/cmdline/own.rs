@@ -12,7 +12,8 @@ pub(super) fn nothing_is_reached(loaders: &[&Loader], required: &[String], ident
     let reaches = |boot_file: &BootFile| {
         boot_file.role == Role::Source
             || boot_file.format.is_changed_by_a_tool()
-            || own_lines(boot_file, identity).is_ok_and(|lines| !lines.is_empty())
+            || boot_file.role != Role::WithoutVfio
+                && own_lines(boot_file, identity).is_ok_and(|lines| !lines.is_empty())
     };
     let files = || loaders.iter().flat_map(|loader| &loader.boot_files);
     let entries: Vec<&BootFile> = files().filter(|boot_file| boot_file.role == Role::Entry).collect();

@@ -18,6 +18,9 @@ pub struct Record {
     /// Directories that were made for files of ours, outermost first: they go with the last file, if they are empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directories: Vec<String>,
+    /// Files, below the root, with the boot entry without us in them, or that are it (`[host] rescue-entry`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rescue_entries: Vec<String>,
     /// The boot in which boot files were last changed (`/proc/sys/kernel/random/boot_id`); empty where it is not known. What
     /// they say counts in every later one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -26,7 +29,13 @@ pub struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        Record { version: VERSION, boot_files: BTreeMap::new(), directories: Vec::new(), changed_in: String::new() }
+        Record {
+            version: VERSION,
+            boot_files: BTreeMap::new(),
+            directories: Vec::new(),
+            rescue_entries: Vec::new(),
+            changed_in: String::new(),
+        }
     }
 }
 
@@ -61,6 +70,6 @@ impl Record {
 
     /// Whether nothing is ours.
     pub fn is_empty(&self) -> bool {
-        self.boot_files.is_empty() && self.directories.is_empty()
+        self.boot_files.is_empty() && self.directories.is_empty() && self.rescue_entries.is_empty()
     }
 }

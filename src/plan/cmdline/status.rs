@@ -92,7 +92,8 @@ pub fn status(system: &BootSystem, required: Vec<Parameter>, record: &Record) ->
             let mut starts = 0;
             for line in lines.as_ref().into_iter().flatten() {
                 let is_own = is_own(boot_file.format, line, &system.identity);
-                let is_asked = is_own && !line.for_emergencies && !is_left_over;
+                let is_ours_alone = boot_file.role == Role::WithoutVfio;
+                let is_asked = is_own && !line.for_emergencies && !is_left_over && !is_ours_alone;
                 if is_own || record.owned(&boot_file.key(), &line.key).is_some() {
                     there.extend_from_slice(&line.parameters);
                 }

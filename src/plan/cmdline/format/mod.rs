@@ -7,6 +7,7 @@ mod grub_cfg;
 mod kernelstub;
 mod limine;
 mod limine_default;
+pub(super) mod own_block;
 mod own_line;
 mod plain;
 pub(super) mod read_lines;
@@ -79,7 +80,7 @@ pub struct Problem {
 
 /// The command lines of a file.
 pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
-    let lines = match format {
+    let mut lines = match format {
         Format::GrubDefault | Format::GrubLinux | Format::SdbootManage | Format::LimineShell | Format::VoidHook => {
             shell::lines(format, text)?
         }
@@ -89,12 +90,18 @@ pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
         Format::Refind => refind::stanza_lines(text)?,
         Format::Limine => limine::lines(text),
         Format::GrubCfg => return Ok(grub_cfg::lines(text)),
+        Format::GrubScript => return Ok(Vec::new()),
         Format::Kernelstub => return kernelstub::lines(text),
         Format::GrubDropIn => shell::lines(Format::GrubDefault, text)?,
         Format::FirstLine => first_line::lines(text)?,
         Format::ReadLines => read_lines::lines(text),
         Format::Plain | Format::DropIn | Format::Addon => plain::lines(text),
     };
+    if matches!(format, Format::RefindLinux | Format::Refind | Format::Limine) {
+        // One that does not end is none.
+        let ours = own_block::ranges(text).unwrap_or_default();
+        lines.retain(|line| !ours.iter().any(|range| range.contains(&line.span.start)));
+    }
     // What is put in after it would be a part of it.
     let is_open = |parameter: &String| parameter.matches('"').count() % 2 == 1;
     match lines.iter().find(|line| line.parameters.iter().any(is_open)) {
@@ -122,7 +129,7 @@ pub fn edit(format: Format, raw: &str, change: &Change<'_>) -> Result<String, Pr
         Format::RefindLinux | Format::Refind => refind::edit(raw, change).ok_or_else(by_hand),
         Format::Limine => limine::edit(raw, change).ok_or_else(by_hand),
         Format::RpmOstree => tool_managed("rpm-ostree"),
-        Format::GrubCfg => tool_managed("grub-mkconfig"),
+        Format::GrubCfg | Format::GrubScript => tool_managed("grub-mkconfig"),
         Format::Kernelstub => tool_managed("kernelstub"),
         Format::FirstLine => line::edit(raw, change).ok_or_else(by_hand),
         Format::ReadLines => read_lines::edit(raw, change).ok_or_else(by_hand),
