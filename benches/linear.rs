@@ -8,7 +8,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{boot, Tree};
+use common::{boot, roms, Tree};
 use nix::time::{clock_gettime, ClockId};
 use std::fs::File;
 use std::io::Read;
@@ -19,6 +19,7 @@ use vfio_suite::host::domain;
 use vfio_suite::host::initramfs::error::UnpackError;
 use vfio_suite::host::initramfs::image::{self, Packing, Unpack};
 use vfio_suite::host::kernel_cmdline::KernelCmdline;
+use vfio_suite::host::rom;
 use vfio_suite::plan::cmdline::record::Record;
 use vfio_suite::plan::cmdline::unchecked;
 
@@ -251,6 +252,33 @@ fn of_boot_files() -> Vec<Case> {
     ]
 }
 
+/// An image of so many blocks of 512 bytes, then as many bytes as there are more.
+fn option_rom(name: &'static str, make: impl Fn(usize) -> Vec<u8> + 'static) -> Case {
+    let read = |bytes: &[u8]| {
+        drop(rom::read(bytes, None));
+        drop(rom::vfct::entries(bytes));
+    };
+    Case { name, make: Box::new(make), read: Box::new(read), most: 16 << 20 }
+}
+
+fn of_option_roms() -> Vec<Case> {
+    let image = |blocks| roms::Image { blocks, ..roms::legacy((0x10de, 0x2482)) }.bytes();
+    vec![
+        option_rom("option ROM: padding", move |n| {
+            let mut bytes = image(4);
+            bytes.resize(n * 512, 0xff);
+            bytes
+        }),
+        option_rom("option ROM: images", move |n| image(2).repeat(n)),
+        option_rom("option ROM: beginnings without an end", |n| [0x55, 0xaa, 0x18, 0].repeat(n * 128)),
+        option_rom("option ROM: VFCT", move |n| {
+            let one = image(2);
+            let entries: Vec<roms::VfctEntry<'_>> = (0..n).map(|_| ((1, 0, 0), (0x1002, 1), &one[..])).collect();
+            roms::vfct(&entries)
+        }),
+    ]
+}
+
 fn of_the_machine() -> Vec<Case> {
     let mount = |begin: &'static str, end: &'static str| {
         move |n| (0..n).map(|n| format!("{n} 1 8:{} / /{begin}{n} rw - {end}\n", n % 16)).collect::<String>()
@@ -355,7 +383,7 @@ fn main() {
     // cargo bench passes --bench; a word chooses.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     println!("{:44} {:>15} {:>12} {:>6}", "shape", "size", "time", "ratio");
-    let all = [of_configuration(), of_boot_files(), of_the_machine()].into_iter().flatten();
+    let all = [of_configuration(), of_boot_files(), of_option_roms(), of_the_machine()].into_iter().flatten();
     let selected = all.filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word.as_str())));
     let bad = selected.filter(|case| !judge(case)).count();
     if bad > 0 {

@@ -45,6 +45,12 @@ fn parse_resource(text: &str) -> Option<(u64, u64, u64)> {
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
+/// Where the kernel has a function's option ROM: start, end, flags; `None` if the function has none.
+pub fn rom_place(root: &Root, address: Address) -> Option<(u64, u64, u64)> {
+    let text = root.read_text(&attribute(address, "resource")).ok()?;
+    text.lines().nth(ROM).and_then(parse_resource).filter(|(start, end, _)| end > start)
+}
+
 /// Start and end of what each line of `resource` holds; 0 and 0 where it holds nothing.
 pub(super) fn places(root: &Root, address: Address) -> Vec<(u64, u64)> {
     let text = root.read_text(&attribute(address, "resource")).unwrap_or_default();

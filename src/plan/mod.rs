@@ -22,6 +22,7 @@ pub mod rebar;
 pub mod rescan;
 pub mod reset;
 pub mod reset_now;
+pub mod rom;
 pub mod select;
 pub mod selection;
 pub mod setup;

@@ -24,6 +24,7 @@ pub mod moments;
 pub mod pairs;
 pub mod parts;
 pub mod pe;
+pub mod roms;
 pub mod shown;
 pub mod skipped;
 pub mod strace;

@@ -20,7 +20,6 @@ use crate::plan::guest::{
 use crate::plan::selection::Selection;
 use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
-use std::io::Read;
 
 /// Where the domain's description comes from.
 #[derive(Debug, Clone, Copy)]
@@ -241,11 +240,8 @@ fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem>
 }
 
 fn rom_problem(root: &Root, path: &str) -> std::io::Result<Option<String>> {
-    let file = root.open_regular(path)?;
-    let size = file.metadata()?.len();
-    let mut begin = Vec::new();
-    file.take(2).read_to_end(&mut begin)?;
-    Ok(rom::problem(size, &begin))
+    let bytes = rom::file::read(root.open_regular(path)?)?;
+    Ok(rom::read(&bytes, None).err().map(|why| why.to_string()))
 }
 
 /// Whether vfio-pci is there, or can be loaded by the running kernel.

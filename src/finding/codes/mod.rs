@@ -45,12 +45,19 @@ mod boot;
 mod card;
 mod configuration;
 mod guest;
+mod rom;
 
 pub use boot::*;
 pub use card::*;
 pub use configuration::*;
 pub use guest::*;
+pub use rom::*;
 
-/// All codes: of the configuration, of cards, of guests, of how the machine boots.
-pub const ALL: [(&str, &[Explanation]); 4] =
-    [("Configuration", configuration::ALL), ("Cards", card::ALL), ("Guests", guest::ALL), ("Boot", boot::ALL)];
+/// All codes: of the configuration, of cards, of guests, of option ROMs, of how the machine boots.
+pub const ALL: [(&str, &[Explanation]); 5] = [
+    ("Configuration", configuration::ALL),
+    ("Cards", card::ALL),
+    ("Guests", guest::ALL),
+    ("Option ROMs", rom::ALL),
+    ("Boot", boot::ALL),
+];
