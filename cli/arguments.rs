@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use vfio_suite::config;
+use vfio_suite::host::rom::source::Source;
 
 /// Gives a GPU to a virtual machine, and takes it back.
 #[derive(Debug, Parser)]
@@ -101,6 +102,9 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<RebarVerb>,
     },
+    /// Show, check, trim and dump option ROMs
+    #[command(subcommand)]
+    Rom(RomVerb),
     /// Prepare the system for guests, or undo that
     Setup(SetupOptions),
     /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
@@ -211,6 +215,73 @@ pub enum RebarVerb {
     },
     /// Give all BARs of a card the sizes that they had before the first was resized
     Restore(GpuName),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RomVerb {
+    /// Show the images of an option ROM, and which firmware can use them
+    Show {
+        /// A file, or the name of a [gpu] section
+        #[arg(value_name = "FILE|GPU")]
+        what: PathBuf,
+    },
+    /// Check an option ROM; without an argument, the file of every 'rom' key
+    Check {
+        /// A file, or the name of a [gpu] section
+        #[arg(value_name = "FILE|GPU")]
+        what: Option<PathBuf>,
+    },
+    /// Write the part of a file that is the option ROM into a new file
+    Trim {
+        /// The file to read
+        input: PathBuf,
+        /// The file to write, which must not exist
+        output: PathBuf,
+        /// Look for the ROM of this [gpu] section's card
+        #[arg(long = "for", value_name = "GPU", value_parser = section_name)]
+        gpu: Option<String>,
+        /// Keep images that only the card itself uses too
+        #[arg(long)]
+        keep_all: bool,
+    },
+    /// Read a card's own option ROM; show it, or write it into a new file
+    Dump {
+        /// The name of a [gpu] section
+        #[arg(value_parser = section_name)]
+        gpu: String,
+        /// The file to write, which must not exist
+        output: Option<PathBuf>,
+        /// Read it from here
+        #[arg(long, value_name = "SOURCE", default_value = "auto")]
+        from: RomSource,
+        /// Read it although a driver of the host or a guest uses the card
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Where a card's option ROM is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RomSource {
+    /// The first of the others that has it
+    Auto,
+    /// The card itself, by its attribute rom
+    Sysfs,
+    /// The firmware's table for AMD's cards
+    Vfct,
+    /// What amdgpu or nouveau has read
+    Debugfs,
+}
+
+impl From<RomSource> for Option<Source> {
+    fn from(source: RomSource) -> Option<Source> {
+        match source {
+            RomSource::Auto => None,
+            RomSource::Sysfs => Some(Source::Sysfs),
+            RomSource::Vfct => Some(Source::Vfct),
+            RomSource::Debugfs => Some(Source::Debugfs),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

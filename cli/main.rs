@@ -16,6 +16,7 @@ mod plan;
 mod rebar;
 mod report;
 mod reset;
+mod rom;
 mod setup;
 mod status;
 mod sync;
@@ -109,6 +110,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         }
         Verb::Holders(gpu) => holders::run(&root, &out, &gpu.name),
         Verb::Rebar { name, verb } => rebar::run(&root, &out, name.as_deref(), verb.as_ref()),
+        Verb::Rom(verb) => rom::run(&root, &out, verb),
         Verb::Sync => sync::run(&root, &out),
         Verb::Doctor { only } => doctor::run(&root, &out, *only),
         Verb::Explain { code } => explain::run(&out, code.as_deref()),

@@ -23,13 +23,21 @@ _vfio() {
         mapfile -t COMPREPLY < <(compgen -W 'flr pm bus device_specific vendor-reset' -- "$word")
         return
     fi
+    if [[ $before == --from ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'auto sysfs vfct debugfs' -- "$word")
+        return
+    fi
+    if [[ $before == --for ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_vfio_names gpu)" -- "$word")
+        return
+    fi
     if [[ $before == --user ]]; then
         mapfile -t COMPREPLY < <(compgen -u -- "$word")
         return
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root | --only | --method | --user) ((i++)) ;;
+        --root | --only | --method | --user | --from | --for) ((i++)) ;;
         -*) ;;
         *) verbs+=("${COMP_WORDS[i]}") ;;
         esac
@@ -41,15 +49,27 @@ _vfio() {
         doctor) words="$words --only" ;;
         reset*) words="$words --method --dry-run" ;;
         setup*) words="$words --services --user --dry-run --undo" ;;
+        'rom trim'*) words="$words --for --keep-all" ;;
+        'rom dump'*) words="$words --from --force" ;;
         'rebar set'*) words="$words --dry-run" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline rebar sync doctor explain reset setup report rescan help" ;;
+        '') words="check groups plan status bind restore holders guest cmdline rebar rom sync doctor explain reset setup report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
+        rom) words="show check trim dump help" ;;
         guest) words="list status plan start stop restore help" ;;
+        'rom show' | 'rom check')
+            mapfile -t COMPREPLY < <(compgen -f -W "$(_vfio_names gpu)" -- "$word")
+            return
+            ;;
+        'rom trim'* | 'rom dump '?*)
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+            ;;
+        'rom dump') words=$(_vfio_names gpu) ;;
         bind | restore | holders | reset | rescan | 'rebar set' | 'rebar restore') words=$(_vfio_names gpu) ;;
         'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac

@@ -14,7 +14,7 @@ function __vfio_after
     for word in (commandline -opc)[2..]
         if test $skip = yes
             set skip no
-        else if contains -- "$word" --root --only --method --user
+        else if contains -- "$word" --root --only --method --user --from --for
             set skip yes
         else if not string match -q -- '-*' "$word"
             set -a words "$word"
@@ -38,6 +38,7 @@ complete -c vfio -n "__vfio_after ''" -a holders -d 'List the processes that hol
 complete -c vfio -n "__vfio_after ''" -a guest -d 'List, inspect, start and stop guests'
 complete -c vfio -n "__vfio_after ''" -a cmdline -d 'Inspect and change the kernel command line of boot entries'
 complete -c vfio -n "__vfio_after ''" -a rebar -d 'Show and set the sizes of resizable BARs'
+complete -c vfio -n "__vfio_after ''" -a rom -d 'Show, check, trim and dump option ROMs'
 complete -c vfio -n "__vfio_after ''" -a sync -d 'Bring boot entries and initramfs up to date'
 complete -c vfio -n "__vfio_after ''" -a doctor -d 'Diagnose the setup and suggest fixes'
 complete -c vfio -n "__vfio_after ''" -a explain -d 'Explain the code of a message'
@@ -63,6 +64,18 @@ complete -c vfio -n '__vfio_after "rebar adopt"' -F
 complete -c vfio -n '__vfio_after rebar' -a restore -d 'Give BARs their former sizes'
 complete -c vfio -n '__vfio_after rebar' -a help -d 'Print help'
 complete -c vfio -n '__vfio_after "rebar set"' -l dry-run -d 'Show what would be done, and do nothing'
+
+complete -c vfio -n '__vfio_after rom' -a show -d 'Show the images of an option ROM'
+complete -c vfio -n '__vfio_after rom' -a check -d 'Check an option ROM'
+complete -c vfio -n '__vfio_after rom' -a trim -d 'Write the option ROM of a file into a new file'
+complete -c vfio -n '__vfio_after rom' -a dump -d 'Read the option ROM of a card'
+complete -c vfio -n '__vfio_after rom' -a help -d 'Print help'
+complete -c vfio -n '__vfio_after "rom show" "rom check" "rom trim"' -F
+complete -c vfio -n '__vfio_after "rom show" "rom check" "rom dump"' -a '(__vfio_names gpu)' -d '[gpu] section'
+complete -c vfio -n '__vfio_after "rom trim"' -l for -x -a '(__vfio_names gpu)' -d 'Look for the ROM of this card'
+complete -c vfio -n '__vfio_after "rom trim"' -l keep-all -d 'Keep images that only the card uses'
+complete -c vfio -n '__vfio_after "rom dump"' -l from -x -a 'auto sysfs vfct debugfs' -d 'Read it from here'
+complete -c vfio -n '__vfio_after "rom dump"' -l force -d 'Read it although the card is in use'
 
 complete -c vfio -n '__vfio_after setup' -l services -d 'libvirt, its network, groups'
 complete -c vfio -n '__vfio_after setup' -l user -x -a '(__fish_complete_users)' -d 'Add this user to the groups'

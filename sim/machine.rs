@@ -10,12 +10,13 @@
 //! |---|---|---|
 //! | `drivers` | `DRIVER MODULE GLOB...` | what can be loaded, in the order in which it registers; `-` is "none" (built in; no PCI driver) |
 //! | `dynids` | `DRIVER IDS...` | what was written to `new_id` |
+//! | `roms/ADDRESS`, `rom-enabled/ADDRESS` | bytes | a function's option ROM; whether it may be read |
 //! | `owned` | `GROUP` | IOMMU groups that a guest has open |
 //! | `reset` | `ADDRESS METHOD...` | the reset methods a function has, in the kernel's order |
 //! | `dies` | `ADDRESS [METHOD...]` | a function that answers no more after a reset, or after one by these methods |
 //! | `windows` | `ADDRESS BYTES BASE` | the 64-bit prefetchable window of a bridge, or of a function that has one to itself |
 //! | `resize` | see `resize.rs` | how this kernel resizes BARs |
-//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute (`modprobe:MODULE`, `probe:DRIVER:ADDRESS`, `run:WORDS`, `signal:PID:NAME` for what is none; a blank in a glob is written `?`); `hang` and `slow` are errnos too; `late` takes effect first |
+//! | `faults` | `N ERRNO [late]`, `GLOB ERRNO [late]` | what goes wrong: the Nth write of all processes, or every write to such an attribute (`modprobe:MODULE`, `read:ATTRIBUTE`, `probe:DRIVER:ADDRESS`, `run:WORDS`, `signal:PID:NAME` for what is none; a blank in a glob is written `?`); `hang` and `slow` are errnos too; `late` takes effect first |
 //! | `count` | `N` | how many writes, module loads, programs and signals there were |
 //! | `removed/`, `groups/`, `parked/` | | functions off the bus, their empty groups, and what a driver had made of a function |
 //! | `framebuffer` | | the line of `/proc/iomem` that the firmware's framebuffer's driver had, while it has let go of it |
@@ -35,7 +36,7 @@
 use crate::device::Device;
 use crate::parse::{found, line, number};
 use crate::tree::Tree;
-use crate::{driver, faults, hotplug, modules, platform, reset, resize, services};
+use crate::{driver, faults, hotplug, modules, platform, reset, resize, rom, services};
 use rustix::io::Errno;
 use std::io;
 use vfio_suite::act::backend::tools::Signal;
@@ -60,6 +61,17 @@ impl<'a> Simulator<'a> {
         let attribute = attribute.trim_matches('/');
         // As in the running kernel, the value comes with a newline: an empty one alone would never reach the attribute.
         faults::around(&tree, attribute, || store(&tree, attribute, &format!("{value}\n")))
+    }
+
+    /// Reads an attribute whose content is not text.
+    pub fn read(&self, attribute: &str) -> io::Result<Vec<u8>> {
+        let tree = Tree::lock(self.root)?;
+        let mut bytes = Vec::new();
+        faults::around(&tree, &format!("read:{attribute}"), || {
+            bytes = rom::read(&tree, attribute)?;
+            Ok(())
+        })?;
+        Ok(bytes)
     }
 
     /// Loads a module.
@@ -142,8 +154,7 @@ fn store_device(tree: &Tree<'_>, device: &Device, attribute: &str, value: &str, 
         "reset_method" => reset::choose(tree, device, value),
         "d3cold_allowed" => tree.put(&device.file(attribute), if number(value)? == 0 { "0\n" } else { "1\n" }),
         "reset" => reset::reset(tree, device, value),
-        // Writing switches reading on and off; the image is not replaced.
-        "rom" => Ok(()),
+        "rom" => rom::enable(tree, device, value),
         _ if attribute.starts_with("config@") => resize::write_config(tree, device, attribute, value),
         _ => match attribute.strip_prefix("resource").and_then(|rest| rest.strip_suffix("_resize")) {
             Some(bar) => resize::resize(tree, device, bar, value),

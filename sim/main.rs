@@ -26,6 +26,7 @@ mod platform;
 mod processes;
 mod reset;
 mod resize;
+mod rom;
 mod services;
 mod tree;
 mod udev;
@@ -44,24 +45,25 @@ fn main() -> ExitCode {
     let request: Vec<&str> = request.iter().map(String::as_str).collect();
     let (code, text) = match answer(&request) {
         Ok(output) => (ExitCode::SUCCESS, output),
-        Err(error) => (ExitCode::FAILURE, show_failure(&error)),
+        Err(error) => (ExitCode::FAILURE, show_failure(&error).into_bytes()),
     };
-    match io::stdout().write_all(text.as_bytes()) {
+    match io::stdout().write_all(&text) {
         Ok(()) => code,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// The answer to a request: what a program prints, and nothing for the kernel.
-fn answer(request: &[&str]) -> io::Result<String> {
+/// The answer to a request: what a program prints, or what an attribute holds, and nothing for other requests to the kernel.
+fn answer(request: &[&str]) -> io::Result<Vec<u8>> {
     let root = Root::from_option(None)?;
     let simulator = Simulator::new(&root);
-    let nothing = |()| String::new();
+    let nothing = |()| Vec::new();
     match *request {
         _ if root.is_system() => Err(io::ErrorKind::PermissionDenied.into()),
         ["write", attribute, value] => simulator.write(attribute, value).map(nothing),
+        ["read", attribute] => simulator.read(attribute),
         ["modprobe", module] => simulator.modprobe(module).map(nothing),
-        ["run", ref words @ ..] => simulator.run(words),
+        ["run", ref words @ ..] => simulator.run(words).map(String::into_bytes),
         ["signal", pid, "TERM"] => simulator.signal(&numbered(&root, pid)?, Signal::Term).map(nothing),
         ["signal", pid, "KILL"] => simulator.signal(&numbered(&root, pid)?, Signal::Kill).map(nothing),
         _ => Err(io::ErrorKind::InvalidInput.into()),

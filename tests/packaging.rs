@@ -59,7 +59,7 @@ fn verbs_and_options_are_in_the_manual_and_the_completions() {
 }
 
 /// Verbs that have others below them.
-const GROUPS: [&str; 3] = ["guest", "cmdline", "rebar"];
+const GROUPS: [&str; 4] = ["guest", "cmdline", "rebar", "rom"];
 
 /// Every verb below another is listed where those are, not just somewhere.
 #[test]

@@ -8,5 +8,6 @@ pub mod files;
 pub mod guest;
 pub mod journal;
 pub mod lock;
+pub mod rom;
 pub mod setup;
 pub mod state;

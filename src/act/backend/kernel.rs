@@ -58,6 +58,11 @@ pub trait Kernel: std::fmt::Debug {
         self.write(&attribute(function, &format!("config@{place}")), &format!("{byte:02x}"))
     }
 
+    /// Reads an attribute whose content is not text, of so many bytes at most.
+    ///
+    /// Errors: the kernel's errno.
+    fn read(&self, attribute: &str, most: u64) -> Result<Vec<u8>, KernelError>;
+
     /// Loads a module, by its name or by a device's modalias, as modprobe(8) does.
     fn modprobe(&self, module: &str) -> Result<(), KernelError>;
 }

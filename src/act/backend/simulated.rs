@@ -56,13 +56,7 @@ impl<'a> Simulated<'a> {
             Some(false) => {
                 let mut text = String::new();
                 output.map(|pipe| pipe.take(FAILURE).read_to_string(&mut text)).transpose()?;
-                Err(match read_failure(&text) {
-                    Failure::Hangs => KernelError::NoAnswer { deadline: DEADLINE },
-                    Failure::Errno(errno) => KernelError::Refused(errno.into()),
-                    // What a modprobe prints.
-                    Failure::Printed(text) => KernelError::Refused(io::Error::other(text)),
-                    Failure::None => KernelError::Killed,
-                })
+                Err(refusal(&text))
             }
             None => Err(KernelError::NoAnswer { deadline: DEADLINE }),
         }
@@ -99,6 +93,17 @@ impl<'a> Simulated<'a> {
     }
 }
 
+/// The error that a failure of the kernel's is.
+fn refusal(answer: &str) -> KernelError {
+    match read_failure(answer) {
+        Failure::Hangs => KernelError::NoAnswer { deadline: DEADLINE },
+        Failure::Errno(errno) => KernelError::Refused(errno.into()),
+        // What a modprobe prints.
+        Failure::Printed(text) => KernelError::Refused(io::Error::other(text)),
+        Failure::None => KernelError::Killed,
+    }
+}
+
 /// The simulator: beside this program, or above it where this is a test.
 fn program() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
@@ -108,6 +113,17 @@ fn program() -> Option<PathBuf> {
 impl Kernel for Simulated<'_> {
     fn write(&self, attribute: &str, value: &str) -> Result<(), KernelError> {
         self.ask_kernel(&["write", attribute, value])
+    }
+
+    fn read(&self, attribute: &str, most: u64) -> Result<Vec<u8>, KernelError> {
+        let mut child = self.start(&["read", attribute])?;
+        let mut answer = Vec::new();
+        child.stdout.take().map(|pipe| pipe.take(most).read_to_end(&mut answer)).transpose()?;
+        match child::wait(child, DEADLINE)? {
+            Some(true) => Ok(answer),
+            Some(false) => Err(refusal(&String::from_utf8_lossy(&answer))),
+            None => Err(KernelError::NoAnswer { deadline: DEADLINE }),
+        }
     }
 
     fn modprobe(&self, module: &str) -> Result<(), KernelError> {

@@ -59,6 +59,12 @@ impl Kernel for LiveKernel<'_> {
         }
     }
 
+    fn read(&self, attribute: &str, most: u64) -> Result<Vec<u8>, KernelError> {
+        let mut bytes = Vec::new();
+        self.root.open_file(attribute)?.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     fn modprobe(&self, module: &str) -> Result<(), KernelError> {
         log::debug!("modprobe {module}");
         let child = Command::new("modprobe").args(["--", module]).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
