@@ -74,6 +74,7 @@ stage = @tests/stage.sh $(1) $(2)
 SHELL_SCRIPTS = $(wildcard fuzz/*.sh tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash packaging/*.sh \
 	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD debian/tests/smoke debian/tests/lab
+RESULTS = $(abspath $(TARGETDIR))/check/results.jsonl
 STAGED = $(abspath $(TARGETDIR))/check/root
 # The trees of tests/images.sh need root.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,XDG_CACHE_HOME,VFIO_LAB,VFIO_LAB_CACHE,VFIO_LAB_DEB,VFIO_LAB_KEEP,VFIO_LAB_MIRROR)
@@ -162,7 +163,7 @@ deb: setup ## the Debian package, in dist/
 # Everything, stopping at the first failure. CI runs this on a new machine; the time limits are for one of two cores. The
 # properties get the same cases each time, so that it says the same of the same code; check-all and test draw new ones.
 .PHONY: check
-check: setup ## everything: format, lints, tests, package, images, lab
+check: check-begins setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,format,60) $(CARGO) fmt --all --check
 	$(call stage,clippy,900) $(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(call stage,documentation,600) env RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --lib
@@ -188,7 +189,13 @@ check: setup ## everything: format, lints, tests, package, images, lab
 	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
 	$(call stage,lab,$(LAB_SECONDS)) $(LAB)
-	@echo "check: all stages passed"
+	@echo "check: all stages passed, in $$(awk -F '[:,]' '/"stage"/ { s += $$4 } END { print int(s / 60) + 1 }' $(RESULTS)) minutes; $(RESULTS) has each of them"
+
+.PHONY: check-begins
+check-begins:
+	@echo "check: $(if $(filter all,$(VFIO_LAB)),five hours,40 minutes) on two idle cores, most of it in the stages tests and lab; 25 GB of disk here and"
+	@echo "check: 10 GB in the lab's cache ($(or $(VFIO_LAB_CACHE),$${XDG_CACHE_HOME:-$$HOME/.cache}/vfio-suite-lab)). What a stage prints is in $(TARGETDIR)/check"
+	@mkdir -p $(TARGETDIR)/check && rm -f $(RESULTS)
 
 .PHONY: check-all
 check-all: export VFIO_LAB = all
@@ -198,7 +205,7 @@ check-all: check ## the same, with the lab's long scenarios, and every package b
 
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
 LAB_SECONDS ?= 3600
-LAB = env $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(ONLY)
+LAB = env VFIO_LAB_RESULTS=$(RESULTS) $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(ONLY)
 .PHONY: lab
 lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 	$(LAB)

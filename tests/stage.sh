@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs one stage of "make check": its output goes to a file, one line says how it ended. What test runners counted is
-# shown, and a failure's last lines. VERBOSE=1 shows all of it as it comes. Usage: stage.sh NAME SECONDS COMMAND...
+# shown, and a failure's last lines. VERBOSE=1 shows all of it as it comes. The results of all stages are lines of JSON in
+# results.jsonl beside the outputs. Usage: stage.sh NAME SECONDS COMMAND...
 set -u
 
 name=$1 limit=$2
@@ -26,6 +27,13 @@ wait "$pid"
 code=$?
 [ -z "$show" ] || wait "$show"
 took=$((SECONDS - start))
+verdict=passed
+case $code in
+0) ;;
+124 | 137) verdict=timeout ;;
+*) verdict=failed ;;
+esac
+printf '{"stage":"%s","seconds":%d,"verdict":"%s"}\n' "$name" "$took" "$verdict" >>"$logs/results.jsonl"
 
 if [ "$code" -eq 0 ]; then
     # What the lab has to say about a kernel is no failure, and somebody should read it.

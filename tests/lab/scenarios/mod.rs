@@ -19,6 +19,10 @@ mod root;
 
 use anyhow::Result;
 use libtest_mimic::Trial;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
 
 /// A scenario by name.
 type Scenario = (&'static str, fn() -> Result<()>);
@@ -75,7 +79,7 @@ const LONG: &[Scenario] = &[
 const CONFIGURATION: &str = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1234:1111\nbind = boot\n";
 
 /// The drivers that were tried on a function, in order, from a kernel log with dd.c's debug messages.
-fn probed<'l>(dmesg: &'l str, address: &str) -> Vec<&'l str> {
+pub fn probed<'l>(dmesg: &'l str, address: &str) -> Vec<&'l str> {
     let lines = dmesg.lines().filter(|line| line.contains(address));
     lines.filter_map(|line| line.split_once("really_probe: probing driver ")?.1.split(' ').next()).collect()
 }
@@ -89,7 +93,9 @@ pub fn trials() -> Vec<Trial> {
 
 fn trial((name, scenario): Scenario) -> Trial {
     Trial::test(name, move || {
+        let begin = Instant::now();
         let result = scenario();
+        note(name, begin.elapsed().as_secs(), result.is_ok())?;
         let runs = crate::cache::dir()?.join("runs").join(name);
         match result {
             Ok(()) if std::env::var_os("VFIO_LAB_KEEP").is_none() => Ok(crate::cache::remove(&runs)?),
@@ -97,4 +103,15 @@ fn trial((name, scenario): Scenario) -> Trial {
             Err(error) => Err(format!("{error:#}\nWhat the machine left is in {}", runs.display()).into()),
         }
     })
+}
+
+/// A line of JSON for the file of results, where somebody wants one.
+fn note(scenario: &str, seconds: u64, passed: bool) -> std::io::Result<()> {
+    let Some(path) = std::env::var_os("VFIO_LAB_RESULTS").map(PathBuf::from) else { return Ok(()) };
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    let verdict = if passed { "passed" } else { "failed" };
+    let line = serde_json::json!({ "scenario": scenario, "seconds": seconds, "verdict": verdict });
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    // In one write: scenarios run beside each other.
+    file.write_all(format!("{line}\n").as_bytes())
 }
