@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::driver;
 use crate::error::{failed, unknown};
 use crate::tree::Tree;
-use crate::{networks, openrc, platform, units};
+use crate::{networks, openrc, pages, platform, units};
 use std::io;
 use vfio_suite::root::IOMMU_GROUPS;
 
@@ -146,6 +146,12 @@ fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
             groups.push(group);
         }
     }
+    if !pages::take(tree, xml)? {
+        return refuse(format!(
+            "internal error: QEMU unexpectedly closed the monitor (vm='{name}'): unable to map backing store for guest RAM: \
+             Cannot allocate memory"
+        ));
+    }
     let pid = free_pid(tree);
     show_process(tree, name, pid, &groups)?;
     tree.mkdir(STATE)?;
@@ -181,6 +187,7 @@ pub(crate) fn end(tree: &Tree<'_>, name: &str) -> io::Result<()> {
     }
     tree.unlink(&format!("{RUNNING}/{name}"))?;
     tree.rmdir(RUNNING)?;
+    pages::leave(tree, &definition(tree, name)?.unwrap_or_default())?;
     let sleeps = ["no-libvirt", SLEEPS].iter().any(|fact| tree.root.exists(&format!(".kernel/{fact}")));
     if sleeps {
         return Ok(());

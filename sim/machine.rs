@@ -28,6 +28,7 @@
 //! | `stubborn` | `PID` | processes that disregard SIGTERM |
 //! | `ran` | `WORDS...` | the user's own commands, as they were run |
 //! | `parked-modules/`, `parked-processes/`, `parked-sessions/` | | what was unloaded and what has ended, for when it comes back |
+//! | `huge-pages`, `compacted`, `dropped` | see `pages.rs` | how many huge pages can be had |
 //! | `rescan-honours-autoprobe` | | its presence makes rescans respect `drivers_autoprobe`, as newer kernels do (`pci_bus_add_device` calls `device_initial_probe` there) |
 //!
 //! The errors are those of `drivers/base/{bus,dd,driver}.c`, `drivers/pci/{pci,pci-driver,pci-sysfs,setup-res}.c` and
@@ -36,7 +37,7 @@
 use crate::device::Device;
 use crate::parse::{found, line, number};
 use crate::tree::Tree;
-use crate::{driver, faults, hotplug, modules, platform, reset, resize, rom, services};
+use crate::{driver, faults, hotplug, modules, pages, platform, reset, resize, rom, services};
 use rustix::io::Errno;
 use std::io;
 use vfio_suite::act::backend::tools::Signal;
@@ -104,6 +105,12 @@ fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
     }
     let parts: Vec<&str> = attribute.split('/').collect();
     match parts.as_slice() {
+        ["sys", "kernel", "mm", "hugepages", _, "nr_hugepages"]
+        | ["sys", "devices", "system", "node", _, "hugepages", _, "nr_hugepages"] => {
+            pages::store(tree, attribute, value)
+        }
+        ["proc", "sys", "vm", "compact_memory"] => pages::help(tree, "compacted"),
+        ["proc", "sys", "vm", "drop_caches"] => pages::help(tree, "dropped"),
         ["sys", "bus", "pci", "drivers_probe"] => driver::probe(tree, &found(tree, value)?),
         ["sys", "bus", "pci", "drivers_autoprobe"] => {
             tree.put(attribute, if value.starts_with('0') { "0\n" } else { "1\n" })

@@ -18,6 +18,7 @@ mod mkinitcpio;
 mod modules;
 mod networks;
 mod openrc;
+mod pages;
 mod parse;
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/common/pe.rs"]

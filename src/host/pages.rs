@@ -59,6 +59,17 @@ impl HugePagePools {
         self.pools.iter().find(|pool| pool.size == size && pool.node == node)
     }
 
+    /// Whether the kernel shows huge pages at all.
+    pub fn known(&self) -> bool {
+        !self.pools.is_empty()
+    }
+
+    /// The memory that is in huge pages, of all sizes together, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let all = self.pools.iter().filter(|pool| pool.node.is_none());
+        all.map(|pool| pool.size.saturating_mul(pool.total)).fold(0, u64::saturating_add)
+    }
+
     /// Whether the running kernel has pages of this size.
     pub fn has(&self, size: u64) -> bool {
         self.pool(size, None).is_some()
@@ -79,9 +90,11 @@ pub fn number_path(size: u64, node: Option<u32>) -> String {
     format!("{}/nr_hugepages", directory(size, node))
 }
 
-/// How many pages of a size there are; `None` where the kernel has none of this size, or no such node.
+/// How many pages of a size were asked for and came; `None` where the kernel has none of this size, or no such node. Those that
+/// go by themselves when they are free again are not among them: they came from an overcommitment, or were in use when fewer
+/// were asked for.
 pub fn number(root: &Root, size: u64, node: Option<u32>) -> Option<u64> {
-    root.read_text(&number_path(size, node)).ok()?.parse().ok()
+    pool(root, size, node).map(|pool| pool.total.saturating_sub(pool.surplus))
 }
 
 /// Reads what there is of one pool.

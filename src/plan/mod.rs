@@ -2,6 +2,7 @@
 //! What should happen: pure functions from configuration and machine to a [`Plan`]. No file, no clock, no process.
 
 pub mod already_decided;
+mod amount;
 pub mod bind;
 pub mod boot;
 pub mod card;

@@ -55,6 +55,13 @@ pub fn define(tree: &Tree, name: &str, xml: &str) {
     tree.write(&format!(".kernel/domains/{name}.xml"), xml);
 }
 
+/// Has a domain's memory come from huge pages of 2 MiB.
+pub fn in_huge_pages(tree: &Tree, name: &str) {
+    let xml = tree.read(&format!(".kernel/domains/{name}.xml"));
+    let pages = "<memoryBacking><hugepages><page size='2' unit='M'/></hugepages></memoryBacking>\n  <vcpu";
+    define(tree, name, &xml.replace("<vcpu", pages));
+}
+
 /// Whether a domain runs.
 pub fn runs(tree: &Tree, name: &str) -> bool {
     tree.exists(&format!(".kernel/running/{name}"))

@@ -21,6 +21,7 @@ pub mod layouts;
 pub mod machine;
 pub mod made;
 pub mod moments;
+pub mod pages;
 pub mod pairs;
 pub mod parts;
 pub mod pe;

@@ -41,6 +41,8 @@ impl From<Output> for Ran {
 /// What our programs keep for themselves, and what the model counts: no part of the machine.
 fn ours(path: &str) -> bool {
     let counts = matches!(path, ".kernel/count" | ".kernel/lock" | ".kernel/new" | ".kernel/faults" | ".kernel/ran");
+    // That memory was compacted, or caches were dropped, is nothing to undo.
+    let counts = counts || matches!(path, ".kernel/compacted" | ".kernel/dropped");
     // A module that was loaded for its resets harms nobody and stays.
     counts || matches!(path, "run/vfio" | "var/lib/vfio" | "sys/module/vendor_reset")
 }

@@ -48,7 +48,7 @@ fn kill_everywhere(arguments: &[&str], prepare: impl Fn(&Tree)) -> u32 {
     for calls in CALLS {
         for n in 1.. {
             assert!(n < MANY, "{calls} never end");
-            let tree = machine();
+            let tree = full_machine();
             let before = tree.snapshot();
             prepare(&tree);
             if injected(&tree, arguments, calls, &format!("signal=SIGKILL:when={n}")).is_some() {
@@ -81,7 +81,7 @@ fn killed_at_any_moment_of_the_give_back() {
 fn killed_at_a_random_moment() {
     for arguments in [["run", "demo"], ["give-back", "demo"]] {
         let ready = || {
-            let tree = machine();
+            let tree = full_machine();
             let before = tree.snapshot();
             // Its supervisor is killed when the value is dropped.
             drop((arguments[0] == "give-back").then(|| started(&tree, "demo")));
@@ -103,7 +103,7 @@ fn killed_at_a_random_moment() {
 fn whatever_cannot_be_written_is_given_back() {
     let mut failed = 0;
     for (calls, n, error) in moments::failing_writes() {
-        let tree = machine();
+        let tree = full_machine();
         let before = tree.snapshot();
         let ended = injected(&tree, &["run", "demo"], calls, &format!("error={error}:when={n}"));
         let what = format!("{calls} {n}: {error}");

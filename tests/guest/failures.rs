@@ -5,7 +5,7 @@ use super::*;
 
 /// How many acts a start has when nothing goes wrong: writes, module loads, programs.
 fn acts() -> u64 {
-    let tree = machine();
+    let tree = full_machine();
     let running = started(&tree, "demo");
     let acts = tree.count();
     drop(running);
@@ -18,7 +18,7 @@ fn a_failure_at_any_act_gives_the_whole_desktop_back() {
     assert!(acts > 10, "a hand-over is more than {acts} acts");
     for late in ["", " late"] {
         for n in 1..=acts {
-            let tree = machine();
+            let tree = full_machine();
             let before = tree.snapshot();
             tree.faults(&format!("{n} EIO{late}\n"));
             let what = format!("act {n} of {acts} fails{late}");

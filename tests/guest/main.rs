@@ -11,6 +11,7 @@ mod failures;
 mod hook;
 mod making_way;
 mod nvidia;
+mod pages;
 mod refusals;
 mod resets;
 mod sizes;
@@ -48,6 +49,21 @@ fn machine() -> Tree {
         domain(&tree, name, &[VIDEO, SOUND], &[]);
     }
     tree
+}
+
+/// The machine, with two NUMA nodes on which so many pages of 2 MiB are free, the card on the second; the guest `demo` has 8 GiB
+/// in such pages.
+fn with_pages(free: [u64; 2]) -> Tree {
+    let tree = machine();
+    common::pages::nodes(&tree, &free);
+    tree.write(&format!("sys/bus/pci/devices/{VIDEO}/numa_node"), "1\n");
+    domain::in_huge_pages(&tree, "demo");
+    tree
+}
+
+/// The machine, with a guest `demo` for which everything is done that may be done for one.
+fn full_machine() -> Tree {
+    with_pages([100, 96])
 }
 
 /// The program that hands over and supervises, at work.

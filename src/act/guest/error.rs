@@ -38,6 +38,16 @@ pub enum GuestError {
         /// The user's name.
         user: String,
     },
+    /// Not all huge pages came.
+    #[error("{count} of {size} MiB are needed and {free} came; end programs that use memory, or boot with 'hugepagesz={size}M hugepages={count}'")]
+    HugePages {
+        /// How many are needed.
+        count: u64,
+        /// The size of a page, in MiB.
+        size: u64,
+        /// How many are free.
+        free: u64,
+    },
     /// A node cannot be given to anybody else.
     #[error("/{node}: {error}")]
     Node {

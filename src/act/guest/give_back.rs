@@ -4,7 +4,7 @@
 
 use super::error::GuestError;
 use super::hand_over::{announce, console_path, run_command};
-use super::{account, forget, journal_path, records, runner, services, sizes_path, GuestRecord};
+use super::{account, forget, journal_path, pages, records, runner, services, sizes_path, GuestRecord};
 use crate::act::backend::kernel::Kernel;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::Tools;
@@ -174,6 +174,9 @@ impl Undo<'_> {
             }
             GuestStep::Awake { .. } => {
                 Ok(power::let_sleep(root, self.kernel, record.before.as_deref().unwrap_or_default())?)
+            }
+            GuestStep::HugePages { size, .. } => {
+                pages::give_back(root, self.kernel, *size, record.before.as_deref().unwrap_or_default())
             }
             GuestStep::Give { .. } => account::take_back(root, record.before.as_deref().unwrap_or_default()),
             GuestStep::Announce { functions } => Ok(announce(root, tools, functions, false)?),

@@ -2,7 +2,7 @@
 //! Carrying out a hand-over: each step is journalled, then made.
 
 use super::error::GuestError;
-use super::{account, append_record, services, sizes_path, GuestRecord};
+use super::{account, append_record, pages, services, sizes_path, GuestRecord};
 use crate::act::backend::child;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::{Signal, ToolError, Tools};
@@ -136,6 +136,10 @@ fn make_step(work: &Work<'_>, step: &GuestStep, grace: &Grace, asked: &mut Vec<u
         GuestStep::Before { command } => Ok(run_command(tools, command, left)?),
         GuestStep::Gone { holder } if holders::still_holds(root, holder) => Err(GuestError::Held(holder.to_string())),
         GuestStep::Gone { .. } => Ok(()),
+        GuestStep::HugePages { size, count, nodes, later } => {
+            let asked = pages::Asked { size: *size, count: *count, nodes, later: *later, until: work.until };
+            pages::make(root, &work.guest.name, step, &asked)
+        }
         GuestStep::StopUnit { unit, .. } => Ok(services::stop(tools, unit, left)?),
         GuestStep::EndSession { session, .. } => Ok(services::end_session(tools, session)?),
         GuestStep::AskToEnd { holder } => Ok(ask_to_end(root, tools, holder, asked)?),

@@ -12,6 +12,7 @@ pub mod error;
 pub mod give_back;
 pub mod hand_over;
 mod monitor;
+mod pages;
 pub mod probe;
 pub mod program;
 pub mod runner;

@@ -9,7 +9,7 @@ use crate::act::guest::services;
 use crate::config::{DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{home, modules, process, rom, Host};
+use crate::host::{home, modules, numa, pages, process, rom, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::display::goes_dark;
@@ -75,7 +75,11 @@ pub fn probe_context(
     let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &context.domain {
         files.extend(needed(root, domain));
-        context.memory.free_huge = free_huge(root, domain.huge_pages);
+        if domain.huge_pages != HugePages::No {
+            context.pages = pages::read(root);
+            context.nodes = numa::nodes(root);
+            context.card_node = functions.first().and_then(|function| numa::of_function(root, *function));
+        }
     }
     context.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
     context
@@ -200,26 +204,6 @@ fn needed(root: &Root, domain: &Domain) -> Vec<(String, &'static str)> {
     roms.chain(files.map(|f| (f.path.clone(), f.what))).collect()
 }
 
-/// What is free in huge pages of the size that a domain asks for, in bytes.
-fn free_huge(root: &Root, pages: HugePages) -> Option<u64> {
-    let meminfo = |key: &str| meminfo(&root.read_text("proc/meminfo").ok()?, key);
-    let size = match pages {
-        HugePages::No | HugePages::Mixed => return None,
-        HugePages::Default => meminfo("Hugepagesize")?.checked_mul(1024)?,
-        HugePages::Size(bytes) => bytes,
-    };
-    let kind = format!("sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size / 1024);
-    let free = root.read_text(&kind).ok().and_then(|text| text.parse().ok());
-    let default = || if pages == HugePages::Default { meminfo("HugePages_Free") } else { None };
-    free.or_else(default)?.checked_mul(size)
-}
-
-/// A field of proc_meminfo(5): a number, without its unit.
-fn meminfo(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 /// What is wrong with a file that the guest needs.
 fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem> {
     let relative = path.trim_start_matches('/');
@@ -251,8 +235,8 @@ fn vfio_available(root: &Root) -> bool {
 
 fn memory(root: &Root) -> Memory {
     let text = root.read_text("proc/meminfo").unwrap_or_default();
-    let bytes = |key: &str| meminfo(&text, key).map_or(0, |kib| kib.saturating_mul(1024));
-    Memory { total: bytes("MemTotal"), available: bytes("MemAvailable"), free_huge: None }
+    let bytes = |key: &str| pages::field(&text, key).map_or(0, |kib| kib.saturating_mul(1024));
+    Memory { total: bytes("MemTotal"), available: bytes("MemAvailable") }
 }
 
 fn consoles(root: &Root) -> Vec<Console> {

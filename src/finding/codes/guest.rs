@@ -45,8 +45,8 @@ codes! {
         "The domain needs more memory than is available now. A guest with a card needs all of its memory from the start."
         "End programs on the host, or give the domain less memory ('virsh edit').";
     HUGE_PAGES_NOT_FREE "huge-pages-not-free"
-        "The domain asks for huge pages, and too few of their size are free."
-        "Reserve more huge pages (a 'before' command can), or change the domain ('virsh edit').";
+        "The domain's memory is in huge pages, too few of them are free, and the rest will not come or may not come."
+        "End programs that use memory, have the kernel reserve the pages at boot ('hugepagesz=1G hugepages=8'), or change the domain ('virsh edit').";
     DOMAIN_UNKNOWN "domain-unknown"
         "libvirt does not know the domain, or does not answer."
         "See 'virsh list --all' for the domains' names, and whether libvirt runs; 'domain' and 'uri' in the [guest] section say where the domain is.";

@@ -8,6 +8,7 @@ use crate::finding::codes;
 use crate::host::domain::{Domain, HugePages};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
+use crate::plan::amount::amount;
 use crate::plan::guest::{DomainState, GuestContext};
 use crate::plan::selection::{Selected, Selection};
 use crate::plan::{bind, boot, display, group, iommu, reset, unbind, usage, Finding};
@@ -288,29 +289,17 @@ impl All<'_> {
             let text = format!("{name} of memory and this machine has {}", amount(memory.total));
             return Some(Finding::guest(guest, codes::MEMORY_EXCEEDS_MACHINE, text).hint(edit(guest)));
         }
-        let size = match domain.huge_pages {
-            HugePages::No if memory.available > 0 && needs > memory.available => {
-                let text = format!("{name} of memory and {} are available", amount(memory.available));
-                let finding = Finding::guest(guest, codes::MEMORY_NOT_AVAILABLE, text).warning();
-                return Some(finding.hint(if self.ends || guest.handover == Handover::Steal {
-                    "it starts only if the end of the desktop frees the rest"
-                } else {
-                    "end programs that use memory, or it may not start"
-                }));
-            }
-            HugePages::No | HugePages::Mixed => return None,
-            HugePages::Default => String::new(),
-            HugePages::Size(bytes) => format!(" of {}", amount(bytes)),
-        };
-        let free = memory.free_huge.filter(|free| needs > *free)?;
-        let text = format!("{name} in huge pages{size} and {} are free", amount(free));
-        let finding = Finding::guest(guest, codes::HUGE_PAGES_NOT_FREE, text);
-        // Often a command reserves them just before the guest starts.
-        Some(if guest.before.is_empty() {
-            finding.hint(format!("reserve more or {}", edit(guest)))
+        // Huge pages are no part of what is available.
+        if domain.huge_pages != HugePages::No || memory.available == 0 || needs <= memory.available {
+            return None;
+        }
+        let text = format!("{name} of memory and {} are available", amount(memory.available));
+        let finding = Finding::guest(guest, codes::MEMORY_NOT_AVAILABLE, text).warning();
+        Some(finding.hint(if self.ends || guest.handover == Handover::Steal {
+            "it starts only if the end of the desktop frees the rest"
         } else {
-            finding.hint("it starts only if a 'before' command reserves the rest").warning()
-        })
+            "end programs that use memory, or it may not start"
+        }))
     }
 }
 
@@ -338,17 +327,6 @@ fn blocks(function: &Function, group: u32, selected: &Selected) -> (String, &'st
 /// How the domain is changed.
 pub(super) fn edit(guest: &Guest) -> String {
     format!("change the domain ('virsh -c {} edit {}')", guest.uri, guest.domain)
-}
-
-/// Memory for a person.
-fn amount(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    const GIB: u64 = 1 << 30;
-    match bytes {
-        0..GIB => format!("{} MiB", bytes / MIB),
-        _ if bytes % GIB == 0 => format!("{} GiB", bytes / GIB),
-        _ => format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB),
-    }
 }
 
 #[cfg(test)]

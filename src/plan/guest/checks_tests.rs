@@ -453,7 +453,7 @@ fn memory() {
         case.context.memory = memory;
         case
     };
-    let machine = Memory { total: 32 * GIB, available: 20 * GIB, free_huge: Some(4 * GIB) };
+    let machine = Memory { total: 32 * GIB, available: 20 * GIB };
     let needs = "/etc/vfio.conf:5: [guest win10] domain win10 needs";
     let edit = "change the domain ('virsh -c qemu:///system edit win10')";
     for huge in [HugePages::No, HugePages::Default] {
@@ -472,28 +472,9 @@ fn memory() {
         );
     }
     fine(&case("", HugePages::No, 20 * GIB, machine));
-    refused(
-        &case("", HugePages::Size(GIB), 8 * GIB, machine),
-        codes::HUGE_PAGES_NOT_FREE,
-        &[&format!("{needs} 8 GiB in huge pages of 1 GiB and 4 GiB are free; reserve more or {edit}")],
-    );
-    let none = Memory { free_huge: Some(0), ..machine };
-    refused(
-        &case("", HugePages::Default, 8 * GIB, none),
-        codes::HUGE_PAGES_NOT_FREE,
-        &[&format!("{needs} 8 GiB in huge pages and 0 MiB are free; reserve more or {edit}")],
-    );
-    warned(
-        &case("before = /usr/local/bin/reserve\n", HugePages::Size(2 << 20), 8 * GIB, machine),
-        codes::HUGE_PAGES_NOT_FREE,
-        &[&format!(
-            "{needs} 8 GiB in huge pages of 2 MiB and 4 GiB are free; it starts only if a 'before' command reserves the rest"
-        )],
-    );
     // What is not known does not matter.
     for huge in [HugePages::No, HugePages::Default, HugePages::Mixed] {
         fine(&case("", huge, 64 * GIB, Memory::default()));
     }
     fine(&case("", HugePages::Mixed, 24 * GIB, machine));
-    fine(&case("", HugePages::Default, 4 * GIB, machine));
 }

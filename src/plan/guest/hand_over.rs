@@ -6,6 +6,7 @@
 //! it when they go. Overrides stand before a driver goes, so that no other can come.
 
 use super::leaving::{self, Leaving};
+use super::pages;
 use super::taken::{all_of_nvidia, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::finding::{codes, Finding, Severity};
@@ -43,6 +44,7 @@ pub fn plan(
     let (refusals, farewells): (Vec<_>, Vec<_>) =
         leaving::findings(guest, selections, &leaving, host).into_iter().partition(|f| f.severity == Severity::Error);
     plan.add(refusals);
+    plan.add(pages::check(guest, !leaving.sessions.is_empty() || guest.handover == Handover::Steal, context));
     let mut resized = Vec::new();
     for selection in selections.iter().filter(|c| c.selected.is_ok()) {
         let functions = boot::functions(std::slice::from_ref(selection));
@@ -101,8 +103,13 @@ fn steps(
     steps.extend(guest.after.iter().rev().map(|command| GuestStep::After { command: command.clone() }));
     steps.extend(guest.before.iter().map(|command| GuestStep::Before { command: command.clone() }));
     steps.extend(leaving.staying.iter().map(|holder| GuestStep::Gone { holder: (*holder).clone() }));
+    let ends = !leaving.sessions.is_empty() || leaving.display_manager.is_some();
+    steps.extend(pages::step(context, ends));
     if !taken.is_empty() {
         steps.extend(desktop(guest, taken, leaving, host, context));
+    }
+    if ends {
+        steps.extend(pages::step(context, false));
     }
     let off_vfio = |c: &&Selection<'_>| {
         let functions = c.selected.as_ref().map(|c| c.functions.as_slice()).unwrap_or_default();

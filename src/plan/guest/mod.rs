@@ -8,6 +8,7 @@ mod checks;
 mod domain_checks;
 mod hand_over;
 mod leaving;
+mod pages;
 mod step;
 mod taken;
 #[cfg(test)]
@@ -21,6 +22,8 @@ pub use step::GuestStep;
 use crate::finding::{Finding, Severity};
 use crate::host::accounts::User;
 use crate::host::domain::Domain;
+use crate::host::numa::Node;
+use crate::host::pages::HugePagePools;
 use crate::pci::Address;
 use serde::Serialize;
 use std::fmt;
@@ -88,6 +91,12 @@ pub struct GuestContext {
     pub files: Vec<FileProblem>,
     /// Memory in bytes: of the machine, and free for a guest now.
     pub memory: Memory,
+    /// Huge pages of the machine; only looked at if the domain's memory comes from them.
+    pub pages: HugePagePools,
+    /// The NUMA nodes of the machine, with the same condition.
+    pub nodes: Vec<Node>,
+    /// The node of the guest's first card, if that is known.
+    pub card_node: Option<u32>,
 }
 
 /// Whether a unit in this state runs, so that it must be stopped.
@@ -182,6 +191,4 @@ pub struct Memory {
     pub total: u64,
     /// `MemAvailable`.
     pub available: u64,
-    /// What is in free huge pages of the size that the domain asks for (`Domain::huge_pages`); `None` if not known.
-    pub free_huge: Option<u64>,
 }

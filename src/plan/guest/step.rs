@@ -4,6 +4,7 @@
 use super::taken::ROOT;
 use crate::host::holders::Holder;
 use crate::pci::Address;
+use crate::plan::amount::amount;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -31,6 +32,19 @@ pub enum GuestStep {
     Gone {
         /// The process, and what it held.
         holder: Holder,
+    },
+    /// Have so many huge pages free for the guest: those that are missing are made, and are gone again when the guest is.
+    HugePages {
+        /// The size of a page, in bytes.
+        size: u64,
+        /// How many must be free.
+        count: u64,
+        /// The NUMA nodes on which they may be, the best first; none where the kernel knows no NUMA.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        nodes: Vec<u32>,
+        /// Whether what does not come is asked for once more by a later step.
+        #[serde(default)]
+        later: bool,
     },
     /// Stop a unit of the system that is active; it is started again when all has been given back.
     StopUnit {
@@ -146,6 +160,10 @@ impl fmt::Display for GuestStep {
             GuestStep::After { command } => write!(f, "remember to run '{}' afterwards", command.join(" ")),
             GuestStep::Before { command } => write!(f, "run '{}'", command.join(" ")),
             GuestStep::Gone { holder } => write!(f, "check that {} has released the card", holder.who()),
+            GuestStep::HugePages { size, count, later, .. } => {
+                let as_far = if *later { ", as far as they come now" } else { "" };
+                write!(f, "have {count} huge pages of {} free{as_far}", amount(*size))
+            }
             GuestStep::StopUnit { unit, ends } if ends.is_empty() => write!(f, "stop {unit}"),
             GuestStep::StopUnit { unit, ends } => write!(f, "stop {unit}, which ends {}", ends.join(", ")),
             GuestStep::EndSession { session, user, seat } => {
