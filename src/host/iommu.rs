@@ -48,6 +48,20 @@ impl Iommu {
     }
 }
 
+/// How many bits an address may have that a function reaches, where that is fewer than the processor's: the smallest "maximum
+/// guest address width" of Intel's units (VT-d specification, capability register, bits 16 to 21; the kernel shows the register
+/// in `intel-iommu/cap`).
+pub fn address_bits(root: &Root) -> Option<u32> {
+    let units = root.list("sys/class/iommu").unwrap_or_default();
+    let register = |unit: &String| root.read_text(&format!("sys/class/iommu/{unit}/intel-iommu/cap")).ok();
+    let width = |text: String| u64::from_str_radix(&text, 16).ok().map(|cap| (cap >> 16 & 0x3f) as u32 + 1);
+    let reached = units.iter().filter_map(register).filter_map(width).min()?;
+    let cpuinfo = root.read_text("proc/cpuinfo").ok()?;
+    let line = cpuinfo.lines().find_map(|line| line.strip_prefix("address sizes")?.split_once(':'))?;
+    let processor: u32 = line.1.split_whitespace().next()?.parse().ok()?;
+    (reached < processor).then_some(reached)
+}
+
 /// The first part of memory that the firmware wants mapped 1:1 for a group, whatever else is mapped there: a line of its
 /// `reserved_regions` that ends in `direct` (`drivers/iommu/iommu.c`, `iommu_group_resv_type_string`). What ends in
 /// `direct-relaxable`, as the kernel has it for graphics and USB, keeps nobody from a guest.

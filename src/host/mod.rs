@@ -18,6 +18,7 @@ pub mod initramfs;
 pub mod input;
 pub mod iommu;
 pub mod kernel_cmdline;
+pub mod libvirt;
 pub mod modules;
 pub mod mounts;
 pub mod networks;

@@ -8,6 +8,7 @@ pub mod boot;
 pub mod card;
 pub mod cmdline;
 pub mod cpus;
+pub mod definition;
 pub mod device;
 pub mod display;
 pub mod doctor;

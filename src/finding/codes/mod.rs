@@ -44,20 +44,23 @@ macro_rules! codes {
 mod boot;
 mod card;
 mod configuration;
+mod definition;
 mod guest;
 mod rom;
 
 pub use boot::*;
 pub use card::*;
 pub use configuration::*;
+pub use definition::*;
 pub use guest::*;
 pub use rom::*;
 
-/// All codes: of the configuration, of cards, of guests, of option ROMs, of how the machine boots.
-pub const ALL: [(&str, &[Explanation]); 5] = [
+/// All codes: of the configuration, of cards, of guests and their domains, of option ROMs, of how the machine boots.
+pub const ALL: [(&str, &[Explanation]); 6] = [
     ("Configuration", configuration::ALL),
     ("Cards", card::ALL),
     ("Guests", guest::ALL),
+    ("Definitions of domains", definition::ALL),
     ("Option ROMs", rom::ALL),
     ("Boot", boot::ALL),
 ];

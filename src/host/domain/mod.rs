@@ -5,9 +5,9 @@ mod files;
 mod limits;
 mod memory;
 mod needs;
-mod pci;
-mod qemu;
-mod xml;
+pub(crate) mod pci;
+pub(crate) mod qemu;
+pub(crate) mod xml;
 
 pub use limits::LARGEST;
 pub use needs::{Domain, HostDevice, HugePages, NeededFile};
@@ -16,18 +16,26 @@ use limits::{too_much, MOST_DEVICES, MOST_NODES};
 use roxmltree::{Document, ParsingOptions};
 use xml::{child, clip, is, size, text};
 
-/// Reads a domain's XML.
+/// Reads an XML text of libvirt's.
 ///
 /// # Errors
-/// A sentence: it is not XML, it is not a domain, or a value in it cannot be understood.
-pub fn parse(xml: &str) -> Result<Domain, String> {
+/// A sentence that begins with "its XML": it is not XML, or has more of something than a domain has.
+pub(crate) fn document(xml: &str) -> Result<Document<'_>, String> {
     if let Some(what) = too_much(xml) {
         return Err(format!("its XML cannot be read: {what}"));
     }
     // A document type is refused by default: libvirt makes none, and entities can blow a text up.
     let how = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(xml, how)
-        .map_err(|error| format!("its XML cannot be read: {}", clip(&error.to_string())))?;
+    Document::parse_with_options(xml, how)
+        .map_err(|error| format!("its XML cannot be read: {}", clip(&error.to_string())))
+}
+
+/// Reads a domain's XML.
+///
+/// # Errors
+/// A sentence: it is not XML, it is not a domain, or a value in it cannot be understood.
+pub fn parse(xml: &str) -> Result<Domain, String> {
+    let document = document(xml)?;
     let domain = document.root_element();
     if !is(domain, "domain") {
         return Err(format!("its XML describes a '{}' and no domain", clip(domain.tag_name().name())));

@@ -36,7 +36,7 @@ pub(super) fn host_device(device: Node<'_, '_>, found: &mut Domain) -> Result<()
 }
 
 /// The address in a `<source>`. What is left out is 0, and numbers are as in C: `0x1f`, `31`, `037`.
-pub(super) fn host_address(source: Node<'_, '_>) -> Result<Address, String> {
+pub(crate) fn host_address(source: Node<'_, '_>) -> Result<Address, String> {
     let Some(address) = child(source, "address") else {
         return Err("its XML has a PCI host device without an address".to_owned());
     };

@@ -6,7 +6,7 @@ use super::xml::clip;
 use roxmltree::Node;
 
 /// The namespace of QEMU's own arguments (libvirt's "QEMU command-line passthrough").
-pub(super) const QEMU: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
+pub(crate) const QEMU: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
 
 /// `-device vfio-pci,host=...` among arguments for QEMU itself: a host device that libvirt knows nothing of.
 pub(super) fn qemu_arguments(domain: Node<'_, '_>, found: &mut Domain) -> Result<(), String> {

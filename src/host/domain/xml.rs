@@ -9,30 +9,30 @@ use std::borrow::Cow;
 const LONGEST: usize = 200;
 
 /// Whether this is an element of libvirt's own with this name.
-pub(super) fn is(node: Node<'_, '_>, name: &str) -> bool {
+pub(crate) fn is(node: Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().namespace().is_none() && node.tag_name().name() == name
 }
 
-pub(super) fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+pub(crate) fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     node.children().find(|n| is(*n, name))
 }
 
-pub(super) fn text(node: Node<'_, '_>) -> String {
+pub(crate) fn text(node: Node<'_, '_>) -> String {
     node.text().unwrap_or_default().trim().to_owned()
 }
 
 /// A value that is there and not empty.
-pub(super) fn attribute(node: Node<'_, '_>, name: &str) -> Option<String> {
+pub(crate) fn attribute(node: Node<'_, '_>, name: &str) -> Option<String> {
     node.attribute(name).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// A foreign text for a message: short, and nothing in it moves a cursor.
-pub(super) fn clip(text: &str) -> Cow<'_, str> {
+pub(crate) fn clip(text: &str) -> Cow<'_, str> {
     short(text, LONGEST)
 }
 
 /// A number with a unit, in bytes (`virScaleInteger`: `KB` is 1000, `K` and `KiB` are 1024, in any case of letters).
-pub(super) fn size(number: &str, unit: &str) -> Option<u64> {
+pub(crate) fn size(number: &str, unit: &str) -> Option<u64> {
     let number: u64 = number.parse().ok()?;
     let unit = unit.to_ascii_lowercase();
     let scale = match unit.as_str() {
@@ -59,7 +59,7 @@ pub(super) fn size(number: &str, unit: &str) -> Option<u64> {
 }
 
 /// A number as `strtoul` reads it with base 0, but without a sign.
-pub(super) fn number(text: &str) -> Option<u32> {
+pub(crate) fn number(text: &str) -> Option<u32> {
     let (digits, base) = match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => (&text[2..], 16),
         [b'0', _, ..] => (&text[1..], 8),

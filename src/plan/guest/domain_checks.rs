@@ -7,6 +7,7 @@ use crate::finding::codes;
 use crate::host::domain::{Domain, HostDevice};
 use crate::host::{function, Function, Host};
 use crate::pci::Address;
+use crate::plan::definition;
 use crate::plan::guest::{DomainState, GuestContext};
 use crate::plan::selection::{Selected, Selection};
 use crate::plan::Finding;
@@ -41,6 +42,7 @@ pub(super) fn check(
         seen.push(device.address);
         findings.extend(besides(guest, &cards, others, device, host));
     }
+    findings.extend(definition::lacking(guest, &context.definition));
     findings
 }
 
@@ -77,18 +79,18 @@ fn not_in(guest: &Guest, name: &str, selected: &Selected, domain: &Domain, host:
     let missing: Vec<&Address> = of_card.iter().filter(|address| !gets(address)).collect();
     let shown = |a: &&Address| host.function(**a).map_or_else(|| a.to_string(), |f| format!("{a} ({})", f.kind()));
     let list = missing.iter().map(shown).collect::<Vec<_>>().join(", ");
-    let (domain, edit) = (&guest.domain, edit(guest));
+    let domain = &guest.domain;
     if missing.is_empty() {
         None
     } else if missing.len() == of_card.len() {
         let text = format!("domain {domain} gets no function of [gpu {name}]");
         let devices = if missing.len() == 1 { "a PCI host device" } else { "PCI host devices" };
         let finding = Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_CARD, text);
-        Some(finding.hint(format!("{edit}: add {list} as {devices}")))
+        Some(finding.hint(format!("'vfio guest edit {}' adds {list} as {devices}", guest.name)))
     } else {
         let text = format!("domain {domain} does not get {list} of [gpu {name}], which the host loses too");
         let finding = Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_FUNCTION, text);
-        Some(finding.hint(edit).warning())
+        Some(finding.hint(format!("'vfio guest edit {}' adds it", guest.name)).warning())
     }
 }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::finding::codes::Code;
 use crate::host::holders::Holder;
 
+const MENDS: &str = "'vfio guest edit win10' adds";
 const EDIT: &str = "change the domain ('virsh -c qemu:///system edit win10')";
 const CARD: [(&str, bool); 2] = [("0000:09:00.0", true), ("0000:09:00.1", true)];
 
@@ -97,12 +98,13 @@ fn a_card_that_the_domain_does_not_get() {
     let mut case = base();
     case.domain(&[]);
     let text = format!(
-        "domain win10 gets no function of [gpu big]; {EDIT}: add 0000:09:00.0 (VGA display), 0000:09:00.1 (audio) as PCI host \
+        "domain win10 gets no function of [gpu big]; {MENDS} 0000:09:00.0 (VGA display), 0000:09:00.1 (audio) as PCI host \
          devices"
     );
     refused(&case, codes::DOMAIN_LACKS_CARD, 5, &[&text]);
     case.domain(&CARD[..1]);
-    let text = format!("domain win10 does not get 0000:09:00.1 (audio) of [gpu big], which the host loses too; {EDIT}");
+    let text =
+        format!("domain win10 does not get 0000:09:00.1 (audio) of [gpu big], which the host loses too; {MENDS} it");
     warned(&case, codes::DOMAIN_LACKS_FUNCTION, 5, &[&text]);
 }
 
@@ -122,7 +124,7 @@ fn every_card_counts() {
     let mut case = Case::new(config, machine());
     case.domain(&CARD);
     let text = format!(
-        "domain win10 gets no function of [gpu usb]; {EDIT}: add 0000:00:14.0 (USB controller) as a PCI host device"
+        "domain win10 gets no function of [gpu usb]; {MENDS} 0000:00:14.0 (USB controller) as a PCI host device"
     );
     refused(&case, codes::DOMAIN_LACKS_CARD, 6, &[&text]);
 }

@@ -25,6 +25,7 @@ use crate::host::domain::Domain;
 use crate::host::numa::Node;
 use crate::host::pages::HugePagePools;
 use crate::pci::Address;
+use crate::plan::definition::Definition;
 use serde::Serialize;
 use std::fmt;
 use step::show_session;
@@ -89,6 +90,8 @@ pub struct GuestContext {
     pub vfio_available: bool,
     /// Files the guest needs, and what is wrong with each that is not as it must be.
     pub files: Vec<FileProblem>,
+    /// What the section's keys would change in the domain; nothing where none is written.
+    pub definition: Definition,
     /// Memory in bytes: of the machine, and free for a guest now.
     pub memory: Memory,
     /// Huge pages of the machine; only looked at if the domain's memory comes from them.
