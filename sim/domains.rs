@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! libvirt's domains. `.kernel/domains/NAME.xml` defines one; `.kernel/domains/NAME` has facts, all optional:
-//! `ignores-shutdown`. While it runs, `.kernel/running/NAME` has `pid PID` and a line `group GROUP` for each IOMMU group
+//! `ignores-shutdown`, `transient`, `saved`. While it runs, `.kernel/running/NAME` has `pid PID` and a line `group GROUP` for each IOMMU group
 //! that it has open. `.kernel/no-libvirt` means that the daemon does not answer, `.kernel/libvirt-sleeps` that only its
 //! socket is there: the next question starts it.
 //!
@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::driver;
 use crate::error::{failed, unknown};
 use crate::tree::Tree;
-use crate::{networks, openrc, pages, platform, units};
+use crate::{definition, networks, openrc, pages, platform, units};
 use std::io;
 use vfio_suite::root::IOMMU_GROUPS;
 
@@ -43,7 +43,16 @@ pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
         [verb, ..] if answers && verb.starts_with("net-") => return networks::virsh(tree, request),
         ["list", "--name"] | ["net-start" | "net-destroy" | "net-autostart", ..] => return no_answer(),
         ["domstate", "--", name] => ("domstate", name),
-        ["dumpxml", "--inactive", "--", name] => ("dumpxml", name),
+        ["dumpxml", "--inactive", "--", name] | ["dumpxml", "--inactive", "--security-info", "--", name] => {
+            ("dumpxml", name)
+        }
+        ["dominfo", "--", name] => ("dominfo", name),
+        ["version", "--daemon"] if answers => return definition::version(tree),
+        ["domcapabilities", "--machine", _] if answers => return definition::capabilities(tree),
+        ["version" | "domcapabilities", ..] => return no_answer(),
+        ["define", "--validate", "--", file] if answers => return define(tree, file, true),
+        ["define", "--", file] if answers => return define(tree, file, false),
+        ["define", ..] => return no_answer(),
         ["start", "--", name] => ("start", name),
         ["shutdown", "--mode", "acpi", "--", name] => ("shutdown", name),
         ["destroy", "--", name] => ("destroy", name),
@@ -59,6 +68,7 @@ pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
     let running = tree.root.exists(&format!("{RUNNING}/{name}"));
     match verb {
         "domstate" => Ok(format!("{}\n\n", if running { "running" } else { "shut off" })),
+        "dominfo" => definition::info(tree, name, &xml, running),
         "dumpxml" => Ok(format!("{xml}\n")),
         "start" if running => Err(failed("virsh", "error: Domain is already active")),
         "start" => start(tree, name, &xml).map(|()| format!("Domain '{name}' started\n\n")),
@@ -97,6 +107,14 @@ pub(crate) fn of_process(tree: &Tree<'_>, pid: &str) -> io::Result<Option<String
         }
     }
     Ok(None)
+}
+
+/// The text of a domain is another one from now on.
+fn define(tree: &Tree<'_>, file: &str, validate: bool) -> io::Result<String> {
+    let (name, xml) = definition::read(tree, file, validate)?;
+    tree.mkdir(DOMAINS)?;
+    tree.put(&format!("{DOMAINS}/{name}.xml"), &format!("{xml}\n"))?;
+    Ok(format!("Domain '{name}' defined from {file}\n\n"))
 }
 
 fn definition(tree: &Tree<'_>, name: &str) -> io::Result<Option<String>> {

@@ -3,6 +3,7 @@
 //! it). It is built for tests and for `--root`, and not installed.
 
 mod accounts;
+mod definition;
 mod device;
 mod domains;
 mod driver;

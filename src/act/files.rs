@@ -7,6 +7,11 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
 
+/// What others may read.
+const SHARED: u32 = 0o644;
+/// What root alone may read.
+const PRIVATE: u32 = 0o600;
+
 /// Makes a directory and those above it.
 pub fn make_dirs(root: &Root, path: &str) -> io::Result<()> {
     for (at, _) in path.match_indices('/').chain([(path.len(), "")]) {
@@ -19,9 +24,31 @@ pub fn make_dirs(root: &Root, path: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a directory that only root may look into, in those above it.
+pub fn make_private_dir(root: &Root, path: &str) -> io::Result<()> {
+    if let Some((above, _)) = path.rsplit_once('/') {
+        make_dirs(root, above)?;
+    }
+    let (parent, name) = root.parent(path)?;
+    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700)) {
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => sync_dir(&parent),
+    }
+}
+
+/// Replaces a file that only root may read, as [`replace`] does.
+pub fn replace_private(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
+    replace_with(root, path, content, PRIVATE)
+}
+
 /// Replaces a file: temporary file in the same directory, fsync, rename, fsync of the directory. A program that reads it, even
 /// after a power cut, sees the old or the new content.
 pub fn replace(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
+    replace_with(root, path, content, SHARED)
+}
+
+fn replace_with(root: &Root, path: &str, content: &[u8], mode: u32) -> io::Result<()> {
     if let Some((dir, _)) = path.rsplit_once('/') {
         make_dirs(root, dir)?;
     }
@@ -29,7 +56,7 @@ pub fn replace(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
     let temporary = format!(".{name}.{}", std::process::id());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let result = (|| {
-        let mut file = File::from(rustix::fs::openat(&parent, temporary.as_str(), flags, Mode::from_raw_mode(0o644))?);
+        let mut file = File::from(rustix::fs::openat(&parent, temporary.as_str(), flags, Mode::from_raw_mode(mode))?);
         file.write_all(content)?;
         file.sync_all()?;
         rustix::fs::renameat(&parent, temporary.as_str(), &parent, name)?;
@@ -54,6 +81,19 @@ pub(super) fn sync_dir(parent: &rustix::fd::OwnedFd) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(parent, ".", flags, Mode::empty())?;
     Ok(rustix::fs::fsync(dir)?)
+}
+
+/// Gives a file another name in its directory; one that is not there stays away.
+pub fn rename(root: &Root, from: &str, to: &str) -> io::Result<()> {
+    let renamed = root.parent(from).and_then(|(parent, name)| {
+        let (other, new) = root.parent(to)?;
+        rustix::fs::renameat(&parent, name, &other, new)?;
+        sync_dir(&other)
+    });
+    match renamed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Removes a file; one that is not there is removed already.

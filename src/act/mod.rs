@@ -4,6 +4,7 @@
 pub mod backend;
 pub mod boot;
 pub mod card;
+pub mod definition;
 pub mod files;
 pub mod guest;
 pub mod journal;

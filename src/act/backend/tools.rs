@@ -193,7 +193,9 @@ pub(super) fn only_tells(words: &[&str]) -> bool {
         ["systemctl", "show" | "is-system-running", ..] => true,
         ["loginctl", "list-sessions" | "list-users", ..] | ["journalctl", ..] => true,
         ["loginctl", verb, ..] => verb.starts_with("show-"),
-        ["virsh", "--connect", _, verb, ..] => matches!(*verb, "domstate" | "dumpxml" | "list"),
+        ["virsh", "--connect", _, verb, ..] => {
+            matches!(*verb, "domstate" | "dominfo" | "dumpxml" | "list" | "version" | "domcapabilities")
+        }
         _ => false,
     }
 }

@@ -5,7 +5,7 @@
 //! (`act::journal`). Giving back reads both backwards and needs no configuration. A program that hands over, supervises or gives
 //! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
 
-mod account;
+pub(crate) mod account;
 #[cfg(test)]
 mod answers;
 pub mod error;

@@ -3,15 +3,18 @@
 
 use crate::act::backend::tools::Tools;
 use crate::act::backend::{apart, child};
+use crate::act::definition::facts;
 use crate::act::guest::account;
 use crate::act::guest::runner::Libvirt;
 use crate::act::guest::services;
-use crate::config::{DisplayManager, Guest, Handover, Runner};
+use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
 use crate::host::{home, modules, numa, pages, process, rom, Host};
 use crate::pci::Address;
 use crate::plan::boot;
+use crate::plan::definition;
+use crate::plan::definition::request::{Card, Request};
 use crate::plan::display::goes_dark;
 use crate::plan::guest::{
     is_up, with_host, Console, DomainState, FileProblem, GuestContext, Memory, Session, Unit, NVIDIA_MODULES,
@@ -54,9 +57,10 @@ pub fn probe_context(
     };
     let libvirt = Libvirt { tools, uri: &guest.uri, domain: &guest.domain, guest: &guest.name };
     let has_domain = guest.runner == Runner::Libvirt;
-    let domain = || has_domain.then(|| domain_state(root, libvirt, source));
+    let domain = || has_domain.then(|| domain_state(root, libvirt, source)).unzip();
+    let xml;
     if with_host(&functions, host).is_empty() {
-        context.domain = domain();
+        (context.domain, xml) = domain();
     } else {
         // Where nobody holds anything, `auto` ends nobody but who is about to show something on the only display.
         let held = host.holders.iter().any(|(_, holder)| holder.pid.is_some());
@@ -66,7 +70,15 @@ pub fn probe_context(
             Handover::Hot | Handover::None => false,
         };
         context.seats = seats(root, &functions);
-        (context.domain, ()) = both(root, domain, || desktop(root, tools, guest, end, &mut context));
+        ((context.domain, xml), ()) = both(root, domain, || desktop(root, tools, guest, end, &mut context));
+    }
+    // The hook is given another text than the one that is edited.
+    if let (Some(xml), Source::Libvirt, true) = (&xml, source, guest.definition != config::Definition::default()) {
+        let cards = Card::of(selections, host);
+        let facts = facts::of_machine(root, tools, guest, &cards, xml);
+        let request = Request { guest, cards: &cards, facts: &facts, reset_variables: false };
+        // A text that is no domain has been refused already.
+        context.definition = definition::plan(xml, &request).unwrap_or_default();
     }
     if guest.runner == Runner::Command {
         context.user = account::find(root, tools, &guest.user);
@@ -178,7 +190,8 @@ fn manager(root: &Root, leader: u32) -> Option<String> {
     None
 }
 
-fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> DomainState {
+/// What libvirt says of the domain, and the text that it describes it by.
+fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> (DomainState, String) {
     let described = match source {
         // The hook is called for a domain that is about to start.
         Source::Hook(xml) => Ok(("shut off".to_owned(), xml.to_owned())),
@@ -189,10 +202,10 @@ fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> Domain
         Source::Libvirt => libvirt.state().and_then(|state| Ok((state, libvirt.description()?))),
     };
     match described {
-        Err(error) => DomainState::Unknown(error.to_string()),
+        Err(error) => (DomainState::Unknown(error.to_string()), String::new()),
         Ok((state, xml)) => match domain::parse(&xml) {
-            Ok(domain) => DomainState::Known { state, domain: Box::new(domain) },
-            Err(sentence) => DomainState::Unknown(sentence),
+            Ok(domain) => (DomainState::Known { state, domain: Box::new(domain) }, xml),
+            Err(sentence) => (DomainState::Unknown(sentence), xml),
         },
     }
 }

@@ -8,7 +8,8 @@
 use super::error::GuestError;
 use super::{directory, program};
 use crate::act::backend::process::wait_for_process;
-use crate::act::backend::tools::{Signal, ToolError, Tools};
+use crate::act::backend::tools::{failed, Signal, ToolError, Tools};
+use crate::host::libvirt::{versions, Capabilities, DomainInfo, Version};
 use crate::host::process::Process;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
@@ -46,6 +47,42 @@ impl Libvirt<'_> {
     /// Its XML, as it will be when it is started next.
     pub fn description(&self) -> Result<String, ToolError> {
         self.virsh(&["dumpxml", "--inactive"], ASK)
+    }
+
+    /// The same with its passwords, which a change of the domain would lose otherwise.
+    pub fn whole_description(&self) -> Result<String, ToolError> {
+        self.virsh(&["dumpxml", "--inactive", "--security-info"], ASK)
+    }
+
+    /// What is so of it beside its XML.
+    pub fn info(&self) -> Result<DomainInfo, ToolError> {
+        Ok(DomainInfo::parse(&self.virsh(&["dominfo"], ASK)?))
+    }
+
+    /// Makes it what a file says; if asked to, only if libvirt's schema knows all that is in it.
+    pub fn define(&self, file: &str, validate: bool) -> Result<(), ToolError> {
+        let mut words = vec!["virsh", "--connect", self.uri, "define"];
+        words.extend(validate.then_some("--validate"));
+        words.extend(["--", file]);
+        let ran = self.tools.attempt(&words, ASK)?;
+        // What libvirt's schema says has further lines behind the one that says what is wrong.
+        let why = ran.printed.lines().rev().find(|line| line.starts_with("error: ")).unwrap_or(&ran.printed);
+        if ran.well {
+            Ok(())
+        } else {
+            Err(failed("virsh", why))
+        }
+    }
+
+    /// The versions of libvirt and of QEMU.
+    pub fn versions(&self) -> Result<(Option<Version>, Option<Version>), ToolError> {
+        Ok(versions(&self.tools.run(&["virsh", "--connect", self.uri, "version", "--daemon"], ASK)?))
+    }
+
+    /// What QEMU can do for a machine type; `None` if the answer cannot be read.
+    pub fn capabilities(&self, machine: &str) -> Result<Option<Capabilities>, ToolError> {
+        let words = ["virsh", "--connect", self.uri, "domcapabilities", "--machine", machine];
+        Ok(Capabilities::parse(&self.tools.run(&words, ASK)?))
     }
 
     /// Starts it.
