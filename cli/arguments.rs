@@ -217,6 +217,25 @@ pub enum RebarVerb {
     Restore(GpuName),
 }
 
+#[derive(Debug, Args)]
+pub struct EditOptions {
+    /// The name of a [guest] section
+    #[arg(value_parser = section_name)]
+    pub name: String,
+    /// Show what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Change it without a question
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Take back what was changed, and nothing else
+    #[arg(long)]
+    pub undo: bool,
+    /// Let the guest's UEFI variables begin anew, where another firmware is asked for
+    #[arg(long, conflicts_with = "undo")]
+    pub reset_nvram: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum RomVerb {
     /// Show the images of an option ROM, and which firmware can use them
@@ -292,6 +311,8 @@ pub enum GuestVerb {
     Status(GuestName),
     /// Show what starting a guest would do, or what forbids it
     Plan(GuestName),
+    /// Bring a guest's libvirt domain to what its section says, after a question
+    Edit(EditOptions),
     /// Start a guest, and wait until it runs
     Start(GuestName),
     /// Shut a guest down, and wait until everything is back

@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 mod groups;
 mod guest;
+mod guest_edit;
 mod holders;
 mod mask;
 mod output;

@@ -123,6 +123,18 @@ impl Output {
         self.json
     }
 
+    /// Asks a question that is answered with yes or no, and no where nothing is answered. `None` where nobody can be asked.
+    pub fn ask(&self, question: &str) -> anyhow::Result<Option<bool>> {
+        if self.json || self.kept.is_some() || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Ok(None);
+        }
+        self.write(format!("{} [y/N] ", text::line(question)).as_bytes())?;
+        io::stdout().flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+    }
+
     /// Prints an answer as JSON, with its schema: documented in docs/JSON.md, and only added to within a version.
     pub fn json<T: Serialize>(&self, schema: &'static str, answer: &T) -> anyhow::Result<()> {
         #[derive(Serialize)]

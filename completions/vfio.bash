@@ -52,6 +52,7 @@ _vfio() {
         'rom trim'*) words="$words --for --keep-all" ;;
         'rom dump'*) words="$words --from --force" ;;
         'rebar set'*) words="$words --dry-run" ;;
+        'guest edit'*) words="$words --dry-run --yes --undo --reset-nvram" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
     else
@@ -60,7 +61,7 @@ _vfio() {
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         rom) words="show check trim dump help" ;;
-        guest) words="list status plan start stop restore help" ;;
+        guest) words="list status plan edit start stop restore help" ;;
         'rom show' | 'rom check')
             mapfile -t COMPREPLY < <(compgen -f -W "$(_vfio_names gpu)" -- "$word")
             return
@@ -71,7 +72,7 @@ _vfio() {
             ;;
         'rom dump') words=$(_vfio_names gpu) ;;
         bind | restore | holders | reset | rescan | 'rebar set' | 'rebar restore') words=$(_vfio_names gpu) ;;
-        'guest status' | 'guest plan' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
+        'guest status' | 'guest plan' | 'guest edit' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -79,12 +79,17 @@ complete -c vfio -n '__vfio_after "rom dump"' -l force -d 'Read it although the 
 
 complete -c vfio -n '__vfio_after setup' -l services -d 'libvirt, its network, groups'
 complete -c vfio -n '__vfio_after setup' -l user -x -a '(__fish_complete_users)' -d 'Add this user to the groups'
+complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l dry-run -d 'Show what would be changed, and change nothing'
+complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l yes -d 'Change it without a question'
+complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l undo -d 'Take back what was changed, and nothing else'
+complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l reset-nvram -d 'Let the UEFI variables begin anew'
 complete -c vfio -n '__vfio_after setup' -l dry-run -d 'Show what would be done, and do nothing'
 complete -c vfio -n '__vfio_after setup' -l undo -d 'Undo what was done'
 
 complete -c vfio -n '__vfio_after guest' -a list -d 'List the guests'
 complete -c vfio -n '__vfio_after guest' -a status -d 'Show the state of a guest'
 complete -c vfio -n '__vfio_after guest' -a plan -d 'Show what starting a guest would do'
+complete -c vfio -n '__vfio_after guest' -a edit -d 'Bring the domain to what the section says'
 complete -c vfio -n '__vfio_after guest' -a start -d 'Start a guest'
 complete -c vfio -n '__vfio_after guest' -a stop -d 'Shut a guest down'
 complete -c vfio -n '__vfio_after guest' -a restore -d 'Give back what a guest has'
@@ -93,5 +98,5 @@ complete -c vfio -n '__vfio_after guest' -a help -d 'Print help'
 complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l method -x -a 'flr pm bus device_specific vendor-reset' -d 'Use this method'
 complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l dry-run -d 'Show what would be done, and do nothing'
 complete -c vfio -n '__vfio_after bind restore holders reset rescan rebar "rebar set" "rebar restore"' -a '(__vfio_names gpu)' -d '[gpu] section'
-complete -c vfio -n '__vfio_after "guest status" "guest plan" "guest start" "guest stop" "guest restore"' \
+complete -c vfio -n '__vfio_after "guest status" "guest plan" "guest edit" "guest start" "guest stop" "guest restore"' \
     -a '(__vfio_names guest)' -d '[guest] section'
