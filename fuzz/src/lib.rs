@@ -12,6 +12,7 @@ pub mod boot;
 pub mod boot_file;
 pub mod configuration;
 pub mod cpio;
+pub mod definition;
 pub mod domain;
 pub mod edited;
 pub mod image;
@@ -26,11 +27,12 @@ pub mod tree;
 pub type Check = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("boot", boot::check),
     ("boot_file", boot_file::check),
     ("configuration", configuration::check),
     ("cpio", cpio::check),
+    ("definition", definition::check),
     ("domain", domain::check),
     ("edited", edited::check),
     ("image", image::check),

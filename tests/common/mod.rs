@@ -10,6 +10,7 @@ pub mod boots;
 pub mod boots_limine;
 pub mod boots_made;
 pub mod cards;
+pub mod definition;
 pub mod desktop;
 pub mod domain;
 pub mod drivers;

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# In a tree of Debian with libvirt, as root: has libvirt define each domain of /opt/domains, dumps it, defines what became of it
+# with --validate, dumps that into /opt/dumps, defines the first dump again, and compares the bytes; then starts those that need
+# nothing of a host, for a second.
+set -eu
+
+virsh() { command virsh --quiet --connect qemu:///system "$@"; }
+mount -t tmpfs tmpfs /run
+# QEMU as root, without cgroups and namespaces: there is no systemd here, and nothing to be kept apart.
+cat >/etc/libvirt/qemu.conf <<'END'
+user = "root"
+group = "root"
+cgroup_controllers = [ ]
+security_driver = "none"
+namespaces = [ ]
+swtpm_user = "root"
+swtpm_group = "root"
+remember_owner = 0
+END
+virtlogd --daemon
+libvirtd --daemon
+for _ in $(seq 100); do
+    virsh version >/dev/null 2>&1 && break
+    sleep 0.1
+done
+virsh version --daemon | sed -n 's/^Running .*hypervisor: \|^Running against daemon: /with &/p'
+
+mkdir -p /opt/dumps
+good=0 started=0 bad=0
+fail() {
+    echo "$1: $2" >&2
+    bad=$((bad + 1))
+}
+for before in /opt/domains/*.xml; do
+    name=${before##*/}
+    name=${name%.xml}
+    case $name in *.after) continue ;; esac
+    after=/opt/domains/$name.after.xml
+    # Without the machine's own version, which this QEMU may not have.
+    for text in "$before" "$after"; do
+        sed -E "s/machine='pc-(q35|i440fx)-[0-9.]+'/machine='pc-\1-$(cat /opt/machine)'/" "$text" >"/tmp/${text##*/}"
+    done
+    # One that its own schema does not know is judged as 'vfio guest edit' has it judged.
+    validate=--validate
+    virsh define --validate -- "/tmp/$name.xml" >/dev/null 2>&1 || validate=
+    # shellcheck disable=SC2086 # an option or nothing
+    if ! virsh define $validate -- "/tmp/$name.xml" >/tmp/said 2>&1; then
+        fail "$name" "libvirt does not take the domain: $(cat /tmp/said)"
+        continue
+    fi
+    domain=$(sed -n 's:^  <uuid>\(.*\)</uuid>$:\1:p' "/tmp/$name.xml")
+    virsh dumpxml --inactive --security-info -- "$domain" >/tmp/first
+    # shellcheck disable=SC2086
+    if virsh define $validate -- "/tmp/$name.after.xml" >/tmp/said 2>&1; then
+        virsh dumpxml --inactive --security-info -- "$domain" >"/opt/dumps/$name.xml"
+        good=$((good + 1))
+    else
+        fail "$name" "libvirt does not take what became of it: $(cat /tmp/said)"
+    fi
+    # shellcheck disable=SC2086
+    if virsh define $validate -- /tmp/first >/tmp/said 2>&1; then
+        virsh dumpxml --inactive --security-info -- "$domain" >/tmp/again
+        cmp -s /tmp/first /tmp/again || fail "$name" "after the undo it is another domain: $(diff /tmp/first /tmp/again | head -n 5)"
+    else
+        fail "$name" "libvirt does not take the first dump again: $(cat /tmp/said)"
+    fi
+    virsh undefine --keep-nvram --keep-tpm -- "$domain" >/dev/null 2>&1 || virsh undefine --keep-nvram -- "$domain" >/dev/null
+done
+# What needs nothing of the host runs by emulation: the emulated display, memory and processors are as they were asked for.
+for text in /opt/start/*.xml; do
+    [ -e "$text" ] || continue
+    if virsh create --paused --validate -- "$text" >/tmp/said 2>&1; then
+        started=$((started + 1))
+        virsh destroy -- "$(sed -n 's:^  <uuid>\(.*\)</uuid>$:\1:p' "$text")" >/dev/null
+    else
+        fail "${text##*/}" "it does not start: $(cat /tmp/said)"
+    fi
+done
+echo "$good domains defined, edited and back, $started started, $bad wrong"
+[ "$bad" = 0 ]
