@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 use vfio_suite::config;
+use vfio_suite::host::boot::assignments::Assignments;
 use vfio_suite::host::boot::{efi, BootSystem, Format};
 use vfio_suite::host::domain;
 use vfio_suite::host::initramfs::error::UnpackError;
@@ -31,6 +32,10 @@ const LONG: Duration = Duration::from_millis(500);
 const WORST: f64 = 3.0;
 /// No file that is read whole is larger, in bytes.
 const MOST: usize = 1 << 20;
+
+/// An entry between the comments that make it ours.
+const WITHOUT_VFIO: &str =
+    "# vfio: a boot entry without it ([host] rescue-entry); it is made again, changes are lost\n/a\ncmdline: ro\n# vfio: the end of that entry\n";
 
 type Make = Box<dyn Fn(usize) -> Vec<u8>>;
 type Reader = Box<dyn Fn(&[u8])>;
@@ -93,6 +98,12 @@ fn in_a_tree(name: &'static str, path: &'static str, make: impl Fn(usize) -> Str
         drop(BootSystem::scan(&tree.root()));
     };
     case(name, make, read)
+}
+
+/// Assignments as mkinitcpio's presets have them: one shape, again and again.
+fn assignments(name: &'static str, begin: &'static str, shape: &'static str) -> Case {
+    let read = |text: &str| drop(Assignments::read(text));
+    case(name, move |n| format!("{begin}{}", shape.repeat(n)), read)
 }
 
 struct Plain;
@@ -249,6 +260,7 @@ fn of_boot_files() -> Vec<Case> {
         boot_file("shell: exports", GrubDefault, "export", numbered(" A", "=1")),
         boot_file("shell: declarations", GrubDefault, "", numbered("declare A", "=1\n")),
         boot_file("shell: quotes", GrubDefault, "A=", lines("'a'\"b\"")),
+        boot_file("Limine: entries without vfio", Limine, "/a\ncmdline: ro\n", lines(WITHOUT_VFIO)),
     ]
 }
 
@@ -295,6 +307,18 @@ fn of_the_machine() -> Vec<Case> {
             "etc/mkinitcpio.d/a.preset",
             numbered("a_uki=\"/boot/EFI/Linux/", ".efi\"\n"),
         ),
+        assignments("presets: a variable in itself", "A=a\n", "A=$A$A$A\n"),
+        assignments("presets: more of a variable", "A=a\n", "A+=$A\n"),
+        assignments("presets: arrays", "A=a\n", "A+=(a)\n"),
+        assignments("presets: arrays that do not end", "A=a\n", "A=("),
+        assignments("presets: single quotes", "A=a\n", "A='"),
+        assignments("presets: double quotes", "A=a\n", "A=\""),
+        assignments("presets: names of variables", "A=a\n", "${"),
+        assignments("presets: round brackets", "A=a\n", "("),
+        assignments("presets: ends of arrays", "A=a\n", ")"),
+        assignments("presets: comments", "A=a\n", "#"),
+        assignments("presets: signs", "A=a\n", "="),
+        assignments("presets: backslashes", "A=a\n", "\\"),
         in_a_tree("GRUB's file", "etc/default/grub", lines("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX a\"\n")),
         case("the kernel's words", numbered("a", "=b "), |text| drop(KernelCmdline::parse(text))),
         case("firmware's variables", lines("a\0"), |text| drop(efi::texts(text.as_bytes()))),

@@ -100,7 +100,11 @@ pub fn lines(format: Format, text: &str) -> Result<Vec<Line>, Problem> {
     if matches!(format, Format::RefindLinux | Format::Refind | Format::Limine) {
         // One that does not end is none.
         let ours = own_block::ranges(text).unwrap_or_default();
-        lines.retain(|line| !ours.iter().any(|range| range.contains(&line.span.start)));
+        // Both in the order of the text.
+        lines.retain(|line| {
+            let next = ours.partition_point(|range| range.end <= line.span.start);
+            ours.get(next).is_none_or(|range| line.span.start < range.start)
+        });
     }
     // What is put in after it would be a part of it.
     let is_open = |parameter: &String| parameter.matches('"').count() % 2 == 1;
