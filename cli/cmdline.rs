@@ -107,6 +107,7 @@ fn status_text(status: &Status, out: &Output) -> Text {
         text.line(format_args!("booted by: {booted}"));
     }
     match &status.not_found {
+        Some(_) if status.elsewhere.is_some() => {}
         Some(sentence) => text.line(out.bad(sentence)),
         None if status.is_unknown() && status.unchecked.is_empty() && !status.required.is_empty() => {
             text.line(not_found::by_hand(&texts(&status.required)));

@@ -123,3 +123,22 @@ fn a_menu_on_the_esp() {
     assert_eq!(tools.vfio(&tree, &["cmdline", "revert"]).status, Some(0));
     tree.assert_same(&all, "reverted");
 }
+
+/// Once a later boot lacks the parameters, what this machine boots from is told of once, and not a second time in other words.
+#[test]
+fn what_boots_from_elsewhere_is_told_of_once() {
+    let tools = BootTools::new(&[]);
+    let tree = tree(&boots::of("arch-systemd-boot"));
+    tree.write("proc/sys/kernel/random/boot_id", "boot-1\n");
+    assert_eq!(tools.vfio(&tree, &["cmdline", "apply"]).status, Some(0));
+    tree.write("proc/sys/kernel/random/boot_id", "boot-2\n");
+    let name = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+    let text = "rEFInd 0.14.2\0".encode_utf16().flat_map(u16::to_le_bytes);
+    std::fs::write(tree.join(name), [6, 0, 0, 0].into_iter().chain(text).collect::<Vec<u8>>()).unwrap();
+    for verb in [["doctor", "--only", "boot"].as_slice(), &["cmdline", "status"]] {
+        let said = tools.vfio(&tree, verb).stdout;
+        assert!(said.contains("boots from elsewhere") && said.contains("if it reads none, add these"), "{said}");
+        assert_eq!(said.matches("mount the").count(), 1, "{said}");
+        assert!(!said.contains("[boot-files-not-found]"), "{said}");
+    }
+}

@@ -210,7 +210,10 @@ fn parameters(facts: &BootFacts<'_>, status: &Status, found: &mut Findings) {
     }
     for problem in facts.problems {
         if Some(problem) == status.not_found.as_ref() {
-            found.add("boot-entries", Severity::Error, codes::BOOT_FILES_NOT_FOUND, problem, None);
+            // What this machine boots from is said above, with what to do.
+            if elsewhere.is_none() {
+                found.add("boot-entries", Severity::Error, codes::BOOT_FILES_NOT_FOUND, problem, None);
+            }
             continue;
         }
         // Said of the file already where it is one.

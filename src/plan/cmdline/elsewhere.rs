@@ -2,6 +2,7 @@
 //! A machine that boots from elsewhere: boot files have had the parameters since an earlier boot, and this one lacks them.
 
 use super::boot_file_status::BootFileStatus;
+use super::not_found;
 use super::record::Record;
 use crate::host::boot::{BootSystem, LoaderKind, Role};
 use serde::Serialize;
@@ -50,7 +51,8 @@ pub(super) fn find(
         ours.contains(&parameter.as_str()) && counted().all(|file| !file.missing.contains(parameter))
     };
     let parameters: Vec<String> = missing.iter().filter(is_there).cloned().collect();
-    (!parameters.is_empty()).then(|| Elsewhere { parameters, traces: traces(system), hint: hint(system) })
+    let is_elsewhere = !parameters.is_empty();
+    is_elsewhere.then(|| Elsewhere { traces: traces(system), hint: hint(system, &parameters), parameters })
 }
 
 /// The file of the boot entry that was chosen, by its loader's own word (`LoaderEntrySelected`).
@@ -97,8 +99,11 @@ fn is_of(kind: LoaderKind, name: &str) -> bool {
     kind.own_name().is_none_or(|own| name.to_lowercase().contains(&own.to_lowercase()))
 }
 
-fn hint(system: &BootSystem) -> String {
+fn hint(system: &BootSystem, parameters: &[String]) -> String {
     const THEN: &str = "then run 'vfio sync' and reboot";
+    if let Some(sentence) = not_found::sentence(system, parameters).filter(|_| !system.unmounted.is_empty()) {
+        return format!("{sentence}, and reboot");
+    }
     let known = |name: &str| system.loaders.iter().any(|loader| is_of(loader.kind, name));
     let unified = |kind: LoaderKind| matches!(kind, LoaderKind::UkiAddon | LoaderKind::UkiRebuild);
     if let Some(other) = system.left_alone.first() {
@@ -112,7 +117,7 @@ fn hint(system: &BootSystem) -> String {
     }
     match by_whom(system) {
         Some(name) if !known(name) => {
-            format!("{name} was booted, and none of the boot files is its: mount the partition that it reads, {THEN}")
+            format!("{name} was booted, and none of the boot files is its: mount the partition that it reads, {THEN}; if it reads none, {}", not_found::add(parameters))
         }
         Some(name) if name.to_lowercase().contains("grub") => format!(
             "look for a second GRUB, of another system or on the EFI system partition, whose menu is read instead ('efibootmgr' lists what the firmware starts): have this system's started, or its menu made again there, {THEN}"
