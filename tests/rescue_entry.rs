@@ -8,6 +8,7 @@ mod common;
 use common::boot_tools::{BootMachine, BootTools};
 use common::boots::{self, Boot};
 use common::halfway::files;
+use common::skipped::skipped;
 use common::text::Node;
 use common::Tree;
 use std::fs;
@@ -330,5 +331,51 @@ fn the_script_never_fails() {
         fs::set_permissions(directory.join("10_linux"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
         assert_eq!(run(shell, "quiet"), "", "{shell}");
         fs::set_permissions(directory.join("10_linux"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}
+
+/// systemd's own program puts ours last, whatever the others are called, and takes its name.
+#[test]
+fn bootctl_lists_the_entry_last() {
+    let machine = machine(&boots::of("debian-systemd-boot"));
+    machine.said(&["cmdline", "apply"], 0);
+    let esp = machine.tree.join("boot/efi");
+    for name in ["arch", "Arch", "0a", "a", "z", "5f-7", "^1"] {
+        let text = format!("title {name}\nlinux /5f/6.12.48+deb13-amd64/linux\noptions ro\n");
+        fs::write(esp.join(format!("loader/entries/{name}.conf")), text).unwrap();
+    }
+    for path in ["5f/6.12.48+deb13-amd64/linux", "5f/6.12.48+deb13-amd64/initrd"] {
+        fs::create_dir_all(esp.join(path).parent().unwrap()).unwrap();
+        fs::write(esp.join(path), "").unwrap();
+    }
+    // It takes the top of a file system alone.
+    let script =
+        "mount -t tmpfs none \"$2\" && cp -a \"$1\"/. \"$2\" && exec bootctl --esp-path=\"$2\" --no-pager list";
+    let at = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(&esp).arg(at.path());
+    let output = command.env("SYSTEMD_RELAX_ESP_CHECKS", "1").env("LC_ALL", "C").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ids: Vec<&str> = said.lines().filter_map(|line| line.trim().strip_prefix("id: ")).collect();
+    if ids.is_empty() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        return skipped("bootctl_lists_the_entry_last", &format!("bootctl lists nothing ({})", why.trim()));
+    }
+    assert!(ids.len() >= 8, "{said}");
+    let last = ids.iter().rposition(|id| id.ends_with(".conf")).unwrap();
+    assert_eq!(ids[last], "_-vfio-off.conf", "{ids:?}");
+    assert!(said.contains("title: Debian (without VFIO)"), "{said}");
+}
+
+/// GRUB's own checker can read a menu with it.
+#[test]
+fn grub_reads_the_entry() {
+    let machine = machine(&boots::of("debian-grub"));
+    machine.said(&["cmdline", "apply"], 0);
+    let menu = machine.tree.join("boot/grub/grub.cfg");
+    assert!(fs::read_to_string(&menu).unwrap().contains("vfio-off"));
+    match std::process::Command::new("grub-script-check").arg(&menu).output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => skipped("grub_reads_the_entry", &format!("grub-script-check: {error}")),
     }
 }
