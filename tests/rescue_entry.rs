@@ -244,6 +244,14 @@ fn a_menu_without_the_entry_is_made_again() {
     machine.tree.write("boot/grub/grub.cfg", menu.split("### BEGIN").next().unwrap());
     machine.said(&["cmdline", "apply"], 0);
     assert_eq!(machine.tree.read("boot/grub/grub.cfg"), menu);
+    // Cut off on its way out, where no parameter tells.
+    machine.tree.config("[host]\nrescue-entry = yes\n");
+    machine.said(&["sync"], 0);
+    assert!(machine.tree.read("boot/grub/grub.cfg").contains("vfio-off"));
+    machine.tree.remove("etc/grub.d/41_vfio");
+    machine.said(&["cmdline", "revert"], 0);
+    assert!(!machine.tree.read("boot/grub/grub.cfg").contains("vfio-off"));
+    assert!(!machine.tree.exists("var/lib/vfio/cmdline"));
 }
 
 /// Limine takes the last entry where `default_entry` is behind it: one more would become the default.

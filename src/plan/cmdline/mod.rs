@@ -196,8 +196,8 @@ struct Part {
     notes: Vec<String>,
     /// Files that have the boot entry without us in them then.
     rescue_entries: Vec<String>,
-    /// Whether what a tool made lacks it.
-    menu_lacks_entry: bool,
+    /// Whether what a tool made lacks it, or still has it.
+    menu_is_behind: bool,
     /// Why there is none, if so: a sentence.
     no_rescue_entry: Option<String>,
 }
@@ -217,7 +217,7 @@ impl CmdlinePlan {
         record.rescue_entries.extend(part.rescue_entries);
         // What a tool made may lack what its sources have: an apply that was cut off before it ran.
         let builds = part.changes.iter().any(|change| !change.builder.is_empty());
-        let is_behind = || part.menu_lacks_entry || is_behind(loader, &record, before, identity);
+        let is_behind = || part.menu_is_behind || is_behind(loader, &record, before, identity);
         if !builds && part.runs.is_empty() && (!part.changes.is_empty() || is_behind()) {
             if loader.kind == LoaderKind::Sdbootutil {
                 let ours: Vec<String> = [ours_of(loader, before), ours_of(loader, &record)].concat();

@@ -207,13 +207,10 @@ fn add_script(loader: &Loader, part: &mut Part, asked: &Asked<'_>) -> Result<(),
     let has_tool = loader.missing.is_empty() && !loader.tools.is_empty();
     if !asked.is_wanted || !has_tool {
         place_file(loader, part, Format::GrubScript, None)?;
-        return Err("grub-mkconfig, which makes GRUB's menu, is not installed".to_owned()).or_else(|why| {
-            if has_tool {
-                Ok(())
-            } else {
-                Err(why)
-            }
-        });
+        let was_there = asked.record.rescue_entries.iter().any(|known| known == GRUB_SCRIPT);
+        part.menu_is_behind = was_there && loader.boot_files.iter().any(|menu| has_entry(menu) == Some(true));
+        let why = "grub-mkconfig, which makes GRUB's menu, is not installed";
+        return if has_tool { Ok(()) } else { Err(why.to_owned()) };
     }
     let mut ours: Vec<String> = Vec::new();
     for source in loader.boot_files.iter().filter(|boot_file| boot_file.role == Role::Source) {
@@ -221,16 +218,18 @@ fn add_script(loader: &Loader, part: &mut Part, asked: &Asked<'_>) -> Result<(),
     }
     let changes = part.changes.len();
     place_file(loader, part, Format::GrubScript, Some((GRUB_SCRIPT.to_owned(), grub_script::text(&ours))))?;
-    part.menu_lacks_entry =
-        part.changes.len() == changes && loader.boot_files.iter().any(|menu| lacks_entry(menu, &asked.system.identity));
+    // Its tool was cut off. A menu without any entry of this system cannot have ours either.
+    let identity = &asked.system.identity;
+    let has_others = |menu: &BootFile| own_parameters(menu, identity).is_ok_and(|lines| !lines.is_empty());
+    let lacks = |menu: &BootFile| has_entry(menu) == Some(false) && has_others(menu);
+    part.menu_is_behind = part.changes.len() == changes && loader.boot_files.iter().any(lacks);
     Ok(())
 }
 
-/// Whether a menu has entries of this system, and ours is not among them: its tool was cut off.
-fn lacks_entry(menu: &BootFile, identity: &Identity) -> bool {
-    let has_entries = || own_parameters(menu, identity).is_ok_and(|lines| !lines.is_empty());
-    let id = format!("'{}'", grub_script::ID);
-    menu.format == Format::GrubCfg && text_of(menu).is_ok_and(|text| !text.contains(&id)) && has_entries()
+/// Whether a menu that GRUB reads has the entry; `None` if the file is not such a menu.
+fn has_entry(menu: &BootFile) -> Option<bool> {
+    let text = text_of(menu).ok().filter(|_| menu.format == Format::GrubCfg)?;
+    Some(text.contains(&format!("'{}'", grub_script::ID)))
 }
 
 /// Limine and rEFInd: lines in each file with an entry of this system.
