@@ -71,7 +71,7 @@ require = $(if $($(1)),,$(error $(1) is empty: pkg-config does not know it. Inst
 
 # $(call stage,NAME,SECONDS) COMMAND: one line of result, all of the output in a file, an end in any case.
 stage = @tests/stage.sh $(1) $(2)
-SHELL_SCRIPTS = $(wildcard fuzz/*.sh tests/*.sh tests/images/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
+SHELL_SCRIPTS = $(wildcard fuzz/*.sh tests/*.sh tests/images/*.sh tests/libvirt/*.sh tests/lab/*.sh tests/lab/guest/*.sh tests/lab/guest/*/*.sh debian/*.postinst debian/*.prerm debian/*.postrm \
 	dracut/50vfio/*.in initramfs-tools/hooks/*.in initramfs-tools/scripts/*/*.in mkinitcpio/*.in kernel-install/postinst.d/*.in completions/*.bash packaging/*.sh \
 	packaging/*.in packaging/*.install openrc/*.in tests/packages/*.sh) .ci/run PKGBUILD debian/tests/smoke debian/tests/lab
 RESULTS = $(abspath $(TARGETDIR))/check/results.jsonl
@@ -188,6 +188,8 @@ check: check-begins setup ## everything: format, lints, tests, package, images, 
 	$(call stage,units,60) tests/units.sh $(STAGED)
 	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
+	$(call stage,libvirt,600) $(AS_ROOT) tests/libvirt.sh $(abspath $(TARGETDIR))/check/dumps
+	$(call stage,definitions,600) env VFIO_LIBVIRT_DUMPS=$(abspath $(TARGETDIR))/check/dumps $(CARGO) test --locked --test definition what_libvirt
 	$(call stage,lab,$(LAB_SECONDS)) $(LAB)
 	@echo "check: all stages passed, in $$(awk -F '[:,]' '/"stage"/ { s += $$4 } END { print int(s / 60) + 1 }' $(RESULTS)) minutes; $(RESULTS) has each of them"
 

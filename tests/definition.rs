@@ -137,14 +137,81 @@ fn there_and_back(case: &Case) -> Vec<String> {
     wrong
 }
 
-/// What the real libvirt dumps of the domains that became of ours needs no further change: `tests/libvirt.sh` gives the
-/// directories.
+/// A case, its domain after an edit, and where its texts are kept.
+fn edited(name: &str) -> (Case, String, String) {
+    let case = Case::new(name, &fs::read_to_string(golden().join(format!("{name}.xml"))).unwrap());
+    let (code, said) = case.edit(&["--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let after = case.now();
+    let uuid = fs::read_dir(case.tree.join("var/lib/vfio/domains")).unwrap().next().unwrap().unwrap().file_name();
+    (case, after, format!("var/lib/vfio/domains/{}", uuid.to_str().unwrap()))
+}
+
+/// A program that is killed at any point loses nothing: these are the files of each point (`act::definition::kept`), with the
+/// domain as it was and as it became.
+#[test]
+fn an_edit_that_was_killed_is_undone_and_repeated() {
+    for (files, has_changed) in [
+        (&["before.xml"][..], false),
+        (&["before.xml", "after.xml"], false),
+        (&["before.xml", "after.xml", "pending.xml"], false),
+        // libvirt has taken the text, and what it made of it was not written down.
+        (&["before.xml", "after.xml", "pending.xml"], true),
+    ] {
+        for again in [false, true] {
+            let (case, after, kept) = edited("win10-single-amd");
+            fs::remove_file(case.tree.join(&format!("{kept}/after.xml"))).unwrap();
+            for file in files {
+                let text = if *file == "pending.xml" { &after } else { &case.before };
+                case.tree.write(&format!("{kept}/{file}"), text);
+            }
+            domain::define(&case.tree, &case.domain, if has_changed { &after } else { &case.before });
+            if again {
+                let (code, said) = case.edit(&["--yes"]);
+                assert_eq!(code, Some(0), "{files:?}: {said}");
+                assert_eq!(case.now(), after, "{files:?}");
+            }
+            let (code, said) = case.edit(&["--undo", "--yes"]);
+            assert_eq!(code, Some(0), "{files:?}: {said}");
+            assert_eq!(case.now(), case.before, "{files:?}");
+            assert!(!case.kept(), "{files:?}");
+        }
+    }
+}
+
+/// libvirt that fails leaves the domain as it was, and nothing of ours.
+#[test]
+fn a_definition_that_fails_changes_nothing() {
+    let name = "win10-single-amd";
+    for fault in ["*define* EIO", "*dominfo* EIO", "*dumpxml* EIO", "*version* EIO"] {
+        let case = Case::new(name, &fs::read_to_string(golden().join(format!("{name}.xml"))).unwrap());
+        case.tree.faults(&format!("{fault}\n"));
+        let (code, said) = case.edit(&["--yes"]);
+        assert_eq!(code, Some(2), "{fault}: {said}");
+        assert!(said.contains("vfio: virsh: "), "{fault}: {said}");
+        assert_eq!(case.now(), case.before, "{fault}");
+        assert!(!case.kept(), "{fault}");
+    }
+}
+
+/// What vfio keeps of a domain is root's alone: it may have a password in it.
+#[test]
+fn what_is_kept_is_read_by_nobody_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let (case, _, kept) = edited("win10-single-amd");
+    let mode = |path: &str| fs::metadata(case.tree.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&kept), 0o700);
+    assert_eq!((mode(&format!("{kept}/before.xml")), mode(&format!("{kept}/after.xml"))), (0o600, 0o600));
+}
+
+/// What the real libvirt dumps of the domains that became of ours needs no further change: `tests/libvirt.sh` makes the
+/// directory.
 #[test]
 fn what_libvirt_makes_of_them_is_as_it_should_be() {
-    let Some(directories) = std::env::var_os("VFIO_LIBVIRT_DUMPS") else { return };
+    let Some(dumps) = std::env::var_os("VFIO_LIBVIRT_DUMPS") else { return };
     let mut seen = 0;
-    for directory in std::env::split_paths(&directories) {
-        for entry in fs::read_dir(&directory).unwrap() {
+    for suite in fs::read_dir(dumps).unwrap() {
+        for entry in fs::read_dir(suite.unwrap().path()).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
             let case = Case::new(name, &fs::read_to_string(&path).unwrap());

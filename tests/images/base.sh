@@ -24,6 +24,11 @@ base() {
         # Debian 13 with the init system of others.
         of=trixie
         include=openrc,kmod
+    elif [ "${suite%-libvirt}" != "$suite" ]; then
+        # libvirt's driver for QEMU, and what domains ask of QEMU, without a system around them.
+        of=${suite%-libvirt}
+        include=libvirt-daemon-driver-qemu,libvirt-clients,libvirt-daemon,qemu-system-x86,qemu-system-modules-spice,ovmf,swtpm,swtpm-tools
+        hook=(--aptopt='Acquire::Check-Valid-Until "false"')
     elif [ "$suite" = sid ]; then
         # A mirror may be some days behind, which is all the same here.
         include=systemd,kmod

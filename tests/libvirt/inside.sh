@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # In a tree of Debian with libvirt, as root: has libvirt define each domain of /opt/domains, dumps it, defines what became of it
-# with --validate, dumps that into /opt/dumps, defines the first dump again, and compares the bytes; then starts those that need
-# nothing of a host, for a second.
+# with --validate, dumps that into /opt/dumps, defines the first dump again, and compares the bytes.
 set -eu
 
 virsh() { command virsh --quiet --connect qemu:///system "$@"; }
@@ -24,10 +23,11 @@ for _ in $(seq 100); do
     virsh version >/dev/null 2>&1 && break
     sleep 0.1
 done
-virsh version --daemon | sed -n 's/^Running .*hypervisor: \|^Running against daemon: /with &/p'
+virsh version --daemon | sed -n 's/^Running/with/p'
+machine=$(qemu-system-x86_64 -machine help | sed -n 's/^q35 .*(alias of pc-q35-\(.*\))$/\1/p')
 
 mkdir -p /opt/dumps
-good=0 started=0 bad=0
+good=0 bad=0
 fail() {
     echo "$1: $2" >&2
     bad=$((bad + 1))
@@ -39,7 +39,7 @@ for before in /opt/domains/*.xml; do
     after=/opt/domains/$name.after.xml
     # Without the machine's own version, which this QEMU may not have.
     for text in "$before" "$after"; do
-        sed -E "s/machine='pc-(q35|i440fx)-[0-9.]+'/machine='pc-\1-$(cat /opt/machine)'/" "$text" >"/tmp/${text##*/}"
+        sed -E "s/machine='pc-(q35|i440fx)-[0-9.]+'/machine='pc-\1-$machine'/" "$text" >"/tmp/${text##*/}"
     done
     # One that its own schema does not know is judged as 'vfio guest edit' has it judged.
     validate=--validate
@@ -67,15 +67,5 @@ for before in /opt/domains/*.xml; do
     fi
     virsh undefine --keep-nvram --keep-tpm -- "$domain" >/dev/null 2>&1 || virsh undefine --keep-nvram -- "$domain" >/dev/null
 done
-# What needs nothing of the host runs by emulation: the emulated display, memory and processors are as they were asked for.
-for text in /opt/start/*.xml; do
-    [ -e "$text" ] || continue
-    if virsh create --paused --validate -- "$text" >/tmp/said 2>&1; then
-        started=$((started + 1))
-        virsh destroy -- "$(sed -n 's:^  <uuid>\(.*\)</uuid>$:\1:p' "$text")" >/dev/null
-    else
-        fail "${text##*/}" "it does not start: $(cat /tmp/said)"
-    fi
-done
-echo "$good domains defined, edited and back, $started started, $bad wrong"
+echo "$good domains defined, edited and back, $bad wrong"
 [ "$bad" = 0 ]
