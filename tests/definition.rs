@@ -29,6 +29,34 @@ struct Case {
     before: String,
 }
 
+/// Four cores of two threads each, in two last-level caches.
+fn eight_cpus(tree: &Tree) {
+    let cpus = "sys/devices/system/cpu";
+    tree.write(&format!("{cpus}/online"), "0-7\n");
+    tree.write(&format!("{cpus}/present"), "0-7\n");
+    for cpu in 0..8 {
+        let (core, cache) = (cpu / 2 * 2, cpu / 4 * 4);
+        tree.write(&format!("{cpus}/cpu{cpu}/topology/core_cpus_list"), &format!("{core}-{}\n", core + 1));
+        tree.write(&format!("{cpus}/cpu{cpu}/cache/index3/shared_cpu_list"), &format!("{cache}-{}\n", cache + 3));
+    }
+}
+
+/// Capabilities as the kernel prints them: ESC to D; two axes and the left button.
+fn keyboard_and_mouse(tree: &Tree) {
+    for (number, kind, keys, axes) in [(3, "kbd", "fffffffe", "0"), (4, "mouse", "10000 0 0 0 0", "3")] {
+        let device = format!("sys/class/input/input{number}");
+        tree.write(&format!("{device}/name"), &format!("Acme {kind}\n"));
+        tree.write(&format!("{device}/phys"), &format!("usb-0000:00:14.0-{number}/input0\n"));
+        tree.write(&format!("{device}/capabilities/key"), &format!("{keys}\n"));
+        tree.write(&format!("{device}/capabilities/rel"), &format!("{axes}\n"));
+        tree.write(&format!("{device}/event{number}/dev"), &format!("13:{}\n", 64 + number));
+        tree.write(&format!("dev/input/event{number}"), "");
+        let link = tree.join(&format!("dev/input/by-id/usb-Acme_{number}-event-{kind}"));
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(format!("../event{number}"), link).unwrap();
+    }
+}
+
 impl Case {
     fn new(name: &str, before: &str) -> Case {
         let conf = fs::read_to_string(golden().join(format!("{name}.conf"))).unwrap();
@@ -36,6 +64,8 @@ impl Case {
         let machine = first.strip_prefix("# machine: ").expect("the first line names the machine");
         let tree = hosts::unpack(machine);
         tree.config(config);
+        eight_cpus(&tree);
+        keyboard_and_mouse(&tree);
         tree.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n");
         let name_line = config.lines().find_map(|line| line.strip_prefix("domain = ")).unwrap();
         domain::define(&tree, name_line, before);
