@@ -25,6 +25,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DRACUTDIR ?= $(PREFIX)/lib/dracut/modules.d
 INITRAMFSTOOLSDIR ?= $(PREFIX)/share/initramfs-tools
 MKINITCPIODIR ?= $(PREFIX)/lib/initcpio
+APPARMORDIR ?= $(SYSCONFDIR)/apparmor.d
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 # Of Debian's and Gentoo's kernel packages.
 KERNELPOSTINSTDIR ?= $(SYSCONFDIR)/kernel/postinst.d
@@ -105,6 +106,7 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(if $(KERNELPOSTINSTDIR),$(call install_from,755,kernel-install/postinst.d/xx-vfio.in,$(KERNELPOSTINSTDIR)/xx-vfio))
 	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d'
 	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
+	$(if $(APPARMORDIR),$(call install_file,644,libvirt/apparmor-libvirt-qemu,$(APPARMORDIR)/abstractions/libvirt-qemu.d/vfio))
 	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)
 	$(if $(SYSTEMD),$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit))))
 	$(if $(OPENRC),$(foreach script,vfio-bind vfio-boot vfio-guest,$(call install_from,755,openrc/$(script).in,$(INITDIR)/$(script))))

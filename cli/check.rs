@@ -2,7 +2,7 @@
 //! `vfio check`: is the configuration right, by itself and for this machine? Every finding with its file and line.
 
 use crate::output::Output;
-use crate::{plan, Answer as Exit};
+use crate::{plan, rom, Answer as Exit};
 use serde::Serialize;
 use vfio_suite::config::{self, Config};
 use vfio_suite::finding::codes::Code;
@@ -107,6 +107,13 @@ fn on_this_machine(root: &Root, config: &Config) -> Said {
         said.refusals.extend(card.plan.refusals);
         said.warnings.extend(card.plan.warnings);
         said.notes.extend(card.plan.notes);
+    }
+    for finding in rom::findings(root, config, &host) {
+        match finding.severity {
+            Severity::Error => said.refusals.push(finding),
+            Severity::Warning => said.warnings.push(finding),
+            Severity::Note | Severity::Ok => said.notes.push(finding),
+        }
     }
     said
 }

@@ -56,7 +56,7 @@ common() {
     grep -v '^d' "$work/$1.list" | sed "$2" | sed -E 's,/man/(.*)\.gz,/man/\1,; s,/zsh/(vendor-completions|site-functions)/,/zsh/,; s,/usr/s?bin/,/usr/bin/,g
         \,/usr/share/(doc|licenses|lintian)/,d' | LC_ALL=C sort -k 3
 }
-common deb '\,/usr/share/initramfs-tools/\|/etc/kernel/postinst.d/,d' >"$work/deb.common"
+common deb '\,/usr/share/initramfs-tools/\|/etc/kernel/postinst.d/\|/etc/apparmor.d/,d' >"$work/deb.common"
 common rpm '' >"$work/rpm.common"
 common arch '\,/usr/lib/initcpio/,d' >"$work/arch.common"
 for kind in rpm arch; do

@@ -229,6 +229,86 @@ fn the_file_of_a_section_is_compared_with_its_card() {
     assert_eq!(ran.status, Some(2));
 }
 
+/// That machine with a guest whose domain has the ROM, and what a start of it would do.
+fn plan(tree: &Tree) -> Ran {
+    tree.write("etc/vfio.conf", &(tree.read("etc/vfio.conf") + "[guest demo]\ngpus = big\n"));
+    common::domain::domain(tree, "demo", &[VIDEO, "0000:03:00.1"], &[]);
+    let xml = tree.read(".kernel/domains/demo.xml");
+    let (before, device) = xml.split_once("<hostdev").unwrap();
+    let device = device.replacen("</source>", "</source><rom file='/var/lib/vfio/big.rom'/>", 1);
+    tree.write(".kernel/domains/demo.xml", &format!("{before}<hostdev{device}"));
+    tree.run(VFIO, &["guest", "plan", "demo"])
+}
+
+#[test]
+fn a_guest_with_a_rom_that_does_not_fit_is_refused() {
+    let ran = plan(&with_file(&good(AMD)));
+    assert_eq!(ran.status, Some(0), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("[rom-"), "{}", ran.stdout);
+    let ran = plan(&with_file(&rom(&[legacy(AMD).last()])));
+    assert!(ran.status == Some(0) && ran.stdout.contains("[rom-no-efi]"), "{}", ran.stdout);
+    for (bytes, code) in [
+        (good(NVIDIA), "[rom-other-card]"),
+        ([nvgi(1), good(AMD)].concat(), "[rom-flash-header]"),
+        (good(AMD)[..3000].to_vec(), "[rom-truncated]"),
+        (vec![0xff; 512], "[rom-invalid]"),
+    ] {
+        let tree = with_file(&bytes);
+        let ran = plan(&tree);
+        assert!(ran.status == Some(1) && ran.stdout.contains(code), "{code}: {}", ran.stdout);
+        let check = tree.run(VFIO, &["check"]);
+        assert!(check.status == Some(2) && check.stdout.contains(code), "{code}: {}", check.stdout);
+        let at = "/etc/vfio.conf:4: error: [gpu big] the option ROM /var/lib/vfio/big.rom ";
+        assert!(check.stdout.contains(at), "{}", check.stdout);
+    }
+    let tree = with_file(b"");
+    tree.remove("var/lib/vfio/big.rom");
+    let ran = plan(&tree);
+    assert!(ran.status == Some(1) && ran.stdout.contains("[guest-file]"), "{}", ran.stdout);
+    let check = tree.run(VFIO, &["check"]);
+    assert!(check.stdout.contains("[guest-file]") && check.status == Some(1), "{}", check.stdout);
+}
+
+/// The rules are Debian's, as its packages have them; the file that our package brings decides on Debian 13 alone.
+#[test]
+fn apparmor_lets_qemu_read_the_rom_or_the_guest_is_refused() {
+    const BOOKWORM: &str = "  /usr/share/vgabios/** r,\n  #include <local/abstractions/libvirt-qemu>\n";
+    const TRIXIE: &str = "  /usr/share/vgabios/** r,\n  include if exists <abstractions/libvirt-qemu.d>\n";
+    let ours = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("libvirt/apparmor-libvirt-qemu")).unwrap();
+    for (rules, package, words) in [
+        (BOOKWORM, true, Some("move it to /usr/share/vgabios/big.rom")),
+        (TRIXIE, true, None),
+        (TRIXIE, false, Some("move it to /var/lib/vfio/big.rom")),
+    ] {
+        let tree = with_file(&good(AMD));
+        tree.write("sys/module/apparmor/parameters/enabled", "Y\n");
+        tree.write("etc/apparmor.d/abstractions/libvirt-qemu", rules);
+        if package {
+            tree.write("etc/apparmor.d/abstractions/libvirt-qemu.d/vfio", &ours);
+        }
+        let ran = plan(&tree);
+        assert_eq!(ran.status, Some(i32::from(words.is_some())), "{}", ran.stdout);
+        assert_eq!(ran.stdout.contains("[rom-apparmor]"), words.is_some(), "{}", ran.stdout);
+        assert!(words.is_none_or(|words| ran.stdout.contains(words)), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_command_gets_the_path_of_the_rom() {
+    let tree = with_file(&good(AMD));
+    let guest = "[guest demo]\ngpus = big\nrunner = command\nuser = root\ncommand = qemu -device vfio-pci,host={bdf},romfile={rom}\n";
+    tree.write("etc/vfio.conf", &(tree.read("etc/vfio.conf") + guest));
+    tree.write("proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable: 16000000 kB\n");
+    let ran = tree.run(VFIO, &["--json", "guest", "plan", "demo"]);
+    assert!(
+        ran.stdout.contains("vfio-pci,host=0000:03:00.0,romfile=/var/lib/vfio/big.rom"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    assert!(!ran.stdout.contains("[rom-"), "{}", ran.stdout);
+}
+
 /// The card with a ROM of its own, bound to vfio, asleep.
 fn asleep() -> Tree {
     let tree = small();

@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 use vfio_suite::config::{self, Config, Gpu};
-use vfio_suite::finding::{Finding, Location, Section, Severity};
+use vfio_suite::finding::{codes, Finding, Location, Section, Severity};
 use vfio_suite::host::rom::{self, file, NotRom, Rom};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::complain;
@@ -69,6 +69,28 @@ fn open(path: &Path) -> std::io::Result<File> {
         return Err(std::io::Error::other("it is not a regular file"));
     }
     File::open(path)
+}
+
+/// What is to be said of the files of all sections that name one, for `vfio check`.
+pub(crate) fn findings(root: &Root, config: &Config, host: &Host) -> Vec<Finding> {
+    let of = |gpu: &Gpu| match read_of(root, gpu, ids(config, host, &gpu.name)) {
+        Ok(read) => {
+            read.map(|read| read.findings.into_iter().map(|finding| of_section(gpu, &read.name, finding)).collect())
+        }
+        Err(error) => gpu.rom.as_ref().map(|rom| {
+            let text = format!("the option ROM {} cannot be read: {}", rom.value, error.root_cause());
+            let finding = Finding::card(gpu, &rom.at, codes::GUEST_FILE, text);
+            vec![finding.hint("put that right or remove this line").warning()]
+        }),
+    };
+    config.gpus.iter().filter_map(of).flatten().collect()
+}
+
+/// A finding about a file as one about the line that names it.
+fn of_section(gpu: &Gpu, path: &str, finding: Finding) -> Finding {
+    let at = gpu.rom.as_ref().map_or(&gpu.at, |rom| &rom.at);
+    let text = finding.text.replacen("the file ", &format!("the option ROM {path} "), 1);
+    Finding { text, ..finding }.at(at)
 }
 
 /// The file of a section's `rom`, if it has that key.

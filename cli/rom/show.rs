@@ -6,8 +6,9 @@ use crate::check;
 use crate::output::{Output, Text};
 use serde::Serialize;
 use vfio_suite::finding::Finding;
+use vfio_suite::host::domain::Firmware;
 use vfio_suite::host::rom::{End, Front, Image, Rest, Rom};
-use vfio_suite::plan::rom::judge::{runs_with, Firmware};
+use vfio_suite::plan::rom::judge::runs_with;
 
 #[derive(Serialize)]
 struct Answer<'r> {

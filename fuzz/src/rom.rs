@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Option ROM files, and the firmware's table of them.
 
+use vfio_suite::host::domain::Firmware;
 use vfio_suite::host::rom::{self, vfct, End};
-use vfio_suite::plan::rom::judge::{judge, Firmware, Purpose};
+use vfio_suite::plan::rom::judge::{judge, Purpose};
 use vfio_suite::plan::rom::trim::trim;
 
 /// A file, whatever is in it.

@@ -2,6 +2,7 @@
 //! What the machine is: read from sysfs, procfs and our own run state. Never writes, never decides.
 
 pub mod accounts;
+pub mod apparmor;
 pub mod bars;
 pub mod boot;
 pub mod bridge_window;
@@ -31,6 +32,7 @@ pub mod process;
 pub mod reset;
 pub mod rom;
 pub mod run;
+pub mod selinux;
 mod switch;
 pub mod usage;
 

@@ -31,6 +31,11 @@ impl Finding {
         Finding::about(Section::Guest(guest.name.clone()), code, text).at(at)
     }
 
+    /// With the severity and the hint of another.
+    pub fn like(self, other: &Finding) -> Finding {
+        Finding { severity: other.severity, hint: other.hint.clone(), ..self }
+    }
+
     /// What is known of a card, as a finding about the guest that is to have it.
     pub fn for_guest(&self, guest: &Guest) -> Finding {
         let text = match &self.section {

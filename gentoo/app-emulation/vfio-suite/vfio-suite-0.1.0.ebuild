@@ -58,6 +58,7 @@ src_install() {
 		INITRAMFSTOOLSDIR=
 		MKINITCPIODIR=
 		SYSUSERSDIR=
+		APPARMORDIR=
 	)
 	use dracut || args+=( DRACUTDIR= )
 	use openrc && args+=( OPENRC=1 )

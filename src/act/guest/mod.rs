@@ -15,6 +15,7 @@ mod monitor;
 mod pages;
 pub mod probe;
 pub mod program;
+mod roms;
 pub mod runner;
 pub mod services;
 pub mod start;

@@ -5,12 +5,13 @@ use crate::act::backend::tools::Tools;
 use crate::act::backend::{apart, child};
 use crate::act::definition::facts;
 use crate::act::guest::account;
+use crate::act::guest::roms;
 use crate::act::guest::runner::Libvirt;
 use crate::act::guest::services;
 use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{home, modules, numa, pages, process, rom, Host};
+use crate::host::{home, modules, numa, pages, process, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::definition;
@@ -93,6 +94,7 @@ pub fn probe_context(
             context.card_node = functions.first().and_then(|function| numa::of_function(root, *function));
         }
     }
+    context.roms = roms::look(root, selections, context.domain.as_ref());
     context.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
     context
 }
@@ -225,20 +227,15 @@ fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem>
         Err(error) => format!("cannot be read: {error}"),
         Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => "is a directory".to_owned(),
         // The path is somebody else's: nothing but a file is opened.
-        Ok(_) if what == "option ROM" => match rom_problem(root, relative) {
-            Ok(None) => return None,
-            Ok(Some(problem)) => problem,
+        Ok(_) if what == "option ROM" => match root.open_regular(relative) {
+            // What is in it is judged elsewhere.
+            Ok(_) => return None,
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is not a file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         },
         Ok(_) => return None,
     };
     Some(FileProblem { path, what, problem })
-}
-
-fn rom_problem(root: &Root, path: &str) -> std::io::Result<Option<String>> {
-    let bytes = rom::file::read(root.open_regular(path)?)?;
-    Ok(rom::read(&bytes, None).err().map(|why| why.to_string()))
 }
 
 /// Whether vfio-pci is there, or can be loaded by the running kernel.

@@ -62,4 +62,22 @@ codes! {
     ROM_OTHER_ADDRESS "rom-other-address"
         "The firmware's table VFCT has an option ROM for the card's vendor and device at another address; the firmware may number buses differently from the kernel."
         "If the machine has several such cards, compare the subsystem that is printed with that of the card.";
+    ROM_NOT_IN_DOMAIN "rom-not-in-domain"
+        "'rom' names an option ROM, and the domain does not give it to the card: what the domain has counts, so the guest sees the card's own."
+        "Add <rom file='PATH'/> to the card's device in the domain, or remove 'rom'.";
+    ROM_OTHER_IN_DOMAIN "rom-other-in-domain"
+        "'rom' names an option ROM, and the domain gives the card another one, which counts."
+        "Write the same path in both places.";
+    ROM_NOT_IN_COMMAND "rom-not-in-command"
+        "'rom' names an option ROM, and neither {rom} nor its path is in the guest's 'command'."
+        "Write romfile={rom} at the card's device in 'command', or remove 'rom'.";
+    ROM_NOT_SET "rom-not-set"
+        "The guest's 'command' has {rom}, and its first card has no 'rom'."
+        "Set 'rom' in the [gpu] section, or take the argument out of 'command'.";
+    ROM_APPARMOR "rom-apparmor"
+        "AppArmor confines domains here, and none of its rules for them lets QEMU read the option ROM. libvirt adds no rule for it."
+        "Move the file to /var/lib/vfio, if libvirt's rules include those of packages (Debian 13), else to /usr/share/vgabios.";
+    ROM_SELINUX "rom-selinux"
+        "SELinux is enforced, and keeps QEMU from reading files with the type that the option ROM has. libvirt does not change it."
+        "Give the file the type virt_content_t with 'chcon', and to keep it with 'semanage fcontext'.";
 }

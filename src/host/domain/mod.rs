@@ -2,6 +2,7 @@
 //! A libvirt domain, from its XML (libvirt's "Domain XML format"): what it is given of the host.
 
 mod files;
+mod firmware;
 mod limits;
 mod memory;
 mod needs;
@@ -9,6 +10,7 @@ pub(crate) mod pci;
 pub(crate) mod qemu;
 pub(crate) mod xml;
 
+pub use firmware::Firmware;
 pub use limits::LARGEST;
 pub use needs::{Domain, HostDevice, HugePages, NeededFile};
 
@@ -52,6 +54,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
     }
     found.huge_pages = memory::huge_pages(domain)?;
     if let Some(os) = child(domain, "os") {
+        found.firmware = firmware::firmware(os);
         files::boot_files(os, &mut found.files);
     }
     let devices = child(domain, "devices");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What a domain needs of the host.
 
+use super::firmware::Firmware;
 use crate::pci::Address;
 
 /// What matters of a domain for a hand-over.
@@ -16,6 +17,8 @@ pub struct Domain {
     pub memory: u64,
     /// Whether its memory comes from huge pages.
     pub huge_pages: HugePages,
+    /// What it boots with, if its XML says so.
+    pub firmware: Option<Firmware>,
 }
 
 /// Whether a domain's memory comes from huge pages.

@@ -7,6 +7,7 @@
 
 use super::leaving::{self, Leaving};
 use super::pages;
+use super::rom_checks;
 use super::taken::{all_of_nvidia, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::finding::{codes, Finding, Severity};
@@ -39,6 +40,7 @@ pub fn plan(
         return plan;
     }
     plan.add(checks::check(guest, selections, host, context));
+    plan.add(rom_checks::check(guest, selections, host, context));
     let taken = with_host(&functions, host);
     let leaving = leaving::leaving(guest, selections, &taken, host, context);
     let (refusals, farewells): (Vec<_>, Vec<_>) =
@@ -140,7 +142,8 @@ fn steps(
     steps.push(match guest.runner {
         Runner::Libvirt => GuestStep::StartDomain { uri: guest.uri.clone(), domain: guest.domain.clone(), patience },
         Runner::Command => {
-            let command = filled(&guest.command, functions);
+            let rom = selections.first().and_then(|c| c.gpu.rom.as_ref()).map(|rom| rom.value.as_str());
+            let command = filled(&guest.command, functions, rom.unwrap_or_default());
             GuestStep::StartCommand { command, user: guest.user.clone(), patience }
         }
     });
@@ -185,9 +188,13 @@ fn desktop(
     steps
 }
 
-/// The arguments of a command with `{bdf}` replaced by the first function's address and `{bdfs}` by all, with commas.
-fn filled(command: &[String], functions: &[Address]) -> Vec<String> {
+/// The arguments of a command with `{bdf}` replaced by the first function's address and `{bdfs}` by all, with commas,
+/// and `{rom}` by the path of the first card's option ROM.
+fn filled(command: &[String], functions: &[Address], rom: &str) -> Vec<String> {
     let first = functions.first().map(ToString::to_string).unwrap_or_default();
     let all: Vec<String> = functions.iter().map(ToString::to_string).collect();
-    command.iter().map(|argument| argument.replace("{bdfs}", &all.join(",")).replace("{bdf}", &first)).collect()
+    let all = all.join(",");
+    let fill =
+        |argument: &String| argument.replace("{bdfs}", &all).replace("{bdf}", &first).replace(rom_checks::PLACE, rom);
+    command.iter().map(fill).collect()
 }

@@ -9,6 +9,7 @@ mod domain_checks;
 mod hand_over;
 mod leaving;
 mod pages;
+mod rom_checks;
 mod step;
 mod taken;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::host::accounts::User;
 use crate::host::domain::Domain;
 use crate::host::numa::Node;
 use crate::host::pages::HugePagePools;
+use crate::host::rom::{NotRom, Rom};
 use crate::pci::Address;
 use crate::plan::definition::Definition;
 use serde::Serialize;
@@ -92,6 +94,8 @@ pub struct GuestContext {
     pub files: Vec<FileProblem>,
     /// What the section's keys would change in the domain; nothing where none is written.
     pub definition: Definition,
+    /// The option ROMs that it is to have, as far as they can be read.
+    pub roms: Vec<RomFile>,
     /// Memory in bytes: of the machine, and free for a guest now.
     pub memory: Memory,
     /// Huge pages of the machine; only looked at if the domain's memory comes from them.
@@ -185,6 +189,19 @@ pub struct FileProblem {
     pub what: &'static str,
     /// What is wrong: `is not there`, `cannot be read: ...`.
     pub problem: String,
+}
+
+/// An option ROM that the guest is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RomFile {
+    /// Its path.
+    pub path: String,
+    /// What is in it.
+    pub rom: Result<Rom, NotRom>,
+    /// AppArmor keeps a domain's QEMU from reading it; whether rules of packages count here.
+    pub confined: Option<bool>,
+    /// The SELinux type that keeps QEMU from reading it.
+    pub label: Option<String>,
 }
 
 /// Memory, in bytes; 0 where it is not known.

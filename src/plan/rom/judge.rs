@@ -3,18 +3,10 @@
 
 use crate::finding::codes::{self, Code};
 use crate::finding::Section;
+use crate::host::domain::Firmware;
 use crate::host::rom::image::{EFI, X86};
 use crate::host::rom::{End, Front, Image, LengthFrom, NotRom, Rest, Rom};
 use crate::plan::Finding;
-
-/// What a guest boots with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmware {
-    /// UEFI: OVMF. It runs EFI images.
-    Uefi,
-    /// A BIOS: SeaBIOS. It runs legacy images.
-    Bios,
-}
 
 /// What a ROM is to serve; what is not known is not judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

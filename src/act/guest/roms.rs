@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Looking at the option ROMs that a guest is to have.
+
+use crate::host::rom::{self, file};
+use crate::host::{apparmor, selinux};
+use crate::plan::guest::{DomainState, RomFile};
+use crate::plan::selection::Selection;
+use crate::root::Root;
+
+/// Looks at the files of the cards' `rom` and of the domain's host devices, each once. One that cannot be read is left out: it
+/// is among the files with a problem.
+pub(super) fn look(root: &Root, selections: &[Selection<'_>], domain: Option<&DomainState>) -> Vec<RomFile> {
+    let mut paths: Vec<String> =
+        selections.iter().filter_map(|selection| Some(selection.gpu.rom.as_ref()?.value.clone())).collect();
+    if let Some(DomainState::Known { domain, .. }) = domain {
+        paths.extend(domain.hostdevs.iter().filter_map(|device| device.rom.clone()));
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    let rules = if paths.is_empty() { None } else { apparmor::rules(root) };
+    let look = |path: String| {
+        let relative = path.trim_start_matches('/');
+        let bytes = root.open_regular(relative).and_then(file::read).ok()?;
+        let confined = rules.as_ref().filter(|rules| !rules.allow(&path)).map(|rules| rules.takes_packages);
+        Some(RomFile { rom: rom::read(&bytes, None), confined, label: selinux::forbids(root, relative), path })
+    };
+    paths.into_iter().filter_map(look).collect()
+}
