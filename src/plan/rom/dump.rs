@@ -81,7 +81,7 @@ pub fn unreadable(gpu: &str, function: &Function, source: Source, why: &str, err
     let finding = Finding::card_named(gpu, codes::ROM_NOT_READABLE, text);
     finding.hint(match (source, errno) {
         (Source::Sysfs, Some(EIO)) => {
-            "the kernel found no ROM there; 'dmesg' says what it found, docs/ROM.md what that means"
+            "the kernel found no ROM there: its messages (dmesg) say what it found, docs/ROM.md what that means"
         }
         _ => "docs/ROM.md lists other sources",
     })
