@@ -71,11 +71,7 @@ pub enum Verb {
     /// Bring boot entries and initramfs images up to date with the configuration
     Sync,
     /// Diagnose the setup and suggest fixes
-    Doctor {
-        /// Look at this part only
-        #[arg(long, value_name = "PART")]
-        only: Option<DoctorPart>,
-    },
+    Doctor(DoctorOptions),
     /// Explain the code of a message
     Explain {
         /// The code, as a message has it in brackets; all codes without one
@@ -113,8 +109,28 @@ pub enum Verb {
     Rescan(GpuName),
 }
 
+/// What the doctor looks at.
+#[derive(Debug, Default, Args)]
+pub struct DoctorOptions {
+    /// Look at this part only
+    #[arg(long, value_name = "PART")]
+    pub only: Option<DoctorPart>,
+    /// Look at this guest and its cards only
+    #[arg(long, value_name = "NAME", value_parser = section_name)]
+    pub guest: Option<String>,
+    /// Show why the last start of a guest failed
+    #[arg(long, conflicts_with_all = ["only", "all"])]
+    pub last: bool,
+    /// Show what is well, too
+    #[arg(long)]
+    pub all: bool,
+    /// Explain a line of a log
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["only", "guest", "last", "all"])]
+    pub explain: Option<String>,
+}
+
 /// A part of the machine that the doctor looks at.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DoctorPart {
     /// How it boots: kernel parameters, boot entries, initramfs
     Boot,
@@ -122,6 +138,14 @@ pub enum DoctorPart {
     Reset,
     /// Which display the firmware uses, and which monitors go dark
     Display,
+    /// The cards: whether guests can have them, and whether they are as configured
+    Cards,
+    /// The guests: whether they can be started, and how their last start went
+    Guests,
+    /// What guests need of the system, and what other programs have left on it
+    System,
+    /// What the kernel, libvirt and QEMU have logged of the cards
+    Logs,
 }
 
 /// A way to reset a card.

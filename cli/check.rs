@@ -70,7 +70,7 @@ pub fn line(finding: &Finding) -> String {
     let section = match &finding.section {
         Section::Gpu(name) => format!("[gpu {name}] "),
         Section::Guest(name) => format!("[guest {name}] "),
-        Section::Configuration | Section::Part { .. } => String::new(),
+        Section::Configuration | Section::Part { .. } | Section::Logs(_) => String::new(),
     };
     format!("{at}{severity}: {section}{} [{}]", finding.sentence(), finding.code)
 }

@@ -14,6 +14,8 @@ use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::lock;
 use vfio_suite::config::{self, Config, Runner};
+use vfio_suite::finding::codes;
+use vfio_suite::finding::{Finding, Part, Severity};
 use vfio_suite::host::run::guest_status::{self, GuestOutcome, GuestStatus};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::complain;
@@ -103,6 +105,39 @@ impl Row {
     /// Whether it is as it was asked to be.
     fn is_well(&self) -> bool {
         matches!(self.state, State::HasCards | State::Off)
+    }
+
+    /// The `[guest]` section's name.
+    pub fn name(&self) -> &str {
+        &self.guest
+    }
+
+    /// Whether it is the guest of this name.
+    pub fn is_of(&self, name: &str) -> bool {
+        self.guest == name
+    }
+
+    /// Whether it has its cards now.
+    pub fn has_cards(&self) -> bool {
+        self.state == State::HasCards
+    }
+
+    /// What is not well with it, as something that was found in a part of the machine.
+    pub fn trouble(&self, part: Part) -> Vec<Finding> {
+        if self.is_well() {
+            return Vec::new();
+        }
+        let severity = if self.is_stuck() { Severity::Error } else { Severity::Warning };
+        let what = if self.is_stuck() { "not all is back with the host" } else { "the last start failed" };
+        let text = format!("[guest {}] {what}: {}", self.guest, self.why.join("; "));
+        let finding = Finding::check(part, "last", severity, codes::GUEST_NOT_WELL, text);
+        let todo = format!("run 'vfio guest restore {}' to try again", self.guest);
+        vec![if self.is_stuck() { finding.hint(todo) } else { finding }]
+    }
+
+    /// When that was written, in seconds since 1970.
+    pub fn changed(&self, root: &Root) -> Option<i64> {
+        root.stat(&guest_status::path(&self.guest)).ok().map(|stat| stat.st_mtime)
     }
 
     /// Whether something of it could not be given back.

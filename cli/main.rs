@@ -113,7 +113,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         Verb::Rebar { name, verb } => rebar::run(&root, &out, name.as_deref(), verb.as_ref()),
         Verb::Rom(verb) => rom::run(&root, &out, verb),
         Verb::Sync => sync::run(&root, &out),
-        Verb::Doctor { only } => doctor::run(&root, &out, *only),
+        Verb::Doctor(options) => doctor::run(&root, &out, options),
         Verb::Explain { code } => explain::run(&out, code.as_deref()),
         Verb::Setup(options) => setup::run(&root, &out, options),
         Verb::Report => report::run(&root, &out),

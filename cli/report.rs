@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! `vfio report`: what a bug report needs, without what tells whose machine it is.
 
-use crate::arguments::{CmdlineVerb, GuestVerb};
+use crate::arguments::{CmdlineVerb, DoctorOptions, GuestVerb};
 use crate::mask::{parameters, Mask};
 use crate::output::Output;
 use crate::{check, cmdline, doctor, groups, guest, plan, status, Answer as Exit};
@@ -49,7 +49,7 @@ const ASKED: [(&str, Verb); 7] = [
     ("vfio status", status::run),
     ("vfio cmdline status", |root, out| cmdline::run(root, out, &CmdlineVerb::Status)),
     ("vfio guest list", |root, out| guest::run(root, out, &GuestVerb::List)),
-    ("vfio doctor", |root, out| doctor::run(root, out, None)),
+    ("vfio doctor", |root, out| doctor::run(root, out, &DoctorOptions { all: true, ..DoctorOptions::default() })),
 ];
 
 /// Prints everything.

@@ -164,6 +164,26 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], of
     cards
 }
 
+/// What is not as configured, a sentence each; of cards that no guest could have at all the plan says why.
+pub(crate) fn troubles(root: &Root, config: &Config) -> Vec<String> {
+    let mut host = Host::scan(root, Depth::Full);
+    let judged = survey::judged(root, config, &mut host);
+    let off = vfio_suite::plan::idle(config, &host).or_else(|| host.off.clone());
+    let refused = |gpu: &str| judged.iter().any(|c| c.gpu.name == gpu && c.selected.is_err());
+    let cards = cards(root, config, &host, &judged, off.is_some());
+    let mut troubles = Vec::new();
+    for card in cards.iter().filter(|card| !card.ok && !refused(&card.gpu)) {
+        troubles.extend(card.why.iter().cloned());
+        troubles.extend(card.blockers.iter().map(|blocker| format!("[gpu {}] {}", card.gpu, blocked(blocker))));
+    }
+    troubles
+}
+
+/// What a member that is bound to a driver of the host does to its group.
+fn blocked(blocker: &Blocker) -> String {
+    format!("cannot be passed through while {} is bound to {}", blocker.function, blocker.driver)
+}
+
 /// Says how each card is.
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let config = config::load(root);
@@ -223,9 +243,7 @@ fn text(answer: &Answer, out: &Output) -> Text {
             vec![m.address.to_string(), driver, group, m.node.clone().unwrap_or_default()]
         };
         text.table(&card.functions.iter().map(row).collect::<Vec<_>>());
-        card.blockers.iter().for_each(|b| {
-            text.line(format_args!("  cannot be passed through while {} is bound to {}", b.function, b.driver));
-        });
+        card.blockers.iter().for_each(|b| text.line(format_args!("  {}", blocked(b))));
         card.why.iter().for_each(|why| text.line(format_args!("  {why}")));
     }
     answer.sync.as_ref().and_then(line).into_iter().for_each(|line| text.line(out.bad(&line)));

@@ -16,7 +16,11 @@ _vfio() {
         return
     fi
     if [[ $before == --only ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'boot reset display' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'boot reset display cards guests system logs' -- "$word")
+        return
+    fi
+    if [[ $before == --guest ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_vfio_names guest)" -- "$word")
         return
     fi
     if [[ $before == --method ]]; then
@@ -46,7 +50,7 @@ _vfio() {
     if [[ $word == -* ]]; then
         words="--root --json --help --version"
         case ${verbs[*]} in
-        doctor) words="$words --only" ;;
+        doctor) words="$words --only --guest --last --all --explain" ;;
         reset*) words="$words --method --dry-run" ;;
         setup*) words="$words --services --user --dry-run --undo" ;;
         'rom trim'*) words="$words --for --keep-all" ;;

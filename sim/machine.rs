@@ -23,7 +23,8 @@
 //! | `depends` | `MODULE OTHER...` | what a module is built on: loaded before it, and its `holders` |
 //! | `units/NAME`, `system-state` | see `units.rs` | units of systemd, and what `systemctl is-system-running` says |
 //! | `sessions/ID` | see `logins.rs` | login sessions |
-//! | `journal` | any | what `journalctl` prints, whatever it is asked for |
+//! | `journal` | any | what `journalctl` prints of the units of vfio |
+//! | `log`, `log-before` | `SECONDS.MICROS WRITER: TEXT` | what it prints of this boot and of the one before (`--output=short-unix`) |
 //! | `domains/NAME.xml`, `domains/NAME`, `running/NAME`, `no-libvirt` | see `domains.rs` | libvirt's domains, and those that run |
 //! | `stubborn` | `PID` | processes that disregard SIGTERM |
 //! | `ran` | `WORDS...` | the user's own commands, as they were run |

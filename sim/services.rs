@@ -12,12 +12,21 @@ use vfio_suite::root::Root;
 /// Where the user's own commands are listed as they are run, a line each.
 const RAN: &str = ".kernel/ran";
 
-/// What `journalctl` prints, whatever it is asked for.
+/// What `journalctl` prints of the units of vfio.
 const JOURNAL: &str = ".kernel/journal";
+/// What it prints of a boot where it is asked for that, in the form `short-unix`: this one and the one before.
+const BOOTS: [(&str, &str); 2] = [("--boot=0", ".kernel/log"), ("--boot=-1", ".kernel/log-before")];
 
 /// What a report asks for: it changes nothing, is not an act to be counted, and leaves no trace. Nothing for other programs.
 pub(crate) fn only_told(root: &Root, words: &[&str]) -> Option<io::Result<String>> {
     match words {
+        ["journalctl", boot, ..] if BOOTS.iter().any(|(asked, _)| asked == boot) => {
+            let path = BOOTS.iter().find(|(asked, _)| asked == boot).map_or("", |(_, path)| path);
+            Some(match root.read(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+                text => text.map(|text| String::from_utf8_lossy(&text).into_owned()),
+            })
+        }
         ["journalctl", ..] => Some(root.read(JOURNAL).map(|text| String::from_utf8_lossy(&text).into_owned())),
         ["loginctl", "list-users", "--no-legend"] => Some(Ok(logins::users(root))),
         _ => None,

@@ -444,8 +444,8 @@ fn no_program_binds_by_id() {
     let mut read = 0;
     let mut named = Vec::new();
     while let Some(path) = todo.pop() {
-        if path.ends_with("debian/vfio-suite") {
-            // What a build left.
+        // What a build left, and what finds ids that others have left.
+        if path.ends_with("debian/vfio-suite") || path.ends_with("src/host/leftovers.rs") {
             continue;
         }
         if path.is_dir() {

@@ -293,7 +293,11 @@ fn what_a_report_is_for_is_seen() {
     let tree = machine();
     let (stdout, _) = report(&tree, false);
     for desired in lines(WANTED) {
-        assert_eq!(stdout.matches(desired).count(), 2, "in the status and in the journal: {desired}\n{stdout}");
+        assert_eq!(
+            stdout.matches(desired).count(),
+            3,
+            "in the status, by the doctor and in the journal: {desired}\n{stdout}"
+        );
     }
     for desired in [
         "system: debian 13\n",

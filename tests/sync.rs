@@ -272,7 +272,7 @@ fn words_and_images_are_brought_up_to_date_in_one_go() {
     assert!(tree.read(entry).contains("options root=/dev/vda2 quiet ") && tree.read(entry).contains(" iommu=pt\n"));
     assert_eq!(report(&tree).did.len(), 2, "{:?}", report(&tree).did);
     assert!(sync::load_synced(&tree.root()).parameters.contains(&"iommu=pt".to_owned()));
-    let doctor = tree.run(VFIO, &["doctor"]);
+    let doctor = tree.run(VFIO, &["doctor", "--only", "boot"]);
     assert!(doctor.stdout.contains("warning: the running kernel does not have 'iommu=pt'"), "{}", doctor.stdout);
     assert!(doctor.stdout.contains("\n  to do: reboot\n"), "{}", doctor.stdout);
     assert!(doctor.stdout.contains("ok: boot files with all required parameters: 1 (1 of them changed by vfio)"));
@@ -281,12 +281,15 @@ fn words_and_images_are_brought_up_to_date_in_one_go() {
     let line = tree.read("proc/cmdline").replace("quiet", "quiet iommu=pt");
     tree.remove("proc/cmdline");
     tree.write("proc/cmdline", &line);
-    assert_eq!(tree.run(VFIO, &["doctor"]).status, Some(0));
+    assert_eq!(tree.run(VFIO, &["doctor", "--only", "boot"]).status, Some(0));
     // A user's edit of the entry is seen, and repaired.
     tree.write(entry, &before);
-    let doctor = tree.run(VFIO, &["doctor"]);
+    let doctor = tree.run(VFIO, &["doctor", "--only", "boot"]);
     assert!(doctor.stdout.contains(&format!("error: /{entry} does not have ")), "{}", doctor.stdout);
-    assert_eq!((doctor.status, run(&tree).status, tree.run(VFIO, &["doctor"]).status), (Some(2), Some(0), Some(0)));
+    assert_eq!(
+        (doctor.status, run(&tree).status, tree.run(VFIO, &["doctor", "--only", "boot"]).status),
+        (Some(2), Some(0), Some(0))
+    );
 
     tree.config("");
     let ran = run(&tree);
@@ -313,7 +316,7 @@ fn a_boot_file_that_cannot_be_written_does_not_keep_the_image_old() {
     assert_eq!(tree.read(entry), before);
     assert!(sync::load_synced(&tree.root()).parameters.is_empty(), "what was not done is not recorded as done");
     assert_eq!(sync::load_synced(&tree.root()).cards.len(), 1);
-    assert!(tree.run(VFIO, &["doctor"]).stdout.contains("error: /var/lib/vfio/cmdline: "));
+    assert!(tree.run(VFIO, &["doctor", "--only", "boot"]).stdout.contains("error: /var/lib/vfio/cmdline: "));
 }
 
 #[test]

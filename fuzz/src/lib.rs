@@ -16,6 +16,7 @@ pub mod definition;
 pub mod domain;
 pub mod edited;
 pub mod image;
+pub mod logs;
 pub mod machine;
 pub mod parameters;
 pub mod pe;
@@ -36,6 +37,7 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("domain", domain::check),
     ("edited", edited::check),
     ("image", image::check),
+    ("logs", logs::check),
     ("machine", machine::check),
     ("parameters", parameters::check),
     ("pe", pe::check),

@@ -9,6 +9,7 @@ pub mod files;
 pub mod guest;
 pub mod journal;
 pub mod lock;
+pub mod logs;
 pub mod rom;
 pub mod setup;
 pub mod state;

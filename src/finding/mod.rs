@@ -60,6 +60,8 @@ pub enum Section {
         /// What of it; the same in every version.
         id: &'static str,
     },
+    /// What `vfio doctor` has found in logs.
+    Logs(Box<Seen>),
 }
 
 /// A part of the machine that `vfio doctor` looks at.
@@ -72,6 +74,35 @@ pub enum Part {
     Reset,
     /// Its displays.
     Display,
+    /// Its cards, as they are and as they will be.
+    Cards,
+    /// Its guests.
+    Guests,
+    /// What guests need of the system, and what others have left on it.
+    System,
+    /// What its logs say.
+    Logs,
+}
+
+/// What logs show of a trouble.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Seen {
+    /// The address of the function that the lines name; `None` if they name none.
+    pub function: Option<String>,
+    /// The name of its `[gpu]` section.
+    pub gpu: Option<String>,
+    /// Whether it was in the boot before this one.
+    pub before: bool,
+    /// How many lines.
+    pub count: u32,
+    /// When the first was written, in seconds since 1970, if that is known.
+    pub first: Option<i64>,
+    /// And the last.
+    pub last: Option<i64>,
+    /// The last line, as it was written.
+    pub line: String,
+    /// Troubles that follow from this one and were seen with it.
+    pub followed: Vec<Code>,
 }
 
 /// What a user is told.
@@ -100,6 +131,19 @@ impl Finding {
     /// What was found when a part of the machine was looked at.
     pub fn check(part: Part, id: &'static str, severity: Severity, code: Code, text: impl Into<String>) -> Finding {
         Finding { severity, ..Finding::about(Section::Part { part, id }, code, text) }
+    }
+
+    /// What logs show.
+    pub fn in_logs(seen: Seen, severity: Severity, code: Code, text: impl Into<String>) -> Finding {
+        Finding { severity, ..Finding::about(Section::Logs(Box::new(seen)), code, text) }
+    }
+
+    /// The lines of logs that show it, if any do.
+    pub fn seen(&self) -> Option<&Seen> {
+        match &self.section {
+            Section::Logs(seen) => Some(seen),
+            _ => None,
+        }
     }
 
     /// The same finding as one about a part of the machine.
@@ -155,7 +199,7 @@ impl fmt::Display for Finding {
         match &self.section {
             Section::Gpu(name) => write!(f, "[gpu {name}] ")?,
             Section::Guest(name) => write!(f, "[guest {name}] ")?,
-            Section::Configuration | Section::Part { .. } => {}
+            Section::Configuration | Section::Part { .. } | Section::Logs(_) => {}
         }
         f.write_str(&self.text)?;
         match &self.hint {
@@ -170,19 +214,27 @@ impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("code", &self.code)?;
-        if let Section::Part { part, id } = &self.section {
-            map.serialize_entry("part", part)?;
+        let checked = match &self.section {
+            Section::Part { part, id } => Some((*part, *id)),
+            Section::Logs(_) => Some((Part::Logs, self.code.name())),
+            _ => None,
+        };
+        if let Some((part, id)) = checked {
+            map.serialize_entry("part", &part)?;
             map.serialize_entry("id", id)?;
             map.serialize_entry("level", &self.severity)?;
             map.serialize_entry("text", &self.text)?;
             map.serialize_entry("todo", &self.hint)?;
+            if let Some(seen) = self.seen() {
+                map.serialize_entry("seen", seen)?;
+            }
             return map.end();
         }
         map.serialize_entry("severity", &self.severity)?;
         match &self.section {
             Section::Gpu(name) => map.serialize_entry("gpu", name)?,
             Section::Guest(name) => map.serialize_entry("guest", name)?,
-            Section::Configuration | Section::Part { .. } => {}
+            Section::Configuration | Section::Part { .. } | Section::Logs(_) => {}
         }
         map.serialize_entry("at", &self.at)?;
         map.serialize_entry("text", &self.sentence())?;

@@ -19,6 +19,7 @@ pub mod initramfs;
 pub mod input;
 pub mod iommu;
 pub mod kernel_cmdline;
+pub mod leftovers;
 pub mod libvirt;
 pub mod modules;
 pub mod mounts;
@@ -33,6 +34,7 @@ pub mod reset;
 pub mod rom;
 pub mod run;
 pub mod selinux;
+pub mod software;
 mod switch;
 pub mod usage;
 

@@ -30,6 +30,12 @@ pub fn started(root: &Root, pid: u32) -> Option<String> {
     field(root, pid, 19)
 }
 
+/// When this boot began, in seconds since 1970 (`/proc/stat`, proc_stat(5)).
+pub fn booted(root: &Root) -> Option<i64> {
+    let text = root.read_text("proc/stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+}
+
 /// A field of `/proc/PID/stat`, counted from the one after the command, which may contain anything: state, parent, ...
 fn field(root: &Root, pid: u32, number: usize) -> Option<String> {
     let stat = root.read_text(&format!("proc/{pid}/stat")).ok()?;

@@ -7,7 +7,9 @@
 
 use crate::act::backend::child;
 use crate::act::backend::kernel::{Kernel, KernelError};
-use crate::act::backend::tools::{failed, not_ended, only_tells, read_aside, whole, Ran, Signal, ToolError, Tools};
+use crate::act::backend::tools::{
+    failed, not_ended, only_tells, read_aside, whole, Ran, Signal, ToolError, Tools, KEPT,
+};
 use crate::host::process::Process;
 use crate::root::{Root, ROOT_VARIABLE};
 use rustix::io::Errno;
@@ -70,7 +72,7 @@ impl<'a> Simulated<'a> {
         deadline: Duration,
     ) -> Result<(bool, Option<String>), ToolError> {
         let mut child = self.start(request)?;
-        let output = child.stdout.take().map(read_aside);
+        let output = child.stdout.take().map(|pipe| read_aside(pipe, KEPT));
         let late = || not_ended(words, deadline);
         let well = child::wait(child, deadline)?.ok_or_else(late)?;
         let output = output.and_then(|reader| reader.recv_timeout(AFTERWARDS).ok());

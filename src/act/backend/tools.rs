@@ -26,7 +26,9 @@ pub enum Signal {
 const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// So much of what a program printed is kept, in bytes, and read at a time.
-const KEPT: usize = 4 << 20;
+pub(super) const KEPT: usize = 4 << 20;
+/// And of a log.
+const KEPT_AT_LENGTH: usize = 16 << 20;
 const PIECE: u64 = 1 << 20;
 /// So many lines of a command's are logged, and so many bytes of each.
 const LINES: usize = 1_000;
@@ -97,6 +99,11 @@ pub trait Tools: std::fmt::Debug + Sync {
     /// Errors: it cannot be started, it failed, it has not ended within the deadline, or it has not answered.
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError>;
 
+    /// As [`Tools::run`], for a program that may print much: of that the last 16 MiB.
+    fn run_at_length(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
+        self.run(words, deadline)
+    }
+
     /// Runs a program whose exit code does not decide: some fail and have done what they were asked, some end well and say
     /// only on standard error what they left out.
     ///
@@ -126,11 +133,11 @@ pub struct LiveTools;
 
 impl LiveTools {
     /// Runs a program: whether it ended well, what it printed on standard output, if that came, and on standard error.
-    fn output(words: &[&str], deadline: Duration) -> Result<(bool, Option<String>, String), ToolError> {
+    fn output(words: &[&str], deadline: Duration, kept: usize) -> Result<(bool, Option<String>, String), ToolError> {
         let (_, mut child) = started(words)?;
         // Each pipe has a reader of its own: a program that fills one would wait for ever.
-        let output = child.stdout.take().map(read_aside);
-        let errors = child.stderr.take().map(read_aside);
+        let output = child.stdout.take().map(|pipe| read_aside(pipe, kept));
+        let errors = child.stderr.take().map(|pipe| read_aside(pipe, KEPT));
         let well = child::wait(child, deadline)?.ok_or_else(|| not_ended(words, deadline))?;
         let text = |reader: Option<mpsc::Receiver<String>>| reader.and_then(|r| r.recv_timeout(AFTERWARDS).ok());
         Ok((well, text(output), text(errors).unwrap_or_default()))
@@ -140,15 +147,22 @@ impl LiveTools {
 impl Tools for LiveTools {
     fn run(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
         let program = words.first().copied().unwrap_or_default();
-        match LiveTools::output(words, deadline)? {
+        match LiveTools::output(words, deadline, KEPT)? {
             (true, Some(text), _) if text.len() >= KEPT => Err(ToolError::TooLong { program: program.to_owned() }),
             (true, output, _) => whole(words, output),
             (false, _, errors) => Err(failed(program, &errors)),
         }
     }
 
+    fn run_at_length(&self, words: &[&str], deadline: Duration) -> Result<String, ToolError> {
+        match LiveTools::output(words, deadline, KEPT_AT_LENGTH)? {
+            (true, output, _) => whole(words, output),
+            (false, _, errors) => Err(failed(words.first().copied().unwrap_or_default(), &errors)),
+        }
+    }
+
     fn attempt(&self, words: &[&str], deadline: Duration) -> Result<Ran, ToolError> {
-        let (well, output, errors) = LiveTools::output(words, deadline)?;
+        let (well, output, errors) = LiveTools::output(words, deadline, KEPT)?;
         Ok(Ran { well, printed: output.unwrap_or_default() + &errors })
     }
 
@@ -237,13 +251,13 @@ pub fn failed(program: &str, errors: &str) -> ToolError {
 }
 
 /// What comes out of a pipe, read by a thread: all of it, so that nobody waits, but only the last of it is kept.
-pub(crate) fn read_aside(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(crate) fn read_aside(mut pipe: impl Read + Send + 'static, kept: usize) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         // What was read before an error counts.
         while let Ok(1..) = pipe.by_ref().take(PIECE).read_to_end(&mut bytes) {
-            bytes.drain(..bytes.len().saturating_sub(KEPT));
+            bytes.drain(..bytes.len().saturating_sub(kept));
         }
         // Nobody waits for it any more if it comes too late.
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
@@ -316,9 +330,9 @@ mod tests {
     #[test]
     fn what_a_program_prints_is_bounded() {
         let endless = io::repeat(b'x').take(64 << 20);
-        assert_eq!(read_aside(endless).recv().unwrap().len(), KEPT);
+        assert_eq!(read_aside(endless, KEPT).recv().unwrap().len(), KEPT);
         let lines = io::Cursor::new(b"a\n".repeat(1 << 20)).chain(&b"the last"[..]);
-        assert!(read_aside(lines).recv().unwrap().ends_with("a\nthe last"));
+        assert!(read_aside(lines, KEPT).recv().unwrap().ends_with("a\nthe last"));
         let deadline = Duration::from_secs(60);
         let shell = |script: &str| LiveTools.run(&["sh", "-c", script], deadline);
         assert_eq!(shell("printf abc").unwrap(), "abc");
@@ -327,6 +341,9 @@ mod tests {
         assert_eq!(attempt("echo b >&2; echo a; exit 1"), Ran { well: false, printed: "a\nb\n".to_owned() });
         let error = shell("head -c 9000000 /dev/zero").unwrap_err();
         assert_eq!(error.to_string(), "sh: it prints more than 4 MiB");
+        let long = |script: &str| LiveTools.run_at_length(&["sh", "-c", script], deadline).unwrap();
+        assert_eq!(long("head -c 9000000 /dev/zero").len(), 9_000_000);
+        assert_eq!(long("head -c 20000000 /dev/zero; echo last").len(), KEPT_AT_LENGTH);
         let aloud = |script: &str| LiveTools.run_aloud(&["sh", "-c", script], deadline);
         aloud("yes | head -n 300000; head -c 30000000 /dev/zero").unwrap();
         let error = aloud("yes | head -n 9000 >&2; echo why >&2; echo; exit 1").unwrap_err();

@@ -45,22 +45,37 @@ mod boot;
 mod card;
 mod configuration;
 mod definition;
+mod doctor;
 mod guest;
+pub mod logs;
 mod rom;
 
 pub use boot::*;
 pub use card::*;
 pub use configuration::*;
 pub use definition::*;
+pub use doctor::*;
 pub use guest::*;
 pub use rom::*;
 
-/// All codes: of the configuration, of cards, of guests and their domains, of option ROMs, of how the machine boots.
-pub const ALL: [(&str, &[Explanation]); 6] = [
+/// The areas of codes but for those of logs.
+const AREAS: [(&str, &[Explanation]); 7] = [
     ("Configuration", configuration::ALL),
     ("Cards", card::ALL),
     ("Guests", guest::ALL),
     ("Definitions of domains", definition::ALL),
     ("Option ROMs", rom::ALL),
     ("Boot", boot::ALL),
+    ("Doctor", doctor::ALL),
 ];
+
+/// All codes: of the configuration, of cards, of guests and their domains, of option ROMs, of how the machine boots, of lines in logs.
+pub const ALL: [(&str, &[Explanation]); AREAS.len() + logs::ALL.len()] = {
+    let mut all = [("", &[] as &[Explanation]); AREAS.len() + logs::ALL.len()];
+    let mut area = 0;
+    while area < all.len() {
+        all[area] = if area < AREAS.len() { AREAS[area] } else { logs::ALL[area - AREAS.len()] };
+        area += 1;
+    }
+    all
+};

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Programs that guests need, the distribution that has them in its packages, libvirt's daemon and the clock.
+
+use super::process;
+use crate::root::Root;
+use std::os::unix::ffi::OsStrExt;
+
+/// Where programs are.
+const DIRECTORIES: [&str; 5] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/libexec", "bin"];
+/// Ticks a second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture with KVM and PCI (sysconf(3)).
+const TICKS: i64 = 100;
+/// Where libvirt's daemons that start domains write their numbers.
+const DAEMONS: [&str; 3] = ["run/virtqemud.pid", "run/libvirtd.pid", "run/libvirt/libvirtd.pid"];
+/// libvirt's hook for QEMU: a script, and a directory of scripts (libvirt.org/hooks.html).
+const HOOK: &str = "etc/libvirt/hooks/qemu";
+const HOOKS: &str = "etc/libvirt/hooks/qemu.d";
+/// Ours among them.
+const OURS: &str = "50-vfio";
+
+/// A family of distributions with the same names of packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distribution {
+    /// Debian, Ubuntu and what is made from them.
+    Debian,
+    /// Fedora, RHEL and what is made from them.
+    Fedora,
+    /// Arch Linux and what is made from it.
+    Arch,
+    /// Gentoo.
+    Gentoo,
+    /// openSUSE and SLE.
+    Suse,
+}
+
+/// The distribution, by `ID` and `ID_LIKE` (os-release(5)).
+pub fn distribution(root: &Root) -> Option<Distribution> {
+    let text = root.read_text("etc/os-release").or_else(|_| root.read_text("usr/lib/os-release")).ok()?;
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(line.trim().trim_matches(['"', '\'']))
+    };
+    let known = |key: &str| value(key)?.split_whitespace().find_map(of_word);
+    known("ID").or_else(|| known("ID_LIKE"))
+}
+
+fn of_word(word: &str) -> Option<Distribution> {
+    Some(match word {
+        "debian" | "ubuntu" => Distribution::Debian,
+        "fedora" | "rhel" | "centos" => Distribution::Fedora,
+        "arch" => Distribution::Arch,
+        "gentoo" => Distribution::Gentoo,
+        "suse" | "opensuse" => Distribution::Suse,
+        _ => return None,
+    })
+}
+
+/// Whether one of these programs is there.
+pub fn has_program(root: &Root, names: &[&str]) -> bool {
+    names.iter().any(|name| DIRECTORIES.iter().any(|directory| root.exists(&format!("{directory}/{name}"))))
+}
+
+/// Whether QEMU is there, for any machine or by the name of RHEL's.
+pub fn has_qemu(root: &Root) -> bool {
+    let mut any = has_program(root, &["qemu-kvm", "kvm"]);
+    // No such directory, no such program.
+    let _ = root.for_each_name("usr/bin", |name| any = any || name.starts_with(b"qemu-system-"));
+    any
+}
+
+/// Whether libvirt's daemon was started before our hook was there: it looks for hooks once (`src/util/virhook.c`,
+/// `virHookInitialize`), and where it has found any it asks again for each domain.
+pub fn hook_is_unseen(root: &Root) -> bool {
+    let changed = |path: &str| root.stat(path).ok().map(|stat| stat.st_ctime);
+    let Some(hook) = changed(&format!("{HOOKS}/{OURS}")) else { return false };
+    let Some(started) = daemon_started(root) else { return false };
+    let mut others = vec![changed(HOOK)];
+    let _ = root.for_each_name(HOOKS, |name| {
+        let name = std::ffi::OsStr::from_bytes(name).to_string_lossy();
+        if name != OURS {
+            others.push(changed(&format!("{HOOKS}/{name}")));
+        }
+    });
+    hook > started && !others.into_iter().flatten().any(|other| other <= started)
+}
+
+/// When libvirt's daemon was started, in seconds since 1970; `None` if none runs.
+fn daemon_started(root: &Root) -> Option<i64> {
+    let pid = DAEMONS.iter().find_map(|path| root.read_text(path).ok()?.trim().parse::<u32>().ok())?;
+    let ticks: i64 = process::started(root, pid)?.parse().ok()?;
+    process::booted(root)?.checked_add(ticks / TICKS)
+}
+
+/// The clock that the kernel uses.
+pub fn clock_source(root: &Root) -> Option<String> {
+    root.read_text("sys/devices/system/clocksource/clocksource0/current_clocksource").ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = tree.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn distributions_are_known_by_what_they_are_made_from() {
+        for (text, expected) in [
+            ("ID=debian\n", Some(Distribution::Debian)),
+            ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Some(Distribution::Debian)),
+            ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", Some(Distribution::Fedora)),
+            ("ID=cachyos\nID_LIKE=arch\n", Some(Distribution::Arch)),
+            ("ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n", Some(Distribution::Suse)),
+            ("ID=nixos\n", None),
+        ] {
+            let tree = tree(&[("etc/os-release", text)]);
+            assert_eq!(distribution(&Root::open(tree.path()).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_daemon_from_before_the_hook_does_not_call_it() {
+        let hour = 3600;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        for (started, unseen) in [(now - hour, true), (now + hour, false)] {
+            let files = [
+                ("etc/libvirt/hooks/qemu.d/50-vfio", String::new()),
+                ("run/libvirtd.pid", "812\n".to_owned()),
+                ("proc/stat", format!("cpu 1\nbtime {started}\n")),
+                ("proc/812/stat", format!("812 (libvirtd) S {}0 100", "0 ".repeat(18))),
+            ];
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+            let tree = tree(&files);
+            let root = Root::open(tree.path()).unwrap();
+            assert_eq!(daemon_started(&root), Some(started));
+            assert_eq!(hook_is_unseen(&root), unseen);
+        }
+        assert!(!hook_is_unseen(&Root::open(tree(&[(HOOK, "")]).path()).unwrap()));
+    }
+}
