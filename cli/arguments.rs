@@ -50,6 +50,8 @@ pub struct GuestName {
 pub enum Verb {
     /// Check the configuration, and each card on this machine
     Check,
+    /// Show the graphics cards: what each is to the host, and the lines that give it to a guest
+    Cards,
     /// List IOMMU groups: functions, drivers, reset methods, and what keeps a group from guests
     Groups,
     /// Show what the next boot will do with each card, and why

@@ -3,6 +3,7 @@
 
 mod act;
 mod arguments;
+mod cards;
 mod check;
 mod cmdline;
 mod doctor;
@@ -99,6 +100,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let Some(verb) = &arguments.verb else { return status::run(&root, &out) };
     match verb {
         Verb::Check => check::run(&root, &out),
+        Verb::Cards => cards::run(&root, &out),
         Verb::Groups => groups::run(&root, &out),
         Verb::Plan => plan::run(&root, &out),
         Verb::Status => status::run(&root, &out),

@@ -61,7 +61,7 @@ _vfio() {
         esac
     else
         case ${verbs[*]} in
-        '') words="check groups plan status bind restore holders guest cmdline rebar rom sync doctor explain reset setup report rescan help" ;;
+        '') words="check cards groups plan status bind restore holders guest cmdline rebar rom sync doctor explain reset setup report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         rom) words="show check trim dump help" ;;
