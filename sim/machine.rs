@@ -110,6 +110,16 @@ fn store(tree: &Tree<'_>, attribute: &str, value: &str) -> io::Result<()> {
         | ["sys", "devices", "system", "node", _, "hugepages", _, "nr_hugepages"] => {
             pages::store(tree, attribute, value)
         }
+        // `store_scaling_governor()`, drivers/cpufreq/cpufreq.c
+        ["sys", "devices", "system", "cpu", "cpufreq", policy, "scaling_governor"] => {
+            let path = format!("sys/devices/system/cpu/cpufreq/{policy}/scaling_available_governors");
+            let known = tree.root.read_text(&path).unwrap_or_default();
+            if known.split_ascii_whitespace().any(|name| name == line(value)) {
+                plain(tree, attribute, value, mode)
+            } else {
+                Err(Errno::INVAL.into())
+            }
+        }
         ["proc", "sys", "vm", "compact_memory"] => pages::help(tree, "compacted"),
         ["proc", "sys", "vm", "drop_caches"] => pages::help(tree, "dropped"),
         ["sys", "bus", "pci", "drivers_probe"] => driver::probe(tree, &found(tree, value)?),

@@ -14,6 +14,7 @@
 //! | `brings OTHER` | OTHER is started before it, and does not stop with it |
 //! | `restart-needs-reset` | it was started too often: once stopped, it starts only after `reset-failed` |
 //!
+//! `.kernel/allowed-cpus/NAME` has the CPUs that a unit may use, if it may not use all (`AllowedCPUs=`).
 //! `.kernel/system-state` has the state of the whole if it is not `running`.
 
 use crate::error::{failed, unknown};
@@ -23,6 +24,9 @@ use std::io;
 
 /// Where libvirt answers; the first question to a socket starts its daemon.
 const LIBVIRT: [&str; 4] = ["libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket"];
+
+/// The CPUs that units may use.
+const ALLOWED: &str = ".kernel/allowed-cpus";
 
 /// One unit.
 struct Unit {
@@ -260,6 +264,22 @@ pub(crate) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<Strin
         [verb @ ("start" | "stop"), "--", _, _, ..] => {
             let each = arguments[2..].iter().map(|name| systemctl(tree, &[verb, "--", name]));
             return each.collect::<Vec<_>>().into_iter().collect::<io::Result<String>>();
+        }
+        ["show", "--property=Id,AllowedCPUs", "--", ref names @ ..] if !names.is_empty() => {
+            let allowed = |name: &&str| tree.root.read_text(&format!("{ALLOWED}/{name}")).unwrap_or_default();
+            let blocks = names.iter().map(|name| format!("Id={name}\nAllowedCPUs={}\n", allowed(name)));
+            return Ok(blocks.collect::<Vec<_>>().join("\n"));
+        }
+        ["set-property", "--runtime", "--", name, setting] => {
+            let Some(cpus) = setting.strip_prefix("AllowedCPUs=") else { return Err(unknown("systemctl", arguments)) };
+            if cpus.is_empty() {
+                tree.unlink(&format!("{ALLOWED}/{name}"))?;
+                tree.rmdir(ALLOWED)?;
+            } else {
+                tree.mkdir(ALLOWED)?;
+                tree.put(&format!("{ALLOWED}/{name}"), &format!("{cpus}\n"))?;
+            }
+            return Ok(String::new());
         }
         ["show", "--property=SystemState"] => return Ok(format!("SystemState={}\n", state_of_all(tree)?)),
         ["is-system-running"] => {

@@ -167,7 +167,9 @@ fn walk(root: &Path, below: &str, skip: &dyn Fn(&str) -> bool, nodes: &mut Nodes
             nodes.insert(path, Node::Link(target));
         } else {
             let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
-            nodes.insert(path, Node::File(mode, read_file(&entry.path(), mode)));
+            // A socket has no content.
+            let content = if kind.is_file() { read_file(&entry.path(), mode) } else { Vec::new() };
+            nodes.insert(path, Node::File(mode, content));
         }
     }
     if empty && !below.is_empty() {

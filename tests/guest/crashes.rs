@@ -12,7 +12,7 @@ const MANY: u32 = 400;
 
 /// Runs vfio-guest with something injected at some of its calls, and ends a guest that has started; its exit status, none if
 /// it was killed.
-fn injected(tree: &Tree, arguments: &[&str], calls: &str, injection: &str) -> Option<i32> {
+pub fn injected(tree: &Tree, arguments: &[&str], calls: &str, injection: &str) -> Option<i32> {
     let begin = Instant::now();
     let mut child = strace::start(strace::command(tree, VFIO_GUEST, arguments, calls, injection));
     // A guest that has started is ended, so that the program goes on to its own end.

@@ -9,12 +9,14 @@ mod common;
 mod crashes;
 mod failures;
 mod hook;
+mod isolation;
 mod making_way;
 mod nvidia;
 mod pages;
 mod refusals;
 mod resets;
 mod sizes;
+mod sound;
 mod upgrade;
 mod whole;
 
@@ -63,7 +65,10 @@ fn with_pages(free: [u64; 2]) -> Tree {
 
 /// The machine, with a guest `demo` for which everything is done that may be done for one.
 fn full_machine() -> Tree {
-    with_pages([100, 96])
+    let tree = with_pages([100, 96]);
+    isolation::prepare(&tree);
+    sound::prepare(&tree);
+    tree
 }
 
 /// The program that hands over and supervises, at work.

@@ -48,6 +48,14 @@ pub enum GuestError {
         /// How many are free.
         free: u64,
     },
+    /// A directory or a socket of a user cannot be shared, or not be taken back.
+    #[error("{path}: {error}")]
+    NotShared {
+        /// Its path.
+        path: String,
+        /// What the kernel said, or what is there.
+        error: io::Error,
+    },
     /// A node cannot be given to anybody else.
     #[error("/{node}: {error}")]
     Node {

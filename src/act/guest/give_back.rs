@@ -4,7 +4,7 @@
 
 use super::error::GuestError;
 use super::hand_over::{announce, console_path, run_command};
-use super::{account, forget, journal_path, pages, records, runner, services, sizes_path, GuestRecord};
+use super::{account, acl, forget, isolation, journal_path, pages, records, runner, services, sizes_path, GuestRecord};
 use crate::act::backend::kernel::Kernel;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::Tools;
@@ -178,6 +178,13 @@ impl Undo<'_> {
             GuestStep::HugePages { size, .. } => {
                 pages::give_back(root, self.kernel, *size, record.before.as_deref().unwrap_or_default())
             }
+            GuestStep::ShareSound { owner, uid, .. } => {
+                acl::take_back(root, record.before.as_deref().unwrap_or_default(), *owner, *uid)
+            }
+            GuestStep::SpeedUp { .. } => {
+                isolation::slow_down(root, self.kernel, record.before.as_deref().unwrap_or_default())
+            }
+            GuestStep::Confine { .. } => Ok(isolation::release(tools, record.before.as_deref().unwrap_or_default())?),
             GuestStep::Give { .. } => account::take_back(root, record.before.as_deref().unwrap_or_default()),
             GuestStep::Announce { functions } => Ok(announce(root, tools, functions, false)?),
             GuestStep::StopUnit { unit, .. } => {

@@ -2,7 +2,7 @@
 //! Carrying out a hand-over: each step is journalled, then made.
 
 use super::error::GuestError;
-use super::{account, append_record, pages, services, sizes_path, GuestRecord};
+use super::{account, acl, append_record, isolation, pages, services, sizes_path, GuestRecord};
 use crate::act::backend::child;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::{Signal, ToolError, Tools};
@@ -75,6 +75,16 @@ pub fn carry_out(work: &Work<'_>, plan: &GuestPlan, mut progress: impl FnMut(&Gu
             GuestStep::Console { console } => work.root.read_text(&console_path(console)).ok(),
             GuestStep::Awake { functions } => Some(power::allowed(work.root, &with_ports(work.root, functions))),
             GuestStep::Give { functions, .. } => Some(account::owners(work.root, functions)),
+            GuestStep::ShareSound { owner, paths, .. } => Some(acl::permitted(work.root, paths, *owner)),
+            GuestStep::SpeedUp { cpus } => Some(isolation::speeds(work.root, cpus)),
+            GuestStep::Confine { .. } => match isolation::allowed(work.tools) {
+                Ok(allowed) => Some(allowed),
+                // What is not known could not be given back, and the guest runs without.
+                Err(error) => {
+                    log::warn!("{}", sentence(error.into()));
+                    continue;
+                }
+            },
             _ => None,
         };
         let record = GuestRecord { step: step.clone(), before };
@@ -139,6 +149,12 @@ fn make_step(work: &Work<'_>, step: &GuestStep, grace: &Grace, asked: &mut Vec<u
         GuestStep::HugePages { size, count, nodes, later } => {
             let asked = pages::Asked { size: *size, count: *count, nodes, later: *later, until: work.until };
             pages::make(root, &work.guest.name, step, &asked)
+        }
+        GuestStep::ShareSound { owner, paths, uid, .. } => acl::share(root, paths, *owner, *uid),
+        GuestStep::SpeedUp { cpus } => isolation::speed_up(root, kernel_for(root).as_ref(), cpus),
+        GuestStep::Confine { cpus } => {
+            isolation::confine(tools, cpus);
+            Ok(())
         }
         GuestStep::StopUnit { unit, .. } => Ok(services::stop(tools, unit, left)?),
         GuestStep::EndSession { session, .. } => Ok(services::end_session(tools, session)?),

@@ -6,11 +6,13 @@
 //! back holds the guest's own lock: the unit's program for as long as the guest runs, libvirt's hook for one call.
 
 pub(crate) mod account;
+mod acl;
 #[cfg(test)]
 mod answers;
 pub mod error;
 pub mod give_back;
 pub mod hand_over;
+mod isolation;
 mod monitor;
 mod pages;
 pub mod probe;

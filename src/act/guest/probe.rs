@@ -4,22 +4,22 @@
 use crate::act::backend::tools::Tools;
 use crate::act::backend::{apart, child};
 use crate::act::definition::facts;
-use crate::act::guest::account;
 use crate::act::guest::roms;
 use crate::act::guest::runner::Libvirt;
 use crate::act::guest::services;
+use crate::act::guest::{self, account};
 use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{home, modules, numa, pages, process, Host};
+use crate::host::{accounts, cpus, home, modules, numa, pages, process, qemu_conf, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::definition;
 use crate::plan::definition::request::{Card, Request};
 use crate::plan::display::goes_dark;
 use crate::plan::guest::{
-    is_up, with_host, Console, DomainState, FileProblem, GuestContext, Memory, Session, Unit, NVIDIA_MODULES,
-    NVIDIA_UNITS,
+    is_up, with_host, Console, CpuContext, DomainState, FileProblem, GuestContext, GuestStep, Memory, Session,
+    SoundServer, Unit, NVIDIA_MODULES, NVIDIA_UNITS,
 };
 use crate::plan::selection::Selection;
 use crate::root::{Root, PCI_DRIVERS};
@@ -88,6 +88,13 @@ pub fn probe_context(
     let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &context.domain {
         files.extend(needed(root, domain));
+        if guest.definition.cpus_isolate == Some(true) {
+            context.cpus = cpu_context(root, &guest.name);
+        }
+        context.sound = sound_servers(root, domain);
+        if !context.sound.is_empty() {
+            context.qemu_user = qemu_conf::user(root);
+        }
         if domain.huge_pages != HugePages::No {
             context.pages = pages::read(root);
             context.nodes = numa::nodes(root);
@@ -217,6 +224,37 @@ fn needed(root: &Root, domain: &Domain) -> Vec<(String, &'static str)> {
     let there = |path: &String| root.exists(path.trim_start_matches('/'));
     let files = domain.files.iter().filter(|f| !f.unless.as_ref().is_some_and(there));
     roms.chain(files.map(|f| (f.path.clone(), f.what))).collect()
+}
+
+/// The CPUs of which the guest is to have some for itself.
+fn cpu_context(root: &Root, name: &str) -> CpuContext {
+    let controllers = root.read_text("sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    let has_cpus = |other: &String| {
+        let records = guest::records(root, other).unwrap_or_default();
+        records.iter().any(|record| matches!(record.step, GuestStep::SpeedUp { .. } | GuestStep::Confine { .. }))
+    };
+    CpuContext {
+        online: cpus::read(root).numbers(),
+        confines: root.exists("run/systemd/system") && controllers.split(' ').any(|name| name == "cpuset"),
+        taken_by: guest::with_journal(root).into_iter().find(|other| other != name && has_cpus(other)),
+    }
+}
+
+/// The sound servers in users' own directories that a domain plays on.
+fn sound_servers(root: &Root, domain: &Domain) -> Vec<SoundServer> {
+    let users = accounts::users(root).unwrap_or_default();
+    let server = |socket: &String| {
+        let uid = socket.strip_prefix("/run/user/")?.split_once('/')?.0.parse().ok()?;
+        let user = users.iter().find(|user| user.uid == uid).map(|user| user.name.clone());
+        Some(SoundServer {
+            listens: root.exists(socket.trim_start_matches('/')),
+            lingers: user.as_ref().is_some_and(|name| root.exists(&format!("var/lib/systemd/linger/{name}"))),
+            socket: socket.clone(),
+            uid,
+            user,
+        })
+    };
+    domain.sound.iter().filter_map(server).collect()
 }
 
 /// What is wrong with a file that the guest needs.

@@ -47,6 +47,12 @@ codes! {
     HUGE_PAGES_NOT_FREE "huge-pages-not-free"
         "The domain's memory is in huge pages, too few of them are free, and the rest will not come or may not come."
         "End programs that use memory, have the kernel reserve the pages at boot ('hugepagesz=1G hugepages=8'), or change the domain ('virsh edit').";
+    CPUS_NOT_ISOLATED "cpus-not-isolated"
+        "'cpus-isolate = yes' cannot be done, or only in part: no vCPU of the domain is bound to CPUs, no CPU is left to the host, another guest has it, or the control groups of this machine have no CPUs to allow."
+        "Bind the domain's vCPUs to CPUs ('cpus'), leave a core to the host, and run one such guest at a time.";
+    SOUND_SERVER "sound-server"
+        "The domain plays sound on the sound server of a user of the host, which does not run or ends with a session that ends for the guest."
+        "Log in as that user, let the user's services run on ('loginctl enable-linger USER'), or use the card's own sound ('audio = card').";
     DOMAIN_UNKNOWN "domain-unknown"
         "libvirt does not know the domain, or does not answer."
         "See 'virsh list --all' for the domains' names, and whether libvirt runs; 'domain' and 'uri' in the [guest] section say where the domain is.";

@@ -3,6 +3,7 @@
 
 mod files;
 mod firmware;
+mod hand_over;
 mod limits;
 mod memory;
 mod needs;
@@ -57,11 +58,13 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
         found.firmware = firmware::firmware(os);
         files::boot_files(os, &mut found.files);
     }
+    found.vcpu_cpus = hand_over::vcpu_cpus(domain)?;
     let devices = child(domain, "devices");
     for device in devices.iter().flat_map(|d| d.children()).filter(|d| d.tag_name().namespace().is_none()) {
         match device.tag_name().name() {
             "hostdev" | "interface" if pci::is_host_device(device) => pci::host_device(device, &mut found)?,
             "disk" => files::disk(device, &mut found)?,
+            "audio" => hand_over::add_sound(device, &mut found.sound),
             _ => {}
         }
     }

@@ -19,6 +19,10 @@ pub struct Domain {
     pub huge_pages: HugePages,
     /// What it boots with, if its XML says so.
     pub firmware: Option<Firmware>,
+    /// The CPUs of the host that its vCPUs are bound to; none if they are not.
+    pub vcpu_cpus: Vec<u32>,
+    /// The sockets of sound servers that it plays on.
+    pub sound: Vec<String>,
 }
 
 /// Whether a domain's memory comes from huge pages.

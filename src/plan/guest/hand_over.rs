@@ -6,9 +6,9 @@
 //! it when they go. Overrides stand before a driver goes, so that no other can come.
 
 use super::leaving::{self, Leaving};
-use super::pages;
 use super::rom_checks;
 use super::taken::{all_of_nvidia, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
+use super::{isolation, pages, sound};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::finding::{codes, Finding, Severity};
 use crate::host::{function, Host};
@@ -47,6 +47,8 @@ pub fn plan(
         leaving::findings(guest, selections, &leaving, host).into_iter().partition(|f| f.severity == Severity::Error);
     plan.add(refusals);
     plan.add(pages::check(guest, !leaving.sessions.is_empty() || guest.handover == Handover::Steal, context));
+    plan.add(sound::check(guest, &leaving, context));
+    plan.add(isolation::check(guest, context));
     let mut resized = Vec::new();
     for selection in selections.iter().filter(|c| c.selected.is_ok()) {
         let functions = boot::functions(std::slice::from_ref(selection));
@@ -106,6 +108,7 @@ fn steps(
     steps.extend(guest.before.iter().map(|command| GuestStep::Before { command: command.clone() }));
     steps.extend(leaving.staying.iter().map(|holder| GuestStep::Gone { holder: (*holder).clone() }));
     let ends = !leaving.sessions.is_empty() || leaving.display_manager.is_some();
+    steps.extend(sound::steps(context));
     steps.extend(pages::step(context, ends));
     if !taken.is_empty() {
         steps.extend(desktop(guest, taken, leaving, host, context));
@@ -135,6 +138,7 @@ fn steps(
         steps.extend(moved.into_iter().map(|gpu| GuestStep::Bind { gpu }));
         steps.extend(resized.into_iter().map(|gpu| GuestStep::Resize { gpu }));
     }
+    steps.extend(isolation::steps(guest, context));
     let patience = guest.stop_timeout.as_secs();
     if guest.runner == Runner::Command && guest.user != ROOT {
         steps.push(GuestStep::Give { functions: functions.to_vec(), user: guest.user.clone() });

@@ -142,7 +142,7 @@ fn on_seats(context: &GuestContext) -> impl Iterator<Item = &Session> {
 
 impl<'a> Leaving<'a> {
     /// Whether a session is ended.
-    fn ends(&self, session: &Session) -> bool {
+    pub(super) fn ends(&self, session: &Session) -> bool {
         self.sessions.iter().any(|(ended, _)| ended.id == session.id)
     }
 

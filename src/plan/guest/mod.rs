@@ -7,9 +7,11 @@
 mod checks;
 mod domain_checks;
 mod hand_over;
+mod isolation;
 mod leaving;
 mod pages;
 mod rom_checks;
+mod sound;
 mod step;
 mod taken;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod tests;
 pub use hand_over::{cards, plan};
 pub use taken::{with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 
+pub use isolation::CpuContext;
+pub use sound::SoundServer;
 pub use step::GuestStep;
 
 use crate::finding::{Finding, Severity};
@@ -98,6 +102,12 @@ pub struct GuestContext {
     pub roms: Vec<RomFile>,
     /// Memory in bytes: of the machine, and free for a guest now.
     pub memory: Memory,
+    /// CPUs of the machine; only looked at if the guest is to have some for itself.
+    pub cpus: CpuContext,
+    /// Sound servers of users that the domain plays on.
+    pub sound: Vec<SoundServer>,
+    /// The user that QEMU runs as, if that is not root; only looked at if there are such servers.
+    pub qemu_user: Option<User>,
     /// Huge pages of the machine; only looked at if the domain's memory comes from them.
     pub pages: HugePagePools,
     /// The NUMA nodes of the machine, with the same condition.

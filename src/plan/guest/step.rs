@@ -2,6 +2,7 @@
 //! The steps of a hand-over.
 
 use super::taken::ROOT;
+use crate::host::cpu_list::show_list;
 use crate::host::holders::Holder;
 use crate::pci::Address;
 use crate::plan::amount::amount;
@@ -45,6 +46,27 @@ pub enum GuestStep {
         /// Whether what does not come is asked for once more by a later step.
         #[serde(default)]
         later: bool,
+    },
+    /// Let the user that QEMU runs as reach the socket of a sound server in another user's directory.
+    ShareSound {
+        /// Whose directory it is.
+        owner: u32,
+        /// The directories on the way, the outermost first, and the socket.
+        paths: Vec<String>,
+        /// The user that QEMU runs as.
+        user: String,
+        /// The number of that user.
+        uid: u32,
+    },
+    /// Have CPUs run at full speed.
+    SpeedUp {
+        /// Their numbers.
+        cpus: Vec<u32>,
+    },
+    /// Keep the host's own programs on these CPUs.
+    Confine {
+        /// Their numbers.
+        cpus: Vec<u32>,
     },
     /// Stop a unit of the system that is active; it is started again when all has been given back.
     StopUnit {
@@ -164,6 +186,11 @@ impl fmt::Display for GuestStep {
                 let as_far = if *later { ", as far as they come now" } else { "" };
                 write!(f, "have {count} huge pages of {} free{as_far}", amount(*size))
             }
+            GuestStep::ShareSound { paths, user, .. } => {
+                write!(f, "let {user} connect to {}", paths.last().map_or("nothing", String::as_str))
+            }
+            GuestStep::SpeedUp { cpus } => write!(f, "run CPUs {} at full speed", show_list(cpus)),
+            GuestStep::Confine { cpus } => write!(f, "keep the host's programs on CPUs {}", show_list(cpus)),
             GuestStep::StopUnit { unit, ends } if ends.is_empty() => write!(f, "stop {unit}"),
             GuestStep::StopUnit { unit, ends } => write!(f, "stop {unit}, which ends {}", ends.join(", ")),
             GuestStep::EndSession { session, user, seat } => {
