@@ -15,6 +15,7 @@ pub mod logger;
 pub mod nearest;
 pub mod pci;
 pub mod plan;
+pub mod posix_acl;
 pub mod root;
 pub mod survey;
 pub mod text;

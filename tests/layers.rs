@@ -15,21 +15,22 @@ const VFIO_UDEV: &str = env!("CARGO_BIN_EXE_vfio-udev");
 const VFIO_GENERATOR: &str = env!("CARGO_BIN_EXE_vfio-generator");
 
 /// What each module at the top of `src` may import of the others.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("root", &[]),
     ("pci", &[]),
     ("text", &[]),
     ("nearest", &[]),
     ("aside", &[]),
+    ("posix_acl", &[]),
     ("finding", &[]),
     ("logger", &["text"]),
-    ("config", &["finding", "nearest", "pci", "root", "text"]),
+    ("config", &["finding", "nearest", "pci", "posix_acl", "root", "text"]),
     ("host", &["aside", "config", "pci", "root", "text"]),
     // Pure: not even the root.
     ("plan", &["config", "finding", "host", "pci"]),
     ("journal", &["host", "pci", "plan", "root"]),
     ("survey", &["config", "finding", "host", "journal", "pci", "plan", "root"]),
-    ("act", &["aside", "config", "host", "journal", "pci", "plan", "root", "survey"]),
+    ("act", &["aside", "config", "host", "journal", "pci", "plan", "posix_acl", "root", "survey"]),
 ];
 
 /// What opens or makes something to write it.

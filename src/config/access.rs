@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Who may write a file or a directory: by its owner and mode, and by its access list (acl(5)).
 
+use crate::posix_acl::{self, Entry, GROUP, MASK, USER, WRITE};
 use crate::root::Root;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use std::io;
 
-/// The attribute that the kernel keeps an access list in (`include/uapi/linux/xattr.h`).
-const LIST: &str = "system.posix_acl_access";
-/// The version of its form, and the size of what comes before its entries and of one of them
-/// (`include/uapi/linux/posix_acl_xattr.h`).
-const VERSION: u32 = 2;
-const ENTRY: usize = 8;
 /// No list that anybody wrote by hand is longer, in bytes.
 const LONGEST: usize = 4096;
-
-/// Named users and groups, and the mask, among the tags of entries; the right to write (`include/uapi/linux/posix_acl.h`).
-const USER: u16 = 0x02;
-const GROUP: u16 = 0x08;
-const MASK: u16 = 0x10;
-const WRITE: u16 = 0x02;
 
 /// Why others than root may change a file or a directory, or why nobody can tell: what comes after its name in a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +52,7 @@ pub(super) fn others_may_write(root: &Root, file: impl AsFd) -> io::Result<Optio
         return Ok(Some(why));
     }
     let mut list = [0; LONGEST];
-    match rustix::fs::fgetxattr(&file, LIST, &mut list[..]) {
+    match rustix::fs::fgetxattr(&file, posix_acl::NAME, &mut list[..]) {
         Ok(length) => Ok(untrusted_list(&list[..length.min(LONGEST)], roots)),
         // There is none, or there can be none.
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
@@ -108,28 +97,21 @@ fn untrusted((uid, gid): (u32, u32), mode: u32, roots: (u32, u32)) -> Option<Unt
 /// The same of an access list: nobody named in it may write but root.
 fn untrusted_list(list: &[u8], roots: (u32, u32)) -> Option<Untrusted> {
     const UNKNOWN: Option<Untrusted> = Some(Untrusted::UnknownList);
-    let Some((version, entries)) = list.split_first_chunk::<4>() else { return UNKNOWN };
-    if u32::from_le_bytes(*version) != VERSION || entries.len() % ENTRY != 0 {
-        return UNKNOWN;
-    }
-    let entries = || {
-        entries.chunks_exact(ENTRY).map(|entry| {
-            let half = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
-            (half(0), half(2), u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]))
-        })
-    };
+    let Some(mut entries) = posix_acl::entries(list) else { return UNKNOWN };
     // What the mask does not allow nobody named has.
-    let may = entries().find(|(tag, ..)| *tag == MASK).is_none_or(|(_, rights, _)| rights & WRITE != 0);
-    let other = |(tag, rights, id): (u16, u16, u32)| {
+    let mask = entries.clone().find(|entry| entry.tag == MASK);
+    let may = mask.is_none_or(|mask| mask.permissions & WRITE != 0);
+    let other = |Entry { tag, permissions: rights, id }: Entry| {
         let own = if tag == USER { roots.0 } else { roots.1 };
         matches!(tag, USER | GROUP) && rights & WRITE != 0 && id != 0 && id != own
     };
-    (may && entries().any(other)).then_some(Untrusted::List)
+    (may && entries.any(other)).then_some(Untrusted::List)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::posix_acl::VERSION;
 
     fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
         let entry = |(tag, rights, id): &(u16, u16, u32)| {

@@ -29,7 +29,6 @@ pub mod numa;
 pub mod pages;
 pub mod pci_ids;
 pub mod platform;
-pub mod posix_acl;
 pub mod power;
 pub mod process;
 pub mod qemu_conf;

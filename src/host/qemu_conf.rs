@@ -13,7 +13,7 @@ const USUAL: [&str; 2] = ["libvirt-qemu", "qemu"];
 pub fn user(root: &Root) -> Option<User> {
     let users = users(root).unwrap_or_default();
     let text = root.read_text(FILE).unwrap_or_default();
-    let configured = text.lines().filter_map(setting).last();
+    let configured = text.lines().filter_map(setting).next_back();
     let found = match configured {
         // A number may have a sign so that it is not taken for a name (qemu.conf's own comment).
         Some(name) => {

@@ -5,7 +5,7 @@
 //! is touched.
 
 use super::error::GuestError;
-use crate::host::posix_acl::{Acl, NAME};
+use crate::posix_acl::{Acl, NAME};
 use crate::root::Root;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat, XattrFlags};

@@ -133,7 +133,7 @@ fn no_link_is_followed_and_nothing_else_is_touched() {
     assert!(session.share().is_err());
     let elsewhere = ["/secret".to_owned(), format!("/run/user/{}0", session.uid), "/run/user".to_owned()];
     for path in elsewhere {
-        assert!(share(&session.root(), &[path.clone()], session.uid, QEMU).is_err(), "{path}");
+        assert!(share(&session.root(), std::slice::from_ref(&path), session.uid, QEMU).is_err(), "{path}");
     }
     let error = share(&session.root(), &session.paths()[..1], session.uid + 1, QEMU).unwrap_err().to_string();
     assert!(error.ends_with("it is not below the user's own directory"), "{error}");

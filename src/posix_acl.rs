@@ -5,23 +5,47 @@
 /// The attribute.
 pub const NAME: &str = "system.posix_acl_access";
 
-const VERSION: u32 = 2;
+/// The version of its form.
+pub const VERSION: u32 = 2;
+/// The size of an entry, in bytes.
+const SIZE: usize = 8;
 /// The id of an entry that is nobody's.
 const NOBODY: u32 = u32::MAX;
 
-/// What an entry is about (include/uapi/linux/posix_acl.h).
 const USER_OBJ: u16 = 0x01;
-const USER: u16 = 0x02;
+/// The tag of a named user (include/uapi/linux/posix_acl.h).
+pub const USER: u16 = 0x02;
 const GROUP_OBJ: u16 = 0x04;
-const MASK: u16 = 0x10;
+/// The tag of a named group.
+pub const GROUP: u16 = 0x08;
+/// The tag of the mask, which limits all but the owner and others.
+pub const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
+/// The permission to write.
+pub const WRITE: u16 = 0x02;
 
 /// An entry: what it is about, what it permits (4 read, 2 write, 1 execute), and who, if it is about somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    tag: u16,
-    permissions: u16,
-    id: u32,
+pub struct Entry {
+    /// What it is about.
+    pub tag: u16,
+    /// What it permits.
+    pub permissions: u16,
+    /// The user or the group, if it is about one.
+    pub id: u32,
+}
+
+/// The entries of the attribute's value; `None` if it is of a form that is not known here.
+pub fn entries(value: &[u8]) -> Option<impl Iterator<Item = Entry> + Clone + '_> {
+    let (version, entries) = value.split_first_chunk::<4>()?;
+    if u32::from_le_bytes(*version) != VERSION || entries.len() % SIZE != 0 {
+        return None;
+    }
+    Some(entries.chunks_exact(SIZE).map(|bytes| Entry {
+        tag: u16::from_le_bytes([bytes[0], bytes[1]]),
+        permissions: u16::from_le_bytes([bytes[2], bytes[3]]),
+        id: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+    }))
 }
 
 /// An access control list.
@@ -37,16 +61,7 @@ impl Acl {
 
     /// Reads the attribute's value; `None` if it is not one.
     pub fn parse(value: &[u8]) -> Option<Acl> {
-        let (version, entries) = value.split_first_chunk::<4>()?;
-        if u32::from_le_bytes(*version) != VERSION || entries.len() % 8 != 0 {
-            return None;
-        }
-        let entry = |bytes: &[u8]| Entry {
-            tag: u16::from_le_bytes([bytes[0], bytes[1]]),
-            permissions: u16::from_le_bytes([bytes[2], bytes[3]]),
-            id: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
-        };
-        let acl = Acl(entries.chunks_exact(8).map(entry).collect());
+        let acl = Acl(entries(value)?.collect());
         let has = |tag| acl.0.iter().any(|entry| entry.tag == tag);
         [USER_OBJ, GROUP_OBJ, OTHER].into_iter().all(has).then_some(acl)
     }
