@@ -172,3 +172,44 @@ pub fn elsewhere() -> Result<()> {
     checks.line("what is to be done", &run.text("doctor.second"), &["to do", "a second GRUB"]);
     checks.done()
 }
+
+/// The boot entry without us: the last of the menu and not the default; where it is chosen, nothing is bound; gone with the package.
+fn rescue(name: &str, loader: Loader) -> Result<()> {
+    let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
+    let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/rescue.sh")));
+    boot.reboots = true;
+    let run = machine.boot(&boot)?;
+    let mut checks = Checks::default();
+    checks.same(&format!("`vfio cmdline apply` ({})", run.text("apply")), run.fact("apply"), "0");
+    checks.same("the loader's own program", run.fact("judged"), "0");
+    checks.same("the choice for one boot", run.fact("chosen"), "0");
+    let ours = run.text("ours");
+    checks.same(&format!("entries of ours in {ours:?}"), ours.lines().count(), 1);
+    let titles = run.text("titles");
+    let is_ours = |title: &str| title.ends_with("(without VFIO)");
+    let places: Vec<bool> = titles.lines().map(is_ours).collect();
+    checks.same(&format!("the last of the menu, and the only one, in {titles:?}"), places.last(), Some(&true));
+    checks.same("other entries", places.iter().filter(|ours| !**ours).count() + 1, places.len());
+    for (step, has, off, driver) in
+        [("first", false, false, "bochs-drm"), ("second", false, true, "bochs-drm"), ("third", true, false, "vfio-pci")]
+    {
+        let line = run.fact(&format!("cmdline.{step}"));
+        let is_there = |word: &str| line.split(' ').any(|other| other == word);
+        checks.same(&format!("our words in {line:?}"), WORDS.map(is_there), [has; 3]);
+        checks.same(&format!("vfio=off in {line:?}"), is_there("vfio=off"), off);
+        checks.same(&format!("who has the card, {step} boot"), run.fact(&format!("driver.{step}")), driver);
+    }
+    checks.same(&format!("`vfio cmdline status` ({})", run.text("status.third")), run.fact("status.third"), "0");
+    checks.line("`vfio status` in the second boot", &run.text("off"), &["vfio=off"]);
+    checks.same("boot files after the removal", run.text("after"), run.text("before"));
+    checks.same("files that still speak of it", run.text("left"), "");
+    checks.done()
+}
+
+pub fn rescue_grub() -> Result<()> {
+    rescue("efi_rescue_grub", Loader::Grub)
+}
+
+pub fn rescue_systemd_boot() -> Result<()> {
+    rescue("efi_rescue_systemd_boot", Loader::SystemdBoot)
+}

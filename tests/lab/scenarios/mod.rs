@@ -65,6 +65,8 @@ const LONG: &[Scenario] = &[
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
     ("efi_elsewhere", efi::elsewhere),
+    ("efi_rescue_grub", efi::rescue_grub),
+    ("efi_rescue_systemd_boot", efi::rescue_systemd_boot),
     ("efi_power_loss_grub", power::grub),
     ("efi_power_loss_systemd_boot", power::systemd_boot),
     ("efi_by_hand_grub", efi::by_hand_grub),
