@@ -21,6 +21,7 @@ use vfio_suite::plan::cmdline::{not_found, unchecked};
 use vfio_suite::plan::cmdline::{plan, CmdlinePlan, FileChange, Options};
 use vfio_suite::root::Root;
 use vfio_suite::survey;
+use vfio_suite::text::shell_command;
 
 /// Does what the verb says.
 pub fn run(root: &Root, out: &Output, verb: &CmdlineVerb) -> anyhow::Result<Answer> {
@@ -166,7 +167,7 @@ fn show_plan(root: &Root, out: &Output, options: &CmdlineOptions) -> anyhow::Res
     reasons(&mut text, &parameters);
     unknown(&system, &parameters).iter().for_each(|sentence| text.line(sentence));
     plan.changes.iter().for_each(|change| text.lines(&diff(change)));
-    plan.tools.iter().for_each(|tool| text.line(format_args!("run: {}", tool.command.join(" "))));
+    plan.tools.iter().for_each(|tool| text.line(format_args!("run: {}", shell_command(&tool.command))));
     plan.notes.iter().chain(&unchecked).for_each(|note| text.line(format_args!("note: {note}")));
     plan.problems.iter().for_each(|problem| text.line(out.bad(problem)));
     if plan.is_empty() && plan.problems.is_empty() && !system.loaders.is_empty() {
@@ -236,7 +237,7 @@ fn change(root: &Root, out: &Output, options: Option<&CmdlineOptions>) -> anyhow
     let code = code(&system, &parameters, &plan).max(if left.is_empty() { Answer::Done } else { Answer::No });
     if out.is_json() {
         let changed = plan.changes.iter().map(|change| format!("/{}", change.path)).collect();
-        let ran = plan.tools.iter().map(|tool| tool.command.join(" ")).collect();
+        let ran = plan.tools.iter().map(|tool| shell_command(&tool.command)).collect();
         let notes = &[plan.notes, left].concat();
         out.json("vfio.cmdline-act/1", &ChangeAnswer { changed, ran, notes, problems: &plan.problems })?;
         return Ok(code);

@@ -11,6 +11,7 @@ use vfio_suite::act::setup;
 use vfio_suite::logger::complain;
 use vfio_suite::plan::setup::{commands, plan, undo};
 use vfio_suite::root::Root;
+use vfio_suite::text::shell_command;
 
 /// `vfio.setup/1`.
 #[derive(Default, Serialize)]
@@ -84,7 +85,7 @@ fn make_ready(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, options: &Set
     told.answer.notes = plan.notes;
     if options.dry_run {
         let all = plan.steps.iter().flat_map(|step| commands(step, &now));
-        all.for_each(|words| told.command(&words.join(" ")));
+        all.for_each(|words| told.command(&shell_command(&words)));
         return Ok(());
     }
     let done = setup::carry_out(root, tools, &plan.steps, &mut |words| told.command(words));
@@ -99,7 +100,7 @@ fn undo_all(root: &Root, tools: &dyn Tools, told: &mut Told<'_>, dry_run: bool) 
         told.answer.notes.extend(in_the_way.map(|error| error.to_string()));
         let now = setup::probe_context(root, tools)?;
         let all = records.iter().rev().flat_map(|record| undo(record, &now));
-        all.for_each(|words| told.command(&words.join(" ")));
+        all.for_each(|words| told.command(&shell_command(&words)));
         return Ok(());
     }
     told.answer.problems = setup::undo(root, tools, &mut |words| told.command(words))?;

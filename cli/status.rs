@@ -12,7 +12,7 @@ use vfio_suite::host::display::Display;
 use vfio_suite::host::run::boot_counter::{self, Before, BootCounter};
 use vfio_suite::host::run::card_status::{self, Outcome, Status};
 use vfio_suite::host::run::sync_report::{self, Report};
-use vfio_suite::host::{detail, function, reset, Depth, Host};
+use vfio_suite::host::{detail, function, holders, reset, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::cmdline::elsewhere::Elsewhere;
 use vfio_suite::plan::group::{blockers, Blocker};
@@ -76,6 +76,9 @@ struct Member {
     group: Option<u32>,
     /// `/dev/vfio/N`, where it is there.
     node: Option<String>,
+    /// `/dev/vfio/devices/vfioN`, where it is there: by it QEMU has the function with iommufd, also where the kernel has no
+    /// nodes of groups (`CONFIG_VFIO_GROUP`).
+    device_node: Option<String>,
     #[serde(flatten)]
     detail: Detail,
 }
@@ -96,6 +99,7 @@ fn members(root: &Root, host: &Host, functions: &[Address]) -> Vec<Member> {
         driver: f.driver.clone(),
         group: f.group,
         node: f.group.map(|g| format!("dev/vfio/{g}")).filter(|n| root.exists(n)).map(|n| format!("/{n}")),
+        device_node: holders::own_vfio_node(root, f.address).filter(|n| root.exists(n)).map(|n| format!("/{n}")),
         detail: detail::detail(root, f.address),
     };
     functions.iter().filter_map(|a| host.function(*a)).map(member).collect()
@@ -240,7 +244,8 @@ fn text(answer: &Answer, out: &Output) -> Text {
         let row = |m: &Member| {
             let group = m.group.map_or("no group".to_owned(), |g| format!("group {g}"));
             let driver = m.driver.clone().unwrap_or_else(|| "no driver".to_owned());
-            vec![m.address.to_string(), driver, group, m.node.clone().unwrap_or_default()]
+            let nodes: Vec<&str> = [&m.node, &m.device_node].into_iter().flatten().map(String::as_str).collect();
+            vec![m.address.to_string(), driver, group, nodes.join(", ")]
         };
         text.table(&card.functions.iter().map(row).collect::<Vec<_>>());
         card.blockers.iter().for_each(|b| text.line(format_args!("  {}", blocked(b))));

@@ -17,12 +17,14 @@ use vfio_suite::act::guest::hand_over::{carry_out, Work};
 use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
 use vfio_suite::act::state;
-use vfio_suite::config::{self, Runner};
+use vfio_suite::config::{self, Config, Runner};
 use vfio_suite::finding::{Finding, Section};
 use vfio_suite::host::domain;
 use vfio_suite::host::run::guest_status::GuestOutcome;
 use vfio_suite::logger;
+use vfio_suite::plan::guest::without_section;
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 use vfio_suite::text;
 
 fn main() -> ExitCode {
@@ -70,10 +72,13 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
     let Some(guest) = ours else {
         // A section of this name that does not count must not let the domain take the host's display by surprise.
         let disabled = config.disabled_section("guest", domain);
-        return disabled.map_or(Ok(()), |d| {
-            let why = Finding { section: Section::Guest(domain.to_owned()), ..d.why.clone() };
-            Err(why.line())
-        });
+        return disabled.map_or_else(
+            || prepare_foreign(root, &config),
+            |d| {
+                let why = Finding { section: Section::Guest(domain.to_owned()), ..d.why.clone() };
+                Err(why.line())
+            },
+        );
     };
     let name = &guest.name;
     let lock = guest::lock(root, name, Duration::ZERO).map_err(|e| format!("[guest {name}] {e}"))?;
@@ -88,9 +93,7 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
         log::warn!("[guest {name}] an earlier start was not given back: that comes first");
         give_all_back(root, tools, name).map_err(journal)?;
     }
-    let mut xml = String::new();
-    let read = std::io::stdin().take(domain::LARGEST as u64 + 1).read_to_string(&mut xml);
-    read.map_err(|e| format!("[guest {name}] libvirt's description of the domain: {e}"))?;
+    let xml = read_description().map_err(|e| format!("[guest {name}] libvirt's description of the domain: {e}"))?;
     let plan = start::plan(root, tools, &config, guest, Source::Hook(&xml));
     if !plan.refusals.is_empty() {
         let why: Vec<String> = plan.refusals.iter().map(Finding::line).collect();
@@ -106,6 +109,36 @@ fn prepare(root: &Root, tools: &dyn Tools, domain: &str) -> Result<(), String> {
         let problems = give_all_back(root, tools, name).unwrap_or_else(|e| vec![journal(e)]);
         sentences(&[vec![why], problems].concat())
     })
+}
+
+fn read_description() -> std::io::Result<String> {
+    let mut xml = String::new();
+    std::io::stdin().take(domain::LARGEST as u64 + 1).read_to_string(&mut xml)?;
+    Ok(xml)
+}
+
+/// A domain that no section names is about to start: it is refused if it gets a configured card that the host has.
+fn prepare_foreign(root: &Root, config: &Config) -> Result<(), String> {
+    if config.gpus.is_empty() {
+        return Ok(());
+    }
+    // Of what cannot be read nothing is known, and it is not ours.
+    let described = read_description().map_err(|error| error.to_string()).and_then(|xml| domain::parse(&xml));
+    let described = match described {
+        Ok(described) => described,
+        Err(why) => {
+            log::warn!("a domain that no [guest] section names is not looked at: {why}");
+            return Ok(());
+        }
+    };
+    if described.hostdevs.is_empty() {
+        return Ok(());
+    }
+    let (selections, host) = survey::chosen(root, config);
+    match without_section::refusal(config, &selections, &described, &host) {
+        Some(why) => Err(text::line(&why.line()).into_owned()),
+        None => Ok(()),
+    }
 }
 
 /// Sentences, a line each, whatever names are in them.

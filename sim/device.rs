@@ -12,6 +12,9 @@ use vfio_suite::root::{IOMMU_GROUPS, PCI_DEVICES};
 /// Drivers that let their functions sleep when they come and forbid it when they go; vfio-pci does, too.
 const SLEEPERS: [&str; 2] = ["amdgpu", "snd_hda_intel"];
 
+/// The fact that the kernel has no nodes of groups (`CONFIG_VFIO_GROUP`).
+pub(crate) const NO_GROUP: &str = ".kernel/no-vfio-group";
+
 /// A function on the bus.
 #[derive(Debug)]
 pub(crate) struct Device {
@@ -170,7 +173,8 @@ impl Device {
         tree.put(&file, &new)
     }
 
-    /// `vfio-dev/vfioN` of the function and `/dev/vfio/GROUP`.
+    /// `vfio-dev/vfioN` of the function and `/dev/vfio/GROUP`; `/dev/vfio/devices/vfioN` where `.kernel/vfio-cdev` says that
+    /// the kernel has such nodes (`CONFIG_VFIO_DEVICE_CDEV`).
     fn make_vfio_nodes(&self, tree: &Tree<'_>) -> io::Result<()> {
         let class = "sys/class/vfio-dev";
         let taken = tree.list(class);
@@ -181,15 +185,26 @@ impl Device {
         if tree.root.exists(class) {
             tree.link(&format!("{class}/{name}"), &directory)?;
         }
+        if tree.root.exists(".kernel/vfio-cdev") {
+            tree.mkdir("dev/vfio/devices")?;
+            tree.make_file(&format!("dev/vfio/devices/{name}"), "", 0o600)?;
+        }
         match self.group(tree) {
+            _ if tree.root.exists(NO_GROUP) => Ok(()),
             Some(group) if tree.root.exists("dev/vfio") => tree.make_file(&format!("dev/vfio/{group}"), "", 0o600),
             _ => Ok(()),
         }
     }
 
+    /// The function's own node, below `/dev/vfio`.
+    pub(crate) fn own_node(&self, tree: &Tree<'_>) -> Option<String> {
+        tree.list(&self.file("vfio-dev")).first().map(|name| format!("devices/{name}"))
+    }
+
     fn remove_vfio_nodes(&self, tree: &Tree<'_>) -> io::Result<()> {
         for name in tree.list(&self.file("vfio-dev")) {
             let directory = self.file(&format!("vfio-dev/{name}"));
+            tree.unlink(&format!("dev/vfio/devices/{name}"))?;
             tree.unlink(&format!("sys/class/vfio-dev/{name}"))?;
             tree.unlink(&format!("{directory}/uevent"))?;
             tree.rmdir(&directory)?;

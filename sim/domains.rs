@@ -7,13 +7,16 @@
 //! A daemon that was not there when QEMU ended notices it later, and resets those of the domain's functions that are with
 //! a driver of the host by then: they are listed in `.kernel/reset-in-use`.
 //!
-//! A function that is not with vfio is refused, `managed='yes'` or not: our programs bind before they start a domain.
+//! Functions that are managed and not with vfio are detached from the host's drivers before QEMU starts, all of them before
+//! any is used, and attached again when libvirt notices QEMU's end; those that are not managed must be with vfio already
+//! (`src/hypervisor/virhostdev.c`, `virHostdevPreparePCIDevicesImpl`; `src/util/virpci.c`, `virPCIDeviceBindToStub` and
+//! `virPCIDeviceUnbindFromStub`: the override, an unbind, `drivers_probe`). What was detached is in `.kernel/detached/NAME`.
 
-use crate::device::Device;
+use crate::device::{Device, NO_GROUP};
 use crate::driver;
 use crate::error::{failed, unknown};
 use crate::tree::Tree;
-use crate::{definition, networks, openrc, pages, platform, units};
+use crate::{definition, modules, networks, openrc, pages, platform, units};
 use std::io;
 use vfio_suite::root::IOMMU_GROUPS;
 
@@ -25,6 +28,8 @@ const STATE: &str = "run/libvirt/qemu";
 const SLEEPS: &str = "libvirt-sleeps";
 /// What its daemon has reset while a driver of the host had it.
 const RESET: &str = ".kernel/reset-in-use";
+/// The functions that its daemon has detached for a domain.
+const DETACHED: &str = ".kernel/detached";
 /// Processes of guests are numbered from here.
 const FIRST_PID: u32 = 7001;
 
@@ -131,24 +136,78 @@ fn definition(tree: &Tree<'_>, name: &str) -> io::Result<Option<String>> {
 fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
     let refuse = |text: String| Err(failed("virsh", &format!("error: Failed to start domain '{name}'\nerror: {text}")));
     let mut devices = Vec::new();
-    for address in hostdevs(xml) {
+    for (address, _) in hostdevs(xml) {
         let Some(device) = Device::find(tree, &address) else {
             return refuse(format!("Device {address} not found: could not access /sys/bus/pci/devices/{address}/config: No such file or directory"));
         };
-        if !driver::is_with_vfio(tree, &device)? {
-            return refuse(format!(
-                "internal error: Unmanaged PCI device {address} must be manually detached from the host"
-            ));
-        }
         devices.push(device);
     }
+    if let Some(text) = detach_devices(tree, name, xml)? {
+        attach_devices(tree, name)?;
+        return refuse(text);
+    }
+    let started = start_qemu(tree, name, xml, &devices);
+    if started.is_err() {
+        attach_devices(tree, name)?;
+    }
+    started
+}
+
+/// Detaches managed functions from the host's drivers; why that is not done, if so.
+fn detach_devices(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<Option<String>> {
+    for (address, managed) in hostdevs(xml) {
+        let Some(device) = Device::find(tree, &address) else { continue };
+        if driver::is_with_vfio(tree, &device)? {
+            continue;
+        }
+        if !managed {
+            return Ok(Some(format!(
+                "internal error: Unmanaged PCI device {address} must be manually detached from the host"
+            )));
+        }
+        modules::load(tree, "vfio-pci")?;
+        tree.mkdir(DETACHED)?;
+        let before = tree.root.read(&format!("{DETACHED}/{name}")).unwrap_or_default();
+        tree.put(&format!("{DETACHED}/{name}"), &format!("{}{address}\n", String::from_utf8_lossy(&before)))?;
+        bind_again(tree, &device, "vfio-pci")?;
+        if !driver::is_with_vfio(tree, &device)? {
+            return Ok(Some(format!("internal error: Failed to bind PCI device '{address}' to vfio-pci")));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives what was detached for a domain back to the host's drivers.
+fn attach_devices(tree: &Tree<'_>, name: &str) -> io::Result<()> {
+    for words in tree.facts(&format!("detached/{name}"))? {
+        if let Some(device) = Device::find(tree, &words[0]) {
+            // One that another program has bound meanwhile is left alone.
+            if driver::is_with_vfio(tree, &device)? {
+                bind_again(tree, &device, "")?;
+            }
+        }
+    }
+    tree.unlink(&format!("{DETACHED}/{name}"))?;
+    tree.rmdir(DETACHED)
+}
+
+/// Lets one driver, or with no name any, have a function.
+fn bind_again(tree: &Tree<'_>, device: &Device, only: &str) -> io::Result<()> {
+    device.set_override(tree, only)?;
+    driver::release(tree, device)?;
+    driver::probe(tree, device)
+}
+
+/// Starts QEMU with these functions.
+fn start_qemu(tree: &Tree<'_>, name: &str, xml: &str, devices: &[Device]) -> io::Result<()> {
+    let refuse = |text: String| Err(failed("virsh", &format!("error: Failed to start domain '{name}'\nerror: {text}")));
     // libvirt is content; the rest is QEMU's.
     let qemu = |device: &Device, text: &str| {
         let address = &device.name;
         refuse(format!("internal error: QEMU unexpectedly closed the monitor (vm='{name}'): vfio {address}: {text}"))
     };
     let mut groups = Vec::new();
-    for device in &devices {
+    for device in devices {
         let Some(group) = device.group(tree) else { return qemu(device, "no iommu_group found") };
         // QEMU itself starts; the guest's driver does not find its memory.
         if platform::is_in_the_way(tree, device) {
@@ -171,7 +230,12 @@ fn start(tree: &Tree<'_>, name: &str, xml: &str) -> io::Result<()> {
         ));
     }
     let pid = free_pid(tree);
-    show_process(tree, name, pid, &groups)?;
+    let nodes = if tree.root.exists(NO_GROUP) {
+        devices.iter().filter_map(|device| device.own_node(tree)).collect()
+    } else {
+        groups.clone()
+    };
+    show_process(tree, name, pid, &nodes)?;
     tree.mkdir(STATE)?;
     tree.put(&format!("{STATE}/{name}.pid"), &pid.to_string())?;
     let owned = tree.root.read(".kernel/owned").unwrap_or_default();
@@ -221,7 +285,8 @@ fn notice(tree: &Tree<'_>) -> io::Result<()> {
         if tree.root.exists(&format!("{RUNNING}/{name}")) {
             continue;
         }
-        for address in hostdevs(&definition(tree, name)?.unwrap_or_default()) {
+        attach_devices(tree, name)?;
+        for (address, _) in hostdevs(&definition(tree, name)?.unwrap_or_default()) {
             let Some(device) = Device::find(tree, &address) else { continue };
             if device.driver(tree).is_some() && !driver::is_with_vfio(tree, &device)? {
                 let before = tree.root.read(RESET).unwrap_or_default();
@@ -256,7 +321,7 @@ fn free_pid(tree: &Tree<'_>) -> u32 {
 }
 
 /// QEMU as `/proc` shows it.
-fn show_process(tree: &Tree<'_>, name: &str, pid: u32, groups: &[String]) -> io::Result<()> {
+fn show_process(tree: &Tree<'_>, name: &str, pid: u32, nodes: &[String]) -> io::Result<()> {
     let directory = format!("proc/{pid}");
     tree.mkdir(&format!("{directory}/fd"))?;
     tree.make_file(&format!("{directory}/comm"), "qemu-system-x86\n", 0o644)?;
@@ -265,18 +330,18 @@ fn show_process(tree: &Tree<'_>, name: &str, pid: u32, groups: &[String]) -> io:
     tree.make_file(&format!("{directory}/cgroup"), &cgroup, 0o444)?;
     let status = format!("Name:\tqemu-system-x86\nPid:\t{pid}\nUid:\t64055\t64055\t64055\t64055\n");
     tree.make_file(&format!("{directory}/status"), &status, 0o444)?;
-    if groups.is_empty() {
+    if nodes.is_empty() {
         return Ok(());
     }
-    let nodes = ["vfio"].into_iter().chain(groups.iter().map(String::as_str));
+    let nodes = ["vfio"].into_iter().chain(nodes.iter().map(String::as_str));
     for (fd, node) in (30..).zip(nodes) {
         tree.symlink(&format!("{directory}/fd/{fd}"), &format!("/dev/vfio/{node}"))?;
     }
     Ok(())
 }
 
-/// The addresses of the PCI functions that a domain's XML gives to it, as sysfs writes them.
-fn hostdevs(xml: &str) -> Vec<String> {
+/// The addresses of the PCI functions that a domain's XML gives to it, as sysfs writes them, and whether they are managed.
+fn hostdevs(xml: &str) -> Vec<(String, bool)> {
     let part = |text: &str, from: &str, to: &str| -> Option<String> {
         let rest = &text[text.find(from)?..];
         Some(rest[..rest.find(to)?].to_owned())
@@ -290,7 +355,8 @@ fn hostdevs(xml: &str) -> Vec<String> {
         let address = part(&source, "<address", ">")?;
         let number = |name: &str| u32::from_str_radix(value(&address, name)?.trim_start_matches("0x"), 16).ok();
         let domain = number("domain").unwrap_or(0);
-        Some(format!("{domain:04x}:{:02x}:{:02x}.{:x}", number("bus")?, number("slot")?, number("function")?))
+        let address = format!("{domain:04x}:{:02x}:{:02x}.{:x}", number("bus")?, number("slot")?, number("function")?);
+        Some((address, value(tag, "managed") == Some("yes")))
     };
     xml.split("<hostdev").skip(1).filter_map(|rest| of(rest.split("</hostdev>").next()?)).collect()
 }
@@ -314,7 +380,7 @@ mod tests {
             <address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/>\n</hostdev>\n\
             <hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>\n\
             <hostdev mode=\"subsystem\" type=\"pci\"><source><address bus=\"10\" slot=\"0x1f\" function=\"7\"/></source></hostdev>";
-        assert_eq!(hostdevs(xml), ["0000:0a:00.1", "0000:10:1f.7"]);
+        assert_eq!(hostdevs(xml), [("0000:0a:00.1".to_owned(), true), ("0000:10:1f.7".to_owned(), false)]);
         assert!(hostdevs("<domain/>").is_empty());
     }
 }

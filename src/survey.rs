@@ -117,6 +117,12 @@ pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Sele
     (selections, host)
 }
 
+/// All sections, each with what it chooses now, for a domain that no guest is. Nothing is looked at closely: libvirt waits.
+pub fn chosen<'c>(root: &Root, config: &'c Config) -> (Vec<Selection<'c>>, Host) {
+    let host = whole(root, config);
+    (select::select_all(config, &host), host)
+}
+
 /// The closer look at what was chosen that overrides need, and what is refused by it.
 fn inspect_groups(root: &Root, selections: &mut [Selection<'_>], host: &mut Host) {
     inspect_each(root, selections, host);

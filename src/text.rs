@@ -68,6 +68,27 @@ pub fn short(text: &str, most: usize) -> Cow<'_, str> {
     format!("{}{MORE}", &shown[..end]).into()
 }
 
+/// A word of a command that is printed, as a shell reads it back: in quotes if it has blanks, quotes, or anything else that
+/// means something to a shell.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into();
+    }
+    // Commands stand in single quotes in our sentences: others are easier to read there.
+    if word.contains(['"', '$', '`', '\\', '!']) {
+        format!("'{}'", word.replace('\'', "'\\''")).into()
+    } else {
+        format!("\"{word}\"").into()
+    }
+}
+
+/// A command that is printed, as a shell reads it back.
+pub fn shell_command<W: AsRef<str>>(words: &[W]) -> String {
+    let words: Vec<Cow<'_, str>> = words.iter().map(|word| shell_word(word.as_ref())).collect();
+    words.join(" ")
+}
+
 /// JSON as it was, with its strings in ASCII where their characters do not show. Outside of strings there are none of those
 /// but ends of lines.
 pub fn json(text: &str) -> Cow<'_, str> {
@@ -84,6 +105,31 @@ pub fn json(text: &str) -> Cow<'_, str> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// A shell says what a word is.
+    #[test]
+    fn printed_words_are_read_back_by_a_shell() {
+        for (word, shown) in [
+            ("win10", "win10"),
+            ("qemu:///system", "qemu:///system"),
+            ("größe", "größe"),
+            ("my win", "\"my win\""),
+            ("a;b", "\"a;b\""),
+            ("it's", "\"it's\""),
+            ("$HOME", "'$HOME'"),
+            ("a\"b'c", "'a\"b'\\''c'"),
+            ("`id`!", "'`id`!'"),
+            ("back\\slash", "'back\\slash'"),
+            ("", "\"\""),
+            ("*", "\"*\""),
+            ("~", "\"~\""),
+        ] {
+            assert_eq!(shell_word(word), shown);
+            let shell = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {shown}")).output().unwrap();
+            assert_eq!(String::from_utf8(shell.stdout).unwrap(), word);
+        }
+        assert_eq!(shell_command(&["virsh", "edit", "my win"]), "virsh edit \"my win\"");
+    }
 
     #[test]
     fn what_does_not_show_is_shown_by_its_number() {

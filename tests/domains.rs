@@ -8,19 +8,47 @@ use proptest::prelude::*;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use vfio_suite::host::cpu_list::show_list;
 use vfio_suite::host::domain::{parse, Domain};
 
 /// Everything found, a line for each thing.
 fn show(domain: &Domain) -> String {
     let mut out = format!("name {}\nmemory {} ({:?})\n", domain.name, domain.memory, domain.huge_pages);
     for device in &domain.hostdevs {
-        let managed = if device.managed { "managed" } else { "not managed" };
+        let managed = match (device.managed, device.assigned) {
+            (true, true) => "managed",
+            (false, true) => "not managed",
+            (true, false) => "managed, not assigned",
+            (false, false) => "not managed, not assigned",
+        };
         writeln!(out, "host device {} {managed} {}", device.address, device.rom.as_deref().unwrap_or("-")).unwrap();
     }
     for file in &domain.files {
         let unless = file.unless.as_ref().map(|path| format!(" unless {path}")).unwrap_or_default();
-        writeln!(out, "{} {}{unless}", file.what, file.path).unwrap();
+        let marks = [(file.written, " (written)"), (file.directory, " (directory)"), (file.optional, " (optional)")];
+        let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+        writeln!(out, "{} {}{unless}{marks}", file.what, file.path).unwrap();
     }
+    domain.mounted_pages.iter().for_each(|size| writeln!(out, "mounted huge pages {size}").unwrap());
+    domain.links.iter().for_each(|link| writeln!(out, "link {link:?}").unwrap());
+    domain.usb.iter().for_each(|device| writeln!(out, "USB {:04x?} {:?}", device.id, device.place).unwrap());
+    for device in &domain.scsi {
+        writeln!(out, "SCSI {}{}", device.name, if device.written { " (written)" } else { "" }).unwrap();
+    }
+    for pin in &domain.pins {
+        writeln!(out, "{} {} to {}", pin.what, pin.number.as_deref().unwrap_or("-"), show_list(&pin.cpus)).unwrap();
+    }
+    if !domain.nodes.is_empty() {
+        writeln!(out, "nodes {}", show_list(&domain.nodes)).unwrap();
+    }
+    if domain.virtiofsd {
+        out.push_str("virtiofsd\n");
+    }
+    if let Some(machine) = &domain.machine {
+        writeln!(out, "machine {} of {} by {}", machine.name, machine.emulator, machine.by).unwrap();
+    }
+    domain.sets.iter().for_each(|id| writeln!(out, "-set {id}").unwrap());
+    domain.joined.iter().for_each(|argument| writeln!(out, "one word: {argument}").unwrap());
     out
 }
 

@@ -27,10 +27,10 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("config", &["finding", "nearest", "pci", "posix_acl", "root", "text"]),
     ("host", &["aside", "config", "pci", "root", "text"]),
     // Pure: not even the root.
-    ("plan", &["config", "finding", "host", "pci"]),
+    ("plan", &["config", "finding", "host", "pci", "text"]),
     ("journal", &["host", "pci", "plan", "root"]),
     ("survey", &["config", "finding", "host", "journal", "pci", "plan", "root"]),
-    ("act", &["aside", "config", "host", "journal", "pci", "plan", "posix_acl", "root", "survey"]),
+    ("act", &["aside", "config", "host", "journal", "pci", "plan", "posix_acl", "root", "survey", "text"]),
 ];
 
 /// What opens or makes something to write it.

@@ -11,6 +11,7 @@ use vfio_suite::host::kernel_cmdline::KernelCmdline;
 use vfio_suite::host::mounts;
 use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
 use vfio_suite::text;
+use vfio_suite::text::shell_command;
 
 /// How long a question may take.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -226,6 +227,7 @@ fn guests(root: &Root, config: &Config, names: &mut Names) {
 /// A command of the user's, and its words.
 fn command(words: &[&str], names: &mut Names) {
     names.add("command", &words.join(" "));
+    names.add("command", &shell_command(words));
     // An option's name says what it is; what it is set to may be a secret.
     for word in words.iter().skip(1).filter(|word| !word.starts_with(['-', '/']) && word.len() > 5) {
         names.add("", word.trim_matches(['"', '\'']));

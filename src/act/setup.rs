@@ -10,6 +10,7 @@ use crate::host::{accounts, networks};
 use crate::journal;
 use crate::plan::setup::{self, Init, Record, Service, SetupContext, SetupStep};
 use crate::root::{Root, RUN, STATE};
+use crate::text::shell_command;
 use std::io;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ pub fn records(root: &Root) -> Result<Vec<Record>, SetupError> {
 }
 
 fn run(tools: &dyn Tools, words: &[String], progress: &mut dyn FnMut(&str)) -> Result<(), ToolError> {
-    progress(&words.join(" "));
+    progress(&shell_command(words));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     tools.run(&words, DEADLINE).map(drop)
 }
@@ -160,7 +161,7 @@ fn carry_out_step(
     if probe_context(root, tools)?.is_so(step) {
         Ok(())
     } else {
-        let commands: Vec<String> = setup::commands(step, &before).iter().map(|words| words.join(" ")).collect();
+        let commands: Vec<String> = setup::commands(step, &before).iter().map(|words| shell_command(words)).collect();
         Err(SetupError::NothingCame { commands: commands.join("; ") })
     }
 }
@@ -225,6 +226,6 @@ fn undo_record(
     }
     match setup::undo(record, &now).first() {
         None => Ok(()),
-        Some(words) => Err(SetupError::NothingCame { commands: words.join(" ") }),
+        Some(words) => Err(SetupError::NothingCame { commands: shell_command(words) }),
     }
 }

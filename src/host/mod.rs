@@ -31,6 +31,7 @@ pub mod pci_ids;
 pub mod platform;
 pub mod power;
 pub mod process;
+pub mod qemu;
 pub mod qemu_conf;
 pub mod reset;
 pub mod rom;
@@ -39,6 +40,7 @@ pub mod selinux;
 pub mod software;
 mod switch;
 pub mod usage;
+pub mod usb;
 
 pub use function::Function;
 

@@ -70,6 +70,12 @@ impl HugePagePools {
         all.map(|pool| pool.size.saturating_mul(pool.total)).fold(0, u64::saturating_add)
     }
 
+    /// Whether a file system with pages of this size is mounted; `None` is the default size.
+    pub fn is_mounted(&self, size: Option<u64>) -> bool {
+        let size = size.or(self.default);
+        self.mounts.iter().any(|mount| mount.size.or(self.default) == size)
+    }
+
     /// Whether the running kernel has pages of this size.
     pub fn has(&self, size: u64) -> bool {
         self.pool(size, None).is_some()

@@ -3,13 +3,14 @@
 
 use super::Tree;
 
-/// A domain with 8 GiB of memory that is given these functions of the host; its disk, firmware and variables are there,
-/// and the machine has memory enough. `facts` are the model's, as `ignores-shutdown`. More than one may have one card.
+/// A domain with 8 GiB of memory that is given these functions of the host; its disk, firmware, variables and emulator are
+/// there, and the machine has memory enough. `facts` are the model's, as `ignores-shutdown`. More than one may have one card.
 pub fn domain(tree: &Tree, name: &str, hostdevs: &[&str], facts: &[&str]) {
     let disk = format!("var/lib/libvirt/images/{name}.qcow2");
     let variables = format!("var/lib/libvirt/qemu/nvram/{name}_VARS.fd");
     let code = "usr/share/OVMF/OVMF_CODE_4M.fd";
-    for file in [disk.as_str(), variables.as_str(), code] {
+    let emulator = "usr/bin/qemu-system-x86_64";
+    for file in [disk.as_str(), variables.as_str(), code, emulator] {
         tree.write(file, "");
     }
     if !tree.exists("proc/meminfo") {
@@ -32,7 +33,7 @@ pub fn domain(tree: &Tree, name: &str, hostdevs: &[&str], facts: &[&str]) {
     <nvram>/{variables}</nvram>
   </os>
   <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <emulator>/{emulator}</emulator>
     <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2'/>
       <source file='/{disk}'/>
@@ -58,7 +59,7 @@ pub fn define(tree: &Tree, name: &str, xml: &str) {
 /// Has a domain's memory come from huge pages of 2 MiB.
 pub fn in_huge_pages(tree: &Tree, name: &str) {
     let xml = tree.read(&format!(".kernel/domains/{name}.xml"));
-    let pages = "<memoryBacking><hugepages><page size='2' unit='M'/></hugepages></memoryBacking>\n  <vcpu";
+    let pages = "<memoryBacking><hugepages><page size='2' unit='M'/></hugepages><source type='memfd'/></memoryBacking>\n  <vcpu";
     define(tree, name, &xml.replace("<vcpu", pages));
 }
 

@@ -152,3 +152,62 @@ fn wrong_usage() {
     assert_eq!(tree.run(VFIO_GUEST, &["run"]).status, Some(64));
     assert_eq!(tree.run(VFIO_GUEST, &["run", "../demo"]).status, Some(64));
 }
+
+/// A domain that no section names gets the card that the desktop is on.
+#[test]
+fn a_card_of_the_host_is_not_taken_by_a_domain_without_a_section() {
+    let tree = machine();
+    domain(&tree, "plain", &[VIDEO, SOUND], &[]);
+    let before = tree.snapshot();
+    let ran = hook(&tree, "plain", "prepare", "begin");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
+    for words in [
+        "[guest plain]",
+        VIDEO,
+        "[gpu big]",
+        "printf '%s\\n' \"[guest plain]\" \"gpus = big\"",
+        "[domain-without-section]",
+    ] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    tree.assert_same(&before, "refused");
+    // What it costs the host nothing to give is let through.
+    for configuration in [CONFIGURATION.replace("[gpu big]", "[host]\nenable = no\n[gpu big]"), String::new()] {
+        tree.config(&configuration);
+        assert_eq!(hook(&tree, "plain", "prepare", "begin").status, Some(0), "{configuration}");
+    }
+    tree.config(CONFIGURATION);
+    tree.write("proc/cmdline", "quiet vfio=off\n");
+    assert_eq!(hook(&tree, "plain", "prepare", "begin").status, Some(0));
+}
+
+/// Without the hook libvirt takes managed functions itself, and gives them back when QEMU has ended.
+#[test]
+fn what_libvirt_takes_itself_is_what_the_hook_refuses() {
+    let tree = machine();
+    domain(&tree, "plain", &[VIDEO, SOUND], &[]);
+    let drivers = [VIDEO, SOUND].map(|address| tree.driver(address));
+    let starts =
+        |name: &str| tree.simulate(&["run", "virsh", "--connect", "qemu:///system", "start", "--", name]).status;
+    // ALSA's driver waits for the program that plays: nothing may hold the sound.
+    for entry in std::fs::read_dir(tree.join("proc")).unwrap() {
+        let fds = entry.unwrap().path().join("fd");
+        if fds.is_dir() {
+            std::fs::remove_dir_all(&fds).unwrap();
+        }
+    }
+    assert_eq!(starts("plain"), Some(0));
+    assert!(has_card(&tree), "libvirt has taken it from under the desktop");
+    guest_ends(&tree, "plain");
+    assert_eq!([VIDEO, SOUND].map(|address| tree.driver(address)), drivers);
+    // One that is not managed must have been detached before.
+    let xml = tree.read(".kernel/domains/plain.xml").replace("managed='yes'", "managed='no'");
+    domain::define(&tree, "plain", &xml);
+    assert_ne!(starts("plain"), Some(0));
+    assert_eq!([VIDEO, SOUND].map(|address| tree.driver(address)), drivers);
+    // Of several that are to be taken, none stays taken when one cannot be.
+    let xml = tree.read(".kernel/domains/plain.xml").replacen("managed='no'", "managed='yes'", 1);
+    domain::define(&tree, "plain", &xml);
+    assert_ne!(starts("plain"), Some(0));
+    assert_eq!([VIDEO, SOUND].map(|address| tree.driver(address)), drivers);
+}

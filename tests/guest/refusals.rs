@@ -49,6 +49,123 @@ fn a_domain_without_the_card_and_one_without_its_disk() {
     refused(&tree, "demo", &["/var/lib/libvirt/images/demo.qcow2"]);
 }
 
+/// Whatever would end the start after the desktop was stopped is found before: each of these domains is refused with this
+/// code, and with the near miss beside it starts.
+#[test]
+fn promise_2_a_start_that_would_fail_is_refused_before_the_desktop_is_touched() {
+    const NVRAM: &str = "<nvram>/var/lib/libvirt/qemu/nvram/demo_VARS.fd</nvram>";
+    const DEVICES: &str = "  <devices>";
+    const QEMU: &str = "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>";
+    let disk = |source: &str| format!("  <devices><disk type='block' device='disk'><source dev='{source}'/></disk>");
+    let usb = |policy: &str| {
+        format!(
+            "  <devices><hostdev mode='subsystem' type='usb'><source{policy}><vendor id='0x046d'/><product \
+             id='0xc52b'/></source></hostdev>"
+        )
+    };
+    let pin = |cpus: &str| format!("<cputune><vcpupin vcpu='0' cpuset='{cpus}'/></cputune>\n  <devices>");
+    let pages = |more: &str| {
+        format!("<memoryBacking><hugepages><page size='1' unit='G'/></hugepages>{more}</memoryBacking>\n  <devices>")
+    };
+    let argument = |values: [&str; 2]| {
+        let values: String = values.iter().map(|value| format!("<qemu:arg value='{value}'/>")).collect();
+        format!("<qemu:commandline>{values}</qemu:commandline>\n  <devices>")
+    };
+    let network = |name: &str| format!("  <devices><interface type='network'><source network='{name}'/></interface>");
+    let link = |kind: &str, key: &str, name: &str| {
+        format!("  <devices><interface type='{kind}'><source {key}='{name}'/></interface>")
+    };
+    let audio = |place: &str| format!("  <devices><audio id='1' type='pipewire' runtimeDir='{place}'/>");
+    let evdev = |path: &str| format!("  <devices><input type='evdev'><source dev='{path}'/></input>");
+    let tpm =
+        |path: &str| format!("  <devices><tpm><backend type='passthrough'><device path='{path}'/></backend></tpm>");
+    let shared = |more: &str| {
+        format!("  <devices><filesystem type='mount'><driver type='virtiofs'/>{more}<source dir='/srv'/></filesystem>")
+    };
+    let node = |nodes: &str| format!("<numatune><memory mode='strict' nodeset='{nodes}'/></numatune>\n  <devices>");
+    let cases: Vec<(&str, &str, String, String)> = vec![
+        ("host-data-on-device", DEVICES, disk("/dev/sda"), disk("/dev/sdb")),
+        ("usb-device-missing", DEVICES, usb(""), usb(" startupPolicy='optional'")),
+        ("cpu-not-online", DEVICES, pin("64"), pin("1-2")),
+        ("huge-pages-not-mounted", DEVICES, pages(""), pages("<source type='memfd'/>")),
+        ("network-not-active", DEVICES, network("isolated"), network("default")),
+        ("interface-missing", DEVICES, link("bridge", "bridge", "br9"), link("bridge", "bridge", "br0")),
+        ("interface-missing", DEVICES, link("direct", "dev", "eth9"), link("direct", "dev", "br0")),
+        ("guest-file", DEVICES, audio("/run/user/4711"), audio("/run/user/1000")),
+        ("guest-file", DEVICES, evdev("/dev/input/by-id/gone-event-kbd"), evdev("/dev/input/event3")),
+        ("guest-file", DEVICES, tpm("/dev/tpm7"), tpm("/dev/tpm0")),
+        ("virtiofsd-missing", DEVICES, shared(""), shared("<binary path='/usr/libexec/virtiofsd'/>")),
+        ("numa-node-missing", DEVICES, node("3"), node("0")),
+        (
+            "guest-file",
+            "/usr/bin/qemu-system-x86_64",
+            "/opt/qemu/gone".to_owned(),
+            "/usr/bin/qemu-system-x86_64".to_owned(),
+        ),
+        (
+            "guest-file",
+            NVRAM,
+            "<nvram type='file' template='/gone.fd'><source file='/nvram/none.fd'/></nvram>".to_owned(),
+            "<nvram type='file' template='/gone.fd'><source file='/var/lib/libvirt/qemu/nvram/demo_VARS.fd'/></nvram>"
+                .to_owned(),
+        ),
+        (
+            "qemu-argument",
+            DEVICES,
+            argument(["-set", "device.hostdev0.x-vga=on"]),
+            argument(["-global", "ICH9-LPC.disable_s3=1"]),
+        ),
+        (
+            "guest-file",
+            DEVICES,
+            argument(["-object", "memory-backend-file,id=a,mem-path=/dev/kvmfr7,size=64M"]),
+            argument(["-object", "memory-backend-file,id=a,mem-path=/dev/kvmfr0,size=64M"]),
+        ),
+        (
+            "guest-file",
+            "managed='yes'>\n      <source>",
+            "managed='yes'><driver iommufd='yes'/>\n      <source>".to_owned(),
+            "managed='yes'><driver name='vfio'/>\n      <source>".to_owned(),
+        ),
+    ];
+    let tree = machine();
+    for (path, text) in [
+        ("sys/class/block/sda/dev", "8:0\n"),
+        ("sys/class/block/sdb/dev", "8:16\n"),
+        ("dev/sda", ""),
+        ("dev/sdb", ""),
+        ("dev/tpm0", ""),
+        ("dev/kvmfr0", ""),
+        ("dev/input/event3", ""),
+        ("usr/bin/qemu-system-x86_64", ""),
+        ("usr/libexec/virtiofsd", ""),
+        ("run/user/1000/bus", ""),
+        ("srv/file", ""),
+        ("sys/class/net/br0/bridge/bridge_id", ""),
+        ("etc/libvirt/qemu/networks/default.xml", ""),
+        ("etc/libvirt/qemu/networks/isolated.xml", ""),
+        ("run/libvirt/network/default.xml", ""),
+        ("sys/devices/system/cpu/online", "0-7\n"),
+        ("sys/devices/system/cpu/possible", "0-15\n"),
+        ("sys/devices/system/node/has_memory", "0\n"),
+        ("proc/swaps", "Filename Type Size Used Priority\n/dev/sda partition 8 0 -2\n"),
+    ] {
+        tree.write(path, text);
+    }
+    let plain = tree.read(".kernel/domains/demo.xml").replace("<domain type='kvm'>", QEMU);
+    for (code, place, wrong, right) in &cases {
+        assert!(plain.contains(place), "{place}");
+        domain::define(&tree, "demo", &plain.replacen(place, wrong, 1));
+        refused(&tree, "demo", &[&format!("[{code}]")]);
+        domain::define(&tree, "demo", &plain.replacen(place, right, 1));
+        let planned = tree.run(VFIO, &["guest", "plan", "demo"]);
+        assert!(!planned.stdout.contains(&format!("[{code}]")), "{right}: {}", planned.stdout);
+    }
+    domain::define(&tree, "demo", &plain);
+    tree.write("var/lib/libvirt/qemu/save/demo.save", "");
+    refused(&tree, "demo", &["[domain-is-saved]", "managedsave-remove demo"]);
+}
+
 #[test]
 fn a_section_that_is_not_there_or_disabled() {
     let tree = machine();

@@ -35,7 +35,7 @@ fn a_guest_that_shuts_itself_down() {
     let told = |words: &str| ran.stderr.find(words).unwrap_or_else(|| panic!("{words}: {}", ran.stderr));
     let order = [
         "reserve [gpu big]",
-        "run '/usr/bin/begin the guest'",
+        "run '/usr/bin/begin \"the guest\"'",
         "end session 2 of ada",
         "ask pipewire (pid 2200, user 1000, pipewire.service) to end",
         "stop gdm.service",
@@ -235,4 +235,25 @@ fn who_computes_on_the_only_card_of_amdgpu_holds_it() {
     let ran = tree.run(VFIO, &["holders", "big"]);
     assert_eq!(ran.status, Some(1));
     assert!(ran.stdout.contains("trainer") && ran.stdout.contains("/dev/kfd"), "{}", ran.stdout);
+}
+
+/// `CONFIG_VFIO_GROUP=n`: a function has a node of its own, and its group has none.
+#[test]
+fn a_kernel_without_nodes_of_groups_gives_functions_by_their_own() {
+    let tree = machine();
+    tree.write(".kernel/vfio-cdev", "");
+    tree.write(".kernel/no-vfio-group", "");
+    let running = started(&tree, "demo");
+    assert!(has_card(&tree) && !tree.exists("dev/vfio/11"));
+    let status = tree.run(VFIO, &["status"]);
+    assert!(status.stdout.contains("/dev/vfio/devices/vfio0"), "{}", status.stdout);
+    let held = tree.run(VFIO, &["holders", "big"]);
+    assert!(held.stdout.contains("/dev/vfio/devices/vfio0") && held.stdout.contains("qemu-system"), "{}", held.stdout);
+    // Another guest does not get what is in use.
+    let other = tree.run(VFIO, &["guest", "plan", "other"]);
+    assert!(other.stdout.contains("[card-in-guest]"), "{}", other.stdout);
+    guest_ends(&tree, "demo");
+    assert_eq!(running.end().status, Some(0));
+    assert_eq!(give_back(&tree, "demo").status, Some(0));
+    assert_nothing_left(&tree, "after a guest without nodes of groups");
 }

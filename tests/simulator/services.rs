@@ -257,6 +257,8 @@ fn a_domain_is_refused_what_the_host_still_has() {
     set_override(&tree, SOUND, "");
     unbind(&tree, SOUND);
     assert_eq!(probe(&tree, SOUND), 0);
+    let managed = tree.read(".kernel/domains/win10.xml");
+    domain::define(&tree, "win10", &managed.replace("managed='yes'", "managed='no'"));
     let before = tree.snapshot();
     let error = virsh(&tree, "start -- win10").unwrap_err();
     assert!(error.contains("Unmanaged PCI device 0000:03:00.1"), "{error}");

@@ -12,6 +12,7 @@ use crate::act::backend::tools::{
 };
 use crate::host::process::Process;
 use crate::root::{Root, ROOT_VARIABLE};
+use crate::text::shell_command;
 use rustix::io::Errno;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ impl<'a> Simulated<'a> {
 
     fn ask_to_run(&self, words: &[&str], deadline: Duration) -> Result<(bool, Option<String>), ToolError> {
         let level = if only_tells(words) { log::Level::Debug } else { log::Level::Info };
-        log::log!(level, "would run: {}", words.join(" "));
+        log::log!(level, "would run: {}", shell_command(words));
         let request: Vec<&str> = ["run"].iter().chain(words).copied().collect();
         self.ask_program(words, &request, deadline)
     }

@@ -5,6 +5,7 @@ use crate::act::backend::apart;
 use crate::act::backend::child;
 use crate::act::backend::process::open_process;
 use crate::host::process::Process;
+use crate::text::shell_command;
 use rustix::io::Errno;
 use rustix::process::pidfd_send_signal;
 use std::cmp::Ordering;
@@ -233,7 +234,7 @@ pub(super) fn whole(words: &[&str], output: Option<String>) -> Result<String, To
 /// Starts a program with pipes for what it prints.
 fn started<'w>(words: &[&'w str]) -> io::Result<(&'w str, Child)> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    log::debug!("run: {}", words.join(" "));
+    log::debug!("run: {}", shell_command(words));
     let mut command = Command::new(program);
     // Words of programs are read here, whatever the machine's language is.
     command.args(arguments).env("LC_ALL", "C.UTF-8").env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");

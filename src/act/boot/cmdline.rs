@@ -17,6 +17,7 @@ use crate::plan::cmdline::outcome::{self, Shortcoming};
 use crate::plan::cmdline::record::{Record, VERSION};
 use crate::plan::cmdline::{CmdlinePlan, FileChange, ToolRun};
 use crate::root::{Root, RUN, STATE};
+use crate::text::shell_command;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -273,7 +274,7 @@ impl<'a> Work<'a> {
         let made = self.made.insert(Made::look(self.root));
         let (mut complaint, mut failure) = (None, None);
         for run in &plan.tools {
-            progress(&run.command.join(" "));
+            progress(&shell_command(&run.command));
             self.ran.push(run);
             let ran = attempt(self.tools, &run.command, TOOL)?;
             let printed = &ran.printed;

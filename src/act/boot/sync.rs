@@ -19,6 +19,7 @@ use crate::plan::sync::{self as decide, CardNeed, Facts, Fit, SyncPlan, SyncStep
 use crate::plan::Finding;
 use crate::root::{Root, RUN, STATE};
 use crate::survey;
+use crate::text::shell_command;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -195,7 +196,7 @@ impl Attempt<'_> {
                 Ok(sentences) => {
                     left = sentences;
                     self.did.extend(line.changes.iter().map(|change| change.sentence()));
-                    self.did.extend(line.tools.iter().map(|tool| format!("ran {}", tool.command.join(" "))));
+                    self.did.extend(line.tools.iter().map(|tool| format!("ran {}", shell_command(&tool.command))));
                 }
             }
         }
@@ -256,7 +257,7 @@ impl Attempt<'_> {
         why.iter().for_each(|why| (self.progress)(why));
         let mut ran = Vec::new();
         for run in runs {
-            (self.progress)(&format!("building the initramfs: {}", run.join(" ")));
+            (self.progress)(&format!("building the initramfs: {}", shell_command(run)));
             match made::attempt(self.tools, run, BUILD) {
                 Ok(how) => ran.push((run, how)),
                 Err(error) => {
@@ -264,7 +265,7 @@ impl Attempt<'_> {
                     return false;
                 }
             }
-            self.did.push(format!("ran {}", run.join(" ")));
+            self.did.push(format!("ran {}", shell_command(run)));
         }
         (self.progress)("looking into the initramfs");
         let built = Initramfs::scan(self.root, Some(unpacker_for(self.root).as_ref()));

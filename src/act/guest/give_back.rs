@@ -21,6 +21,7 @@ use crate::host::run::guest_status::{self, GuestOutcome};
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
+use crate::text::shell_command;
 use nix::time::{clock_gettime, ClockId};
 use std::io;
 use std::time::Duration;
@@ -203,7 +204,7 @@ impl Undo<'_> {
                 }
             }
             GuestStep::After { command } => {
-                progress(&format!("running {}", command.join(" ")));
+                progress(&format!("running {}", shell_command(command)));
                 Ok(run_command(tools, command, COMMAND)?)
             }
             GuestStep::Claim { gpu } => give_claim_up(root, gpu, guest),

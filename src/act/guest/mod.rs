@@ -14,6 +14,7 @@ pub mod give_back;
 pub mod hand_over;
 mod isolation;
 mod monitor;
+mod needs;
 mod pages;
 pub mod probe;
 pub mod program;

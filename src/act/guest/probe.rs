@@ -4,14 +4,15 @@
 use crate::act::backend::tools::Tools;
 use crate::act::backend::{apart, child};
 use crate::act::definition::facts;
+use crate::act::guest::needs;
 use crate::act::guest::roms;
 use crate::act::guest::runner::Libvirt;
 use crate::act::guest::services;
 use crate::act::guest::{self, account};
 use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
-use crate::host::domain::{self, Domain, HugePages};
-use crate::host::{accounts, cpus, home, modules, numa, pages, process, qemu_conf, Host};
+use crate::host::domain::{self, Domain, HugePages, NeededFile, KVMFR, PROGRAM};
+use crate::host::{accounts, cpus, home, modules, numa, pages, process, qemu, qemu_conf, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::definition;
@@ -85,9 +86,7 @@ pub fn probe_context(
         context.user = account::find(root, tools, &guest.user);
     }
     let roms = selections.iter().filter_map(|selection| Some(selection.gpu.rom.as_ref()?.value.clone()));
-    let mut files: Vec<(String, &'static str)> = roms.map(|rom| (rom, "option ROM")).collect();
     if let Some(DomainState::Known { domain, .. }) = &context.domain {
-        files.extend(needed(root, domain));
         if guest.definition.cpus_isolate == Some(true) {
             context.cpus = cpu_context(root, &guest.name);
         }
@@ -100,9 +99,10 @@ pub fn probe_context(
             context.nodes = numa::nodes(root);
             context.card_node = functions.first().and_then(|function| numa::of_function(root, *function));
         }
+        context.host = needs::look(root, domain, libvirt.is_local());
     }
     context.roms = roms::look(root, selections, context.domain.as_ref());
-    context.files = files.into_iter().filter_map(|(path, what)| problem(root, path, what)).collect();
+    context.files = needed(root, roms, context.domain.as_ref());
     context
 }
 
@@ -219,11 +219,23 @@ fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> (Domai
     }
 }
 
-fn needed(root: &Root, domain: &Domain) -> Vec<(String, &'static str)> {
-    let roms = domain.hostdevs.iter().filter_map(|h| Some((h.rom.clone()?, "option ROM")));
-    let there = |path: &String| root.exists(path.trim_start_matches('/'));
-    let files = domain.files.iter().filter(|f| !f.unless.as_ref().is_some_and(there));
-    roms.chain(files.map(|f| (f.path.clone(), f.what))).collect()
+/// What is wrong with files that the guest needs: option ROMs of its cards, and what its domain names. Each is looked at once.
+fn needed(root: &Root, roms: impl Iterator<Item = String>, domain: Option<&DomainState>) -> Vec<FileProblem> {
+    let mut files: Vec<NeededFile> = roms.map(|rom| NeededFile::new(rom, "option ROM")).collect();
+    if let Some(DomainState::Known { domain, .. }) = domain {
+        let there = |path: &String| root.exists(path.trim_start_matches('/'));
+        let needed = domain.files.iter().filter(|f| !f.optional && !f.unless.as_ref().is_some_and(there));
+        files.extend(needed.cloned());
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    let mut problems = Vec::new();
+    for file in &files {
+        if !seen.contains(&file.path.as_str()) {
+            seen.push(&file.path);
+            problems.extend(problem(root, file));
+        }
+    }
+    problems
 }
 
 /// The CPUs of which the guest is to have some for itself.
@@ -258,12 +270,18 @@ fn sound_servers(root: &Root, domain: &Domain) -> Vec<SoundServer> {
 }
 
 /// What is wrong with a file that the guest needs.
-fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem> {
-    let relative = path.trim_start_matches('/');
+fn problem(root: &Root, file: &NeededFile) -> Option<FileProblem> {
+    let relative = file.path.trim_start_matches('/');
+    let what = file.what;
+    let by_name = what == PROGRAM && !file.path.contains('/');
     let problem = match root.stat(relative) {
+        _ if by_name && qemu::has_program(root, relative) => return None,
+        _ if by_name => "is not installed".to_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
         Err(error) => format!("cannot be read: {error}"),
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => "is a directory".to_owned(),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() != file.directory => {
+            if file.directory { "is not a directory" } else { "is a directory" }.to_owned()
+        }
         // The path is somebody else's: nothing but a file is opened.
         Ok(_) if what == "option ROM" => match root.open_regular(relative) {
             // What is in it is judged elsewhere.
@@ -271,9 +289,13 @@ fn problem(root: &Root, path: String, what: &'static str) -> Option<FileProblem>
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is not a file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         },
+        Ok(_) if what == KVMFR => {
+            let user = qemu_conf::user(root).filter(|user| !qemu::may_use(root, user, &file.path))?;
+            format!("may not be used by '{}', who runs QEMU", user.name)
+        }
         Ok(_) => return None,
     };
-    Some(FileProblem { path, what, problem })
+    Some(FileProblem { path: file.path.clone(), what, problem })
 }
 
 /// Whether vfio-pci is there, or can be loaded by the running kernel.

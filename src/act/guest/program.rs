@@ -13,6 +13,7 @@ use crate::host::holders::Looker;
 use crate::host::process::{started, Process};
 use crate::pci::Address;
 use crate::root::Root;
+use crate::text::shell_command;
 use std::io;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -65,7 +66,7 @@ pub fn start(
     left: Duration,
 ) -> Result<(), GuestError> {
     if !root.is_system() {
-        log::info!("would run as {user}: {}", command.join(" "));
+        log::info!("would run as {user}: {}", shell_command(command));
         return Ok(());
     }
     let program = command.first().cloned().unwrap_or_default();

@@ -116,7 +116,7 @@ impl Libvirt<'_> {
     }
 
     /// Whether it is the system's own libvirt, which keeps such files.
-    fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         self.uri.ends_with(":///system")
     }
 

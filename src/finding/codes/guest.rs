@@ -86,4 +86,43 @@ codes! {
     HOSTDEV_NOT_MANAGED "hostdev-not-managed"
         "The domain also gets a device that is not bound to vfio and that libvirt does not bind either, because it is not managed."
         "Write managed='yes' at that device in the domain ('virsh edit').";
+    DOMAIN_LACKS_DISPLAY "domain-lacks-display"
+        "The domain gets a card without the function that makes the picture, or libvirt only takes that function from the host (<address type='unassigned'/>)."
+        "Add that function to the domain as a PCI host device, or remove <address type='unassigned'/> there ('virsh edit').";
+    DOMAIN_WITHOUT_SECTION "domain-without-section"
+        "The domain gets a configured card that a driver of the host still has, and no [guest] section says how the host gives it away: libvirt would take the card from under the desktop."
+        "Write a [guest] section for the domain (vfio.conf(5)), or bind the card with 'vfio bind NAME' before the domain is started.";
+    DOMAIN_IS_SAVED "domain-is-saved"
+        "libvirt keeps a saved state of the domain (managed save), and goes on from it at the next start, with the devices that the domain had then."
+        "Give the saved state up ('virsh managedsave-remove'), or start the domain once without the card and shut it down.";
+    NETWORK_NOT_ACTIVE "network-not-active"
+        "A network of libvirt's that the domain is connected to is not defined or not active, so the domain does not start."
+        "Start the network ('virsh net-start'; 'virsh net-autostart' for every boot), or change the domain ('virsh edit').";
+    INTERFACE_MISSING "interface-missing"
+        "A bridge or a network interface of the host that the domain is connected to is not there, so the domain does not start."
+        "Make the bridge, or name the interface that is there now in the domain ('virsh edit').";
+    USB_DEVICE_MISSING "usb-device-missing"
+        "A USB device of the host without which the domain does not start is not plugged in, or cannot be told from another of the same kind."
+        "Plug the device in, write startupPolicy='optional' at it, or name it by bus and device ('virsh edit').";
+    SCSI_DEVICE_MISSING "scsi-device-missing"
+        "A SCSI device of the host that the domain is given is not there, so the domain does not start."
+        "Correct its address in the domain ('virsh edit'): host adapters are numbered anew at each boot.";
+    CPU_NOT_ONLINE "cpu-not-online"
+        "A part of the domain is bound to CPUs that are not online or that this machine does not have, so the domain does not start."
+        "Correct <cputune> in the domain ('virsh edit'), or bring the CPUs online.";
+    NUMA_NODE_MISSING "numa-node-missing"
+        "The domain takes its memory from a NUMA node that this machine does not have or that has no memory."
+        "Correct <numatune> in the domain ('virsh edit').";
+    HUGE_PAGES_NOT_MOUNTED "huge-pages-not-mounted"
+        "The domain's memory comes from huge pages by a mounted file system, and none with pages of that size is mounted."
+        "Write <source type='memfd'/> in <memoryBacking>, or mount one (mount(8), hugetlbfs) and restart libvirt's daemon.";
+    MACHINE_UNKNOWN "machine-unknown"
+        "The domain's emulator does not know the machine that the domain is to be: it was made with another version of QEMU."
+        "Write a machine that 'qemu-system-x86_64 -machine help' lists into <type machine=...> ('virsh edit').";
+    VIRTIOFSD_MISSING "virtiofsd-missing"
+        "The domain shares a directory by virtiofs, and libvirt finds no program for that."
+        "Install virtiofsd.";
+    QEMU_ARGUMENT "qemu-argument"
+        "An argument for QEMU itself in the domain's XML makes QEMU end at once."
+        "Write <qemu:override> instead of '-set', and an option and its value as two <qemu:arg> ('virsh edit').";
 }

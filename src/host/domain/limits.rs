@@ -20,6 +20,9 @@ const MOST_CDATA: usize = 100;
 /// at one by one.
 pub(super) const MOST_DEVICES: usize = 256;
 
+/// The most parts of a domain that are bound to CPUs or nodes; each names up to 8,192 of them.
+pub(super) const MOST_BOUND: usize = 1024;
+
 /// How deep elements may lie in each other; libvirt's own need not twenty. The parser calls itself for each level.
 pub(super) const DEEPEST: usize = 256;
 

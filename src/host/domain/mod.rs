@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! A libvirt domain, from its XML (libvirt's "Domain XML format"): what it is given of the host.
 
+mod cpus;
+mod devices;
 mod files;
 mod firmware;
 mod hand_over;
 mod limits;
+mod links;
 mod memory;
 mod needs;
 pub(crate) mod pci;
 pub(crate) mod qemu;
+mod usb;
 pub(crate) mod xml;
 
+pub use devices::PROGRAM;
 pub use firmware::Firmware;
 pub use limits::LARGEST;
-pub use needs::{Domain, HostDevice, HugePages, NeededFile};
+pub use needs::{Domain, HostDevice, HugePages, Link, Machine, NeededFile, Pin, ScsiDevice, UsbDevice};
+pub use qemu::KVMFR;
 
 use limits::{too_much, MOST_DEVICES, MOST_NODES};
 use roxmltree::{Document, ParsingOptions};
-use xml::{child, clip, is, size, text};
+use xml::{child, clip, is, text};
 
 /// Reads an XML text of libvirt's.
 ///
@@ -48,28 +54,48 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
         return Err("its XML has no name in it".to_owned());
     }
     let mut found = Domain { name, ..Domain::default() };
-    if let Some(memory) = child(domain, "memory") {
-        let value = text(memory);
-        found.memory = size(&value, memory.attribute("unit").unwrap_or("KiB"))
-            .ok_or_else(|| format!("its XML has a memory of '{}', which is not a size", clip(&value)))?;
-    }
-    found.huge_pages = memory::huge_pages(domain)?;
+    memory::memory(domain, &mut found)?;
+    cpus::pins(domain, &mut found)?;
+    files::emulator(domain, &mut found);
     if let Some(os) = child(domain, "os") {
         found.firmware = firmware::firmware(os);
-        files::boot_files(os, &mut found.files);
+        files::boot_files(os, &mut found);
     }
     found.vcpu_cpus = hand_over::vcpu_cpus(domain)?;
     let devices = child(domain, "devices");
     for device in devices.iter().flat_map(|d| d.children()).filter(|d| d.tag_name().namespace().is_none()) {
         match device.tag_name().name() {
             "hostdev" | "interface" if pci::is_host_device(device) => pci::host_device(device, &mut found)?,
+            "hostdev" => match device.attribute("type") {
+                Some("usb") => usb::usb_device(device, &mut found)?,
+                Some("scsi") => usb::scsi_device(device, &mut found)?,
+                _ => {}
+            },
+            "interface" => links::interface(device, &mut found),
             "disk" => files::disk(device, &mut found)?,
-            "audio" => hand_over::add_sound(device, &mut found.sound),
+            "input" => devices::input(device, &mut found),
+            "tpm" => devices::tpm(device, &mut found),
+            "audio" => {
+                hand_over::add_sound(device, &mut found.sound);
+                devices::audio(device, &mut found);
+            }
+            "filesystem" => devices::filesystem(device, &mut found),
+            "rng" => devices::rng(device, &mut found),
             _ => {}
         }
     }
+    if child(domain, "iommufd").is_some_and(|iommufd| iommufd.attribute("enabled") == Some("yes")) {
+        found.files.push(NeededFile::new(pci::IOMMUFD, "node of iommufd"));
+    }
     qemu::qemu_arguments(domain, &mut found)?;
-    if found.hostdevs.len().max(found.files.len()) > MOST_DEVICES {
+    let most = [
+        found.hostdevs.len(),
+        found.files.len(),
+        found.links.len(),
+        found.usb.len() + found.scsi.len(),
+        found.sets.len() + found.joined.len(),
+    ];
+    if most.into_iter().any(|number| number > MOST_DEVICES) {
         Err(format!("its XML names more than {MOST_DEVICES} devices or files of the host"))
     } else {
         Ok(found)

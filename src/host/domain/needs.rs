@@ -23,6 +23,27 @@ pub struct Domain {
     pub vcpu_cpus: Vec<u32>,
     /// The sockets of sound servers that it plays on.
     pub sound: Vec<String>,
+    /// The sizes of huge pages, in bytes, for which a file system must be mounted; 0 for the host's default size. None where
+    /// QEMU makes the memory itself (memfd).
+    pub mounted_pages: Vec<u64>,
+    /// What its network interfaces hang on.
+    pub links: Vec<Link>,
+    /// USB devices of the host without which it does not start.
+    pub usb: Vec<UsbDevice>,
+    /// SCSI devices of the host.
+    pub scsi: Vec<ScsiDevice>,
+    /// CPUs of the host to which parts of it are bound.
+    pub pins: Vec<Pin>,
+    /// NUMA nodes of the host from which its memory comes.
+    pub nodes: Vec<u32>,
+    /// Whether a program must be there that shares a directory with it, which libvirt looks for.
+    pub virtiofsd: bool,
+    /// The program that emulates it, and the machine that it is.
+    pub machine: Option<Machine>,
+    /// Devices that a `-set` argument for QEMU names, and that are libvirt's own: QEMU does not find them.
+    pub sets: Vec<String>,
+    /// Arguments for QEMU in which an option and its value are one word.
+    pub joined: Vec<String>,
 }
 
 /// Whether a domain's memory comes from huge pages.
@@ -48,15 +69,81 @@ pub struct HostDevice {
     pub managed: bool,
     /// A file with its option ROM.
     pub rom: Option<String>,
+    /// Whether the guest sees it. With `<address type='unassigned'/>` libvirt takes it from the host, and that is all.
+    pub assigned: bool,
 }
 
 /// A file that must be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NeededFile {
     /// Its path on the host.
     pub path: String,
-    /// What it is for: `disk`, `CD image`, `option ROM`, `firmware`, `kernel`, `initrd`.
+    /// What it is for: `disk`, `CD image`, `option ROM`, `firmware`, `kernel`, `emulator`, `input device`, ...
     pub what: &'static str,
     /// It is not needed if this file is there: firmware variables are made from their template only once.
     pub unless: Option<String>,
+    /// Whether the domain starts without it.
+    pub optional: bool,
+    /// Whether it is a directory.
+    pub directory: bool,
+    /// Whether the guest may write to it.
+    pub written: bool,
+}
+
+impl NeededFile {
+    /// A file that is only read, or a node that is no disk.
+    pub fn new(path: impl Into<String>, what: &'static str) -> NeededFile {
+        NeededFile { path: path.into(), what, ..NeededFile::default() }
+    }
+}
+
+/// What a network interface hangs on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// A network of libvirt's.
+    Network(String),
+    /// A bridge of the host.
+    Bridge(String),
+    /// An interface of the host, which macvtap shares.
+    Parent(String),
+}
+
+/// A USB device of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsbDevice {
+    /// Vendor and product.
+    pub id: Option<(u16, u16)>,
+    /// Bus and device number.
+    pub place: Option<(u32, u32)>,
+}
+
+/// A SCSI device of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScsiDevice {
+    /// As sysfs names it: `HOST:CHANNEL:TARGET:UNIT`.
+    pub name: String,
+    /// Whether the guest may write to it.
+    pub written: bool,
+}
+
+/// CPUs of the host to which a part of a domain is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The element: `vcpupin`, `emulatorpin`, ...
+    pub what: &'static str,
+    /// Which vCPU or I/O thread, if it is one of several.
+    pub number: Option<String>,
+    /// The CPUs.
+    pub cpus: Vec<u32>,
+}
+
+/// The program that emulates a domain, and the machine that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The program.
+    pub emulator: String,
+    /// By what: `kvm`, `qemu`.
+    pub by: String,
+    /// The machine: `pc-q35-9.2`.
+    pub name: String,
 }

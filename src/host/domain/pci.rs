@@ -6,6 +6,9 @@ use super::xml::{attribute, child, clip, is, number};
 use crate::pci::{Address, Slot};
 use roxmltree::Node;
 
+/// The node by which QEMU maps memory for devices where it does not use groups for that.
+pub(super) const IOMMUFD: &str = "/dev/iommu";
+
 /// Whether a `<hostdev>` or an `<interface>` is a PCI function of the host; its address has the last word.
 pub(super) fn is_host_device(device: Node<'_, '_>) -> bool {
     let kind = device.attribute("type");
@@ -28,10 +31,15 @@ pub(super) fn host_device(device: Node<'_, '_>, found: &mut Domain) -> Result<()
     let rom = child(device, "rom").filter(|rom| rom.attribute("enabled") != Some("no"));
     let rom = rom.and_then(|rom| attribute(rom, "file"));
     if let Some(path) = rom.clone() {
-        found.files.push(NeededFile { path, what: "option ROM", unless: None });
+        found.files.push(NeededFile::new(path, "option ROM"));
+    }
+    if child(device, "driver").is_some_and(|driver| driver.attribute("iommufd") == Some("yes")) {
+        found.files.push(NeededFile::new(IOMMUFD, "node of iommufd"));
     }
     let managed = device.attribute("managed") == Some("yes");
-    found.hostdevs.push(HostDevice { address: host_address(source)?, managed, rom });
+    let guest_address = child(device, "address").and_then(|address| address.attribute("type"));
+    let assigned = guest_address != Some("unassigned");
+    found.hostdevs.push(HostDevice { address: host_address(source)?, managed, rom, assigned });
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use super::limits::DEEPEST;
 use super::qemu::QEMU;
-use super::xml::number;
+use super::xml::{number, size};
 use super::*;
 
 fn domain(inside: &str) -> Result<Domain, String> {
@@ -15,7 +15,7 @@ fn device(inside: &str) -> Result<Domain, String> {
 }
 
 fn paths(domain: &Domain) -> Vec<(&str, &str)> {
-    domain.files.iter().map(|f| (f.path.as_str(), f.what)).collect()
+    domain.files.iter().filter(|f| !f.optional).map(|f| (f.path.as_str(), f.what)).collect()
 }
 
 #[test]
@@ -190,21 +190,176 @@ fn memory_and_huge_pages() {
     assert_eq!(error, "its XML has huge pages of '', which is not a size");
 }
 
+fn with_arguments(values: &[&str]) -> Result<Domain, String> {
+    let arguments: String = values.iter().map(|value| format!("<qemu:arg value='{value}'/>")).collect();
+    parse(&format!(
+        "<domain xmlns:qemu='{QEMU}'><name>a</name><qemu:commandline>{arguments}</qemu:commandline></domain>"
+    ))
+}
+
 #[test]
 fn arguments_for_qemu_itself() {
-    let with = |value: &str| {
-        parse(&format!(
-            "<domain xmlns:qemu='{QEMU}'><name>a</name><qemu:commandline><qemu:arg value='-device'/>\
-             <qemu:arg value='{value}'/></qemu:commandline></domain>"
-        ))
-    };
+    let with = |value: &str| with_arguments(&["-device", value]);
     let found = with("vfio-pci,host=0b:00.0,multifunction=on,romfile=/x.rom").unwrap();
     assert_eq!(found.hostdevs[0].address.to_string(), "0000:0b:00.0");
     assert_eq!((found.hostdevs[0].managed, paths(&found)), (false, vec![("/x.rom", "option ROM")]));
-    assert!(with("ivshmem-plain,memdev=looking-glass,host=1").unwrap().hostdevs.is_empty());
-    assert!(with("vfio-pci,sysfsdev=/sys/bus/mdev/devices/x").unwrap().hostdevs.is_empty());
-    let error = with("vfio-pci,host=big").unwrap_err();
-    assert_eq!(error, "its XML has a vfio-pci argument for QEMU whose host is 'big', which is not an address");
+    for (value, address) in [
+        ("driver=vfio-pci,host=3:0.0", "0000:03:00.0"),
+        ("host=3:1f.7,driver=vfio-pci-nohotplug", "0000:03:1f.7"),
+        ("vfio-pci,host=1:3:0.0,id=a,,b", "0001:03:00.0"),
+        ("vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:03:00.0,host=9:0.0", "0000:03:00.0"),
+        ("vfio-pci,sysfsdev=/sys/devices/pci0000:00/0000:00:01.0/0000:03:00.1/", "0000:03:00.1"),
+        ("{&quot;driver&quot;:&quot;vfio-pci&quot;,&quot;host&quot;:&quot;0000:03:00.0&quot;,&quot;bootindex&quot;:1}", "0000:03:00.0"),
+    ] {
+        let found = with(value).unwrap();
+        assert_eq!(found.hostdevs[0].address.to_string(), address, "{value}");
+    }
+    for value in [
+        "ivshmem-plain,memdev=looking-glass,host=1",
+        "vfio-pci,sysfsdev=/sys/bus/mdev/devices/x",
+        "vfio-pci,,host=3:0.0",
+        "virtio-net-pci,id=vfio-pci",
+        "{&quot;driver&quot;:&quot;qemu-xhci&quot;,&quot;host&quot;:&quot;0000:03:00.0&quot;}",
+    ] {
+        assert!(with(value).unwrap().hostdevs.is_empty(), "{value}");
+    }
+    for host in ["big", "3", "3:0", "3:0.8", "3:20.0", "100:0.0", "0:0:3:0.0", ":0.0", "+3:0.0", "3:0.0 "] {
+        let error = with(&format!("vfio-pci,host={host}")).unwrap_err();
+        assert_eq!(
+            error,
+            format!("its XML has a vfio-pci argument for QEMU whose host is '{host}', which is not an address")
+        );
+    }
+    let error = with("{driver:vfio-pci}").unwrap_err();
+    assert_eq!(error, "its XML has an argument '-device' for QEMU that is not JSON: '{driver:vfio-pci}'");
+}
+
+/// An option's value is the next word; many options have none.
+#[test]
+fn options_and_values_are_told_apart() {
+    let card = "vfio-pci,host=3:0.0";
+    let hostdevs = |values: &[&str]| with_arguments(values).unwrap().hostdevs.len();
+    assert_eq!(hostdevs(&["-nodefaults", "-device", card, "-no-reboot"]), 1);
+    assert_eq!(hostdevs(&["--device", card]), 1);
+    assert_eq!(hostdevs(&["-cpu", card, card]), 0);
+    assert_eq!(hostdevs(&["-device", "-device", card]), 1);
+    assert_eq!(with_arguments(&["-device vfio-pci,host=3:0.0"]).unwrap().joined, ["-device vfio-pci,host=3:0.0"]);
+    assert!(with_arguments(&["-smbios", "type=1,product=a b"]).unwrap().joined.is_empty());
+}
+
+/// QEMU finds by `-set` only what was made of words before it.
+#[test]
+fn devices_of_libvirt_are_not_set() {
+    let sets = |values: &[&str]| with_arguments(values).unwrap().sets;
+    assert_eq!(sets(&["-set", "device.hostdev0.x-vga=on"]), ["hostdev0"]);
+    assert_eq!(sets(&["-set", "device.ua-gpu.x-vga=on"]), ["ua-gpu"]);
+    assert!(sets(&["-device", "vfio-pci,host=3:0.0,id=gpu", "-set", "device.gpu.x-vga=on"]).is_empty());
+    assert_eq!(sets(&["-set", "device.gpu.x-vga=on", "-device", "vfio-pci,host=3:0.0,id=gpu"]), ["gpu"]);
+    assert!(sets(&["-set", "machine.x=y"]).is_empty());
+}
+
+#[test]
+fn files_of_arguments() {
+    let found = with_arguments(&[
+        "-object",
+        "input-linux,id=k,evdev=/dev/input/event3",
+        "-object",
+        "memory-backend-file,id=lg,mem-path=/dev/kvmfr0,size=64M",
+        "-object",
+        "memory-backend-file,id=shm,mem-path=/dev/shm/looking-glass,size=64M",
+        "-drive",
+        "file=/dev/sdb,format=raw",
+        "-drive",
+        "file=/srv/a.iso,media=cdrom",
+        "-drive",
+        "file=nbd:localhost:10809",
+        "-acpitable",
+        "file=/srv/slic.bin",
+        "-audiodev",
+        "pa,id=a,server=unix:/run/user/1000/pulse/native",
+        "-audiodev",
+        "pa,id=b,server=tcp:192.0.2.1",
+        "-hda",
+        "/dev/sdc",
+    ])
+    .unwrap();
+    assert_eq!(
+        paths(&found),
+        [
+            ("/dev/input/event3", "input device"),
+            ("/dev/kvmfr0", KVMFR),
+            ("/dev/sdb", "disk"),
+            ("/srv/a.iso", "CD image"),
+            ("/srv/slic.bin", "ACPI or SMBIOS table"),
+            ("/run/user/1000/pulse/native", "sound server's place"),
+            ("/dev/sdc", "disk"),
+        ]
+    );
+    let written: Vec<&str> = found.files.iter().filter(|file| file.written).map(|file| file.path.as_str()).collect();
+    assert_eq!(written, ["/dev/sdb", "/dev/sdc"]);
+}
+
+#[test]
+fn what_is_only_taken_from_the_host_is_not_assigned() {
+    let with = |guest: &str| {
+        let source = "<source><address bus='3'/></source>";
+        device(&format!("<hostdev type='pci' managed='yes'>{source}{guest}</hostdev>")).unwrap().hostdevs[0].assigned
+    };
+    assert!(!with("<address type='unassigned'/>"));
+    assert!(with("") && with("<address type='pci' bus='0x06'/>"));
+}
+
+/// libvirt makes variables of a file from their template, those of a block device never, and those elsewhere it cannot see.
+#[test]
+fn variables_of_firmware_in_each_form() {
+    let with = |nvram: &str| {
+        let files = domain(&format!("<os>{nvram}</os>")).unwrap().files;
+        files.into_iter().map(|file| (file.path, file.unless)).collect::<Vec<_>>()
+    };
+    let (template, own) = ("/vars.fd".to_owned(), "/nvram/a.fd".to_owned());
+    for (nvram, expected) in [
+        ("<nvram template='/vars.fd'>/nvram/a.fd</nvram>", vec![(template.clone(), Some(own.clone()))]),
+        (
+            "<nvram type='file' template='/vars.fd'><source file='/nvram/a.fd'/></nvram>",
+            vec![(template.clone(), Some(own.clone()))],
+        ),
+        ("<varstore template='/vars.fd' path='/nvram/a.fd'/>", vec![(template.clone(), Some(own.clone()))]),
+        ("<nvram type='file'><source file='/nvram/a.fd'/></nvram>", vec![]),
+        (
+            "<nvram template='/vars.fd'/>",
+            vec![(template.clone(), Some("/var/lib/libvirt/qemu/nvram/win10_VARS.fd".to_owned()))],
+        ),
+        (
+            "<nvram template='/vars.fd' format='qcow2'/>",
+            vec![(template, Some("/var/lib/libvirt/qemu/nvram/win10_VARS.qcow2".to_owned()))],
+        ),
+        ("<nvram type='block'><source dev='/dev/vg/nvram'/></nvram>", vec![("/dev/vg/nvram".to_owned(), None)]),
+        ("<nvram type='network' template='/vars.fd'><source protocol='iscsi' name='iqn'/></nvram>", vec![]),
+    ] {
+        assert_eq!(with(nvram), expected, "{nvram}");
+    }
+}
+
+#[test]
+fn lists_of_cpus_are_libvirts() {
+    let pins = |cpuset: &str| {
+        domain(&format!("<cputune><vcpupin vcpu='0' cpuset='{cpuset}'/></cputune>"))
+            .map(|domain| domain.pins[0].cpus.clone())
+    };
+    for (cpuset, cpus) in [("3", vec![3]), ("0-3,^1,8", vec![0, 2, 3, 8]), (" 1 , 2 ", vec![1, 2])] {
+        assert_eq!(pins(cpuset).unwrap(), cpus, "{cpuset}");
+    }
+    for cpuset in ["x", "^1", "1,^1", "3-1", "9999", "1,,2", "0-8191,0-8191,0-8191"] {
+        let error = pins(cpuset).unwrap_err();
+        assert_eq!(error, format!("its XML has a vcpupin to '{cpuset}', which is not a list of CPUs"));
+    }
+    let many = |number: usize| "<vcpupin vcpu='0' cpuset='3'/>".repeat(number);
+    assert!(domain(&format!("<cputune>{}</cputune>", many(1024))).is_ok());
+    let error = domain(&format!("<cputune>{}</cputune>", many(2000))).unwrap_err();
+    assert_eq!(error, "its XML binds more than 1024 of its parts to CPUs");
+    // The same of nodes: what is beyond is not looked at.
+    let nodes: String = (0..2000).map(|n| format!("<memnode cellid='0' mode='strict' nodeset='{n}'/>")).collect();
+    assert_eq!(domain(&format!("<numatune>{nodes}</numatune>")).unwrap().nodes.len(), 1024);
 }
 
 #[test]

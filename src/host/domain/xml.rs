@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What the readers of a domain's XML share: elements by name, numbers as libvirt reads them, texts of others in a message.
 
+use crate::host::cpu_list::parse_list;
 use crate::text::short;
 use roxmltree::Node;
 use std::borrow::Cow;
@@ -67,4 +68,15 @@ pub(crate) fn number(text: &str) -> Option<u32> {
     };
     // `from_str_radix` would take a sign.
     digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, base).ok())?
+}
+
+/// The CPUs or nodes in a list as libvirt writes it: `0-3,^2,8` (`virBitmapParse`). Sorted, each once, and not none.
+pub(super) fn number_set(text: &str) -> Option<Vec<u32>> {
+    let (left_out, named): (Vec<&str>, Vec<&str>) =
+        text.split(',').map(str::trim).partition(|part| part.starts_with('^'));
+    let mut set = parse_list(&named.join(","))?;
+    let left_out: Vec<&str> = left_out.iter().map(|part| &part[1..]).collect();
+    let left_out = parse_list(&left_out.join(","))?;
+    set.retain(|number| left_out.binary_search(number).is_err());
+    Some(set).filter(|set| !set.is_empty())
 }

@@ -13,7 +13,7 @@ mod witness;
 mod words;
 
 pub use look::{find_here, run_as_child, Looker};
-pub use nodes::{vfio_nodes, Device};
+pub use nodes::{own_vfio_node, vfio_nodes, Device};
 
 use super::home::Home;
 use super::process::Process;

@@ -81,6 +81,13 @@ pub fn vfio_nodes(root: &Root, address: Address) -> Vec<String> {
     vfio.map(|node| node.path.trim_start_matches('/').to_owned()).collect()
 }
 
+/// The node of a function that is its own, below the root, by which QEMU has it with iommufd (`drivers/vfio/vfio_main.c`,
+/// `vfio_devnode`): a kernel may have it beside the group's node, or instead of it.
+pub fn own_vfio_node(root: &Root, address: Address) -> Option<String> {
+    let names = root.list(&format!("{PCI_DEVICES}/{address}/vfio-dev")).ok()?;
+    names.into_iter().next().map(|name| format!("dev/vfio/devices/{name}"))
+}
+
 fn walk(root: &Root, dir: &str, depth: usize, found: &mut Vec<Node>) {
     if let Ok(uevent) = root.read_text(&format!("{dir}/uevent")) {
         let value = |key: &str| uevent.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));

@@ -5,9 +5,12 @@
 //! those of another domain (VMD) and of a USB controller. A device of the host that hangs on no function (a keyboard on
 //! the i8042, an fTPM that the firmware shows) is kept with no function, so that "the last one" can be told.
 
+mod block;
 mod input;
 mod network;
 mod storage;
+
+pub use block::BlockUses;
 
 use super::display::Display;
 use super::Function;

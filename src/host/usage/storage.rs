@@ -12,7 +12,7 @@ use crate::root::Root;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-const BLOCK: &str = "sys/class/block";
+pub(super) const BLOCK: &str = "sys/class/block";
 
 /// A file system that comes over the network.
 pub(super) struct OverNetwork {
@@ -23,18 +23,35 @@ pub(super) struct OverNetwork {
 }
 
 /// What a disk or a partition is used for, by its name.
-type Uses = BTreeMap<String, Use>;
+pub(super) type Uses = BTreeMap<String, Use>;
 
 /// The block devices at the bottom of another, and what is known of them. Asked for several times each.
 struct Stack<'r> {
     root: &'r Root,
     bottoms: HashMap<String, BTreeSet<String>>,
+    /// Whether what lies between is asked for as well.
+    every_layer: bool,
 }
 
 /// What the host has on disks, and file systems that come over the network.
 pub(super) fn read_storage(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<OverNetwork>) {
+    let mut stack = Stack { root, bottoms: HashMap::new(), every_layer: false };
+    let (mut uses, over_network) = read_uses(&mut stack);
+    claimed(root, asked, &mut uses);
+    let usage = |(name, what): (String, Use)| Usage { functions: stack.functions(&name), what };
+    let found: Vec<Usage> = uses.into_iter().map(usage).filter(|usage| !usage.functions.is_empty()).collect();
+    (found, over_network)
+}
+
+/// What the host has on block devices, on every layer: not only on the disk that a volume is on, but on the volume too.
+pub(super) fn uses_of_all_layers(root: &Root) -> Uses {
+    read_uses(&mut Stack { root, bottoms: HashMap::new(), every_layer: true }).0
+}
+
+/// What is mounted, swapped to, or a part of something, and file systems that come over the network.
+fn read_uses(stack: &mut Stack<'_>) -> (Uses, Vec<OverNetwork>) {
+    let root = stack.root;
     let mounts = mounts::of_system(root);
-    let mut stack = Stack { root, bottoms: HashMap::new() };
     let mut uses = Uses::new();
     let mut over_network = Vec::new();
     for mount in &mounts {
@@ -51,8 +68,8 @@ pub(super) fn read_storage(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<O
             over_network.push(OverNetwork { at: mount.at.clone(), server: server(mount) });
         }
     }
-    btrfs(&mut stack, &mounts, &mut uses);
-    zfs(&mut stack, &mounts, &mut uses);
+    btrfs(stack, &mounts, &mut uses);
+    zfs(stack, &mounts, &mut uses);
     let swaps = root.read_text("proc/swaps").unwrap_or_default();
     for device in swaps.lines().filter_map(|line| line.split_ascii_whitespace().next()?.strip_prefix("/dev/")) {
         for bottom in stack.bottoms(&resolved(root, device)) {
@@ -60,10 +77,7 @@ pub(super) fn read_storage(root: &Root, asked: &[Address]) -> (Vec<Usage>, Vec<O
         }
     }
     members(root, &mut uses);
-    claimed(root, asked, &mut uses);
-    let usage = |(name, what): (String, Use)| Usage { functions: stack.functions(&name), what };
-    let found: Vec<Usage> = uses.into_iter().map(usage).filter(|usage| !usage.functions.is_empty()).collect();
-    (found, over_network)
+    (uses, over_network)
 }
 
 /// The server's address, where the options of a network file system say it (`fs/nfs/super.c`, `fs/smb/client/cifsfs.c`).
@@ -80,7 +94,7 @@ fn sources(root: &Root, mount: &Mount) -> Vec<String> {
 }
 
 /// The kernel's name of a device that is named by its path below /dev: `mapper/vg-root`, `disk/by-uuid/...`.
-fn resolved(root: &Root, device: &str) -> String {
+pub(super) fn resolved(root: &Root, device: &str) -> String {
     if root.exists(&format!("{BLOCK}/{device}")) {
         return device.to_owned();
     }
@@ -112,11 +126,15 @@ impl Stack<'_> {
             return known.clone();
         }
         let slaves = self.root.list(&format!("{BLOCK}/{device}/slaves")).unwrap_or_default();
-        let bottoms: BTreeSet<String> = if slaves.is_empty() || deep == 0 {
-            std::iter::once(device.to_owned()).collect()
+        let is_bottom = slaves.is_empty() || deep == 0;
+        let mut bottoms: BTreeSet<String> = if is_bottom {
+            BTreeSet::new()
         } else {
             slaves.iter().flat_map(|slave| self.below(slave, deep - 1)).collect()
         };
+        if is_bottom || self.every_layer {
+            bottoms.insert(device.to_owned());
+        }
         self.bottoms.insert(device.to_owned(), bottoms.clone());
         bottoms
     }

@@ -312,3 +312,54 @@ fn sound_that_is_open_and_sound_that_is_not() {
     tree.write("proc/asound/card1/pcm7p/sub0/status", "state: RUNNING\nowner_pid   : 812\n");
     assert_eq!(tree.said(), ["0000:00:03.1/0000:09:00.1 is playing or recording sound (card1)"]);
 }
+
+/// A disk is in use when a part of it is; another volume of the same group, and another partition of the same disk, are not.
+#[test]
+fn what_is_given_as_a_disk_is_found_by_every_path() {
+    let usb = "sys/devices/pci0000:00/0000:00:14.0/usb3/3-2/3-2:1.0/host6/target6:0:0/6:0:0:0/block/sdb";
+    let tree = Tree::new();
+    tree.block(NVME, "259:0", &[]).block(SATA, "8:0", &[]).block(usb, "8:16", &[]);
+    for (disk, part, number) in
+        [(NVME, "nvme0n1p2", "259:2"), (NVME, "nvme0n1p3", "259:3"), (SATA, "sda1", "8:1"), (SATA, "sda2", "8:2")]
+    {
+        tree.block(&format!("{disk}/{part}"), number, &[]).write(&format!("{disk}/{part}/partition"), "1\n");
+    }
+    // The root is a volume on the first disk, beside one that nobody uses; the second has swap and a spare partition.
+    tree.block(&format!("{VIRTUAL}/dm-0"), "253:0", &["nvme0n1p3"]).block(
+        &format!("{VIRTUAL}/dm-1"),
+        "253:1",
+        &["nvme0n1p3"],
+    );
+    tree.write(&format!("{VIRTUAL}/dm-1/dm/name"), "vg-win\n");
+    tree.link("dev/vg/root", "dev/dm-0").link("dev/vg/win", "dev/dm-1");
+    tree.link("dev/disk/by-id/ata-disk", "dev/sda").link("dev/disk/by-id/ata-disk-part2", "dev/sda2");
+    tree.directory("sys/bus/scsi/devices/0:0:0:0/block/sda").directory("sys/bus/scsi/devices/6:0:0:0/block/sdb");
+    tree.write("proc/swaps", "Filename Type Size Used Priority\n/dev/sda1 partition 8 0 -2\n");
+    mounts(
+        &tree,
+        &["29 1 253:0 / / rw - ext4 /dev/mapper/vg-root rw", "30 1 8:16 / /media/stick rw - vfat /dev/sdb rw"],
+    );
+    let root = Root::open(tree.0.path()).unwrap();
+    let uses = BlockUses::read(&root);
+    let said = |what: Option<&Use>| what.map(ToString::to_string);
+    for (path, expected) in [
+        ("/dev/nvme0n1", Some("carries the root file system (nvme0n1p3)")),
+        ("/dev/nvme0n1p3", Some("carries the root file system (nvme0n1p3)")),
+        ("/dev/nvme0n1p2", None),
+        ("/dev/vg/root", Some("carries the root file system (dm-0)")),
+        ("/dev/vg/win", None),
+        ("/dev/mapper/vg-win", None),
+        ("/dev/sda", Some("carries swap (sda1)")),
+        ("/dev/disk/by-id/ata-disk", Some("carries swap (sda1)")),
+        ("/dev/disk/by-id/ata-disk-part2", None),
+        ("/dev/sdc", None),
+        ("/var/lib/libvirt/images/a.qcow2", None),
+    ] {
+        assert_eq!(said(uses.of_path(path)).as_deref(), expected, "{path}");
+    }
+    assert_eq!(said(uses.of_scsi("0:0:0:0")).as_deref(), Some("carries swap (sda1)"));
+    assert_eq!(said(uses.of_scsi("1:0:0:0")), None);
+    let stick = "carries the file system that is mounted at /media/stick (sdb)";
+    assert_eq!(said(uses.of_usb("3-2")).as_deref(), Some(stick));
+    assert_eq!(said(uses.of_usb("3-1")), None);
+}

@@ -7,6 +7,7 @@ use super::record::Record;
 use super::{grub_menu, missing, ours_of, CmdlinePlan, ToolRun};
 use crate::host::boot::identity::Identity;
 use crate::host::boot::{BootFile, BootSystem, Loader, LoaderKind, Role};
+use crate::text::shell_command;
 
 /// What a tool that ended well has not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +88,7 @@ fn of_loader(
         let keeps: Vec<String> = gone.iter().filter(|parameter| there.contains(parameter)).cloned().collect();
         let path = file.path.clone();
         let wrong = !lacks.is_empty() || !keeps.is_empty();
-        wrong.then(|| Shortcoming::File { tool: run.command.join(" "), path, lacks, keeps })
+        wrong.then(|| Shortcoming::File { tool: shell_command(&run.command), path, lacks, keeps })
     };
     loader.boot_files.iter().filter(made).find_map(of_file)
 }
@@ -107,7 +108,7 @@ pub fn refused(run: &ToolRun, printed: &str) -> Option<Shortcoming> {
     };
     let nothing = || !COPIED.iter().all(|begin| lines().any(|line| line.starts_with(begin)));
     let why = lines().find(skipped).or_else(|| nothing().then(|| last_complaint(printed)))?;
-    Some(Shortcoming::Said { tool: run.command.join(" "), why: why.to_owned() })
+    Some(Shortcoming::Said { tool: shell_command(&run.command), why: why.to_owned() })
 }
 
 /// The last line that says what was left out.

@@ -65,12 +65,12 @@ pub(super) fn secure_boot(look: &Look<'_, '_>) -> Said {
         let text = format!(
             "'secure-boot = {word}' needs UEFI, and the domain boots by BIOS: what is installed would not boot"
         );
-        return Err(refuse(codes::FIRMWARE_CHANGE, text).hint("define a new domain ('vfio guest define')"));
+        return Err(refuse(codes::FIRMWARE_CHANGE, text).hint("make another domain for it"));
     }
     let machine = child(os, "type").and_then(|kind| kind.attribute("machine")).unwrap_or_default();
     if desired && !(machine.contains("q35") || machine.contains("virt")) {
         let text = format!("'secure-boot = yes' needs a Q35 machine, and the domain has {machine}");
-        return Err(refuse(codes::FIRMWARE_CHANGE, text).hint("define a new domain ('vfio guest define')"));
+        return Err(refuse(codes::FIRMWARE_CHANGE, text).hint("make another domain for it"));
     }
     let capable = look.request.facts.capabilities;
     if capable.is_some_and(|c| !c.efi || (desired && !c.secure_boot)) {

@@ -12,6 +12,7 @@ use crate::plan::amount::amount;
 use crate::plan::guest::{DomainState, GuestContext};
 use crate::plan::selection::{Selected, Selection};
 use crate::plan::{bind, boot, display, group, iommu, reset, unbind, usage, Finding};
+use crate::text::shell_word;
 
 /// Why the guest cannot start (errors), and what the user should know although it can (warnings). `selections` are those of
 /// the guest's own sections; the host is one seen in full, with holders of all their functions.
@@ -326,7 +327,7 @@ fn blocks(function: &Function, group: u32, selected: &Selected) -> (String, &'st
 
 /// How the domain is changed.
 pub(super) fn edit(guest: &Guest) -> String {
-    format!("change the domain ('virsh -c {} edit {}')", guest.uri, guest.domain)
+    format!("change the domain ('virsh -c {} edit {}')", shell_word(&guest.uri), shell_word(&guest.domain))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! What must be so of the libvirt domain: there, not running, given just the configured cards.
 
 use super::checks::{edit, show};
+use super::needs;
 use crate::config::Guest;
 use crate::finding::codes;
 use crate::host::domain::{Domain, HostDevice};
@@ -10,7 +11,8 @@ use crate::pci::Address;
 use crate::plan::definition;
 use crate::plan::guest::{DomainState, GuestContext};
 use crate::plan::selection::{Selected, Selection};
-use crate::plan::Finding;
+use crate::plan::{group, usage, Finding};
+use crate::text::shell_word;
 
 /// Why the domain cannot start (errors), and what the user should know although it can (warnings). `selections` are those of
 /// the guest's own sections; `others` the functions of cards that other `[gpu]` sections name, with the section.
@@ -42,6 +44,8 @@ pub(super) fn check(
         seen.push(device.address);
         findings.extend(besides(guest, &cards, others, device, host));
     }
+    findings.extend(groups(guest, &cards, domain, host));
+    findings.extend(needs::check(guest, domain, &context.host));
     findings.extend(definition::lacking(guest, &context.definition));
     findings
 }
@@ -58,15 +62,15 @@ fn unknown(guest: &Guest, why: &str) -> Finding {
 
 /// The domain is anything but shut off.
 fn is_on(guest: &Guest, state: &str) -> Option<Finding> {
-    let (domain, uri) = (&guest.domain, &guest.uri);
+    let domain = &guest.domain;
+    let virsh = |verb: &str| format!("'virsh -c {} {verb} {}'", shell_word(&guest.uri), shell_word(domain));
     let (text, hint) = match state {
         "shut off" => return None,
-        "running" | "idle" => (
-            format!("domain {domain} is already {state}"),
-            format!("shut it down first ('virsh -c {uri} shutdown {domain}')"),
-        ),
+        "running" | "idle" => {
+            (format!("domain {domain} is already {state}"), format!("shut it down first ({})", virsh("shutdown")))
+        }
         "in shutdown" => (format!("domain {domain} is '{state}'"), "wait until it is off".to_owned()),
-        _ => (format!("domain {domain} is '{state}'"), format!("end it first ('virsh -c {uri} destroy {domain}')")),
+        _ => (format!("domain {domain} is '{state}'"), format!("end it first ({})", virsh("destroy"))),
     };
     Some(Finding::guest(guest, codes::DOMAIN_NOT_SHUT_OFF, text).hint(hint))
 }
@@ -75,10 +79,11 @@ fn is_on(guest: &Guest, state: &str) -> Option<Finding> {
 /// uses it.
 fn not_in(guest: &Guest, name: &str, selected: &Selected, domain: &Domain, host: &Host) -> Option<Finding> {
     let of_card = &selected.card;
-    let gets = |address: &&Address| domain.hostdevs.iter().any(|device| device.address == **address);
+    let gets = |address: &&Address| domain.hostdevs.iter().any(|device| device.assigned && device.address == **address);
     let missing: Vec<&Address> = of_card.iter().filter(|address| !gets(address)).collect();
     let shown = |a: &&Address| host.function(**a).map_or_else(|| a.to_string(), |f| format!("{a} ({})", f.kind()));
     let list = missing.iter().map(shown).collect::<Vec<_>>().join(", ");
+    let devices = &domain.hostdevs;
     let domain = &guest.domain;
     if missing.is_empty() {
         None
@@ -87,11 +92,49 @@ fn not_in(guest: &Guest, name: &str, selected: &Selected, domain: &Domain, host:
         let devices = if missing.len() == 1 { "a PCI host device" } else { "PCI host devices" };
         let finding = Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_CARD, text);
         Some(finding.hint(format!("'vfio guest edit {}' adds {list} as {devices}", guest.name)))
+    } else if missing.iter().any(|a| is_display(a, host)) && !of_card.iter().any(|a| gets(&a) && is_display(a, host)) {
+        let text = format!("domain {domain} does not get {list} of [gpu {name}], and so no picture");
+        let unassigned = |a: &&&Address| devices.iter().any(|device| device.address == ***a && !device.assigned);
+        let way = if missing.iter().any(|a| unassigned(&a)) {
+            format!("remove <address type='unassigned'/> there: {}", edit(guest))
+        } else {
+            format!("'vfio guest edit {}' adds it", guest.name)
+        };
+        Some(Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_DISPLAY, text).hint(way))
     } else {
         let text = format!("domain {domain} does not get {list} of [gpu {name}], which the host loses too");
         let finding = Finding::guest_at(guest, &guest.gpus.at, codes::DOMAIN_LACKS_FUNCTION, text);
         Some(finding.hint(format!("'vfio guest edit {}' adds it", guest.name)).warning())
     }
+}
+
+fn is_display(address: &Address, host: &Host) -> bool {
+    host.function(*address).is_some_and(Function::is_display)
+}
+
+/// Groups of devices that the domain gets besides the cards, and in which a function stays with a driver of the host: QEMU is
+/// refused such a group. What libvirt itself moves to vfio before does not matter.
+fn groups(guest: &Guest, cards: &[(&str, &Selected)], domain: &Domain, host: &Host) -> Vec<Finding> {
+    let ours = |address: Address| cards.iter().any(|(_, selected)| selected.functions.contains(&address));
+    let of = |address: Address| host.function(address).and_then(|function| function.group);
+    let judged: Vec<u32> = cards.iter().flat_map(|(_, selected)| &selected.functions).filter_map(|a| of(*a)).collect();
+    let moved = |address: Address| domain.hostdevs.iter().any(|device| device.managed && device.address == address);
+    let (mut seen, mut findings) = (judged, Vec::new());
+    for device in domain.hostdevs.iter().filter(|device| !ours(device.address)) {
+        let Some(number) = of(device.address).filter(|number| !seen.contains(number)) else { continue };
+        seen.push(number);
+        // Of the device itself it is said elsewhere.
+        let members = host.group(number).filter(|f| f.address != device.address && !moved(f.address));
+        let Some(kept) = group::blockers(members).into_iter().find_map(|b| host.function(b.function)) else { continue };
+        let text = format!(
+            "domain {} also gets {}, and {} shares IOMMU group {number} and keeps the group from guests",
+            guest.domain,
+            device.address,
+            show(kept)
+        );
+        findings.push(Finding::guest_at(guest, &guest.gpus.at, codes::GROUP_NOT_VIABLE, text).hint(edit(guest)));
+    }
+    findings
 }
 
 /// What is to be said of a device that the domain gets besides the cards.
@@ -119,6 +162,10 @@ fn besides(
     }
     if let Some((_, mount)) = host.holders.iter().find(|(held, holder)| *held == address && holder.is_mount()) {
         let finding = finding(codes::HOST_DATA_ON_DEVICE, format!("{also}, but {mount}"));
+        return Some(finding.hint(format!("unmount it first or {edit}")));
+    }
+    if let Some(data) = usage::data(host, address) {
+        let finding = finding(codes::HOST_DATA_ON_DEVICE, format!("{also}, which {data}"));
         return Some(finding.hint(format!("unmount it first or {edit}")));
     }
     if function.driver.as_deref().is_some_and(function::is_vfio) {

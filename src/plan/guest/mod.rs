@@ -9,6 +9,7 @@ mod domain_checks;
 mod hand_over;
 mod isolation;
 mod leaving;
+mod needs;
 mod pages;
 mod rom_checks;
 mod sound;
@@ -16,11 +17,13 @@ mod step;
 mod taken;
 #[cfg(test)]
 mod tests;
+pub mod without_section;
 
 pub use hand_over::{cards, plan};
 pub use taken::{with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 
 pub use isolation::CpuContext;
+pub use needs::HostSide;
 pub use sound::SoundServer;
 pub use step::GuestStep;
 
@@ -52,9 +55,14 @@ pub struct GuestPlan {
 }
 
 impl GuestPlan {
-    /// Errors among these are refusals; the others are warnings.
+    /// Errors among these are refusals; the others are warnings. No sentence is said twice.
     fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
+            // The same may be true of each of several cards.
+            let said = |list: &[Finding]| list.iter().any(|known| known.text == finding.text && known.at == finding.at);
+            if said(&self.refusals) || said(&self.warnings) {
+                continue;
+            }
             match finding.severity {
                 Severity::Error => self.refusals.push(finding),
                 _ => self.warnings.push(finding),
@@ -114,6 +122,8 @@ pub struct GuestContext {
     pub nodes: Vec<Node>,
     /// The node of the guest's first card, if that is known.
     pub card_node: Option<u32>,
+    /// What the host has of what the domain needs beside its cards.
+    pub host: HostSide,
 }
 
 /// Whether a unit in this state runs, so that it must be stopped.

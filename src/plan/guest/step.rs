@@ -6,6 +6,7 @@ use crate::host::cpu_list::show_list;
 use crate::host::holders::Holder;
 use crate::pci::Address;
 use crate::plan::amount::amount;
+use crate::text::shell_command;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -179,8 +180,8 @@ impl fmt::Display for GuestStep {
         let list = |functions: &[Address]| functions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             GuestStep::Claim { gpu } => write!(f, "reserve [gpu {gpu}] for this guest"),
-            GuestStep::After { command } => write!(f, "remember to run '{}' afterwards", command.join(" ")),
-            GuestStep::Before { command } => write!(f, "run '{}'", command.join(" ")),
+            GuestStep::After { command } => write!(f, "remember to run '{}' afterwards", shell_command(command)),
+            GuestStep::Before { command } => write!(f, "run '{}'", shell_command(command)),
             GuestStep::Gone { holder } => write!(f, "check that {} has released the card", holder.who()),
             GuestStep::HugePages { size, count, later, .. } => {
                 let as_far = if *later { ", as far as they come now" } else { "" };

@@ -77,6 +77,7 @@ impl Case {
             address: address.parse().unwrap(),
             managed: *managed,
             rom: None,
+            assigned: true,
         };
         let hostdevs = hostdevs.iter().map(device).collect();
         let domain = Box::new(Domain { name: "win10".to_owned(), hostdevs, ..Domain::default() });
@@ -109,5 +110,14 @@ impl Case {
         let others: Vec<(Address, String)> = theirs.iter().flat_map(functions).collect();
         let findings = check(guest, &ours, &others, &host, &self.context);
         findings.into_iter().partition(|finding| finding.severity == Severity::Error)
+    }
+
+    /// What is said of the domain where no section names it.
+    pub fn foreign(
+        &self,
+        judge: impl Fn(&Config, &[Selection<'_>], &Domain, &Host) -> Option<Finding>,
+    ) -> Option<Finding> {
+        let Some(DomainState::Known { domain, .. }) = &self.context.domain else { unreachable!() };
+        judge(&self.config, &select::select_all(&self.config, &self.host), domain, &self.host)
     }
 }

@@ -20,6 +20,11 @@ titles() {
 	fi
 }
 
+# settings: grub-reboot writes into GRUB's environment, and the loader takes it out again.
+settings() {
+	snapshot | grep -v /boot/grub/grubenv
+}
+
 export DEBIAN_FRONTEND=noninteractive
 step=$(step)
 fact "cmdline.$step" "$(cat /proc/cmdline)"
@@ -28,7 +33,8 @@ vfio cmdline status >"/lab/status.$step" 2>&1
 fact "status.$step" $?
 case $step in
 first)
-	snapshot >/lab/before
+	until_true 120 mountpoint -q /boot/efi
+	settings >/lab/before
 	apt-get -y --no-install-recommends install /lab/vfio-suite.deb
 	systemctl stop vfio-sync.path
 	cat >/etc/vfio.conf <<-'END'
@@ -58,7 +64,7 @@ second)
 	;;
 third)
 	apt-get -y purge vfio-suite
-	snapshot >/lab/after
-	grep -rls vfio-off /boot /etc >/lab/left
+	settings >/lab/after
+	grep -rls vfio-off /boot /etc >/lab/left || :
 	;;
 esac

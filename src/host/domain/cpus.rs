@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! CPUs of the host to which parts of a domain are bound.
+
+use super::limits::MOST_BOUND;
+use super::needs::{Domain, Pin};
+use super::xml::{attribute, child, clip, is, number_set};
+use roxmltree::Node;
+
+/// The elements, and the attribute by which each of several is told.
+const PINS: [(&str, &str); 4] = [("vcpupin", "vcpu"), ("emulatorpin", ""), ("iothreadpin", "iothread"), ("vcpu", "")];
+
+/// What `<cputune>` binds, and `<vcpu cpuset=...>`.
+pub(super) fn pins(domain: Node<'_, '_>, found: &mut Domain) -> Result<(), String> {
+    let tuned = child(domain, "cputune").into_iter().flat_map(|tune| tune.children());
+    for part in tuned.chain(child(domain, "vcpu")) {
+        let Some((what, key)) = PINS.into_iter().find(|(name, _)| is(part, name)) else { continue };
+        let Some(cpus) = attribute(part, "cpuset") else { continue };
+        let cpus = number_set(&cpus)
+            .ok_or_else(|| format!("its XML has a {what} to '{}', which is not a list of CPUs", clip(&cpus)))?;
+        if found.pins.len() == MOST_BOUND {
+            return Err(format!("its XML binds more than {MOST_BOUND} of its parts to CPUs"));
+        }
+        found.pins.push(Pin { what, number: part.attribute(key).map(str::to_owned), cpus });
+    }
+    Ok(())
+}

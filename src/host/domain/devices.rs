@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! Devices of a domain behind which files, nodes and programs of the host are: input, sound, TPM, shared directories.
+
+use super::needs::{Domain, NeededFile};
+use super::xml::{attribute, child, text};
+use roxmltree::Node;
+
+/// What a program is called that libvirt runs beside QEMU. One without a directory is looked for where programs are.
+pub const PROGRAM: &str = "program";
+
+/// A keyboard or a mouse of the host.
+pub(super) fn input(input: Node<'_, '_>, found: &mut Domain) {
+    let key = match input.attribute("type") {
+        Some("evdev") => "dev",
+        Some("passthrough") => "evdev",
+        _ => return,
+    };
+    let path = child(input, "source").and_then(|source| attribute(source, key));
+    found.files.extend(path.map(|path| NeededFile::new(path, "input device")));
+}
+
+/// The machine's own TPM (libvirt's default is `/dev/tpm0`), or the program that emulates one.
+pub(super) fn tpm(tpm: Node<'_, '_>, found: &mut Domain) {
+    let Some(backend) = child(tpm, "backend") else { return };
+    match backend.attribute("type") {
+        Some("passthrough") => {
+            let path = child(backend, "device").and_then(|device| attribute(device, "path"));
+            found.files.push(NeededFile::new(path.unwrap_or_else(|| "/dev/tpm0".to_owned()), "TPM"));
+        }
+        Some("emulator") => {
+            found.files.extend(["swtpm", "swtpm_setup"].map(|name| NeededFile::new(name, PROGRAM)));
+        }
+        _ => {}
+    }
+}
+
+/// Where a sound server is that is no user's own (those are in `Domain::sound`).
+pub(super) fn audio(audio: Node<'_, '_>, found: &mut Domain) {
+    let file = match audio.attribute("type") {
+        Some("pipewire") => {
+            attribute(audio, "runtimeDir").map(|path| NeededFile { directory: true, ..NeededFile::new(path, SOUND) })
+        }
+        Some("pulseaudio") => attribute(audio, "serverName").and_then(|name| sound_server(&name)),
+        _ => None,
+    };
+    found.files.extend(file.filter(|file| !file.path.starts_with("/run/user/")));
+}
+
+/// What a directory or a socket of a sound server is called.
+const SOUND: &str = "sound server's place";
+
+/// The socket of a PulseAudio server, if its name is one (PulseAudio's "Server Strings").
+pub(super) fn sound_server(name: &str) -> Option<NeededFile> {
+    let name = name.trim();
+    let path = name.strip_prefix("unix:").unwrap_or(name);
+    path.starts_with('/').then(|| NeededFile::new(path, SOUND))
+}
+
+/// A directory of the host that is shared, and what shares it.
+pub(super) fn filesystem(filesystem: Node<'_, '_>, found: &mut Domain) {
+    let source = child(filesystem, "source");
+    let by_virtiofs = child(filesystem, "driver").and_then(|driver| driver.attribute("type")) == Some("virtiofs");
+    if !matches!(filesystem.attribute("type"), None | Some("mount")) {
+        return;
+    }
+    let shared = source.and_then(|source| attribute(source, "dir"));
+    if by_virtiofs {
+        if let Some(socket) = source.and_then(|source| attribute(source, "socket")) {
+            // Somebody else runs the program.
+            found.files.push(NeededFile::new(socket, "socket of virtiofsd"));
+            return;
+        }
+        match child(filesystem, "binary").and_then(|binary| attribute(binary, "path")) {
+            Some(path) => found.files.push(NeededFile::new(path, PROGRAM)),
+            None => found.virtiofsd = true,
+        }
+    }
+    let directory = |path| NeededFile { directory: true, ..NeededFile::new(path, "shared directory") };
+    found.files.extend(shared.map(directory));
+}
+
+/// What makes the domain's random numbers, if that is a file.
+pub(super) fn rng(rng: Node<'_, '_>, found: &mut Domain) {
+    let backend = child(rng, "backend").filter(|backend| backend.attribute("model") == Some("random"));
+    let path = backend.map(text).filter(|path| !path.is_empty());
+    found.files.extend(path.map(|path| NeededFile::new(path, "source of random numbers")));
+}

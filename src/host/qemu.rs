@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! QEMU and its helpers as libvirt knows them: machines, the program that shares directories, what its user may use.
+
+use super::accounts::{self, User};
+use crate::root::Root;
+use roxmltree::{Document, ParsingOptions};
+use rustix::fs::FileType;
+use serde_json::Value;
+use std::io::Read;
+
+/// Where libvirt's system daemon keeps what it has found out about emulators (`src/qemu/qemu_capabilities.c`).
+const CACHE: &str = "var/cache/libvirt/qemu/capabilities";
+/// A file of it has some 200 KiB; nothing larger is read.
+const LARGEST: u64 = 4 << 20;
+/// It has some 10,000 elements.
+const MOST_NODES: u32 = 200_000;
+/// More files than emulators are not looked at.
+const MOST: usize = 64;
+
+/// The machines that an emulator knows, with their other names, as libvirt has found out; `None` where it has not, or where
+/// the emulator was changed since. `by` is `kvm` or `qemu`.
+pub fn machines(root: &Root, emulator: &str, by: &str) -> Option<Vec<String>> {
+    let changed = root.stat(emulator.trim_start_matches('/')).ok()?.st_ctime;
+    let by = if by == "kvm" { "kvm" } else { "tcg" };
+    let files = root.list(CACHE).ok()?;
+    files.iter().filter(|name| name.ends_with(".xml")).take(MOST).find_map(|name| {
+        let mut text = String::new();
+        let file = root.open_regular(&format!("{CACHE}/{name}")).ok()?;
+        file.take(LARGEST).read_to_string(&mut text).ok()?;
+        // Other emulators' files are not parsed.
+        if !text.contains(&format!("<emulator>{emulator}</emulator>")) {
+            return None;
+        }
+        let how = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+        let document = Document::parse_with_options(&text, how).ok()?;
+        let top = document.root_element();
+        let of = |name: &str| top.children().find(|n| n.has_tag_name(name)).and_then(|n| n.text());
+        if of("emulator") != Some(emulator) || of("qemuctime")?.trim().parse() != Ok(changed) {
+            return None;
+        }
+        let machines = top.descendants().filter(|n| n.has_tag_name("machine"));
+        let of_kind = machines.filter(|n| n.attribute("type").is_none_or(|kind| kind == by));
+        let names = of_kind.flat_map(|n| n.attribute("name").into_iter().chain(n.attribute("alias")));
+        Some(names.map(str::to_owned).collect::<Vec<_>>()).filter(|names| !names.is_empty())
+    })
+}
+
+/// Whether a program is where libvirt looks for programs of which it has only the name.
+pub fn has_program(root: &Root, name: &str) -> bool {
+    const PATH: [&str; 6] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "bin", "sbin"];
+    PATH.iter().any(|directory| root.exists(&format!("{directory}/{name}")))
+}
+
+/// Whether libvirt finds a program that shares directories: it is named by a description of type `fs`
+/// (`docs/interop/vhost-user.json` of QEMU). An empty file of the same name in /etc hides one.
+pub fn has_virtiofsd(root: &Root) -> bool {
+    const DESCRIPTIONS: [&str; 2] = ["etc/qemu/vhost-user", "usr/share/qemu/vhost-user"];
+    let mut seen: Vec<String> = Vec::new();
+    for directory in DESCRIPTIONS {
+        for name in root.list(directory).unwrap_or_default() {
+            if seen.contains(&name) || !name.ends_with(".json") {
+                continue;
+            }
+            let text = root.read_regular(&format!("{directory}/{name}")).unwrap_or_default();
+            seen.push(name);
+            let Ok(Value::Object(about)) = serde_json::from_slice(&text) else { continue };
+            let is_fs = about.get("type").and_then(Value::as_str) == Some("fs");
+            let program = about.get("binary").and_then(Value::as_str);
+            if is_fs && program.is_some_and(|path| root.exists(path.trim_start_matches('/'))) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Whether a user may read and write a node, by its mode: libvirt changes nothing of a node that only QEMU's arguments name.
+pub fn may_use(root: &Root, user: &User, node: &str) -> bool {
+    let Ok(stat) = root.stat(node.trim_start_matches('/')) else { return true };
+    if user.uid == 0 || !FileType::from_raw_mode(stat.st_mode).is_char_device() {
+        return true;
+    }
+    let groups = accounts::groups(root).unwrap_or_default();
+    let in_group = stat.st_gid == user.gid
+        || groups.iter().any(|group| group.gid == stat.st_gid && group.members.contains(&user.name));
+    let shift = match () {
+        () if stat.st_uid == user.uid => 6,
+        () if in_group => 3,
+        () => 0,
+    };
+    stat.st_mode >> shift & 0o6 == 0o6
+}
+
+/// The image with which a domain of the system's libvirt goes on at its next start, if one is kept
+/// (`src/qemu/qemu_saveimage.c`).
+pub fn saved_image(root: &Root, domain: &str) -> Option<String> {
+    let path = format!("var/lib/libvirt/qemu/save/{domain}.save");
+    (!domain.contains('/') && root.exists(&path)).then(|| format!("/{path}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Machine {
+            Machine(tempfile::tempdir().unwrap())
+        }
+
+        fn put(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn root(&self) -> Root {
+            Root::open(self.0.path()).unwrap()
+        }
+    }
+
+    /// The form is that of libvirt's `tests/qemucapabilitiesdata`.
+    #[test]
+    fn machines_are_those_that_libvirt_has_found() {
+        const EMULATOR: &str = "/usr/bin/qemu-system-x86_64";
+        let machine = Machine::new();
+        let known = |by: &str| machines(&machine.root(), EMULATOR, by);
+        assert_eq!(known("kvm"), None, "no emulator");
+        machine.put("usr/bin/qemu-system-x86_64", "");
+        assert_eq!(known("kvm"), None, "nothing was found out");
+        let changed = fs::metadata(machine.0.path().join("usr/bin/qemu-system-x86_64")).unwrap().ctime();
+        let cache = |emulator: &str, changed: i64| {
+            format!(
+                "<qemuCaps>\n  <emulator>{emulator}</emulator>\n  <qemuctime>{changed}</qemuctime>\n  \
+                 <machine type='kvm' name='pc-q35-9.2' alias='q35' maxCpus='288'/>\n  \
+                 <machine type='tcg' name='pc-q35-9.1' maxCpus='288'/>\n</qemuCaps>\n"
+            )
+        };
+        machine.put("var/cache/libvirt/qemu/capabilities/1.xml", &cache("/usr/bin/qemu-system-i386", changed));
+        machine.put("var/cache/libvirt/qemu/capabilities/2.xml", &cache(EMULATOR, changed - 1));
+        assert_eq!(known("kvm"), None, "the emulator was changed since");
+        machine.put("var/cache/libvirt/qemu/capabilities/3.xml", &cache(EMULATOR, changed));
+        assert_eq!(known("kvm").unwrap(), ["pc-q35-9.2", "q35"]);
+        assert_eq!(known("qemu").unwrap(), ["pc-q35-9.1"]);
+    }
+
+    #[test]
+    fn a_program_that_shares_directories_is_found_by_its_description() {
+        let machine = Machine::new();
+        let has = || has_virtiofsd(&machine.root());
+        assert!(!has());
+        machine.put("usr/share/qemu/vhost-user/40-gpu.json", "{\"type\": \"gpu\", \"binary\": \"/bin/x\"}");
+        machine.put(
+            "usr/share/qemu/vhost-user/50-virtiofsd.json",
+            "{\"type\": \"fs\", \"binary\": \"/usr/libexec/virtiofsd\"}",
+        );
+        machine.put("bin/x", "");
+        assert!(!has(), "the program is gone");
+        machine.put("usr/libexec/virtiofsd", "");
+        assert!(has());
+        machine.put("etc/qemu/vhost-user/50-virtiofsd.json", "");
+        assert!(!has(), "it is hidden");
+    }
+
+    #[test]
+    fn a_saved_state_is_found_by_the_domains_name() {
+        let machine = Machine::new();
+        machine.put("var/lib/libvirt/qemu/save/win10.save", "");
+        assert_eq!(saved_image(&machine.root(), "win10").as_deref(), Some("/var/lib/libvirt/qemu/save/win10.save"));
+        assert_eq!(saved_image(&machine.root(), "win11"), None);
+        assert_eq!(saved_image(&machine.root(), "../save/win10"), None);
+    }
+}
