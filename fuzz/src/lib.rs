@@ -28,7 +28,7 @@ pub mod tree;
 pub type Check = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 14] = [
     ("boot", boot::check),
     ("boot_file", boot_file::check),
     ("configuration", configuration::check),
