@@ -31,6 +31,7 @@ fn show(domain: &Domain) -> String {
     }
     domain.mounted_pages.iter().for_each(|size| writeln!(out, "mounted huge pages {size}").unwrap());
     domain.links.iter().for_each(|link| writeln!(out, "link {link:?}").unwrap());
+    domain.sound.iter().for_each(|socket| writeln!(out, "sound server {socket}").unwrap());
     domain.usb.iter().for_each(|device| writeln!(out, "USB {:04x?} {:?}", device.id, device.place).unwrap());
     for device in &domain.scsi {
         writeln!(out, "SCSI {}{}", device.name, if device.written { " (written)" } else { "" }).unwrap();

@@ -99,13 +99,15 @@ pub fn clock_source(root: &Root) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let tree = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = tree.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         tree
     }
@@ -127,17 +129,16 @@ mod tests {
 
     #[test]
     fn a_daemon_from_before_the_hook_does_not_call_it() {
-        let hour = 3600;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-        for (started, unseen) in [(now - hour, true), (now + hour, false)] {
-            let files = [
-                ("etc/libvirt/hooks/qemu.d/50-vfio", String::new()),
-                ("run/libvirtd.pid", "812\n".to_owned()),
-                ("proc/stat", format!("cpu 1\nbtime {started}\n")),
-                ("proc/812/stat", format!("812 (libvirtd) S {}0 100", "0 ".repeat(18))),
-            ];
-            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-            let tree = tree(&files);
+        for (later, unseen) in [(-3600, true), (3600, false)] {
+            let tree = tree(&[
+                ("etc/libvirt/hooks/qemu.d/50-vfio", ""),
+                ("run/libvirtd.pid", "812\n"),
+                ("proc/stat", ""),
+                ("proc/812/stat", &format!("812 (libvirtd) S {}0 100", "0 ".repeat(18))),
+            ]);
+            let hook = fs::metadata(tree.path().join("etc/libvirt/hooks/qemu.d/50-vfio")).unwrap();
+            let started = hook.ctime() + later;
+            fs::write(tree.path().join("proc/stat"), format!("cpu 1\nbtime {started}\n")).unwrap();
             let root = Root::open(tree.path()).unwrap();
             assert_eq!(daemon_started(&root), Some(started));
             assert_eq!(hook_is_unseen(&root), unseen);

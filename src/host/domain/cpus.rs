@@ -24,3 +24,24 @@ pub(super) fn pins(domain: Node<'_, '_>, found: &mut Domain) -> Result<(), Strin
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::host::domain::{parse, Domain};
+
+    fn domain(inside: &str) -> Result<Domain, String> {
+        parse(&format!("<domain><name>a</name>{inside}</domain>"))
+    }
+
+    #[test]
+    fn the_cpus_of_the_vcpus_are_read() {
+        let tune = "<cputune><vcpupin vcpu='0' cpuset='4,12'/><vcpupin vcpu='1' cpuset='5-7,^6'/>\
+                    <emulatorpin cpuset='0-3'/></cputune>";
+        assert_eq!(domain(tune).unwrap().vcpu_cpus(), [4, 5, 7, 12]);
+        assert_eq!(domain("<vcpu placement='static' cpuset='1-2'>2</vcpu>").unwrap().vcpu_cpus(), [1, 2]);
+        assert!(domain("<vcpu>2</vcpu>").unwrap().vcpu_cpus().is_empty());
+        let error = domain("<vcpu cpuset='0-9999'>2</vcpu>").unwrap_err();
+        assert_eq!(error, "its XML has a vcpu to '0-9999', which is not a list of CPUs");
+    }
+}

@@ -5,13 +5,13 @@ mod cpus;
 mod devices;
 mod files;
 mod firmware;
-mod hand_over;
 mod limits;
 mod links;
 mod memory;
 mod needs;
 pub(crate) mod pci;
 pub(crate) mod qemu;
+mod sound;
 mod usb;
 pub(crate) mod xml;
 
@@ -61,7 +61,6 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
         found.firmware = firmware::firmware(os);
         files::boot_files(os, &mut found);
     }
-    found.vcpu_cpus = hand_over::vcpu_cpus(domain)?;
     let devices = child(domain, "devices");
     for device in devices.iter().flat_map(|d| d.children()).filter(|d| d.tag_name().namespace().is_none()) {
         match device.tag_name().name() {
@@ -76,7 +75,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
             "input" => devices::input(device, &mut found),
             "tpm" => devices::tpm(device, &mut found),
             "audio" => {
-                hand_over::add_sound(device, &mut found.sound);
+                sound::add_sound(device, &mut found.sound);
                 devices::audio(device, &mut found);
             }
             "filesystem" => devices::filesystem(device, &mut found),

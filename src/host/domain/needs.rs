@@ -3,6 +3,7 @@
 
 use super::firmware::Firmware;
 use crate::pci::Address;
+use std::collections::BTreeSet;
 
 /// What matters of a domain for a hand-over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +20,6 @@ pub struct Domain {
     pub huge_pages: HugePages,
     /// What it boots with, if its XML says so.
     pub firmware: Option<Firmware>,
-    /// The CPUs of the host that its vCPUs are bound to; none if they are not.
-    pub vcpu_cpus: Vec<u32>,
     /// The sockets of sound servers that it plays on.
     pub sound: Vec<String>,
     /// The sizes of huge pages, in bytes, for which a file system must be mounted; 0 for the host's default size. None where
@@ -44,6 +43,15 @@ pub struct Domain {
     pub sets: Vec<String>,
     /// Arguments for QEMU in which an option and its value are one word.
     pub joined: Vec<String>,
+}
+
+impl Domain {
+    /// The CPUs of the host that its vCPUs are bound to, in ascending order; none if they are not.
+    pub fn vcpu_cpus(&self) -> Vec<u32> {
+        let of_vcpus = self.pins.iter().filter(|pin| matches!(pin.what, "vcpupin" | "vcpu"));
+        let cpus: BTreeSet<u32> = of_vcpus.flat_map(|pin| pin.cpus.iter().copied()).collect();
+        cpus.into_iter().collect()
+    }
 }
 
 /// Whether a domain's memory comes from huge pages.

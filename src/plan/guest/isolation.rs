@@ -23,7 +23,7 @@ pub struct CpuContext {
 /// Those of the CPUs that the domain's vCPUs are bound to which are online.
 fn bound(context: &GuestContext) -> Vec<u32> {
     let Some(DomainState::Known { domain, .. }) = &context.domain else { return Vec::new() };
-    let mut bound = domain.vcpu_cpus.clone();
+    let mut bound = domain.vcpu_cpus();
     bound.retain(|cpu| context.cpus.online.binary_search(cpu).is_ok());
     bound
 }

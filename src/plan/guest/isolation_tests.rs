@@ -2,6 +2,7 @@
 //! Which CPUs are kept for a guest, and where that is not possible.
 
 use super::*;
+use crate::host::domain::Pin;
 use crate::plan::guest::tests::{machine, Case};
 
 /// A guest with CPUs of its own on a machine of eight, whose vCPUs are bound to these.
@@ -10,7 +11,7 @@ fn case(cpus: &[u32]) -> Case {
     let mut case = Case::new(text, machine());
     case.domain(&[("0000:09:00.0", true), ("0000:09:00.1", true)]);
     let Some(DomainState::Known { domain, .. }) = &mut case.context.domain else { unreachable!() };
-    domain.vcpu_cpus = cpus.to_vec();
+    domain.pins = vec![Pin { what: "vcpupin", number: None, cpus: cpus.to_vec() }];
     case.context.cpus = CpuContext { online: (0..8).collect(), confines: true, taken_by: None };
     case
 }

@@ -55,10 +55,10 @@ fn missing(context: &GuestContext) -> Option<Missing> {
     (free < count).then_some(Missing { size, count, free, nodes })
 }
 
-/// The nodes that a domain's pages may be on: those that it names, else all, the card's own first.
+/// The nodes that a domain's pages may be on: those that it names, else all; nearest to the card first.
 fn nodes(domain: &Domain, context: &GuestContext) -> Vec<u32> {
-    let _ = domain;
-    let mut nodes: Vec<u32> = context.nodes.iter().map(|node| node.number).collect();
+    let is_meant = |node: &u32| domain.nodes.is_empty() || domain.nodes.contains(node);
+    let mut nodes: Vec<u32> = context.nodes.iter().map(|node| node.number).filter(is_meant).collect();
     if let Some(card) = context.card_node {
         nodes.sort_by_key(|node| numa::distance(&context.nodes, card, *node));
     }

@@ -56,6 +56,11 @@ fn what_is_missing_is_made_where_the_card_is() {
     assert_eq!(step(&[]).to_string(), "have 4096 huge pages of 2 MiB free");
     case.context.card_node = None;
     assert_eq!(planned(&case), (vec![], vec![step(&[0, 1])]));
+    // What <numatune> names counts more than where the card is.
+    case.context.card_node = Some(1);
+    let Some(DomainState::Known { domain, .. }) = &mut case.context.domain else { unreachable!() };
+    domain.nodes = vec![0];
+    assert_eq!(planned(&case), (vec![], vec![step(&[0])]));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What must be so of the option ROMs that a guest is to have: right for the card, in the domain or the command, readable.
 
-use super::checks::edit;
 use crate::config::{Gpu, Guest, Runner};
 use crate::finding::codes;
 use crate::host::apparmor;
@@ -117,7 +116,7 @@ impl Roms<'_> {
         }
         let device = self.domain?.hostdevs.iter().find(|device| Some(device.address) == display)?;
         let domain = &self.guest.domain;
-        let way = format!("{}: <rom file='{path}'/> in the device {}", edit(self.guest), device.address);
+        let way = format!("'vfio guest edit {}' writes it into the domain", self.guest.name);
         match &device.rom {
             Some(other) if other == path => None,
             Some(other) => {
