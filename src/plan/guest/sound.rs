@@ -51,7 +51,8 @@ pub(super) fn check(guest: &Guest, leaving: &Leaving<'_>, context: &GuestContext
         (goes && !server.lingers).then(|| {
             let text =
                 format!("the sound server of {owner} ends with the session of {owner}, which ends for the guest");
-            finding(text).hint(format!("'loginctl enable-linger {owner}' lets it run on, or use 'audio = card'"))
+            let account = server.user.clone().unwrap_or(uid);
+            finding(text).hint(format!("'loginctl enable-linger {account}' lets it run on, or use 'audio = card'"))
         })
     };
     context.sound.iter().filter_map(problem).collect()
