@@ -56,6 +56,11 @@ fn main() {
         tree.write(".kernel/log", "");
         let without = median(&tree, arguments);
         tree.write(".kernel/log", &journal());
+        // What stands in every thousandth line, the last of them too.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vfio"));
+        let told = command.arg("--root").arg(tree.path()).args(arguments).output().unwrap();
+        let (told, times) = (String::from_utf8_lossy(&told.stdout), (LINES / 1000).to_string());
+        assert!(told.contains("0xffff") && told.contains(&times), "the lines were not read: {told}");
         let with = median(&tree, arguments);
         let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         println!("vfio {}: {:.1} ms, without lines {:.1} ms", arguments.join(" "), ms(with), ms(without));
