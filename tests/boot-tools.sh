@@ -65,6 +65,18 @@ new_kernel() {
         >"boot/loader/entries/5f-$2.conf"
 }
 
+# 50-systemd-boot VERSION: a new kernel's entry. Compared with void-packages' hook of that name (srcpkgs/systemd-boot,
+# files/kernel.d/systemd-boot.post-install): the line is CMDLINE, or comes from /etc/fstab.
+void_hook() {
+    CMDLINE='' SYSTEMD_BOOT_DISABLE=''
+    # shellcheck source=/dev/null
+    . ./etc/default/systemd-boot
+    [ -z "$SYSTEMD_BOOT_DISABLE" ] || return 0
+    [ -n "$CMDLINE" ] || CMDLINE="$(awk '$1 !~ /^#/ && $2 == "/" { print "rootfstype=" $3, "root=" $1; exit }' etc/fstab) quiet rw"
+    printf 'title        Void Linux x86_64 %s\nsort-key     void\nversion      %s\noptions      %s\nlinux        vmlinuz-%s\ninitrd       initramfs-%s.img\narchitecture x64\n' \
+        "$1" "$1" "$CMDLINE" "$1" "$1" >"boot/loader/entries/void-x86_64-$1.conf"
+}
+
 # words FILE...: what is in files, but for comments, in one line.
 words() {
     grep -hv '^#' "$@" | tr -s '\n ' ' ' | sed 's/ $//'
@@ -371,6 +383,7 @@ limine-update) limine_update ;;
 update-limine) update_limine ;;
 clr-boot-manager) clr_boot_manager ;;
 20-grub.install) new_kernel "$@" ;;
+50-systemd-boot) void_hook "$@" ;;
 # What they make is no boot file that is looked at, or is changed by us as well.
 grub-script-check | grub2-script-check | sdboot-manage) ;;
 *) fail "$program: not known here" ;;

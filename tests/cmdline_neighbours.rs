@@ -252,3 +252,49 @@ fn the_next_kernel_of_solus_and_void() {
     bench.said(&["cmdline", "apply"], 0);
     assert!(bench.tree.read("etc/default/systemd-boot").ends_with("CMDLINE=\"root=UUID=0a rw quiet iommu=pt\"\n"));
 }
+
+/// Void's kernel hook has its new entry from `CMDLINE`, ours included, and tells nobody.
+#[test]
+fn an_entry_that_voids_hook_wrote_between_keeps_nothing_of_ours() {
+    let (first, next) = ("6.12.41_1", "6.12.57_1");
+    let entry = |version: &str| format!("boot/loader/entries/void-x86_64-{version}.conf");
+    let plain = |version: &str| {
+        let machine = Bench::of("void-systemd-boot");
+        machine.tool(&["50-systemd-boot", version]);
+        machine.tree.read(&entry(version))
+    };
+    let bench = Bench::of("void-systemd-boot");
+    let before = bench.tree.snapshot();
+    bench.said(&["cmdline", "apply"], 0);
+    bench.tool(&["50-systemd-boot", next]);
+    bench.tool(&["50-systemd-boot", first]);
+    assert!(bench.tree.read(&entry(next)).contains(PARAMETER));
+    assert!(bench.said(&["cmdline", "apply"], 0).contains("nothing to do"));
+    bench.said(&["cmdline", "revert"], 0);
+    assert_eq!(bench.tree.read(&entry(next)), plain(next));
+    bench.tree.remove(&entry(next));
+    bench.tree.assert_same(&before, "reverted");
+
+    // Written between an apply and one with other parameters.
+    let bench = Bench::of("void-systemd-boot");
+    bench.said(&["cmdline", "apply"], 0);
+    bench.tool(&["50-systemd-boot", next]);
+    bench.tree.config("[host]\niommu = on\niommu-passthrough = no\nkernel-parameters = lab.word=1\n");
+    bench.said(&["cmdline", "apply"], 0);
+    for version in [first, next] {
+        let options = words(&bench.tree.read(&entry(version)), "options").concat();
+        assert_eq!(options, ["lab.word=1", "options", "quiet", "root=UUID=0a", "rw"], "{version}");
+    }
+    bench.said(&["cmdline", "revert"], 0);
+    assert_eq!([first, next].map(|version| bench.tree.read(&entry(version))), [first, next].map(plain));
+
+    // What the user has in an entry, and not in the source, stays the user's.
+    let bench = Bench::of("void-systemd-boot");
+    let theirs = bench.tree.read(&entry(first)).replace("rw quiet", "rw quiet iommu=pt");
+    bench.tree.write(&entry(first), &theirs);
+    bench.said(&["cmdline", "apply"], 0);
+    bench.tool(&["50-systemd-boot", next]);
+    bench.said(&["cmdline", "revert"], 0);
+    assert_eq!((bench.tree.read(&entry(first)), bench.tree.read(&entry(next))), (theirs, plain(next)));
+    assert!(!bench.tree.exists("var/lib/vfio/cmdline"));
+}

@@ -12,6 +12,7 @@ mod edit_line;
 pub mod elsewhere;
 pub mod format;
 mod grub_menu;
+mod hook_entries;
 mod image_built;
 pub mod line;
 pub mod new_entry;
@@ -193,6 +194,8 @@ struct Part {
     changes: Vec<FileChange>,
     runs: Vec<ToolRun>,
     owned: Vec<(String, Vec<Owned>)>,
+    /// Files that are on record then also where nothing in them is ours.
+    known: Vec<String>,
     notes: Vec<String>,
     /// Files that have the boot entry without us in them then.
     rescue_entries: Vec<String>,
@@ -212,6 +215,9 @@ impl CmdlinePlan {
             } else {
                 record.boot_files.insert(path, owned)
             };
+        }
+        for path in part.known {
+            record.boot_files.entry(path).or_default();
         }
         record.rescue_entries.retain(|known| loader.boot_files.iter().all(|boot_file| boot_file.path != *known));
         record.rescue_entries.extend(part.rescue_entries);
@@ -328,7 +334,8 @@ fn of_loader(
     // Of several drop-ins of ours the last counts: the others go.
     let last = loader.boot_files.iter().rfind(|boot_file| boot_file.format == Format::GrubDropIn);
     for boot_file in &loader.boot_files {
-        let ours = record.boot_files.get(&boot_file.key());
+        let of_hook = hook_entries::ours(loader, boot_file, record);
+        let ours = record.boot_files.get(&boot_file.key()).or(of_hook.as_ref());
         match boot_file.role {
             Role::Base | Role::Generated | Role::WithoutVfio => continue,
             Role::Rescue if !options.rescue && ours.is_none() => continue,
@@ -357,6 +364,7 @@ fn of_loader(
         part.changes.extend(change);
         part.owned.push((boot_file.key(), owned));
     }
+    part.known = hook_entries::known(loader, &part.owned);
     if !part.changes.is_empty() || !part.runs.is_empty() {
         if let Some(tool) = loader.missing.first() {
             return Err(format!(
