@@ -116,3 +116,61 @@ fn a_change_that_is_taken_back_leaves_the_times() {
     assert_eq!((time(&tree, GRUB), time(&tree, CMDLINE)), (at(0), at(5)));
     tree.assert_same(&all, "taken back");
 }
+
+/// What Fedora's plugin asks.
+const PLUGIN: &str = "#!/usr/bin/bash\nif [[ /etc/kernel/cmdline -ot /etc/default/grub ]]; then\n    grub2-mkconfig -o /etc/grub2.cfg\nfi\n";
+
+fn said(tools: &BootTools, tree: &Tree, arguments: &[&str]) -> String {
+    let ran = tools.vfio(tree, arguments);
+    format!("{}{}", ran.stdout, ran.stderr)
+}
+
+/// What only one of the two files has, and would be lost at the next kernel, is told before, with what keeps it; and following
+/// that does.
+#[test]
+fn what_the_next_kernel_would_lose_is_told() {
+    let tools = BootTools::new(&[]);
+    let entry = "boot/loader/entries/5f-6.17.4-300.fc43.x86_64.conf";
+    for (grub, cmdline, lost) in [(5, 0, "only.cmdline=1"), (0, 5, "only.entry=1"), (0, 0, "only.entry=1")] {
+        let machine = || {
+            let tree = machine(grub, cmdline);
+            tree.write("usr/lib/kernel/install.d/20-grub.install", PLUGIN);
+            tree.write(entry, &tree.read(entry).replace("rhgb quiet", "rhgb quiet only.entry=1 only.grub=1"));
+            if cmdline >= grub {
+                tree.write(CMDLINE, "root=UUID=56 ro rhgb quiet only.cmdline=1 only.grub=1\n");
+                set_time(&tree, CMDLINE, at(cmdline));
+            } else {
+                tree.write(GRUB, &tree.read(GRUB).replace("only.grub=1", "only.grub=1 only.entry=1"));
+                set_time(&tree, GRUB, at(grub));
+            }
+            tree
+        };
+        let tree = machine();
+        let sentence = format!("without {lost};");
+        for verb in [&["cmdline", "plan"][..], &["cmdline", "status"], &["doctor", "--only", "boot"]] {
+            let said = said(&tools, &tree, verb);
+            let told = said.split_whitespace().collect::<Vec<_>>().join(" ").matches(&sentence).count();
+            assert_eq!(told, 1, "{grub} {cmdline} {verb:?}: {said}");
+        }
+        assert_eq!(tools.vfio(&tree, &["cmdline", "apply"]).status, Some(0));
+        assert!(!next_kernel(&tools, &tree, "fedora").contains(&lost.to_owned()), "{grub} {cmdline}: what it warns of");
+        // As the sentence says.
+        let tree = machine();
+        if cmdline < grub {
+            set_time(&tree, CMDLINE, at(grub + 1));
+            tree.write(CMDLINE, &tree.read(CMDLINE).replace("quiet", "quiet only.entry=1 only.grub=1"));
+        } else {
+            tree.write(CMDLINE, &tree.read(CMDLINE).replace("quiet", "quiet only.entry=1"));
+        }
+        assert!(!said(&tools, &tree, &["cmdline", "plan"]).contains("of the next kernel"), "{grub} {cmdline}");
+        assert_eq!(tools.vfio(&tree, &["cmdline", "apply"]).status, Some(0));
+        assert!(next_kernel(&tools, &tree, "fedora").contains(&lost.to_owned()), "{grub} {cmdline}");
+    }
+    // Nothing is lost, and nobody compares.
+    let tree = Tree::new(&boots::of("fedora").0);
+    tree.write("usr/lib/kernel/install.d/20-grub.install", PLUGIN);
+    tree.config(CONFIGURATION);
+    assert!(!said(&tools, &tree, &["cmdline", "plan"]).contains("without"));
+    let tree = machine(5, 0);
+    assert!(!said(&tools, &tree, &["cmdline", "plan"]).contains("without"));
+}

@@ -30,7 +30,8 @@ const COMMON: &str = "\
     sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
     kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd \
     Virtualization Technology for Directed I O IOMMU hot \
-    ip link lsscsi efibootmgr installkernel all nixos-rebuild ostree admin proxmox-auto-removal proxmox-boot-tool clean init";
+    ip link lsscsi efibootmgr installkernel all nixos-rebuild ostree admin proxmox-auto-removal proxmox-boot-tool clean init \
+    touch";
 
 /// Names that are shown, even if a person is called so.
 fn is_common(name: &str) -> bool {

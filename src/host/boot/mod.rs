@@ -19,6 +19,7 @@ mod kernelstub;
 mod limine;
 mod limine_tool;
 pub mod mkinitcpio;
+pub mod next_kernel;
 pub(super) mod ostree;
 pub mod pe;
 mod probe;
@@ -330,6 +331,8 @@ pub struct BootSystem {
     pub started: Vec<LoaderKind>,
     /// Loaders that did not, and whose tool is gone: what is left of them is not changed.
     pub left_over: Vec<LoaderKind>,
+    /// Which file the entry of the next kernel is made from, where file times decide that.
+    pub next_kernel: Option<next_kernel::NextKernel>,
     /// What nobody but a person can change.
     pub by_hand: Vec<generated::ByHand>,
 }

@@ -5,7 +5,8 @@ use super::efi::Variables;
 use super::esp::Partitions;
 use super::identity::Identity;
 use super::{
-    generated, grub, kernels, kernelstub, limine, ostree, proxmox, refind, sdbootutil, systemd_boot, uki, unmounted,
+    generated, grub, kernels, kernelstub, limine, next_kernel, ostree, proxmox, refind, sdbootutil, systemd_boot, uki,
+    unmounted,
 };
 use super::{BootSystem, Loader, LoaderKind, Role};
 use crate::host::iommu::Iommu;
@@ -34,6 +35,7 @@ impl BootSystem {
         let parameters = KernelCmdline::read(root);
         BootSystem {
             left_over: left_over(&mut loaders, &started),
+            next_kernel: next_kernel::find(root, &loaders),
             by_hand: generated::by_hand(root, &loaders),
             identity: Identity::read(root, &parameters),
             started,

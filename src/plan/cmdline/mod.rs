@@ -16,6 +16,7 @@ mod hook_entries;
 mod image_built;
 pub mod line;
 pub mod new_entry;
+mod next_kernel;
 pub mod not_found;
 pub mod outcome;
 mod own;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What a person should know of what was not looked at.
+//! What a person should know of what was not looked at, and of what others do with boot files.
 
 use super::format::{self, Line, Owner};
+use super::next_kernel;
 use super::own::is_own;
 use crate::host::boot::esp::LeftAlone;
 use crate::host::boot::{BootFile, BootSystem, Content, Format, Loader, Role};
 use std::collections::BTreeSet;
 
-/// Sentences on a machine's boot files: what could not be read, and files that are read by other files.
+/// Sentences on a machine's boot files: what could not be read, files that are read by other files, what the next kernel loses.
 pub fn sentences(system: &BootSystem) -> Vec<String> {
     let mut notes: Vec<String> = system.closed.iter().map(|path| closed(path)).collect();
     notes.extend(system.left_alone.iter().map(left_alone));
@@ -16,6 +17,7 @@ pub fn sentences(system: &BootSystem) -> Vec<String> {
     notes.extend(system.loaders.iter().filter(is_left_over).map(left_over));
     let entries = system.loaders.iter().flat_map(|loader| &loader.boot_files);
     notes.extend(entries.flat_map(|boot_file| of_others(boot_file, system)));
+    notes.extend(next_kernel::sentence(system));
     // GRUB's file is there once for each variable that is looked at.
     let mut seen = BTreeSet::new();
     let others = system.loaders.iter().flat_map(|loader| &loader.boot_files).flat_map(reads_others);
