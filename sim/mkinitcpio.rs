@@ -9,7 +9,8 @@
 use crate::images::{self, Kind};
 use crate::tree::Tree;
 use std::cmp::Ordering;
-use std::io;
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
 use vfio_suite::host::boot::assignments::{Assignments, Value};
 
 const CONF: &str = "etc/mkinitcpio.conf";
@@ -28,6 +29,17 @@ const HOOKS: [&str; 12] = [
     "fsck",
     "vfio",
 ];
+
+/// Prints the two variables, each element with a zero behind it.
+const ARRAYS: &str = r#"
+. /dev/stdin
+for name in HOOKS MODULES; do
+    declare -n it=$name
+    [[ ${it@a} == *a* ]] || IFS=' ' read -r -a it <<<"$it"
+    (( ${#it[@]} == 0 )) || printf '%s\0' "${it[@]}"
+    printf '\1'
+done
+"#;
 
 /// `mkinitcpio -P`: whether all went well, and what it printed.
 pub(crate) fn all_presets(tree: &Tree<'_>) -> io::Result<(bool, String)> {
@@ -141,6 +153,20 @@ impl Run<'_, '_> {
         text
     }
 
+    /// `HOOKS` and `MODULES`, as bash has them (`arrayize_config`). A configuration may ask for a file of mkinitcpio's.
+    fn arrays(&self, configuration: &str) -> io::Result<[Vec<String>; 2]> {
+        let own = format!("{}/usr/lib/initcpio/", self.tree.root.path().display());
+        let mut bash =
+            Command::new("bash").args(["-c", ARRAYS]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        if let Some(mut input) = bash.stdin.take() {
+            input.write_all(configuration.replace("/usr/lib/initcpio/", &own).as_bytes())?;
+        }
+        let printed = bash.wait_with_output()?.stdout;
+        let text = String::from_utf8_lossy(&printed);
+        let mut lists = text.split('\x01').map(|list| list.split_terminator('\0').map(str::to_owned).collect());
+        Ok([(); 2].map(|()| lists.next().unwrap_or_default()))
+    }
+
     /// One image, or one of each kind; whether there was no error.
     fn build(&mut self, options: &Options) -> io::Result<bool> {
         let readable = [("-c", options.config.as_ref()), ("--cmdline", options.cmdline.as_ref())];
@@ -158,9 +184,9 @@ impl Run<'_, '_> {
             }
         }
         let release = self.release(&options.kernel);
-        let set = Assignments::read(&self.configuration(options));
-        let words = |name: &str| set.get(name).map(list).unwrap_or_default();
-        let hooks: Vec<String> = words("HOOKS").into_iter().chain(options.add.iter().cloned()).collect();
+        let configuration = self.configuration(options);
+        let [hooks, modules] = self.arrays(&configuration)?;
+        let hooks: Vec<String> = hooks.into_iter().chain(options.add.iter().cloned()).collect();
         let hooks: Vec<String> = hooks.into_iter().filter(|hook| !options.skip.contains(hook)).collect();
         if hooks.is_empty() {
             self.say("==> ERROR: Invalid config: No hooks found");
@@ -176,7 +202,7 @@ impl Run<'_, '_> {
                 well = false;
             }
         }
-        for module in words("MODULES") {
+        for module in modules {
             if !self.exists(&format!("lib/modules/{release}/{module}.ko")) {
                 self.say(&format!("==> ERROR: module not found: '{module}'"));
                 well = false;

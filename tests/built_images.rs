@@ -178,6 +178,79 @@ fn mkinitcpio_says_itself_what_its_configuration_means() {
     }
 }
 
+/// `vfio sync` has mkinitcpio run our hook where nobody has: whatever `HOOKS` is, by a drop-in that goes with the last card.
+#[test]
+fn mkinitcpio_is_told_of_our_hook() {
+    const CONF: &str = "etc/mkinitcpio.conf";
+    const DROP_IN: &str = "etc/mkinitcpio.conf.d/zz-vfio.conf";
+    const DEFAULT: &str = "default_image=\"/boot/initramfs-linux.img\"\n";
+    let machine = |conf: &str, script: &str| {
+        let tree = arch(DEFAULT);
+        tree.write("usr/bin/mkinitcpio", script);
+        tree.write("usr/lib/initcpio/install/vfio", "build() { :; }\n");
+        std::fs::create_dir_all(tree.join("etc/mkinitcpio.conf.d")).unwrap();
+        tree.write(CONF, conf);
+        tree
+    };
+    let (new, old) = ("#!/bin/bash\n_d_config=/etc/mkinitcpio.conf.d\n", "#!/bin/bash\n");
+    for (conf, other) in [
+        ("HOOKS=(base udev)\n", None),
+        ("HOOKS=\"base udev\"\n", None),
+        ("HOOKS='base udev'\n# the end", None),
+        ("HOOKS=(base)\n", Some(("etc/mkinitcpio.conf.d/omarchy_hooks.conf", "HOOKS=(base udev keyboard)\n# the end"))),
+        ("more=udev\nHOOKS=(base $more)\n", None),
+    ] {
+        let tree = machine(conf, new);
+        other.iter().for_each(|(path, text)| tree.write(path, text));
+        sim(&tree, &["mkinitcpio", "-P"]);
+        let before = files(&tree);
+        tree.config(CARD);
+        let ran = sync(&tree);
+        assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{conf}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(&format!("/{DROP_IN}: has mkinitcpio run the hook 'vfio'")), "{}", ran.stdout);
+        assert!(seen(&tree, IMAGE).run && tree.exists(DROP_IN), "{conf}");
+        // Again, and by a kernel's update.
+        let ran = sync(&tree);
+        assert_eq!((ran.status, builds(&ran)), (Some(0), 0), "{conf}: {}", ran.stderr);
+        works(&sim(&tree, &["mkinitcpio", "-P"]));
+        assert!(seen(&tree, IMAGE).run, "{conf}");
+        // Somebody adds it in the usual place: once is enough.
+        tree.write(CONF, "HOOKS=(base udev vfio)\n");
+        let printed = sim(&tree, &["mkinitcpio", "-P"]);
+        assert_eq!(printed.stdout.matches("Running build hook: [vfio]").count(), 1, "{conf}: {}", printed.stdout);
+        tree.write(CONF, conf);
+        tree.config(HOST);
+        let ran = sync(&tree);
+        assert_eq!((ran.status, builds(&ran)), (Some(0), 1), "{conf}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(&format!("/{DROP_IN}: removed")), "{}", ran.stdout);
+        assert!(files(&tree) == before, "{conf}: something is left");
+    }
+    // One that reads none, one whose preset has another configuration, a file of somebody else's under its name.
+    for (script, preset_too, there) in
+        [(old, "", None), (new, "ALL_config=/etc/other.conf\n", None), (new, "", Some("# mine\n"))]
+    {
+        let tree = machine("HOOKS=(base udev)\n", script);
+        tree.write("etc/other.conf", "HOOKS=(base)\n");
+        tree.write("etc/mkinitcpio.d/linux.preset", &preset(&format!("{DEFAULT}{preset_too}")));
+        there.iter().for_each(|text| tree.write(DROP_IN, text));
+        sim(&tree, &["mkinitcpio", "-P"]);
+        tree.config(CARD);
+        let ran = sync(&tree);
+        assert_eq!((ran.status, builds(&ran)), (Some(2), 1), "{preset_too}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("mkinitcpio ran no hook 'vfio' for it"), "{}", ran.stderr);
+        assert_eq!(tree.exists(DROP_IN).then(|| tree.read(DROP_IN)).as_deref(), there, "{preset_too}");
+    }
+    // A package that is gone leaves nothing that mkinitcpio would look for.
+    let tree = machine("HOOKS=(base udev)\n", new);
+    sim(&tree, &["mkinitcpio", "-P"]);
+    tree.config(CARD);
+    works(&sync(&tree));
+    tree.remove("usr/lib/initcpio/install/vfio");
+    let ran = sim(&tree, &["mkinitcpio", "-P"]);
+    works(&ran);
+    assert!(!ran.stdout.contains("vfio]"), "{}", ran.stdout);
+}
+
 /// Regression: mkinitcpio ended with an error because of a module, and the good image was said not to be built.
 #[test]
 fn an_error_about_a_module_is_not_about_the_image() {

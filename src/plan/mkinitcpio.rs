@@ -2,6 +2,31 @@
 //! What mkinitcpio printed while it made images (version 41, `process_preset` and `run_build_hook`), read for why one of
 //! them has nothing of ours. Its configuration is a shell's: only mkinitcpio knows what it says.
 
+use crate::host::boot::mkinitcpio_hook::Hook;
+
+/// What begins the comment of the drop-in of ours: a file of its name without it is another's.
+const OURS: &str = "# Written by 'vfio sync'";
+
+/// The drop-in of ours. It may come behind a file whose last line has no end. `HOOKS` may be a text, and mkinitcpio makes an array of
+/// that only later; a hook that is not found would be an error, and so would a last command that fails.
+pub const DROP_IN: &str = "
+# Written by 'vfio sync', which removes it when no card is bound at boot: has mkinitcpio run the hook 'vfio'.
+if [[ -e /usr/lib/initcpio/install/vfio && \" ${HOOKS[*]} \" != *' vfio '* ]]; then
+    if [[ ${HOOKS@a} == *a* ]]; then HOOKS+=(vfio); else HOOKS+=' vfio'; fi
+fi
+";
+
+/// What has to become of the drop-in of ours, whether images are built now, and whether they are to have the hook: its new
+/// content, if it changes; `None` in that if it goes.
+pub fn drop_in(hook: &Hook, is_required: bool, builds: bool) -> Option<Option<&'static str>> {
+    match &hook.drop_in {
+        None => (is_required && builds && hook.can_be_added && !hook.is_named).then_some(Some(DROP_IN)),
+        Some(text) if !text.lines().any(|line| line.starts_with(OURS)) => None,
+        Some(_) if !is_required => Some(None),
+        Some(text) => (builds && hook.can_be_added && text != DROP_IN).then_some(Some(DROP_IN)),
+    }
+}
+
 /// Why an image does not have what our hook puts in: what comes after a sentence about it. `None` if that hook ran, or if
 /// what was printed does not tell.
 pub fn why_without(printed: &str, image: &str) -> Option<String> {
@@ -91,6 +116,32 @@ mod tests {
         ==> Building image from preset: /etc/mkinitcpio.d/gone.preset: 'default'\n\
         \x20 -> -k /boot/vmlinuz-gone -g /boot/gone.img\n\
         ==> ERROR: Invalid option -k -- '/boot/vmlinuz-gone' must be readable\n";
+
+    #[test]
+    fn when_the_drop_in_comes_and_goes() {
+        let hook = |can_be_added: bool, is_named: bool, there: Option<&str>| Hook {
+            can_be_added,
+            is_named,
+            drop_in: there.map(str::to_owned),
+        };
+        let older = "\n# Written by 'vfio sync', once\nHOOKS+=(vfio)\n";
+        let others = "HOOKS+=(vfio)\n";
+        for (hook, is_required, builds, then) in [
+            (hook(true, false, None), true, true, Some(Some(DROP_IN))),
+            (hook(true, true, None), true, true, None),
+            (hook(false, false, None), true, true, None),
+            (hook(true, false, None), true, false, None),
+            (hook(true, false, None), false, true, None),
+            (hook(true, false, Some(DROP_IN)), true, true, None),
+            (hook(true, false, Some(older)), true, true, Some(Some(DROP_IN))),
+            (hook(true, false, Some(older)), true, false, None),
+            (hook(false, true, Some(DROP_IN)), false, false, Some(None)),
+            (hook(true, false, Some(others)), true, true, None),
+            (hook(true, false, Some(others)), false, true, None),
+        ] {
+            assert_eq!(drop_in(&hook, is_required, builds), then, "{hook:?} {is_required} {builds}");
+        }
+    }
 
     #[test]
     fn the_reason_is_where_the_image_was_made() {

@@ -4,8 +4,9 @@
 
 use super::cmdline::record::Record;
 use super::cmdline::{self, CmdlinePlan, Options};
-use super::Finding;
+use super::{mkinitcpio, Finding};
 use crate::config::{self, Bind, Config, Driver, Functions, Gpu, Severity};
+use crate::host::boot::mkinitcpio_hook;
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{Image, Initramfs, Tool};
 use crate::plan::cmdline::not_found;
@@ -101,6 +102,13 @@ pub struct Facts<'f> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum SyncStep {
+    /// Have mkinitcpio run our hook, or no longer: a drop-in of ours.
+    Hook {
+        /// The file, below the root.
+        path: String,
+        /// What will be in it; `None` if it goes.
+        text: Option<String>,
+    },
     /// Change boot entries.
     Words {
         /// How.
@@ -196,6 +204,13 @@ pub fn plan(config: &Config, facts: &Facts<'_>) -> SyncPlan {
     plan.notes.extend(facts.refused.iter().map(ToString::to_string));
     let (build, notes) = build(facts, &needs);
     plan.notes.extend(notes);
+    // Before anything that makes images.
+    let builds = build.iter().flat_map(|(runs, _)| runs).any(|run| run[0] == Tool::Mkinitcpio.name());
+    let is_required = !needs.is_empty() && facts.initramfs.tool == Some(Tool::Mkinitcpio);
+    let drop_in = mkinitcpio::drop_in(&facts.initramfs.hook, is_required, builds);
+    plan.steps.extend(
+        drop_in.map(|text| SyncStep::Hook { path: mkinitcpio_hook::DROP_IN.to_owned(), text: text.map(str::to_owned) }),
+    );
     let build = build.map(|(runs, why)| {
         // mkinitcpio makes an image with the parameters in it: once is enough.
         let made = |run: &Vec<String>| line.tools.iter().any(|tool| tool.command == *run);

@@ -43,7 +43,7 @@ fn decide(text: &str, initramfs: &Initramfs, synced: &Synced) -> SyncPlan {
 fn runs(plan: &SyncPlan) -> Vec<String> {
     let runs = plan.steps.iter().flat_map(|step| match step {
         SyncStep::Initramfs { runs, .. } => runs.iter().map(|run| run.join(" ")).collect(),
-        SyncStep::Words { .. } => Vec::new(),
+        SyncStep::Words { .. } | SyncStep::Hook { .. } => Vec::new(),
     });
     runs.collect()
 }

@@ -2,10 +2,9 @@
 //! Bringing boot entries and images up to date with the configuration: for `vfio-sync.service` and for `vfio sync`.
 
 use crate::act::backend::tools::{Ran, Tools};
-use crate::act::boot::cmdline;
 use crate::act::boot::error::BootError;
-use crate::act::boot::made;
 use crate::act::boot::unpack::unpacker_for;
+use crate::act::boot::{boot_files, cmdline, made};
 use crate::act::files;
 use crate::act::lock::{Lock, LockError};
 use crate::config::{self, Config};
@@ -104,12 +103,15 @@ struct Attempt<'a> {
     failed: Vec<String>,
     /// What is left to a person: a sentence each.
     noted: Vec<String>,
+    /// Whether an image that was built has what is ours in it.
+    is_in: bool,
 }
 
 /// Brings everything up to date, and leaves a report of it. Errors: it could not even begin.
 pub fn run(root: &Root, tools: &dyn Tools, progress: &mut dyn FnMut(&str)) -> Result<Report, BootError> {
     let _lock = lock(root, progress)?;
-    let mut attempt = Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new(), noted: Vec::new() };
+    let mut attempt =
+        Attempt { root, tools, progress, did: Vec::new(), failed: Vec::new(), noted: Vec::new(), is_in: false };
     let report = attempt.make();
     files::replace_json(root, &sync_report::path(), &report)
         .map_err(|error| BootError::File { path: sync_report::path(), error })?;
@@ -186,9 +188,14 @@ impl Attempt<'_> {
         }
         let mut up_to_date = snapshot.synced.clone();
         let mut left = Vec::new();
+        let hook = plan.steps.iter().find_map(|step| match step {
+            SyncStep::Hook { path, text } => Some((path, text.as_ref())),
+            _ => None,
+        });
+        let new_hook = hook.filter(|(path, text)| self.put_hook(path, *text) && text.is_some());
         let parameters = plan.steps.iter().find_map(|step| match step {
             SyncStep::Words { plan } => Some(plan),
-            SyncStep::Initramfs { .. } => None,
+            _ => None,
         });
         if let Some(line) = parameters.filter(|_| known) {
             match cmdline::apply(self.root, self.tools, line, self.progress) {
@@ -206,6 +213,10 @@ impl Attempt<'_> {
         }
         if self.build(&snapshot, &plan) {
             up_to_date.cards.clone_from(&plan.synced.cards);
+        }
+        // mkinitcpio was told by a preset to read something else.
+        if let Some((path, _)) = new_hook.filter(|_| !self.is_in) {
+            self.put_hook(path, None);
         }
         if let Err(error) = save_synced(self.root, &up_to_date) {
             self.failed.push(format!("/{}: {error}", synced_path()));
@@ -243,11 +254,28 @@ impl Attempt<'_> {
         }
     }
 
+    /// Writes the drop-in of mkinitcpio's, or removes it; whether that worked.
+    fn put_hook(&mut self, path: &str, text: Option<&String>) -> bool {
+        let (done, sentence) = match text {
+            Some(text) => (boot_files::write(self.root, path, text.as_bytes()), "has mkinitcpio run the hook 'vfio'"),
+            None => (files::remove(self.root, path), "removed"),
+        };
+        match done {
+            Ok(()) => {
+                let sentence = format!("/{path}: {sentence}");
+                (self.progress)(&sentence);
+                self.did.push(sentence);
+            }
+            Err(ref error) => self.failed.push(format!("/{path}: {error}")),
+        }
+        done.is_ok()
+    }
+
     /// Builds images if need be, and looks whether they are right then.
     fn build(&mut self, snapshot: &Snapshot, plan: &SyncPlan) -> bool {
         let build = plan.steps.iter().find_map(|step| match step {
             SyncStep::Initramfs { runs, why } => Some((runs, why)),
-            SyncStep::Words { .. } => None,
+            _ => None,
         });
         let Some((runs, why)) = build else {
             // An image that is still wrong, which nothing here can build, is in the notes.
@@ -270,6 +298,7 @@ impl Attempt<'_> {
         (self.progress)("looking into the initramfs");
         let built = Initramfs::scan(self.root, Some(unpacker_for(self.root).as_ref()));
         let right = self.judge(snapshot, &built, &plan.synced.cards, &ran);
+        self.is_in = built.images.iter().any(|image| image.seen.as_ref().is_ok_and(|seen| seen.program && seen.run));
         let clean = |image: &Image| image.seen.as_ref().is_ok_and(|seen| !seen.program);
         if right && built.images.iter().all(clean) {
             // No image has anything of ours any more: none has to be looked into.

@@ -19,6 +19,7 @@ mod kernelstub;
 mod limine;
 mod limine_tool;
 pub mod mkinitcpio;
+pub mod mkinitcpio_hook;
 pub mod next_kernel;
 pub(super) mod ostree;
 pub mod pe;

@@ -7,6 +7,7 @@ pub mod image;
 
 use super::boot::esp::Partitions;
 use super::boot::mkinitcpio;
+use super::boot::mkinitcpio_hook::Hook;
 use super::boot::ostree;
 use super::boot::pe::Program;
 use super::boot::{builder, uki};
@@ -80,6 +81,8 @@ pub struct Initramfs {
     pub marked: bool,
     /// What makes the unified kernel images again, if that is known and there: a program and its arguments.
     pub unified_by: Option<Vec<String>>,
+    /// Whether mkinitcpio knows of our hook.
+    pub hook: Hook,
     /// Whether Gentoo's installkernel puts the images where the loader looks.
     pub installkernel: bool,
     /// The images of installed kernels.
@@ -102,6 +105,7 @@ impl Initramfs {
             by_rpm_ostree: is_installed(root, "rpm-ostree"),
             marked: root.exists(&format!("{STATE}/initramfs")),
             unified_by: builder::builder(root),
+            hook: Hook::read(root),
             installkernel: builder::is_gentoo(root),
             images: images(root, tool),
             files,
