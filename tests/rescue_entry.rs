@@ -148,8 +148,8 @@ fn every_loader_gets_the_entry_and_is_then_as_before() {
 #[test]
 fn where_none_can_be_made_it_is_said() {
     for (name, why, typed) in [
-        ("arch-uki", "one command line", "systemd-boot, add vfio=off"),
-        ("debian-uki-secure-boot", "one command line", "Secure Boot"),
+        ("arch-uki", "a second command line", "systemd-boot, add vfio=off"),
+        ("debian-uki-secure-boot", "a second command line", "Secure Boot"),
         ("cachyos-limine", "writes limine.conf", "press F10"),
         ("cachyos-sdboot-manage", "removes boot entries that it has not made", "add vfio=off, then press Enter"),
         ("opensuse-sdbootutil", "makes all boot entries", "systemd-boot, add vfio=off"),

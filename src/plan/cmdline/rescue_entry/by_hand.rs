@@ -7,7 +7,9 @@ use crate::plan::cmdline::elsewhere::by_whom;
 /// Why there can be none.
 pub(super) fn of_loader(kind: LoaderKind) -> &'static str {
     match kind {
-        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => "a unified kernel image has one command line",
+        LoaderKind::UkiAddon | LoaderKind::UkiRebuild => {
+            "what builds a unified kernel image cannot be told to put a second command line into it"
+        }
         LoaderKind::RpmOstree | LoaderKind::Bootc | LoaderKind::BootcImage => {
             "boot entries belong to deployments, and come and go with them"
         }
