@@ -28,11 +28,7 @@ pub(super) fn pins(domain: Node<'_, '_>, found: &mut Domain) -> Result<(), Strin
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::host::domain::{parse, Domain};
-
-    fn domain(inside: &str) -> Result<Domain, String> {
-        parse(&format!("<domain><name>a</name>{inside}</domain>"))
-    }
+    use crate::host::domain::tests::domain;
 
     #[test]
     fn the_cpus_of_the_vcpus_are_read() {

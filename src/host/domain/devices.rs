@@ -34,28 +34,6 @@ pub(super) fn tpm(tpm: Node<'_, '_>, found: &mut Domain) {
     }
 }
 
-/// Where a sound server is that is no user's own (those are in `Domain::sound`).
-pub(super) fn audio(audio: Node<'_, '_>, found: &mut Domain) {
-    let file = match audio.attribute("type") {
-        Some("pipewire") => {
-            attribute(audio, "runtimeDir").map(|path| NeededFile { directory: true, ..NeededFile::new(path, SOUND) })
-        }
-        Some("pulseaudio") => attribute(audio, "serverName").and_then(|name| sound_server(&name)),
-        _ => None,
-    };
-    found.files.extend(file.filter(|file| !file.path.starts_with("/run/user/")));
-}
-
-/// What a directory or a socket of a sound server is called.
-const SOUND: &str = "sound server's place";
-
-/// The socket of a PulseAudio server, if its name is one (PulseAudio's "Server Strings").
-pub(super) fn sound_server(name: &str) -> Option<NeededFile> {
-    let name = name.trim();
-    let path = name.strip_prefix("unix:").unwrap_or(name);
-    path.starts_with('/').then(|| NeededFile::new(path, SOUND))
-}
-
 /// A directory of the host that is shared, and what shares it.
 pub(super) fn filesystem(filesystem: Node<'_, '_>, found: &mut Domain) {
     let source = child(filesystem, "source");

@@ -75,8 +75,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
             "input" => devices::input(device, &mut found),
             "tpm" => devices::tpm(device, &mut found),
             "audio" => {
-                sound::add_sound(device, &mut found.sound);
-                devices::audio(device, &mut found);
+                sound::audio(device, &mut found);
             }
             "filesystem" => devices::filesystem(device, &mut found),
             "rng" => devices::rng(device, &mut found),

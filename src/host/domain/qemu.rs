@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Arguments for QEMU itself: libvirt knows nothing of what they give to the guest.
 
-use super::devices::sound_server;
 use super::needs::{Domain, HostDevice, NeededFile};
+use super::sound::socket_of_pulseaudio;
 use super::xml::clip;
 use crate::pci::{Address, Slot};
 use roxmltree::Node;
@@ -182,7 +182,7 @@ pub const KVMFR: &str = "shared memory of kvmfr";
 /// `-audiodev`: the socket of a sound server.
 fn audio(audio: &Properties, found: &mut Domain) {
     if audio.get("driver") == Some("pa") {
-        found.files.extend(audio.get("server").and_then(sound_server));
+        found.files.extend(audio.get("server").and_then(socket_of_pulseaudio));
     }
 }
 

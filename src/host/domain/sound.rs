@@ -2,44 +2,49 @@
 //! Sound servers that a domain plays on.
 
 use super::limits::MOST_DEVICES;
+use super::needs::{Domain, NeededFile};
 use super::xml::attribute;
 use roxmltree::Node;
 
-/// The sockets of sound servers: PipeWire's in its runtime directory, where it has its usual name (`PIPEWIRE_CORE`), and
-/// PulseAudio's own.
-pub(super) fn sound(device: Node<'_, '_>) -> Option<String> {
-    match device.attribute("type") {
+/// What a directory or a socket of a sound server is called.
+const PLACE: &str = "sound server's place";
+
+/// Adds the socket of a sound server, each once: PipeWire's in its runtime directory, where it has its usual name
+/// (`PIPEWIRE_CORE`), and PulseAudio's own. A place that is no user's own must be there before anybody logs in.
+pub(super) fn audio(device: Node<'_, '_>, found: &mut Domain) {
+    let (socket, place) = match device.attribute("type") {
         Some("pipewire") => {
-            let directory = attribute(device, "runtimeDir")?;
-            Some(format!("{}/pipewire-0", directory.trim_end_matches('/')))
+            let Some(directory) = attribute(device, "runtimeDir") else { return };
+            let socket = format!("{}/pipewire-0", directory.trim_end_matches('/'));
+            (socket, NeededFile { directory: true, ..NeededFile::new(directory, PLACE) })
         }
         Some("pulseaudio") => {
-            let server = attribute(device, "serverName")?;
-            let path = server.strip_prefix("unix:").unwrap_or(&server);
-            path.starts_with('/').then(|| path.to_owned())
+            let Some(place) = attribute(device, "serverName").and_then(|name| socket_of_pulseaudio(&name)) else {
+                return;
+            };
+            (place.path.clone(), place)
         }
-        _ => None,
+        _ => return,
+    };
+    if !found.sound.contains(&socket) && found.sound.len() < MOST_DEVICES {
+        found.sound.push(socket);
+    }
+    if !place.path.starts_with("/run/user/") {
+        found.files.push(place);
     }
 }
 
-/// Adds a sound server, each once.
-pub(super) fn add_sound(device: Node<'_, '_>, sockets: &mut Vec<String>) {
-    let known = |socket: &String| sockets.contains(socket);
-    if let Some(socket) = sound(device).filter(|socket| !known(socket)) {
-        if sockets.len() < MOST_DEVICES {
-            sockets.push(socket);
-        }
-    }
+/// The socket of a PulseAudio server, if its name is one (PulseAudio's "Server Strings").
+pub(super) fn socket_of_pulseaudio(name: &str) -> Option<NeededFile> {
+    let name = name.trim();
+    let path = name.strip_prefix("unix:").unwrap_or(name);
+    path.starts_with('/').then(|| NeededFile::new(path, PLACE))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::host::domain::{parse, Domain};
-
-    fn domain(inside: &str) -> Result<Domain, String> {
-        parse(&format!("<domain><name>a</name>{inside}</domain>"))
-    }
+    use crate::host::domain::tests::domain;
 
     #[test]
     fn the_sockets_of_sound_servers_are_read() {

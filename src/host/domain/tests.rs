@@ -6,7 +6,7 @@ use super::qemu::QEMU;
 use super::xml::{number, size};
 use super::*;
 
-fn domain(inside: &str) -> Result<Domain, String> {
+pub(super) fn domain(inside: &str) -> Result<Domain, String> {
     parse(&format!("<domain type='kvm'><name>win10</name>{inside}</domain>"))
 }
 
