@@ -4,6 +4,7 @@
 //! virt-aa-helper writes rules for disks, devices and the like, and none for the option ROM of a host device (libvirt 9.0 to
 //! 11.3, `src/security/virt-aa-helper.c`): for that the abstraction counts.
 
+use super::qemu_conf;
 use crate::root::Root;
 
 /// Whether the kernel has it switched on.
@@ -49,10 +50,7 @@ pub fn rules(root: &Root) -> Option<Rules> {
 
 /// Whether libvirt uses it: `security_driver` of qemu.conf(5) may name others, or `none`.
 fn is_chosen(root: &Root) -> bool {
-    let text = root.read("etc/libvirt/qemu.conf").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let mut set = text.lines().filter_map(|line| line.trim_start().strip_prefix("security_driver"));
-    set.next_back().is_none_or(|value| value.contains("\"apparmor\""))
+    qemu_conf::value(root, "security_driver").is_none_or(|value| value.contains("\"apparmor\""))
 }
 
 impl Rules {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! The user that libvirt runs QEMU as (`user` in /etc/libvirt/qemu.conf).
+//! Settings of /etc/libvirt/qemu.conf: its comments say what each means.
 
 use super::accounts::{users, User};
 use crate::root::Root;
@@ -12,8 +12,8 @@ const USUAL: [&str; 2] = ["libvirt-qemu", "qemu"];
 /// The user that QEMU runs as; `None` if the machine knows no such user, or its QEMU runs as root.
 pub fn user(root: &Root) -> Option<User> {
     let users = users(root).unwrap_or_default();
-    let text = root.read_text(FILE).unwrap_or_default();
-    let configured = text.lines().filter_map(setting).next_back();
+    let configured = value(root, "user");
+    let configured = configured.as_deref().and_then(quoted);
     let found = match configured {
         // A number may have a sign so that it is not taken for a name (qemu.conf's own comment).
         Some(name) => {
@@ -25,12 +25,18 @@ pub fn user(root: &Root) -> Option<User> {
     found.filter(|user| user.uid != 0)
 }
 
-/// The value of `user = "NAME"`.
-fn setting(line: &str) -> Option<&str> {
-    let (key, value) = line.trim().split_once('=')?;
+/// The value of a key as it stands there, the last of several; lists keep their brackets.
+pub(super) fn value(root: &Root, key: &str) -> Option<String> {
+    let text = root.read(FILE).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut set = text.lines().filter_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key));
+    set.next_back().map(|(_, value)| value.trim().to_owned())
+}
+
+/// What stands between quotes, without a comment after it.
+fn quoted(value: &str) -> Option<&str> {
     let value = value.split('#').next().unwrap_or_default().trim();
-    let value = value.strip_prefix(['"', '\''])?.strip_suffix(['"', '\''])?;
-    (key.trim() == "user" && !value.is_empty()).then_some(value)
+    value.strip_prefix(['"', '\''])?.strip_suffix(['"', '\'']).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
