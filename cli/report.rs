@@ -13,6 +13,7 @@ use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use vfio_suite::act::backend::tools_for;
+use vfio_suite::host::os_release;
 use vfio_suite::root::Root;
 use vfio_suite::text;
 
@@ -122,11 +123,9 @@ impl Aside {
 
 /// What runs here. Of the system only what is the same wherever it runs.
 fn versions(root: &Root) -> String {
-    let release =
-        root.read_text("etc/os-release").or_else(|_| root.read_text("usr/lib/os-release")).unwrap_or_default();
+    let release = os_release::read(root);
     let value = |key: &str| {
-        let value =
-            release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?.trim_matches(['"', '\'']);
+        let value = os_release::value(&release, key)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         (value.chars().all(plain) && value.len() <= 24).then(|| value.to_owned())
     };

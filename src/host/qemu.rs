@@ -45,12 +45,6 @@ pub fn machines(root: &Root, emulator: &str, by: &str) -> Option<Vec<String>> {
     })
 }
 
-/// Whether a program is where libvirt looks for programs of which it has only the name.
-pub fn has_program(root: &Root, name: &str) -> bool {
-    const PATH: [&str; 6] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "bin", "sbin"];
-    PATH.iter().any(|directory| root.exists(&format!("{directory}/{name}")))
-}
-
 /// Whether libvirt finds a program that shares directories: it is named by a description of type `fs`
 /// (`docs/interop/vhost-user.json` of QEMU). An empty file of the same name in /etc hides one.
 pub fn has_virtiofsd(root: &Root) -> bool {

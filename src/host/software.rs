@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Programs that guests need, the distribution that has them in its packages, libvirt's daemon and the clock.
 
-use super::process;
+use super::{os_release, process, programs};
 use crate::root::Root;
 use std::os::unix::ffi::OsStrExt;
 
-/// Where programs are.
-const DIRECTORIES: [&str; 5] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/libexec", "bin"];
 /// Ticks a second in `/proc/PID/stat`: `USER_HZ`, which is 100 on every architecture with KVM and PCI (sysconf(3)).
 const TICKS: i64 = 100;
 /// Where libvirt's daemons that start domains write their numbers.
@@ -34,12 +32,8 @@ pub enum Distribution {
 
 /// The distribution, by `ID` and `ID_LIKE` (os-release(5)).
 pub fn distribution(root: &Root) -> Option<Distribution> {
-    let text = root.read_text("etc/os-release").or_else(|_| root.read_text("usr/lib/os-release")).ok()?;
-    let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        Some(line.trim().trim_matches(['"', '\'']))
-    };
-    let known = |key: &str| value(key)?.split_whitespace().find_map(of_word);
+    let text = os_release::read(root);
+    let known = |key: &str| os_release::value(&text, key)?.split_whitespace().find_map(of_word);
     known("ID").or_else(|| known("ID_LIKE"))
 }
 
@@ -54,9 +48,9 @@ fn of_word(word: &str) -> Option<Distribution> {
     })
 }
 
-/// Whether one of these programs is there.
+/// Whether one of these programs is there, for people or only for other programs (RHEL's `qemu-kvm`).
 pub fn has_program(root: &Root, names: &[&str]) -> bool {
-    names.iter().any(|name| DIRECTORIES.iter().any(|directory| root.exists(&format!("{directory}/{name}"))))
+    names.iter().any(|name| programs::find(root, name).is_some() || root.exists(&format!("usr/libexec/{name}")))
 }
 
 /// Whether QEMU is there, for any machine or by the name of RHEL's.

@@ -12,7 +12,7 @@ use crate::act::guest::{self, account};
 use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages, NeededFile, KVMFR, PROGRAM};
-use crate::host::{accounts, cpus, home, modules, numa, pages, process, qemu, qemu_conf, Host};
+use crate::host::{accounts, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::definition;
@@ -275,7 +275,7 @@ fn problem(root: &Root, file: &NeededFile) -> Option<FileProblem> {
     let what = file.what;
     let by_name = what == PROGRAM && !file.path.contains('/');
     let problem = match root.stat(relative) {
-        _ if by_name && qemu::has_program(root, relative) => return None,
+        _ if by_name && programs::find(root, relative).is_some() => return None,
         _ if by_name => "is not installed".to_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
         Err(error) => format!("cannot be read: {error}"),

@@ -2,11 +2,9 @@
 //! Looking for boot files: what is in them, under which name they are there, which programs are installed.
 
 use crate::host::boot::Content;
+pub(super) use crate::host::programs::find as program;
 use crate::root::Root;
 use std::io::{self, ErrorKind, Read};
-
-/// Where programs are.
-const PROGRAMS: [&str; 6] = ["usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin", "bin", "sbin"];
 
 /// What is in a file; `None` if it is not there.
 pub(super) fn content(root: &Root, path: &str) -> Option<Content> {
@@ -37,11 +35,6 @@ pub(super) fn text(root: &Root, path: &str) -> Option<String> {
         Content::Text(text) => Some(text),
         Content::Unreadable(_) => None,
     }
-}
-
-/// The path of a program that is installed, below the root.
-pub(super) fn program(root: &Root, name: &str) -> Option<String> {
-    PROGRAMS.iter().map(|directory| format!("{directory}/{name}")).find(|path| root.exists(path))
 }
 
 /// A program's name, if it is not installed.
