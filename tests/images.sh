@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs the package with apt in a Debian of each suite, builds initramfs images with initramfs-tools and dracut, and
-# looks what is in them, before and after: unedited, configured, removed, purged; and has each suite's real kernel-install run
-# our plugin. As root; no virtual machine. Of sid, which has the newest systemd, kernel-install alone.
+# looks what is in them, before and after: unedited, configured, removed, purged; has each suite's real kernel-install run
+# our plugin, and its real update-grub read what 'vfio cmdline' writes. As root; no virtual machine. Of sid, which has the
+# newest systemd, kernel-install alone.
 # Usage: images.sh PACKAGE.deb [SUITE...]
 set -eu
 
@@ -19,7 +20,7 @@ for suite; do
     # shellcheck disable=SC2154 # base.sh sets it
     tar -C "$work" -xf "$tarball"
     cp "$package" "$work/opt/vfio-suite.deb"
-    cp "$here/images/checks.sh" "$here/images/inside.sh" "$here/units.sh" "$here/kernel-install.sh" "$work/opt/"
+    cp "$here/images/checks.sh" "$here/images/inside.sh" "$here/images/grub.sh" "$here/units.sh" "$here/kernel-install.sh" "$work/opt/"
     inside=inside
     if [ "$suite" = sid ]; then
         dpkg-deb --fsys-tarfile "$package" | tar -C "$work/opt" -x --strip-components=5 ./usr/lib/kernel/install.d/95-vfio.install

@@ -8,7 +8,7 @@ mkdir -p "$cache"
 
 # The smallest kernel with a configuration for udev; dracut itself cannot live beside initramfs-tools, so its package is
 # only laid ready.
-full=systemd,systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd,cpio
+full=systemd,systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd,cpio,grub-common,grub2-common
 
 # The mirror that this machine's own apt uses.
 # shellcheck disable=SC2016 # apt-get knows these

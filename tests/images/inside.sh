@@ -53,6 +53,8 @@ say "$(cat /tmp/output)"
 quiet bash /opt/kernel-install.sh /usr/lib/kernel/install.d/95-vfio.install
 say "$(cat /tmp/output)"
 
+bash /opt/grub.sh
+
 quiet update-initramfs -u
 unpack
 expect "initramfs-tools, unedited configuration: nothing of ours is in the image" </dev/null
