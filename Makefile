@@ -209,7 +209,7 @@ check-all: check ## the same, with the lab's long scenarios, and every package b
 
 # Real kernels in virtual machines. ONLY=WORD runs the scenarios with that word in their names.
 LAB_SECONDS ?= 3600
-LAB = env VFIO_LAB_RESULTS=$(RESULTS) $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(ONLY)
+LAB = env VFIO_LAB_RESULTS=$(RESULTS) $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- $(if $(ONLY),--include-ignored) $(ONLY)
 .PHONY: lab
 lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 	$(LAB)

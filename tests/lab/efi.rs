@@ -121,9 +121,13 @@ impl Loader {
     }
 }
 
-/// The disk of such a machine. In it is /srv/linux-image-lab.deb, a second kernel.
+/// The disk of such a machine. In it is /srv/linux-image-lab.deb, a second kernel, if initramfs-tools builds its initramfs.
 #[derive(Debug, Clone, Hash)]
 pub struct EfiDisk {
+    /// Its Debian.
+    pub suite: &'static str,
+    /// What builds its initramfs.
+    pub initramfs: Initramfs,
     /// Its boot loader.
     pub loader: Loader,
     /// Our package is installed, with this configuration, and scripts run as early as they can.
@@ -131,12 +135,21 @@ pub struct EfiDisk {
 }
 
 impl EfiDisk {
+    /// A Debian 13 without our package.
+    pub fn new(loader: Loader) -> Self {
+        EfiDisk { suite: "trixie", initramfs: Initramfs::InitramfsTools, loader, early: None }
+    }
+
     /// The disk, built if it is not there.
     fn build(&self) -> Result<PathBuf> {
-        let from = with_packages("trixie", Initramfs::InitramfsTools, self.loader.packages())?;
+        let from = with_packages(self.suite, self.initramfs, self.loader.packages())?;
         let ours = if self.early.is_some() { Some(cache::file_key(&package()?)?) } else { None };
         let key = cache::key(&(self, &from, ours, include_str!("efi.rs"), words()));
-        let name = format!("efi-{}{}", self.loader.name(), if self.early.is_some() { "-early" } else { "" });
+        let early = if self.early.is_some() { "-early" } else { "" };
+        let name = match self.initramfs {
+            Initramfs::InitramfsTools => format!("efi-{}{early}", self.loader.name()),
+            Initramfs::Dracut => format!("efi-{}-{}-dracut{early}", self.loader.name(), self.suite),
+        };
         let dir = cache::entry(&name, key, |dir| {
             let tree = dir.join("tree");
             copy(&from.join("tree"), &tree)?;
@@ -183,18 +196,35 @@ impl EfiDisk {
         for (path, content) in EARLY {
             write(tree, path, content, 0o644)?;
         }
-        // The initramfs is read by firmware in an emulator, and built there once: only what this machine needs.
-        write(tree, "etc/initramfs-tools/conf.d/lab.conf", "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\n", 0o644)?;
-        write(tree, "etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n", 0o644)?;
+        // The initramfs is read by firmware in an emulator, and built there: only what this machine needs.
+        for (path, content) in only_needed(self.initramfs) {
+            write(tree, path, content, 0o644)?;
+        }
         self.loader.configure(tree)?;
-        second_kernel(tree)?;
+        if self.initramfs == Initramfs::InitramfsTools {
+            second_kernel(tree)?;
+        }
         if self.early.is_some() {
             fs::copy(package()?, tree.join("vfio-suite.deb"))?;
             enter(tree, "INITRD=No apt-get -y --no-install-recommends install /vfio-suite.deb")?;
             fs::remove_file(tree.join("vfio-suite.deb"))?;
             enter(tree, "systemctl set-default lab-early.target")?;
         }
-        enter(tree, Initramfs::InitramfsTools.rebuild()).map(drop)
+        enter(tree, self.initramfs.rebuild()).map(drop)
+    }
+}
+
+/// A configuration with which an image is small and quickly made.
+fn only_needed(initramfs: Initramfs) -> &'static [(&'static str, &'static str)] {
+    match initramfs {
+        Initramfs::InitramfsTools => &[
+            ("etc/initramfs-tools/conf.d/lab.conf", "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\n"),
+            ("etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n"),
+        ],
+        Initramfs::Dracut => &[(
+            "etc/dracut.conf.d/lab.conf",
+            "hostonly=\"no\"\ncompress=\"cat\"\ndrivers=\"virtio_pci virtio_blk ext4\"\n",
+        )],
     }
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Machines that boot from their own disk.
 
+use super::probed;
 use crate::checks::Checks;
 use crate::efi::{EfiDisk, EfiMachine, Loader};
+use crate::layers::Initramfs;
 use crate::qemu::Outcome;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What the scripts share.
 const LIBRARY: &str = include_str!("../guest/efi/boot.sh");
@@ -27,7 +30,7 @@ fi
 "#;
 
 fn by_hand(name: &str, loader: Loader, command: &str) -> Result<()> {
-    let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
+    let machine = EfiMachine::new(name, &EfiDisk::new(loader))?;
     let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}by_hand() {{\n{command}\n}}\n{BY_HAND}"));
     boot.reboots = true;
     let run = machine.boot(&boot)?;
@@ -59,7 +62,7 @@ pub fn by_hand_uki() -> Result<()> {
 /// What all three loaders have in common: `entries` is how many of the lines that `entries` (boot.sh) prints have our words
 /// when there is one kernel, and when there are two.
 fn words(name: &str, loader: Loader, desired: [usize; 2]) -> Result<()> {
-    let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
+    let machine = EfiMachine::new(name, &EfiDisk::new(loader))?;
     let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/words.sh")));
     boot.reboots = true;
     let run = machine.boot(&boot)?;
@@ -147,7 +150,7 @@ pub fn uki() -> Result<()> {
 /// A machine that boots from elsewhere than where we wrote: told of after the reboot, by all who are asked, and not before
 /// or when it boots from there.
 pub fn elsewhere() -> Result<()> {
-    let machine = EfiMachine::new("efi_elsewhere", &EfiDisk { loader: Loader::Grub, early: None })?;
+    let machine = EfiMachine::new("efi_elsewhere", &EfiDisk::new(Loader::Grub))?;
     let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/elsewhere.sh")));
     boot.reboots = true;
     let run = machine.boot(&boot)?;
@@ -175,7 +178,7 @@ pub fn elsewhere() -> Result<()> {
 
 /// The boot entry without us: the last of the menu and not the default; where it is chosen, nothing is bound; gone with the package.
 fn rescue(name: &str, loader: Loader) -> Result<()> {
-    let machine = EfiMachine::new(name, &EfiDisk { loader, early: None })?;
+    let machine = EfiMachine::new(name, &EfiDisk::new(loader))?;
     let mut boot = EfiMachine::usual("boot", &format!("{LIBRARY}{}", include_str!("../guest/efi/rescue.sh")));
     boot.reboots = true;
     let run = machine.boot(&boot)?;
@@ -212,4 +215,43 @@ pub fn rescue_grub() -> Result<()> {
 
 pub fn rescue_systemd_boot() -> Result<()> {
     rescue("efi_rescue_systemd_boot", Loader::SystemdBoot)
+}
+
+/// Debian's unstable suite with dracut, whose own `update-initramfs` makes the images: our package by apt, a card for the boot, `vfio
+/// sync`; the next boot has its parameters and reserves the card in the initramfs; then the package is purged.
+pub fn unstable_dracut() -> Result<()> {
+    let disk = EfiDisk { suite: "sid", initramfs: Initramfs::Dracut, ..EfiDisk::new(Loader::Grub) };
+    let machine = EfiMachine::new("efi_unstable_dracut", &disk)?;
+    let script = format!("{LIBRARY}{}", include_str!("../guest/efi/unstable.sh"));
+    let mut boot = EfiMachine::usual("boot", &script);
+    boot.reboots = true;
+    boot.deadline = Duration::from_secs(5400);
+    let run = machine.boot(&boot)?;
+    let mut checks = Checks::default();
+    checks.line("who owns update-initramfs", &run.text("owner"), &["dracut"]);
+    checks.same("boot files with the package alone", run.text("installed"), run.text("before"));
+    checks.same(&format!("`vfio sync` ({})", run.text("sync")), run.fact("sync"), "0");
+    checks.line("`vfio sync`", &run.text("sync"), &["building the initramfs: update-initramfs"]);
+    checks.line("`vfio sync` again", &run.text("sync-again"), &["are up to date"]);
+    for (step, ours, images, driver) in
+        [("first", 0, "0", "bochs-drm"), ("second", 1, "1", "vfio-pci"), ("third", 0, "0", "bochs-drm")]
+    {
+        let line = run.fact(&format!("cmdline.{step}"));
+        let counts = WORDS.map(|word| line.split(' ').filter(|found| *found == word).count());
+        checks.same(&format!("each of our words in {line:?}"), counts, [ours; 3]);
+        checks.same(&format!("images with vfio-bind, {step} boot"), run.fact(&format!("images.{step}")), images);
+        checks.same(&format!("the card's driver, {step} boot"), run.fact(&format!("driver.{step}")), driver);
+        checks.same(&format!("units that failed, {step} boot"), run.text(&format!("failed.{step}")).trim(), "");
+    }
+    for address in ["0000:01:00.0", "0000:01:00.1"] {
+        let dmesg = run.text("dmesg.second");
+        checks.same(&format!("drivers tried on {address}"), probed(&dmesg, address), ["vfio-pci"]);
+    }
+    for verb in ["status", "cmdline-status", "doctor"] {
+        checks.same(&format!("`vfio {verb}` ({})", run.text(verb)), run.fact(verb), "0");
+    }
+    checks.line("`vfio doctor`", &run.text("doctor"), &["reserves the cards of the configuration"]);
+    checks.same("boot files after the removal", run.text("after"), run.text("before"));
+    checks.same("files that the package left", run.text("files"), "");
+    checks.done()
 }

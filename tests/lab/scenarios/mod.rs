@@ -67,6 +67,7 @@ const LONG: &[Scenario] = &[
     ("efi_elsewhere", efi::elsewhere),
     ("efi_rescue_grub", efi::rescue_grub),
     ("efi_rescue_systemd_boot", efi::rescue_systemd_boot),
+    ("efi_unstable_dracut", efi::unstable_dracut),
     ("efi_power_loss_grub", power::grub),
     ("efi_power_loss_systemd_boot", power::systemd_boot),
     ("efi_by_hand_grub", efi::by_hand_grub),

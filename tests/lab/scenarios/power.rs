@@ -84,7 +84,7 @@ impl Wanted {
 }
 
 fn power(name: &str, loader: Loader) -> Result<()> {
-    let machine = EfiMachine::new(name, &EfiDisk { loader, early: Some(CONFIGURATION) })?;
+    let machine = EfiMachine::new(name, &EfiDisk { early: Some(CONFIGURATION), ..EfiDisk::new(loader) })?;
     let mut checks = Checks::default();
     let first = machine.boot(&boot("measure", "measure", "apply"))?;
     let (others, none) = parts(first.fact("cmdline"));
