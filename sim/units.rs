@@ -12,6 +12,7 @@
 //! | `enabled` | it starts at every boot |
 //! | `also OTHER` | enabling or disabling it does so with OTHER |
 //! | `brings OTHER` | OTHER is started before it, and does not stop with it |
+//! | `ends STARTS` | it starts, and has failed a moment later, so many times |
 //! | `restart-needs-reset` | it was started too often: once stopped, it starts only after `reset-failed` |
 //!
 //! `.kernel/allowed-cpus/NAME` has the CPUs that a unit may use, if it may not use all (`AllowedCPUs=`).
@@ -176,7 +177,13 @@ impl Unit {
         }
         self.values("process").try_for_each(|pid| processes::unpark(tree, pid))?;
         self.values("session").try_for_each(|id| logins::revive(tree, id))?;
-        self.set_state(tree, "active")?;
+        match self.values("ends").next().and_then(|starts| starts.parse::<u32>().ok()) {
+            Some(starts) if starts > 0 => {
+                self.set(tree, "ends", &format!("ends {}\n", starts - 1))?;
+                self.set_state(tree, "active ending")?;
+            }
+            _ => self.set_state(tree, "active")?,
+        }
         if LIBVIRT.contains(&name.as_str()) {
             networks::daemon_starts(tree)
         } else {
@@ -247,6 +254,15 @@ pub(crate) fn systemctl(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<Strin
                 Ok(format!("{}UnitFileState={state}\n", show(tree, name)?))
             };
             return Ok(names.iter().map(block).collect::<io::Result<Vec<_>>>()?.join("\n"));
+        }
+        ["show", "--property=ActiveState,NRestarts", "--", name] => {
+            let Some(unit) = Unit::find(tree, name)? else { return Ok("ActiveState=inactive\n".to_owned()) };
+            if unit.lines.iter().any(|words| words[0] == "state" && words.get(2).is_some_and(|word| word == "ending")) {
+                unit.stop(tree)?;
+                unit.set_state(tree, "failed")?;
+                return Ok("ActiveState=failed\nNRestarts=0\n".to_owned());
+            }
+            return Ok(format!("ActiveState={}\nNRestarts=0\n", unit.state()));
         }
         [verb @ ("enable" | "disable"), "--", ref names @ ..] if !names.is_empty() => {
             for name in names {

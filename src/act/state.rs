@@ -11,6 +11,7 @@ use crate::host::run::marks::{active_path, given_back_path};
 use crate::pci::Address;
 use crate::plan::reset::silent;
 use crate::root::{Root, RUN};
+use crate::text;
 use std::io;
 
 /// Leaves a card's status for `vfio status`.
@@ -25,6 +26,20 @@ pub fn write_guest_status(root: &Root, guest: &str, outcome: GuestOutcome, why: 
     let status = GuestStatus { guest: guest.to_owned(), outcome, why: why.to_vec() };
     if let Err(error) = files::replace_json(root, &guest_status::path(guest), &status) {
         log::warn!("the status of [guest {guest}] cannot be written: {error}");
+    }
+}
+
+/// Has whoever logs in be told of what did not come back, and of nothing else: `/run/issue.d` and `/run/motd.d` have links to
+/// the file.
+pub fn tell_logins(root: &Root) {
+    let stuck = guest_status::all(root).into_iter().filter(|status| status.outcome == GuestOutcome::Stuck);
+    let lines = stuck.flat_map(|status| status.why).map(|why| format!("vfio: {}\n", text::line(&why)));
+    let lines: String = lines.collect();
+    let path = format!("{RUN}/not-back");
+    let done =
+        if lines.is_empty() { files::remove(root, &path) } else { files::replace(root, &path, lines.as_bytes()) };
+    if let Err(error) = done {
+        log::warn!("/{path}: {error}");
     }
 }
 

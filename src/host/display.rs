@@ -120,6 +120,13 @@ pub(super) fn scan(root: &Root, functions: &[Function], found: &[Framebuffer]) -
     (displays, boot)
 }
 
+/// Whether a function has a socket for a monitor that its driver knows of.
+pub fn has_connector(root: &Root, function: Address) -> bool {
+    let drm = attribute(function, "drm");
+    let names = root.list(&drm).unwrap_or_default();
+    names.iter().filter(|name| name.starts_with("card")).any(|card| !connectors(root, &drm, card).is_empty())
+}
+
 /// Connectors are directories `cardN-NAME` in the card's with a `status` (`drivers/gpu/drm/drm_sysfs.c`).
 fn connectors(root: &Root, drm: &str, card: &str) -> Vec<Connector> {
     let names = root.list(&format!("{drm}/{card}")).unwrap_or_default();

@@ -121,3 +121,51 @@ fn a_supervisor_that_is_stopped_is_named_with_the_way_forward() {
         assert!(ran.stderr.contains(part) && ran.stderr.lines().count() == 1, "{state}: {}", ran.stderr);
     }
 }
+
+/// Has the display manager end a moment after so many of its starts.
+fn display_manager_ends(tree: &Tree, starts: u32) {
+    let path = format!(".kernel/units/{}", desktop::DISPLAY_MANAGER);
+    let text = tree.read(&path);
+    let others = text.lines().filter(|line| !line.starts_with("ends "));
+    let lines: String = others.map(|line| format!("{line}\n")).collect();
+    tree.write(&path, &format!("{lines}ends {starts}\n"));
+}
+
+#[test]
+fn a_display_manager_that_ends_at_once_is_started_again() {
+    let tree = machine();
+    let running = started(&tree, "demo");
+    display_manager_ends(&tree, 1);
+    guest_ends(&tree, "demo");
+    let ran = running.end();
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("gdm.service does not stay up: it is started again"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("everything is back"), "{}", ran.stderr);
+    assert_eq!(desktop::unit_state(&tree, ALIAS).as_deref(), Some("active"));
+    assert_nothing_left(&tree, "after the second start");
+}
+
+#[test]
+fn a_display_manager_that_does_not_stay_up_is_not_back() {
+    let tree = machine();
+    let running = started(&tree, "demo");
+    display_manager_ends(&tree, 9);
+    tree.write(".kernel/journal", "greeter: hello\ngreeter: no outputs\n");
+    guest_ends(&tree, "demo");
+    let ran = running.end();
+    assert!(!ran.stderr.contains("everything is back"), "{}", ran.stderr);
+    assert_eq!(tree.driver(VIDEO).as_deref(), Some("amdgpu"), "all but the display manager is back");
+    let why = "undoing 'stop gdm.service': it was started again and does not stay up: \"greeter: no outputs\"";
+    assert!(ran.stderr.contains(why) && ran.stderr.contains("it is tried once more"), "{}", ran.stderr);
+    let back = give_back(&tree, "demo");
+    assert_eq!(back.status, Some(2), "{}", back.stderr);
+    let status = tree.run(VFIO, &["guest", "status", "demo"]);
+    assert!(status.stdout.contains(why), "{}", status.stdout);
+    // Whoever logs in is told as well, until it is back.
+    assert!(tree.read("run/vfio/not-back").contains(why));
+    display_manager_ends(&tree, 0);
+    let ran = tree.run(VFIO, &["guest", "restore", "demo"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(!tree.exists("run/vfio/not-back"));
+    assert_nothing_left(&tree, "after the third attempt");
+}

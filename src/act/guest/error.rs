@@ -5,6 +5,7 @@ use crate::act::backend::kernel::KernelError;
 use crate::act::backend::tools::ToolError;
 use crate::act::card::power::PowerError;
 use crate::act::lock::LockError;
+use crate::text::line;
 use std::io;
 use std::process::ExitStatus;
 
@@ -64,6 +65,14 @@ pub enum GuestError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// A unit was started again and has ended again.
+    #[error("it was started again and does not stay up{}", last_said(.said, .unit))]
+    NotUp {
+        /// The unit.
+        unit: String,
+        /// The last line that it wrote itself.
+        said: String,
+    },
     /// systemd has not started the guest's unit in time.
     #[error("systemd has not started {unit} within {seconds} s")]
     NoProcess {
@@ -109,6 +118,16 @@ pub enum GuestError {
     /// A file of ours, or a process.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// What a unit said last, and where there is more.
+fn last_said(said: &str, unit: &str) -> String {
+    let more = format!("'journalctl -u {unit}' shows its messages");
+    if said.is_empty() {
+        format!("; {more}")
+    } else {
+        format!(": \"{}\"; {more}", line(said))
+    }
 }
 
 /// How a program ended, and where it says why.

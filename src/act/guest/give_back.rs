@@ -4,7 +4,9 @@
 
 use super::error::GuestError;
 use super::hand_over::{announce, console_path, run_command};
-use super::{account, acl, forget, isolation, journal_path, pages, records, runner, services, sizes_path, GuestRecord};
+use super::{
+    account, acl, forget, isolation, journal_path, pages, records, runner, services, sizes_path, stays_up, GuestRecord,
+};
 use crate::act::backend::kernel::Kernel;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::Tools;
@@ -21,7 +23,7 @@ use crate::host::run::guest_status::{self, GuestOutcome};
 use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
-use crate::text::shell_command;
+use crate::text::{self, shell_command};
 use nix::time::{clock_gettime, ClockId};
 use std::io;
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub fn give_back(
         end,
         cards: Vec::new(),
         came_back: Vec::new(),
+        started: Vec::new(),
         begin: uptime(),
     };
     let mut problems: Vec<String> = Vec::new();
@@ -79,6 +82,14 @@ pub fn give_back(
             }
         } else if matches!(record.step, GuestStep::Awake { .. }) && !left.is_empty() {
             // A card that comes back later is then as this guest has found it, and let sleep once more.
+            left.push(record);
+        }
+    }
+    // Last, for it takes some seconds: all else is back by then.
+    for (record, unit, functions) in std::mem::take(&mut work.started) {
+        progress(&format!("looking whether {unit} stays up"));
+        if let Err(error) = stays_up::watch(root, tools, unit, &functions) {
+            problems.push(format!("[guest {guest}] undoing '{}': {error}", record.step));
             left.push(record);
         }
     }
@@ -119,7 +130,18 @@ fn report(root: &Root, guest: &str, problems: &[String]) {
     };
     why.extend(problems.iter().cloned());
     state::write_guest_status(root, guest, outcome, &why);
+    if root.is_system() && !problems.is_empty() {
+        // Nobody may see more of this machine by now than its text console.
+        let text = problems.iter().map(|problem| format!("vfio: {}\r\n", text::line(problem))).collect::<String>();
+        if let Err(error) = kernel_for(root).write("dev/console", &text) {
+            log::info!("/dev/console: {error}");
+        }
+    }
+    state::tell_logins(root);
 }
+
+/// A unit that was started again: by which record, and the functions that came back before it.
+type Started<'r> = (&'r GuestRecord, &'r str, Vec<Address>);
 
 struct Undo<'a> {
     root: &'a Root,
@@ -131,6 +153,8 @@ struct Undo<'a> {
     cards: Vec<String>,
     /// Functions that came back with them, for which udev has not been waited for yet.
     came_back: Vec<Address>,
+    /// Units that were started again.
+    started: Vec<Started<'a>>,
     /// When it began, since the machine's start.
     begin: Duration,
 }
@@ -141,9 +165,9 @@ fn uptime() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
-impl Undo<'_> {
+impl<'a> Undo<'a> {
     /// Undoes one step.
-    fn undo_record(&mut self, record: &GuestRecord, progress: &mut impl FnMut(&str)) -> Result<(), GuestError> {
+    fn undo_record(&mut self, record: &'a GuestRecord, progress: &mut impl FnMut(&str)) -> Result<(), GuestError> {
         let Undo { root, tools, guest, .. } = *self;
         match &record.step {
             step if step.starts().is_some() && self.end == End::Certain => Ok(()),
@@ -194,7 +218,11 @@ impl Undo<'_> {
                     services::settle(root, tools, &came_back, self.begin);
                 }
                 progress(&format!("starting {unit}"));
-                match services::start(tools, unit) {
+                let done = services::start(tools, unit);
+                if done.is_ok() {
+                    self.started.push((record, unit, came_back));
+                }
+                match done {
                     // systemd starts nothing then. It is asked only now, for it mostly is not so.
                     Err(_) if services::going_down(tools) => {
                         log::info!("{unit} stays down: so does the machine");

@@ -22,6 +22,7 @@ mod roms;
 pub mod runner;
 pub mod services;
 pub mod start;
+mod stays_up;
 
 use crate::act::files;
 use crate::act::journal::Journal;
