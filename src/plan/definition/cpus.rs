@@ -57,7 +57,14 @@ pub(super) fn processors(look: &Look<'_, '_>) -> Said {
     }
     let topology = [("sockets", 1), ("dies", 1), ("cores", cores), ("threads", threads as usize)];
     let needs = if look.request.facts.address_bits.is_some() { ADDRESS_LIMIT } else { CACHE };
+    // QEMU has no 'host' processor without KVM.
+    let is_emulated = look.domain.attribute("type").is_some_and(|kind| kind != "kvm");
     match cpu {
+        cpu if is_emulated => {
+            if let Some(there) = cpu.and_then(|cpu| child(cpu, "topology")).filter(|there| !is_so(*there, &topology)) {
+                draft.replace(there, &topology_of(&topology));
+            }
+        }
         Some(cpu) => refit(look, &mut draft, cpu, chosen, &topology),
         None => {
             let mut parts = vec![topology_of(&topology), cache()];
@@ -66,10 +73,13 @@ pub(super) fn processors(look: &Look<'_, '_>) -> Said {
             draft.insert(look.domain, bare_cpu().children(parts));
         }
     }
-    let why = format!(
-        "{count} processors as the host's are: {cores} cores of {threads} thread{}",
-        if threads == 1 { "" } else { "s" }
-    );
+    let why = match is_emulated {
+        true => format!("{count} processors; without KVM they stay of the kind that they are"),
+        false => format!(
+            "{count} processors as the host's are: {cores} cores of {threads} thread{}",
+            if threads == 1 { "" } else { "s" }
+        ),
+    };
     Ok(change("cpus", why, needs, draft))
 }
 
@@ -79,6 +89,12 @@ fn bare_cpu() -> Element {
 
 fn topology_of(topology: &[(&str, usize)]) -> Element {
     topology.iter().fold(Element::new("topology"), |element, (name, number)| element.with(name, number))
+}
+
+/// Whether a `<topology>` says this.
+fn is_so(there: Node<'_, '_>, topology: &[(&str, usize)]) -> bool {
+    let has = |name: &str| there.attribute(name).and_then(number).unwrap_or(1) as usize;
+    topology.iter().all(|(name, number)| has(name) == *number) && has("clusters") == 1
 }
 
 fn cache() -> Element {
@@ -105,11 +121,8 @@ fn refit(look: &Look<'_, '_>, draft: &mut Draft<'_>, cpu: Node<'_, '_>, chosen: 
         let models = cpu.children().filter(|n| is(*n, "model") || is(*n, "vendor"));
         models.for_each(|model| draft.remove(model));
     }
-    let there = child(cpu, "topology");
-    let has = |node: Node<'_, '_>, name: &str| node.attribute(name).and_then(number).unwrap_or(1) as usize;
-    match there {
-        Some(there)
-            if topology.iter().all(|(name, number)| has(there, name) == *number) && has(there, "clusters") == 1 => {}
+    match child(cpu, "topology") {
+        Some(there) if is_so(there, topology) => {}
         Some(there) => draft.replace(there, &topology_of(topology)),
         None => draft.insert(cpu, topology_of(topology)),
     }
