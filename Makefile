@@ -214,6 +214,11 @@ LAB = env VFIO_LAB_RESULTS=$(RESULTS) $(RELEASE_ENV) $(CARGO) test --release --l
 lab: setup deb ## the lab alone (ONLY=WORD: scenarios with that word)
 	$(LAB)
 
+COUNT ?= 1000
+.PHONY: soak
+soak: setup deb ## many hand-overs in one machine of the lab (COUNT=1000)
+	env VFIO_LAB_SOAK=$(COUNT) VFIO_LAB_RESULTS=$(RESULTS) $(RELEASE_ENV) $(CARGO) test --release --locked --features lab --test lab -- --include-ignored --nocapture --exact machine_soak
+
 # A machine of the lab, before and after, as it happens.
 .PHONY: demo
 demo: setup deb ## boot a machine with two cards, before and after

@@ -5,7 +5,7 @@
 //! loader is then installed by a first start of the machine itself, in which its disk is a real one; QEMU still loads the
 //! kernel then.
 
-use crate::extra::with_packages;
+use crate::extra::{pocket, with_packages};
 use crate::images::{find, package};
 use crate::layers::{copy, enter, write, Initramfs};
 use crate::machine::{words, Boot};
@@ -63,10 +63,11 @@ pub enum Loader {
 }
 
 impl Loader {
+    /// Its own, and dbus, without which no guest that is a command is started.
     fn packages(self) -> &'static str {
         match self {
-            Loader::Grub => "grub-efi-amd64",
-            Loader::SystemdBoot | Loader::Uki => "systemd-boot systemd-boot-efi systemd-ukify",
+            Loader::Grub => "grub-efi-amd64 dbus",
+            Loader::SystemdBoot | Loader::Uki => "systemd-boot systemd-boot-efi systemd-ukify dbus",
         }
     }
 
@@ -130,14 +131,39 @@ pub struct EfiDisk {
     pub initramfs: Initramfs,
     /// Its boot loader.
     pub loader: Loader,
+    /// The host's drivers for the cards are in it, as a distribution may have them.
+    pub host_drivers: bool,
     /// Our package is installed, with this configuration, and scripts run as early as they can.
     pub early: Option<&'static str>,
+}
+
+/// What an initramfs has. It is read by firmware in an emulator, and built there: so it is little, and the same files make the
+/// same bytes. The host's drivers are loaded before udev starts.
+fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2] {
+    let (disk, drivers) = ("virtio_pci virtio_blk ext4", if host_drivers { "bochs snd_hda_intel" } else { "" });
+    let modules = format!("{disk} {drivers}");
+    match initramfs {
+        Initramfs::Dracut => [
+            (
+                "etc/dracut.conf.d/lab.conf",
+                format!("hostonly=\"no\"\ncompress=\"cat\"\nreproducible=\"yes\"\ndrivers=\"{modules}\"\n"),
+            ),
+            ("etc/dracut.conf.d/force.conf", format!("force_drivers+=\" {drivers} \"\n")),
+        ],
+        Initramfs::InitramfsTools => [
+            (
+                "etc/initramfs-tools/conf.d/lab.conf",
+                "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\nexport SOURCE_DATE_EPOCH=1\n".to_owned(),
+            ),
+            ("etc/initramfs-tools/modules", modules.trim_end().replace(' ', "\n") + "\n"),
+        ],
+    }
 }
 
 impl EfiDisk {
     /// A Debian 13 without our package.
     pub fn new(loader: Loader) -> Self {
-        EfiDisk { suite: "trixie", initramfs: Initramfs::InitramfsTools, loader, early: None }
+        EfiDisk { suite: "trixie", initramfs: Initramfs::InitramfsTools, loader, host_drivers: false, early: None }
     }
 
     /// The disk, built if it is not there.
@@ -145,10 +171,14 @@ impl EfiDisk {
         let from = with_packages(self.suite, self.initramfs, self.loader.packages())?;
         let ours = if self.early.is_some() { Some(cache::file_key(&package()?)?) } else { None };
         let key = cache::key(&(self, &from, ours, include_str!("efi.rs"), words()));
-        let early = if self.early.is_some() { "-early" } else { "" };
+        let kind = match (self.early.is_some(), self.host_drivers) {
+            (true, _) => "-early",
+            (false, true) => "-drivers",
+            (false, false) => "",
+        };
         let name = match self.initramfs {
-            Initramfs::InitramfsTools => format!("efi-{}{early}", self.loader.name()),
-            Initramfs::Dracut => format!("efi-{}-{}-dracut{early}", self.loader.name(), self.suite),
+            Initramfs::InitramfsTools => format!("efi-{}{kind}", self.loader.name()),
+            Initramfs::Dracut => format!("efi-{}-{}-dracut{kind}", self.loader.name(), self.suite),
         };
         let dir = cache::entry(&name, key, |dir| {
             let tree = dir.join("tree");
@@ -196,9 +226,8 @@ impl EfiDisk {
         for (path, content) in EARLY {
             write(tree, path, content, 0o644)?;
         }
-        // The initramfs is read by firmware in an emulator, and built there: only what this machine needs.
-        for (path, content) in only_needed(self.initramfs) {
-            write(tree, path, content, 0o644)?;
+        for (path, content) in image(self.initramfs, self.host_drivers) {
+            write(tree, path, &content, 0o644)?;
         }
         self.loader.configure(tree)?;
         if self.initramfs == Initramfs::InitramfsTools {
@@ -211,20 +240,6 @@ impl EfiDisk {
             enter(tree, "systemctl set-default lab-early.target")?;
         }
         enter(tree, self.initramfs.rebuild()).map(drop)
-    }
-}
-
-/// A configuration with which an image is small and quickly made.
-fn only_needed(initramfs: Initramfs) -> &'static [(&'static str, &'static str)] {
-    match initramfs {
-        Initramfs::InitramfsTools => &[
-            ("etc/initramfs-tools/conf.d/lab.conf", "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\n"),
-            ("etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\next4\n"),
-        ],
-        Initramfs::Dracut => &[(
-            "etc/dracut.conf.d/lab.conf",
-            "hostonly=\"no\"\ncompress=\"cat\"\ndrivers=\"virtio_pci virtio_blk ext4\"\n",
-        )],
     }
 }
 
@@ -301,7 +316,7 @@ impl EfiMachine {
         boot
     }
 
-    /// Boots it and waits for its end. Our package is there as /lab/vfio-suite.deb.
+    /// Boots it and waits for its end. Our package is there as /lab/vfio-suite.deb, and the kernel of a guest as /lab/pocket.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
         if !boot.words.is_empty() {
             bail!("a machine that starts from its own disk gets its command line there, not {:?}", boot.words);
@@ -319,7 +334,9 @@ impl EfiMachine {
         };
         let dir = self.dir.join(&boot.name);
         fs::create_dir_all(dir.join("share"))?;
-        fs::copy(package()?, dir.join("share/vfio-suite.deb"))?;
+        for (file, name) in [(package()?, "vfio-suite.deb"), (pocket()?, "pocket")] {
+            fs::copy(&file, dir.join("share").join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+        }
         qemu::run(&spec, &dir)
     }
 }

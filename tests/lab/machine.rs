@@ -96,6 +96,13 @@ impl Machine {
         self.built.report()
     }
 
+    /// Leaves a file for its script, in the boot of this name.
+    pub fn hand(&self, boot: &str, name: &str, content: &[u8]) -> Result<()> {
+        let share = self.dir.join(boot).join("share");
+        fs::create_dir_all(&share)?;
+        Ok(fs::write(share.join(name), content)?)
+    }
+
     /// Boots it and waits for its end.
     pub fn boot(&self, boot: &Boot) -> Result<Outcome> {
         let dir = self.dir.join(&boot.name);

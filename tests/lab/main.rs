@@ -18,6 +18,9 @@ mod micro;
 mod picture;
 mod qemu;
 mod qmp;
+#[path = "../common/roms.rs"]
+#[allow(dead_code, reason = "made for tests that need more of it")]
+mod roms;
 mod scenarios;
 mod tools;
 

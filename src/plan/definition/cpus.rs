@@ -73,12 +73,11 @@ pub(super) fn processors(look: &Look<'_, '_>) -> Said {
             draft.insert(look.domain, bare_cpu().children(parts));
         }
     }
-    let why = match is_emulated {
-        true => format!("{count} processors; without KVM they stay of the kind that they are"),
-        false => format!(
-            "{count} processors as the host's are: {cores} cores of {threads} thread{}",
-            if threads == 1 { "" } else { "s" }
-        ),
+    let why = if is_emulated {
+        format!("{count} processors; without KVM they stay of the kind that they are")
+    } else {
+        let plural = if threads == 1 { "" } else { "s" };
+        format!("{count} processors as the host's are: {cores} cores of {threads} thread{plural}")
     };
     Ok(change("cpus", why, needs, draft))
 }

@@ -44,29 +44,28 @@ fn line(text: &str, words: &[&str]) -> Option<usize> {
     text.lines().position(|line| words.iter().all(|word| line.contains(word)))
 }
 
-pub fn libvirt() -> Result<()> {
-    let run = run("machine_guest", include_str!("../guest/desk/libvirt.sh"))?;
-    let mut checks = Checks::default();
-    common(&mut checks, &run);
+/// One guest, from a desktop to a desktop.
+const HAND_OVER: &str = include_str!("../guest/desk/hand-over.sh");
+
+fn handed_over(checks: &mut Checks, run: &Outcome) -> Result<()> {
+    common(checks, run);
     checks.same("libvirt's daemon", run.fact("apparmor"), "libvirtd (enforce)");
     for (who, words) in [("the compositor", ["weston", "desk"]), ("the user's sound", ["aplay", "lab-sound.service"])] {
         checks.line(&format!("`vfio holders`: {who}"), &run.text("holders"), &words);
     }
-    for name in ["demo", "brief", "deaf", "asleep", "ill", "last"] {
-        checks.same(&format!("exit of the start of {name}"), run.fact(&format!("start.{name}")), "0");
-    }
+    checks.same("exit of the start of demo", run.fact("start.demo"), "0");
 
     // Its service is the user's, and goes on when the session has ended.
     let asked = ["vfio-guest[", "ask aplay (pid ", "lab-sound.service) to end"];
     checks.line("who outlives the session is asked to end", &run.text("journal"), &asked);
-    on_vfio(&mut checks, &run, "demo");
+    on_vfio(checks, run, "demo");
     checks.same("demo's unit", run.text("unit.demo"), "StatusText=the guest runs\nActiveState=active\n");
     checks.line("`vfio guest status`", &run.text("status.demo"), &["[guest demo]", "has its cards"]);
     checks.line("`vfio guest list`", &run.text("list.demo"), &["[guest demo]", "has its cards", "big"]);
     checks.line("`vfio guest list`", &run.text("list.demo"), &["[guest brief]", "off", "big"]);
     checks.line("who keeps the machine awake", &run.text("inhibitors"), &["vfio", "sleep", "demo"]);
     checks.same("QEMU's AppArmor profile", run.fact("confined").contains("(enforce)"), true);
-    seen(&mut checks, &run, "demo");
+    seen(checks, run, "demo");
     checks.same("`systemctl stop`", run.fact("stop.demo"), "0");
     checks.line("how demo ended", &run.text("serial.demo"), &["pocket: power button"]);
     for when in ["before", "after"] {
@@ -75,7 +74,27 @@ pub fn libvirt() -> Result<()> {
     }
     let stripes = [[0x00, 0xa0, 0xe0], [0xe0, 0x80, 0x00]];
     checks.same("what demo shows", run.colours("during")?.into_iter().collect::<Vec<_>>(), stripes.to_vec());
+    clean(checks, run, &["demo"]);
+    Ok(())
+}
 
+pub fn hand_over() -> Result<()> {
+    let run = run("machine_guest_hand_over", HAND_OVER)?;
+    let mut checks = Checks::default();
+    handed_over(&mut checks, &run)?;
+    checks.done()
+}
+
+pub fn libvirt() -> Result<()> {
+    let run = run(
+        "machine_guest",
+        concat!(include_str!("../guest/desk/hand-over.sh"), include_str!("../guest/desk/libvirt.sh")),
+    )?;
+    let mut checks = Checks::default();
+    handed_over(&mut checks, &run)?;
+    for name in ["brief", "deaf", "asleep", "ill", "last"] {
+        checks.same(&format!("exit of the start of {name}"), run.fact(&format!("start.{name}")), "0");
+    }
     on_vfio(&mut checks, &run, "brief");
     checks.same("brief's unit when virsh has started it", run.fact("supervised"), "active");
     seen(&mut checks, &run, "brief");
@@ -102,7 +121,7 @@ pub fn libvirt() -> Result<()> {
     checks.same("libvirt's daemon and its socket when QEMU is killed", run.fact("asleep"), "inactive active ");
     checks.no_line("the end of libvirt's wait", &run.text("journal"), &["libvirt has not noticed"]);
     checks.line("how ill ended", &run.text("serial.ill"), &["pocket: panic"]);
-    clean(&mut checks, &run, &["demo", "brief", "deaf", "asleep", "ill"]);
+    clean(&mut checks, &run, &["brief", "deaf", "asleep", "ill"]);
 
     // The machine's end, with the guest demo: the power button first, libvirt's own way to deal with guests after that.
     checks.line("how demo ended when the machine went down", &run.text("serial.down"), &["pocket: power button"]);

@@ -3,12 +3,14 @@
 
 mod boot;
 mod crash;
+mod edit;
 mod efi;
 mod facts;
 mod guest;
 mod holders;
 mod hotplug;
 mod kernels;
+mod mission;
 mod power;
 mod rebar;
 mod refusals;
@@ -16,7 +18,9 @@ mod removal;
 mod reset;
 mod resize;
 mod root;
+mod soak;
 
+use crate::qemu::Outcome;
 use anyhow::Result;
 use libtest_mimic::Trial;
 use std::fs::OpenOptions;
@@ -39,6 +43,7 @@ const ALWAYS: &[Scenario] = &[
     ("machine_root_disk", root::initramfs_tools),
     ("machine_virtual_function", root::virtual_function),
     ("machine_framebuffer", root::framebuffer),
+    ("machine_guest_hand_over", guest::hand_over),
     ("machine_guest_second_card", guest::second_card),
     ("micro_iommu_off", refusals::iommu_off),
     ("micro_only_display", refusals::only_display),
@@ -61,6 +66,10 @@ const LONG: &[Scenario] = &[
     ("micro_rebar_bookworm", resize::bookworm),
     ("micro_rebar_backports", resize::backports),
     ("machine_root_disk_dracut", root::dracut),
+    ("efi_mission_systemd_boot", mission::systemd_boot),
+    ("efi_mission_systemd_boot_dracut", mission::systemd_boot_dracut),
+    ("efi_mission_grub", mission::grub),
+    ("efi_mission_faults", mission::faults),
     ("efi_grub", efi::grub),
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
@@ -70,12 +79,15 @@ const LONG: &[Scenario] = &[
     ("efi_unstable_dracut", efi::unstable_dracut),
     ("efi_power_loss_grub", power::grub),
     ("efi_power_loss_systemd_boot", power::systemd_boot),
+    ("efi_power_cut_grub", power::grub_few),
     ("efi_by_hand_grub", efi::by_hand_grub),
     ("efi_by_hand_systemd_boot", efi::by_hand_systemd_boot),
     ("efi_by_hand_uki", efi::by_hand_uki),
     ("machine_guest", guest::libvirt),
+    ("machine_guest_edit", edit::edit),
     ("machine_guest_program", guest::program),
     ("machine_guest_refusals", guest::refusals),
+    ("machine_soak", soak::soak),
 ];
 
 /// The card at 0000:01:00 is bound at boot.
@@ -106,6 +118,13 @@ fn trial((name, scenario): Scenario) -> Trial {
             Err(error) => Err(format!("{error:#}\nWhat the machine left is in {}", runs.display()).into()),
         }
     })
+}
+
+/// Keeps a file that a run left beside the file of results, where somebody wants one: the record of a scenario that passed.
+fn keep(scenario: &str, file: &str, run: &Outcome) -> Result<()> {
+    let Some(path) = std::env::var_os("VFIO_LAB_RESULTS").map(PathBuf::from) else { return Ok(()) };
+    let name = file.trim_start_matches("../");
+    Ok(std::fs::write(path.with_file_name(format!("{scenario}.{name}")), run.text(file))?)
 }
 
 /// A line of JSON for the file of results, where somebody wants one.

@@ -1,37 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
-# Guests of libvirt, started by the unit and by virsh, and each of their ends. After desk.sh.
-serial() { cat "/var/log/libvirt/qemu/$1-serial.log"; }
-said() { serial "$1" | grep -q "$2"; }
-virsh list --all >/lab/domains
-fact apparmor "$(cat "/proc/$(pidof libvirtd)/attr/current")"
-until_true 60 colourful before
-# Sound is a moment behind the picture.
-until_true 60 sh -c 'vfio holders big | grep -q aplay'
-vfio holders big >/lab/holders
-
-# The unit starts it, the unit stops it.
-note_time demo.asked
-systemctl start vfio-guest@demo
-fact start.demo $?
-note_time demo.runs
-drivers demo.
-systemctl show --property=ActiveState,StatusText vfio-guest@demo >/lab/unit.demo
-vfio guest status demo >/lab/status.demo 2>&1
-vfio guest list >/lab/list.demo 2>&1
-systemd-inhibit --list --no-pager >/lab/inhibitors
-until_true 60 said demo waiting
-fact during "$(host screenshot card1v during)"
-fact confined "$(cat "/proc/$(cat /run/libvirt/qemu/demo.pid)/attr/current")"
-fact descriptors.libvirtd "$(descriptors "$(pidof libvirtd)")"
-note_time demo.end
-systemctl stop vfio-guest@demo
-fact stop.demo $?
-serial demo >/lab/serial.demo
-clean demo demo
-note_time demo.back
-until_true 60 colourful after
-
+# Guests of libvirt, started by virsh and by the unit, and each of their ends. After hand-over.sh.
 # virsh starts it, our hook hands over, the unit comes by itself; the guest powers itself off.
 note_time brief.asked
 virsh start brief >/lab/virsh.brief 2>&1

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh disable=SC2154 # $compositor is set in desk.sh
 # A second card that nobody holds, with the default hand-over: its guest starts, and the session on the first card lives on.
-# After desk.sh; @SECTIONS@ is the configuration of the second card and its guest.
+# After desk.sh; the scenario fills in the configuration of the second card and its guest.
 cat >>/etc/vfio.conf <<'END'
 @SECTIONS@
 END

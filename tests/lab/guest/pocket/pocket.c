@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The smallest kernel that a guest of the lab needs: a Linux takes a minute in an emulator inside an emulator, this takes a
- * second. It writes what PCI functions it sees to the first serial port, draws on the display that it was given, and ends
- * as its command line says: `off=SECONDS` powers off, `panic=SECONDS` reports a panic, `deaf` does not hear the power
+ * second. It writes what PCI functions it sees to the first serial port, with the option ROMs that it can read, and the keys
+ * that are pressed; draws on the display that it was given; and ends as its command line says: `off=SECONDS` powers off, `panic=SECONDS` reports a panic, `deaf` does not hear the power
  * button. Without a word it waits for the power button.
  *
  * For QEMU's q35 with SeaBIOS, which puts the registers of ACPI at 0x600.
@@ -100,6 +100,30 @@ static void draw(u32 function)
 	say("drawn\n");
 }
 
+/* The length that its first image says, the sum of all of its bytes, as the function itself shows it. */
+static void rom(u32 function)
+{
+	u32 at = pci(function, 0x30) & ~0x7ffu, sum = 0, length;
+	volatile u8 *bytes = (u8 *)at;
+
+	/* A bridge has something else there. */
+	if (!at || (pci(function, 12) >> 16 & 0x7f))
+		return;
+	pci_set(function, 4, pci(function, 4) | 2);
+	pci_set(function, 0x30, at | 1);
+	if (bytes[0] == 0x55 && bytes[1] == 0xaa) {
+		length = bytes[2] * 512;
+		for (u32 n = 0; n < length; n++)
+			sum += bytes[n];
+		say("rom ");
+		say_hex(length, 8);
+		say(" sum ");
+		say_hex(sum, 8);
+		say("\n");
+	}
+	pci_set(function, 0x30, at);
+}
+
 static void functions(void)
 {
 	/* No bus of the lab's guests has a higher number. */
@@ -121,6 +145,7 @@ static void functions(void)
 		say(" class ");
 		say_hex(class, 6);
 		say("\n");
+		rom(function);
 		if (id == 0x11111234 && class == 0x038000)
 			draw(function);
 	}
@@ -181,6 +206,11 @@ void pocket(u32 *multiboot)
 	say("pocket: waiting\n");
 	for (;;) {
 		__asm__ volatile("hlt");
+		while (in8(0x64) & 1) {
+			say("key ");
+			say_hex(in8(0x60), 2);
+			say("\n");
+		}
 		if (!is_deaf && in16(PM_STATUS) & PM_POWER_BUTTON) {
 			say("pocket: power button\n");
 			break;
