@@ -50,7 +50,8 @@ pub fn run(root: &Root, tools: &dyn Tools, out: &Output, options: &EditOptions) 
         guest: &guest.name,
         domain: &guest.domain,
         dry_run: options.dry_run,
-        changes: changes(&plan, &probed.xml),
+        // Nothing is changed where something is refused.
+        changes: if plan.refusals.is_empty() { changes(&plan, &probed.xml) } else { Vec::new() },
         refusals: &plan.refusals,
         warnings: &plan.warnings,
         ..Shown::default()
@@ -62,7 +63,7 @@ pub fn run(root: &Root, tools: &dyn Tools, out: &Output, options: &EditOptions) 
     if plan.changes.is_empty() {
         return end(out, &shown, Answer::Done);
     }
-    if let Some(answer) = permission(out, options, &guest.domain)? {
+    if let Some(answer) = permission(out, options.dry_run, options.yes, &question(guest))? {
         return end(out, &shown, answer);
     }
     definition::carry_out(root, tools, guest, &probed, &plan, options.reset_nvram)?;
@@ -74,15 +75,19 @@ pub fn run(root: &Root, tools: &dyn Tools, out: &Output, options: &EditOptions) 
     end(out, &shown, Answer::Done)
 }
 
+fn question(guest: &Guest) -> String {
+    format!("Change domain {}?", guest.domain)
+}
+
 /// Whether to go on; if not, how it ends.
-fn permission(out: &Output, options: &EditOptions, domain: &str) -> anyhow::Result<Option<Answer>> {
-    if options.dry_run {
+pub fn permission(out: &Output, dry_run: bool, yes: bool, question: &str) -> anyhow::Result<Option<Answer>> {
+    if dry_run {
         return Ok(Some(Answer::No));
     }
-    if options.yes {
+    if yes {
         return Ok(None);
     }
-    Ok(match out.ask(&format!("Change domain {domain}?"))? {
+    Ok(match out.ask(question)? {
         Some(true) => None,
         Some(false) => Some(Answer::No),
         None => {
@@ -111,7 +116,7 @@ fn undo(
         guest: &guest.name,
         domain: &guest.domain,
         dry_run: options.dry_run,
-        changes: if undone.text == probed.xml { Vec::new() } else { vec![change] },
+        changes: if undone.text == probed.xml || !refusals.is_empty() { Vec::new() } else { vec![change] },
         refusals: &refusals,
         ..Shown::default()
     };
@@ -120,7 +125,7 @@ fn undo(
         return end(out, &shown, Answer::Errors);
     }
     if !shown.changes.is_empty() {
-        if let Some(answer) = permission(out, options, &guest.domain)? {
+        if let Some(answer) = permission(out, options.dry_run, options.yes, &question(guest))? {
             return end(out, &shown, answer);
         }
     }
