@@ -7,7 +7,7 @@ EAPI=8
 CRATES=""
 RUST_MIN_VER="1.85.0"
 
-inherit cargo linux-info systemd tmpfiles udev
+inherit cargo linux-info optfeature systemd tmpfiles udev
 
 DESCRIPTION="Give a GPU to a virtual machine and take it back"
 HOMEPAGE="https://vfio-suite.invalid/"
@@ -81,6 +81,7 @@ pkg_postinst() {
 	use systemd && tmpfiles_process vfio.conf
 	elog "Say in ${EROOT}/etc/vfio.conf which card is for guests."
 	use systemd && elog "'systemctl enable --now vfio-sync.path' notices edits."
+	use libvirt && optfeature "making the domain of a guest" app-emulation/virt-manager
 	use openrc && elog "OpenRC: rc-update add vfio-bind sysinit; rc-update add vfio-boot default; after an edit: vfio sync"
 }
 
