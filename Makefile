@@ -190,7 +190,7 @@ check: check-begins setup ## everything: format, lints, tests, package, images, 
 	$(call stage,units,60) tests/units.sh $(STAGED)
 	$(call stage,mkinitcpio,60) tests/mkinitcpio.sh $(STAGED)
 	$(call stage,images,1200) $(AS_ROOT) tests/images.sh dist/vfio-suite_$(VERSION)_$(DEB_ARCH).deb
-	$(call stage,libvirt,600) $(AS_ROOT) tests/libvirt.sh $(abspath $(TARGETDIR))/check/dumps
+	$(call stage,libvirt,1200) $(AS_ROOT) tests/libvirt.sh $(RELEASE)/vfio $(abspath $(TARGETDIR))/check/dumps
 	$(call stage,definitions,600) env VFIO_LIBVIRT_DUMPS=$(abspath $(TARGETDIR))/check/dumps $(CARGO) test --locked --test definition what_libvirt
 	$(call stage,lab,$(LAB_SECONDS)) $(LAB)
 	@echo "check: all stages passed, in $$(awk -F '[:,]' '/"stage"/ { s += $$4 } END { print int(s / 60) + 1 }' $(RESULTS)) minutes; $(RESULTS) has each of them"

@@ -27,7 +27,7 @@ base() {
     elif [ "${suite%-libvirt}" != "$suite" ]; then
         # libvirt's driver for QEMU, and what domains ask of QEMU, without a system around them.
         of=${suite%-libvirt}
-        include=libvirt-daemon-driver-qemu,libvirt-clients,libvirt-daemon,qemu-system-x86,qemu-system-modules-spice,ovmf,swtpm,swtpm-tools
+        include=libvirt-daemon-driver-qemu,libvirt-clients,libvirt-daemon,qemu-system-x86,qemu-system-modules-spice,ovmf,swtpm,swtpm-tools,qemu-utils,virtinst,osinfo-db,xsltproc
         hook=(--aptopt='Acquire::Check-Valid-Until "false"')
     elif [ "$suite" = sid ]; then
         # A mirror may be some days behind, which is all the same here.

@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # In a tree of Debian with libvirt, as root: has libvirt define each domain of /opt/domains, dumps it, defines what became of it
-# with --validate, dumps that into /opt/dumps, defines the first dump again, and compares the bytes.
+# with --validate, dumps that into /opt/dumps, starts it without what only its own machine has, defines the first dump again, and
+# compares the bytes. Then guests are made from nothing (define.sh).
 set -eu
 
 virsh() { command virsh --quiet --connect qemu:///system "$@"; }
 mount -t tmpfs tmpfs /run
+mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
 # QEMU as root, without cgroups and namespaces: there is no systemd here, and nothing to be kept apart.
 cat >/etc/libvirt/qemu.conf <<'END'
 user = "root"
@@ -27,7 +30,32 @@ virsh version --daemon | sed -n 's/^Running/with/p'
 machine=$(qemu-system-x86_64 -machine help | sed -n 's/^q35 .*(alias of pc-q35-\(.*\))$/\1/p')
 
 mkdir -p /opt/dumps
-good=0 bad=0
+# Starts what became of a domain, emulated, and ends it.
+start() {
+    xsltproc /opt/startable.xsl "/opt/dumps/$1.xml" | sed "/<uuid>/d; s:^  <name>.*:  <name>started</name>:" >/tmp/started.xml
+    # Disks and images are empty ones.
+    grep -o "<source file=['\"][^'\"]*" /tmp/started.xml | sed "s/.*['\"]//" | while read -r file; do
+        [ -e "$file" ] || {
+            mkdir -p "${file%/*}"
+            case $file in
+            *.qcow2) qemu-img create -q -f qcow2 "$file" 64M ;;
+            *) truncate -s 64M "$file" ;;
+            esac
+        }
+    done
+    # QEMU leaves the file of a shared memory behind, and takes none that is smaller.
+    rm -f /dev/shm/looking-glass
+    virsh create /tmp/started.xml >/tmp/said 2>&1 || {
+        why=$(sed -n 's/^error: //p' /tmp/said | tail -n 1)
+        notstarted="$notstarted$1: ${why:-$(tail -n 1 /tmp/said)}
+"
+        return 0
+    }
+    started=$((started + 1))
+    virsh destroy started >/dev/null
+}
+
+good=0 bad=0 started=0 notstarted=
 fail() {
     echo "$1: $2" >&2
     bad=$((bad + 1))
@@ -55,6 +83,7 @@ for before in /opt/domains/*.xml; do
     if virsh define $validate -- "/tmp/$name.after.xml" >/tmp/said 2>&1; then
         virsh dumpxml --inactive --security-info -- "$domain" >"/opt/dumps/$name.xml"
         good=$((good + 1))
+        start "$name"
     else
         fail "$name" "libvirt does not take what became of it: $(cat /tmp/said)"
     fi
@@ -67,5 +96,7 @@ for before in /opt/domains/*.xml; do
     fi
     virsh undefine --keep-nvram --keep-tpm -- "$domain" >/dev/null 2>&1 || virsh undefine --keep-nvram -- "$domain" >/dev/null
 done
-echo "$good domains defined, edited and back, $bad wrong"
+echo "$good domains defined, edited and back, $bad wrong; $started of them started"
+printf %s "$notstarted"
 [ "$bad" = 0 ]
+bash /opt/define.sh
