@@ -3,7 +3,7 @@
 
 use crate::arguments::GuestVerb;
 use crate::output::{self, Output, Text};
-use crate::{check, guest_edit, Answer as Exit};
+use crate::{check, guest_define, guest_edit, Answer as Exit};
 use anyhow::{bail, Context};
 use serde::Serialize;
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<Exit> 
         GuestVerb::List => list(root, out),
         GuestVerb::Status(guest) => show(root, out, &guest.name),
         GuestVerb::Plan(guest) => plan(root, tools, out, &guest.name),
+        GuestVerb::Define(options) => guest_define::run(root, tools, out, options),
         GuestVerb::Edit(options) => guest_edit::run(root, tools, out, options),
         GuestVerb::Start(guest) => begin(root, tools, out, &guest.name),
         GuestVerb::Stop(guest) => stop(root, tools, out, &guest.name),

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod groups;
 mod guest;
+mod guest_define;
 mod guest_edit;
 mod holders;
 mod mask;

@@ -56,6 +56,7 @@ _vfio() {
         'rom trim'*) words="$words --for --keep-all" ;;
         'rom dump'*) words="$words --from --force" ;;
         'rebar set'*) words="$words --dry-run" ;;
+        'guest define'*) words="$words --os --disk --iso --virtio-win --memory --dry-run --yes --undo" ;;
         'guest edit'*) words="$words --dry-run --yes --undo --reset-nvram" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
@@ -65,7 +66,7 @@ _vfio() {
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         rom) words="show check trim dump help" ;;
-        guest) words="list status plan edit start stop restore help" ;;
+        guest) words="list status plan define edit start stop restore help" ;;
         'rom show' | 'rom check')
             mapfile -t COMPREPLY < <(compgen -f -W "$(_vfio_names gpu)" -- "$word")
             return
@@ -76,7 +77,7 @@ _vfio() {
             ;;
         'rom dump') words=$(_vfio_names gpu) ;;
         bind | restore | holders | reset | rescan | 'rebar set' | 'rebar restore') words=$(_vfio_names gpu) ;;
-        'guest status' | 'guest plan' | 'guest edit' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
+        'guest status' | 'guest plan' | 'guest define' | 'guest edit' | 'guest start' | 'guest stop' | 'guest restore') words=$(_vfio_names guest) ;;
         esac
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

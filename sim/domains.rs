@@ -44,9 +44,10 @@ pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
         Err(failed("virsh", text))
     };
     let (verb, name) = match *request {
+        ["list", "--all", "--name"] if answers => return Ok(defined(tree).join("\n") + "\n\n"),
         ["list", "--name"] if answers => return Ok(tree.list(RUNNING).join("\n") + "\n\n"),
         [verb, ..] if answers && verb.starts_with("net-") => return networks::virsh(tree, request),
-        ["list", "--name"] | ["net-start" | "net-destroy" | "net-autostart", ..] => return no_answer(),
+        ["list", ..] | ["net-start" | "net-destroy" | "net-autostart", ..] => return no_answer(),
         ["domstate", "--", name] => ("domstate", name),
         ["dumpxml", "--inactive", "--", name] | ["dumpxml", "--inactive", "--security-info", "--", name] => {
             ("dumpxml", name)
@@ -58,6 +59,9 @@ pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
         ["define", "--validate", "--", file] if answers => return define(tree, file, true),
         ["define", "--", file] if answers => return define(tree, file, false),
         ["define", ..] => return no_answer(),
+        ["undefine", "--keep-nvram", "--", name] | ["undefine", "--keep-nvram", "--keep-tpm", "--", name] => {
+            ("undefine", name)
+        }
         ["start", "--", name] => ("start", name),
         ["shutdown", "--mode", "acpi", "--", name] => ("shutdown", name),
         ["destroy", "--", name] => ("destroy", name),
@@ -75,6 +79,10 @@ pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
         "domstate" => Ok(format!("{}\n\n", if running { "running" } else { "shut off" })),
         "dominfo" => definition::info(tree, name, &xml, running),
         "dumpxml" => Ok(format!("{xml}\n")),
+        "undefine" => {
+            tree.unlink(&format!("{DOMAINS}/{name}.xml"))?;
+            Ok(format!("Domain '{name}' has been undefined\n\n"))
+        }
         "start" if running => Err(failed("virsh", "error: Domain is already active")),
         "start" => start(tree, name, &xml).map(|()| format!("Domain '{name}' started\n\n")),
         verb if !running => Err(failed(
@@ -92,6 +100,11 @@ pub(crate) fn virsh(tree: &Tree<'_>, arguments: &[&str]) -> io::Result<String> {
             Ok(format!("Domain '{name}' is being shutdown\n\n"))
         }
     }
+}
+
+/// The names of all domains.
+fn defined(tree: &Tree<'_>) -> Vec<String> {
+    tree.list(DOMAINS).iter().filter_map(|file| file.strip_suffix(".xml")).map(str::to_owned).collect()
 }
 
 /// For tests, `guest-ends DOMAIN`: the guest switches itself off.

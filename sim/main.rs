@@ -33,6 +33,7 @@ mod services;
 mod tree;
 mod udev;
 mod units;
+mod virt_install;
 
 use machine::Simulator;
 use std::io::{self, Write};

@@ -4,7 +4,7 @@
 
 use crate::error::{failed, unknown};
 use crate::tree::Tree;
-use crate::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units};
+use crate::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units, virt_install};
 use std::io::{self, Read};
 use vfio_suite::act::backend::tools::Signal;
 use vfio_suite::root::Root;
@@ -44,6 +44,8 @@ pub(crate) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "systemctl" => units::systemctl(tree, arguments)?,
             "loginctl" => logins::loginctl(tree, arguments)?,
             "virsh" => domains::virsh(tree, arguments)?,
+            "virt-install" => virt_install::virt_install(arguments)?,
+            "qemu-img" => virt_install::qemu_img(tree, arguments)?,
             "rc-update" => openrc::rc_update(tree, arguments)?,
             "rc-service" => openrc::rc_service(tree, arguments)?,
             "gpasswd" => accounts::gpasswd(tree, arguments)?,

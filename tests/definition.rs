@@ -209,6 +209,45 @@ fn an_edit_that_was_killed_is_undone_and_repeated() {
     }
 }
 
+/// `--reset-nvram` puts the guest's UEFI variables aside before libvirt makes new ones for another firmware; they come back with
+/// an undo, and where libvirt does not take the change.
+#[test]
+fn variables_are_put_aside_for_another_firmware_and_come_back() {
+    const VARIABLES: &str = "var/lib/libvirt/qemu/nvram/win11_VARS.fd";
+    let name = "win11-tpm-secure-boot";
+    let before = fs::read_to_string(golden().join(format!("{name}.xml"))).unwrap();
+    let conf = fs::read_to_string(golden().join(format!("{name}.conf"))).unwrap();
+    for (fails, undo) in [(true, false), (false, true)] {
+        let case = Case::new(name, &before);
+        let variables = vfio_suite::plan::definition::variables(&before).unwrap_or(format!("/{VARIABLES}"));
+        let (variables, aside) = (variables.trim_start_matches('/').to_owned(), format!("{variables}.before-vfio"));
+        case.tree.write(&variables, "the guest's");
+        let (_, config) = conf.split_once('\n').unwrap();
+        let without: String =
+            config.lines().filter(|line| !line.starts_with("secure-boot")).map(|line| format!("{line}\n")).collect();
+        case.tree.config(&format!("{without}secure-boot = no\n"));
+        let (code, said) = case.edit(&["--yes"]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("[firmware-change]"), "{said}");
+        assert_eq!(case.tree.read(&variables), "the guest's", "refused, and they are gone");
+        if fails {
+            case.tree.faults("*define* EIO\n");
+        }
+        let (code, said) = case.edit(&["--yes", "--reset-nvram"]);
+        assert_eq!(code, Some(if fails { 2 } else { 0 }), "{said}");
+        if undo {
+            assert!(!case.tree.exists(&variables) && case.tree.exists(&aside[1..]), "they were not put aside");
+            // The guest has started meanwhile, with new ones.
+            case.tree.write(&variables, "new");
+            let (code, said) = case.edit(&["--undo", "--yes"]);
+            assert_eq!(code, Some(0), "{said}");
+        }
+        assert_eq!(case.now(), before);
+        assert_eq!(case.tree.read(&variables), "the guest's");
+        assert!(!case.tree.exists(&aside[1..]) && !case.kept());
+    }
+}
+
 /// libvirt that fails leaves the domain as it was, and nothing of ours.
 #[test]
 fn a_definition_that_fails_changes_nothing() {
@@ -347,7 +386,7 @@ proptest! {
     ) {
         let (before, kept) = assembled(&own, &devices, if crlf { "\r\n" } else { "\n" }, indent);
         let (facts, cards) = (facts(), [card()]);
-        let request = Request { guest: &guests().guests[which], cards: &cards, facts: &facts, reset_variables: true };
+        let request = Request { guest: &guests().guests[which], cards: &cards, facts: &facts, reset_variables: true, installation: None };
         let changes = plan(&before, &request).unwrap();
         let after = changes.apply(&before);
         let texts = changes.texts(&before);

@@ -6,7 +6,7 @@
 //! and what it printed follows. `UPDATE_GOLDEN=1 cargo test --test sessions` writes what is found; read the difference.
 //!
 //! Besides our programs there are: `put FILE TEXT...` (writes a file of the tree), `tear FILE TEXT...` (the same without a
-//! last newline; `\n` in TEXT and NEW begins a line), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers ADDRESS...` (who has a function, and its
+//! last newline; `\n` in TEXT and NEW begins a line), `cdrom FILE` (an image of a CD-ROM), `replace FILE OLD NEW`, `cut FILE` (removes it), `drivers ADDRESS...` (who has a function, and its
 //! override), `show PATH` (a file, or every file and link below, with contents), `boot ID` (the machine after a reboot: host drivers
 //! have everything, /run is empty, /etc and /var are as they were), `desktop VIDEO SOUND` (somebody is logged in there),
 //! `process PID COMMAND UID CGROUP NODE...` (has these device nodes open), `login ID SEAT USER UID PID NODE...` (a session with
@@ -72,6 +72,7 @@ fn command(tree: &Tree, line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
         ["put", file, ..] => tree.write(file, &format!("{}\n", lines(&words[2..].join(" ")))),
+        ["cdrom", file] => tree.write(file, &format!("{}CD001", "\0".repeat(32769))),
         ["tear", file, ..] => tree.write(file, &words[2..].join(" ")),
         ["replace", file, old, new] => {
             let text = tree.read(file);

@@ -13,7 +13,7 @@ pub fn check(data: &[u8]) {
     let guests = &guests().guests;
     let (facts, cards) = (facts(), [card()]);
     let guest = &guests[usize::from(*which) % guests.len()];
-    let request = Request { guest, cards: &cards, facts: &facts, reset_variables: true };
+    let request = Request { guest, cards: &cards, facts: &facts, reset_variables: true, installation: None };
     let Ok(found) = plan(text, &request) else { return };
     let after = found.apply(text);
     if domain::parse(text).is_ok() {

@@ -37,6 +37,14 @@ pub fn make_private_dir(root: &Root, path: &str) -> io::Result<()> {
     }
 }
 
+/// Makes an empty file that only root may read; one that is there is `AlreadyExists`.
+pub fn create_private(root: &Root, path: &str) -> io::Result<()> {
+    let (parent, name) = root.parent(path)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(PRIVATE))?;
+    sync_dir(&parent)
+}
+
 /// Replaces a file that only root may read, as [`replace`] does.
 pub fn replace_private(root: &Root, path: &str, content: &[u8]) -> io::Result<()> {
     replace_with(root, path, content, PRIVATE)

@@ -36,6 +36,16 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && name::check_name(text).is_ok()
 }
 
+/// Bytes, as `64G`.
+pub fn size(text: &str) -> Option<u64> {
+    values::size(text)
+}
+
+/// The size of a guest's memory, as in a configuration, or what is wrong with it.
+pub fn memory_size(text: &str) -> Result<u64, String> {
+    sections::definition::memory(text).map_err(|wrong| wrong.to_string())
+}
+
 /// A size as `bar0` takes it; an error is a sentence that quotes the text.
 pub fn bar_size(text: &str) -> Result<BarSize, String> {
     sections::gpu::bar(text).map_err(|wrong| wrong.to_string())

@@ -16,6 +16,7 @@ pub mod function;
 pub mod governor;
 pub mod holders;
 pub mod home;
+pub mod image;
 pub mod initramfs;
 pub mod input;
 pub mod iommu;

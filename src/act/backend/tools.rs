@@ -211,6 +211,7 @@ pub(super) fn only_tells(words: &[&str]) -> bool {
         ["virsh", "--connect", _, verb, ..] => {
             matches!(*verb, "domstate" | "dominfo" | "dumpxml" | "list" | "version" | "domcapabilities")
         }
+        ["virt-install", "--print-xml", "--dry-run", ..] | ["qemu-img", "--version"] => true,
         _ => false,
     }
 }

@@ -31,6 +31,20 @@ pub enum DefinitionError {
         /// The domain.
         domain: String,
     },
+    /// Somebody made it between the look and the change.
+    #[error("domain {domain} was made by somebody else meanwhile, and stays as it is")]
+    MadeMeanwhile {
+        /// The domain.
+        domain: String,
+    },
+    /// libvirt took the new domain and made something else of it; it is gone again.
+    #[error("libvirt accepted the new domain {domain} and did not do what {keys} asks for; it was removed again")]
+    NotMade {
+        /// The domain.
+        domain: String,
+        /// The keys.
+        keys: String,
+    },
     /// libvirt took the text and made something else of it; it was given the former text again.
     #[error("libvirt accepted the change of domain {domain} and did not do what {keys} asks for; the domain is as it was before")]
     NotDone {

@@ -7,6 +7,7 @@
 //! | `before.xml` | the domain as libvirt had it before our first change, with what its user changed in between |
 //! | `after.xml` | the domain as libvirt had it after our last change |
 //! | `pending.xml` | what libvirt is being given now; there only while a change is made, or after one that was killed |
+//! | `defined` | that 'vfio guest define' made the domain, and with which disk |
 //! | `variables` | where the UEFI variables lay that were put aside for a change of the firmware |
 
 use crate::act::files;
@@ -24,10 +25,12 @@ pub enum File {
     Pending,
     /// `variables`.
     Variables,
+    /// `defined`.
+    Defined,
 }
 
 impl File {
-    const ALL: [File; 4] = [File::Pending, File::After, File::Variables, File::Before];
+    const OF_AN_EDIT: [File; 4] = [File::Pending, File::After, File::Variables, File::Before];
 
     fn name(self) -> &'static str {
         match self {
@@ -35,6 +38,7 @@ impl File {
             File::After => "after.xml",
             File::Pending => "pending.xml",
             File::Variables => "variables",
+            File::Defined => "defined",
         }
     }
 }
@@ -77,8 +81,12 @@ pub fn remove(root: &Root, uuid: &str, file: File) -> io::Result<()> {
     files::remove(root, &path(uuid, file))
 }
 
-/// Forgets a domain: nothing of ours is in it any more. What is needed for an undo goes last.
+/// Forgets what was changed in a domain: nothing of ours is in it any more. What is needed for an undo goes last. That we made
+/// the domain stays known.
 pub fn forget(root: &Root, uuid: &str) -> io::Result<()> {
-    File::ALL.iter().try_for_each(|file| remove(root, uuid, *file))?;
+    File::OF_AN_EDIT.iter().try_for_each(|file| remove(root, uuid, *file))?;
+    if root.exists(&path(uuid, File::Defined)) {
+        return Ok(());
+    }
     files::remove_dir(root, &directory(uuid))
 }

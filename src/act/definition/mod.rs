@@ -7,6 +7,7 @@
 pub mod error;
 pub(crate) mod facts;
 pub mod kept;
+pub mod new;
 
 use crate::act::backend::tools::Tools;
 use crate::act::files;
@@ -16,6 +17,7 @@ use crate::act::lock::Lock;
 use crate::config::{Config, Guest, Runner};
 use crate::host::domain;
 use crate::host::libvirt::DomainInfo;
+use crate::plan::definition::installation::Installation;
 use crate::plan::definition::request::{Card, Facts, Request};
 use crate::plan::definition::three_way::{self, Undone};
 use crate::plan::definition::{self, Definition};
@@ -47,8 +49,13 @@ pub struct Probed {
 
 impl Probed {
     /// What is asked for.
-    pub fn request<'a>(&'a self, guest: &'a Guest, reset_variables: bool) -> Request<'a> {
-        Request { guest, cards: &self.cards, facts: &self.facts, reset_variables }
+    pub fn request<'a>(
+        &'a self,
+        guest: &'a Guest,
+        reset_variables: bool,
+        installation: Option<&'a Installation>,
+    ) -> Request<'a> {
+        Request { guest, cards: &self.cards, facts: &self.facts, reset_variables, installation }
     }
 }
 
@@ -101,7 +108,7 @@ pub fn plan(guest: &Guest, probed: &Probed, reset_variables: bool) -> Result<Def
         return Ok(Definition { refusals, ..Definition::default() });
     }
     let text = |why| DefinitionError::Text { domain: guest.domain.clone(), why };
-    let mut found = definition::plan(&probed.xml, &probed.request(guest, reset_variables)).map_err(text)?;
+    let mut found = definition::plan(&probed.xml, &probed.request(guest, reset_variables, None)).map_err(text)?;
     refusals.append(&mut found.refusals);
     Ok(Definition { refusals, ..found })
 }
@@ -146,6 +153,12 @@ impl Kept<'_> {
 
     fn forget(&self) -> Result<(), DefinitionError> {
         kept::forget(self.root, self.uuid).map_err(self.fail(File::Before))
+    }
+
+    /// Forgets that we made the domain, too.
+    fn forget_all(&self) -> Result<(), DefinitionError> {
+        self.remove(File::Defined)?;
+        self.forget()
     }
 
     /// Gives libvirt a text by a file that only root may read. `now` is the domain as libvirt has it: where its schema does not
@@ -242,7 +255,7 @@ pub fn carry_out(
     let after = described(libvirt)?;
     kept.write(File::After, &after)?;
     kept.remove(File::Pending)?;
-    read_back(guest, probed, &after, reset_variables).map_or(Ok(()), |keys| {
+    read_back(&probed.request(guest, reset_variables, None), &after).map_or(Ok(()), |keys| {
         let domain = guest.domain.clone();
         match kept.define(libvirt, &probed.xml, &after) {
             Ok(()) => {
@@ -264,8 +277,8 @@ pub fn carry_out(
 }
 
 /// The keys that libvirt did not bring about.
-fn read_back(guest: &Guest, probed: &Probed, after: &str, reset_variables: bool) -> Option<String> {
-    let left = definition::plan(after, &probed.request(guest, reset_variables)).ok()?;
+fn read_back(request: &Request<'_>, after: &str) -> Option<String> {
+    let left = definition::plan(after, request).ok()?;
     let mut keys: Vec<String> = Vec::new();
     for change in &left.changes {
         let key = format!("'{}'", change.key);

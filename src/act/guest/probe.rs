@@ -78,7 +78,7 @@ pub fn probe_context(
     if let (Some(xml), Source::Libvirt, true) = (&xml, source, guest.definition != config::Definition::default()) {
         let cards = Card::of(selections, host);
         let facts = facts::of_machine(root, tools, guest, &cards, xml);
-        let request = Request { guest, cards: &cards, facts: &facts, reset_variables: false };
+        let request = Request { guest, cards: &cards, facts: &facts, reset_variables: false, installation: None };
         // A text that is no domain has been refused already.
         context.definition = definition::plan(xml, &request).unwrap_or_default();
     }

@@ -74,6 +74,19 @@ impl Libvirt<'_> {
         }
     }
 
+    /// Whether libvirt has it, running or not.
+    pub fn exists(&self) -> Result<bool, ToolError> {
+        let names = self.tools.run(&["virsh", "--connect", self.uri, "list", "--all", "--name"], ASK)?;
+        Ok(names.lines().any(|name| name == self.domain))
+    }
+
+    /// Takes it out of libvirt; its UEFI variables stay, and if libvirt can be told so the state of its TPM.
+    pub fn undefine(&self, keep_tpm: bool) -> Result<(), ToolError> {
+        let words: &[&str] =
+            if keep_tpm { &["undefine", "--keep-nvram", "--keep-tpm"] } else { &["undefine", "--keep-nvram"] };
+        self.virsh(words, ASK).map(drop)
+    }
+
     /// The versions of libvirt and of QEMU.
     pub fn versions(&self) -> Result<(Option<Version>, Option<Version>), ToolError> {
         Ok(versions(&self.tools.run(&["virsh", "--connect", self.uri, "version", "--daemon"], ASK)?))

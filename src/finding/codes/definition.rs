@@ -44,4 +44,28 @@ codes! {
     LOOKING_GLASS_WITHOUT_DESKTOP "looking-glass-without-desktop"
         "Looking Glass shows the guest's picture on the host's desktop, which 'handover = steal' ends."
         "Use 'handover = hot' or 'bind = boot', or remove 'looking-glass'.";
+    DOMAIN_EXISTS "domain-exists"
+        "'vfio guest define' makes new domains only, and libvirt has one of this name."
+        "Bring it to what the section says with 'vfio guest edit NAME', or set 'domain' to another name.";
+    IMAGE_UNUSABLE "image-unusable"
+        "A disk or the image of a CD-ROM is not there, is not what it is given for, or is in the way of a new one."
+        "Give another file; for a new disk give a size.";
+    VIRTIO_WIN_MISSING "virtio-win-missing"
+        "Windows has no driver for virtio disks of its own, and the guest gets no CD-ROM with one."
+        "Download virtio-win.iso, and set 'virtio-win' or repeat with '--virtio-win FILE'.";
+    VIRT_INSTALL_MISSING "virt-install-missing"
+        "'vfio guest define' begins with what virt-install recommends for a system, and virt-install is not installed."
+        "Install virtinst (Debian, Ubuntu), virt-install (Fedora, Arch Linux, openSUSE) or app-emulation/virt-manager (Gentoo).";
+    QEMU_IMG_MISSING "qemu-img-missing"
+        "A new disk is made by qemu-img, which is not installed."
+        "Install qemu-utils (Debian, Ubuntu), qemu-img (Fedora, Arch Linux, openSUSE) or app-emulation/qemu (Gentoo).";
+    OS_UNKNOWN "os-unknown"
+        "virt-install asks libosinfo what a system needs, and libosinfo knows no system of this name."
+        "'virt-install --osinfo list' prints the names; 'generic' fits any system.";
+    MEMORY_NEEDED "memory-needed"
+        "libosinfo does not say how much memory the system needs."
+        "Give it with '--memory', or set 'memory'.";
+    DOMAIN_NOT_OURS "domain-not-ours"
+        "'vfio guest define --undo' removes only domains that 'vfio guest define' has made."
+        "Remove it by hand ('virsh undefine'), or take back changes with 'vfio guest edit NAME --undo'.";
 }

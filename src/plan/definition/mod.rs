@@ -15,9 +15,11 @@ mod element;
 mod firmware;
 mod hide;
 mod input;
+pub mod installation;
 mod looking_glass;
 mod memory;
 mod mine;
+pub mod new_domain;
 mod refusals;
 pub mod request;
 pub mod splice;
@@ -36,7 +38,7 @@ use serde::Serialize;
 use splice::Splice;
 
 pub use firmware::variables;
-pub use refusals::{changed_since, lacking, refusals};
+pub use refusals::{changed_since, lacking, not_ours, refusals};
 
 /// One change to a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -142,6 +144,8 @@ const ALWAYS: Version = Version(1, 3, 3);
 
 /// The features, in the order in which they look at the domain: some look at what others leave.
 const FEATURES: &[fn(&Look<'_, '_>) -> Said] = &[
+    installation::disk,
+    installation::installer,
     memory::size,
     memory::huge_pages,
     cpus::processors,

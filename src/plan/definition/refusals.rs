@@ -33,6 +33,13 @@ pub fn refusals(guest: &Guest, info: &DomainInfo) -> Vec<Finding> {
     found
 }
 
+/// Only what was made by us is unmade.
+pub fn not_ours(guest: &Guest) -> Finding {
+    let text = format!("domain {} was not made by 'vfio guest define': there is nothing to undo", guest.domain);
+    let hint = format!("'vfio guest edit {} --undo' takes back changes", guest.name);
+    Finding::guest(guest, codes::DOMAIN_NOT_OURS, text).hint(hint)
+}
+
 /// What vfio changed was changed by somebody else since: an undo would take that from them, or leave half of ours.
 pub fn changed_since(guest: &Guest, elements: &[String]) -> Option<Finding> {
     let (domain, uri) = (&guest.domain, &guest.uri);

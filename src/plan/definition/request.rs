@@ -6,6 +6,7 @@ use crate::host::libvirt::{Capabilities, DomainInfo, Version};
 use crate::host::{Function, Host};
 use crate::pci::Address;
 use crate::plan::cpus::Chosen;
+use crate::plan::definition::installation::Installation;
 use crate::plan::input::Input;
 use crate::plan::selection::Selection;
 
@@ -20,6 +21,8 @@ pub struct Request<'a> {
     pub facts: &'a Facts,
     /// Whether the guest's UEFI variables may begin anew.
     pub reset_variables: bool,
+    /// What is to be installed, for a domain that is only being made.
+    pub installation: Option<&'a Installation>,
 }
 
 /// A card that the domain is to get.
