@@ -155,7 +155,7 @@ pub fn no_qemu_img(guest: &Guest) -> Finding {
 /// virt-install knows no such system.
 pub fn unknown_os(guest: &Guest, os: &str) -> Finding {
     let text = format!("virt-install knows no system '{os}'");
-    let hint = "'virt-install --osinfo list' prints those that it knows, 'generic' fits any";
+    let hint = "'virt-install --osinfo list' prints those that it knows, and generic fits any";
     Finding::guest(guest, codes::OS_UNKNOWN, text).hint(hint)
 }
 
@@ -180,11 +180,11 @@ pub fn next_steps(guest: &Guest, new: &Installation, virtio_win: Option<&str>) -
         let letters = virtio_win.map_or("the drivers' CD", |_| "the second CD drive");
         let folder = folder(&new.os);
         steps.push(format!(
-            "Windows set-up shows no disk at 'Where do you want to install Windows?': choose 'Load driver', 'Browse', {letters}, \
+            "Windows set-up shows no disk where it asks for a place to install to: choose Load driver, Browse, {letters}, \
              viostor\\{folder}\\amd64; then the disk is there"
         ));
         steps.push(format!(
-            "where set-up asks for a network: 'Load driver' or 'Install driver', NetKVM\\{folder}\\amd64; after the installation \
+            "where set-up asks for a network: Load driver or Install driver, NetKVM\\{folder}\\amd64; after the installation \
              run virtio-win-guest-tools.exe from the same CD"
         ));
     }
