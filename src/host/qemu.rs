@@ -2,9 +2,10 @@
 //! QEMU and its helpers as libvirt knows them: machines, the program that shares directories, what its user may use.
 
 use super::accounts::{self, User};
+use crate::posix_acl;
 use crate::root::Root;
 use roxmltree::{Document, ParsingOptions};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags, Stat};
 use serde_json::Value;
 use std::io::Read;
 
@@ -71,7 +72,35 @@ pub fn has_virtiofsd(root: &Root) -> bool {
 /// Whether a user may read and write a node, by its mode: libvirt changes nothing of a node that only QEMU's arguments name.
 pub fn may_use(root: &Root, user: &User, node: &str) -> bool {
     let Ok(stat) = root.stat(node.trim_start_matches('/')) else { return true };
-    if user.uid == 0 || !FileType::from_raw_mode(stat.st_mode).is_char_device() {
+    !FileType::from_raw_mode(stat.st_mode).is_char_device() || permits(root, user, &stat)
+}
+
+/// Whether a user may read and write what is there, by its mode.
+pub fn permits(root: &Root, user: &User, stat: &Stat) -> bool {
+    allows(root, user, stat, 0o6)
+}
+
+/// What keeps a user from reading a file, by owners and modes: the file, or the first directory that may not be entered. libvirt
+/// changes neither for the ROM of a host device. Who has an access control list is taken to be let in.
+pub fn unreadable(root: &Root, user: &User, path: &str) -> Option<String> {
+    let path = path.trim_start_matches('/');
+    let directories = path.match_indices('/').map(|(end, _)| (&path[..end], 0o1));
+    let closed = |(place, wanted): &(&str, u32)| {
+        let is_closed = root.stat(place).is_ok_and(|stat| !allows(root, user, &stat, *wanted));
+        is_closed && !has_list(root, place)
+    };
+    directories.chain([(path, 0o4)]).find(closed).map(|(place, _)| format!("/{place}"))
+}
+
+fn has_list(root: &Root, path: &str) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = root.open_at(path, flags, rustix::fs::Mode::empty());
+    file.is_ok_and(|file| rustix::fs::fgetxattr(file, posix_acl::NAME, &mut [0; 0][..]).is_ok_and(|length| length > 0))
+}
+
+/// Whether a user has these permissions (read 4, write 2, execute 1), by a mode.
+fn allows(root: &Root, user: &User, stat: &Stat, wanted: u32) -> bool {
+    if user.uid == 0 {
         return true;
     }
     let groups = accounts::groups(root).unwrap_or_default();
@@ -82,7 +111,7 @@ pub fn may_use(root: &Root, user: &User, node: &str) -> bool {
         () if in_group => 3,
         () => 0,
     };
-    stat.st_mode >> shift & 0o6 == 0o6
+    stat.st_mode >> shift & wanted == wanted
 }
 
 /// The image with which a domain of the system's libvirt goes on at its next start, if one is kept
@@ -158,6 +187,30 @@ mod tests {
         assert!(has());
         machine.put("etc/qemu/vhost-user/50-virtiofsd.json", "");
         assert!(!has(), "it is hidden");
+    }
+
+    #[test]
+    fn a_file_is_read_by_who_may_enter_its_directories() {
+        use std::os::unix::fs::PermissionsExt;
+        let machine = Machine::new();
+        machine.put("srv/roms/big.rom", "");
+        let user = User { name: "libvirt-qemu".to_owned(), uid: 64055, gid: 64056 };
+        let found = |directory: u32, file: u32| {
+            let mode = |path: &str, mode: u32| {
+                fs::set_permissions(machine.0.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+            };
+            mode("srv/roms/big.rom", file);
+            mode("srv/roms", directory);
+            let found = unreadable(&machine.root(), &user, "/srv/roms/big.rom");
+            mode("srv/roms", 0o755);
+            found
+        };
+        assert_eq!(found(0o755, 0o644), None);
+        assert_eq!(found(0o711, 0o604), None, "a directory need not be listed");
+        assert_eq!(found(0o750, 0o644).as_deref(), Some("/srv/roms"));
+        assert_eq!(found(0o755, 0o640).as_deref(), Some("/srv/roms/big.rom"));
+        let root = User { uid: 0, ..user.clone() };
+        assert_eq!(unreadable(&machine.root(), &root, "/srv/roms/big.rom"), None);
     }
 
     #[test]

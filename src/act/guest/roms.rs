@@ -2,7 +2,7 @@
 //! Looking at the option ROMs that a guest is to have.
 
 use crate::host::rom::{self, file};
-use crate::host::{apparmor, selinux};
+use crate::host::{apparmor, qemu, qemu_conf, selinux};
 use crate::plan::guest::{DomainState, RomFile};
 use crate::plan::selection::Selection;
 use crate::root::Root;
@@ -18,11 +18,13 @@ pub(super) fn look(root: &Root, selections: &[Selection<'_>], domain: Option<&Do
     paths.sort_unstable();
     paths.dedup();
     let rules = if paths.is_empty() { None } else { apparmor::rules(root) };
+    let user = if paths.is_empty() { None } else { qemu_conf::user(root) };
     let look = |path: String| {
         let relative = path.trim_start_matches('/');
         let bytes = root.open_regular(relative).and_then(file::read).ok()?;
         let confined = rules.as_ref().filter(|rules| !rules.allow(&path)).map(|rules| rules.takes_packages);
-        Some(RomFile { rom: rom::read(&bytes, None), confined, label: selinux::forbids(root, relative), path })
+        let closed = user.as_ref().and_then(|user| Some((qemu::unreadable(root, user, &path)?, user.name.clone())));
+        Some(RomFile { rom: rom::read(&bytes, None), confined, closed, label: selinux::forbids(root, relative), path })
     };
     paths.into_iter().filter_map(look).collect()
 }

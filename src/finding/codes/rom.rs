@@ -77,6 +77,9 @@ codes! {
     ROM_APPARMOR "rom-apparmor"
         "AppArmor confines domains here, and none of its rules for them lets QEMU read the option ROM. libvirt adds no rule for it."
         "Move the file to /var/lib/vfio, if libvirt's rules include those of packages (Debian 13), else to /usr/share/vgabios.";
+    ROM_PERMISSIONS "rom-permissions"
+        "The user that QEMU runs as may not read the option ROM, or not enter one of its directories. libvirt changes neither for the ROM of a host device."
+        "Let others read the file (chmod 644) and enter its directories, or move it to /var/lib/vfio.";
     ROM_SELINUX "rom-selinux"
         "SELinux is enforced, and keeps QEMU from reading files with the type that the option ROM has. libvirt does not change it."
         "Give the file the type virt_content_t with 'chcon', and to keep it with 'semanage fcontext'.";

@@ -220,6 +220,8 @@ pub struct RomFile {
     pub rom: Result<Rom, NotRom>,
     /// AppArmor keeps a domain's QEMU from reading it; whether rules of packages count here.
     pub confined: Option<bool>,
+    /// What QEMU's user may not read or enter on the way to it, and the user.
+    pub closed: Option<(String, String)>,
     /// The SELinux type that keeps QEMU from reading it.
     pub label: Option<String>,
 }

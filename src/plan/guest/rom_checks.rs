@@ -97,6 +97,12 @@ impl Roms<'_> {
             };
             return Some(Finding::guest(self.guest, codes::ROM_APPARMOR, text).hint(hint));
         }
+        if let Some((place, user)) = &file.closed {
+            let what = if place == path { "may not read it" } else { "may not enter its directory" };
+            let text = format!("the option ROM {path} cannot be read by QEMU: '{user}', who runs QEMU, {what}");
+            let hint = if place == path { format!("'chmod 644 {path}'") } else { format!("'chmod o+x {place}'") };
+            return Some(Finding::guest(self.guest, codes::ROM_PERMISSIONS, text).hint(hint));
+        }
         let label = file.label.as_ref()?;
         let text =
             format!("the option ROM {path} cannot be read by QEMU: SELinux forbids it for files of type {label}");

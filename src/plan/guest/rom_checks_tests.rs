@@ -27,7 +27,7 @@ fn case(more: &str, rom: Result<&[u8], NotRom>) -> Case {
     let mut host = Host::default();
     host.functions.push(Function::new("0000:03:00.0".parse().unwrap(), AMD, 0x03_0000));
     let rom = rom.and_then(|bytes| rom::read(bytes, None));
-    let file = RomFile { path: PATH.to_owned(), rom, confined: None, label: None };
+    let file = RomFile { path: PATH.to_owned(), rom, confined: None, closed: None, label: None };
     let context = GuestContext { roms: vec![file], ..GuestContext::default() };
     Case { config, host, context }
 }
@@ -112,7 +112,7 @@ fn what_the_domain_has_counts() {
     assert_eq!(case("", Ok(junk)).domain(OVMF, ITS).said(), [(codes::ROM_INVALID, Error)]);
     let mut seen = case("", Ok(&good())).domain(OVMF, "<rom file='/other.rom'/>");
     let rom = rom::read(junk, None);
-    seen.context.roms.push(RomFile { path: "/other.rom".to_owned(), rom, confined: None, label: None });
+    seen.context.roms.push(RomFile { path: "/other.rom".to_owned(), rom, confined: None, closed: None, label: None });
     assert_eq!(seen.said()[1], (codes::ROM_INVALID, Error));
 }
 
@@ -140,6 +140,15 @@ fn who_confines_qemu_lets_it_read_the_file() {
     assert!(confined(true, "").concat().contains("move it to /var/lib/vfio/big.rom"));
     assert_eq!(confined(true, "uri = qemu+ssh://elsewhere/system\n"), [""; 0], "another machine's");
     let mut case = case("", Ok(&good())).domain(OVMF, ITS);
+    for (place, expected) in [
+        (PATH, "may not read it; 'chmod 644 /var/lib/vfio/big.rom'"),
+        ("/var/lib", "may not enter its directory; 'chmod o+x /var/lib'"),
+    ] {
+        let mut case = self::case("", Ok(&good())).domain(OVMF, ITS);
+        case.context.roms[0].closed = Some((place.to_owned(), "qemu".to_owned()));
+        let said = case.findings()[0].line();
+        assert!(said.contains(expected) && said.ends_with("[rom-permissions]"), "{said}");
+    }
     case.context.roms[0].label = Some("var_lib_t".to_owned());
     let said = case.findings()[0].line();
     assert!(said.contains("files of type var_lib_t") && said.contains("[rom-selinux]"), "{said}");
