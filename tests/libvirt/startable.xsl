@@ -12,7 +12,7 @@
   <xsl:template match="qemu:commandline|qemu:override|cputune|numatune|memoryBacking/hugepages|memoryBacking/locked"/>
   <xsl:template match="vcpu/@cpuset|seclabel|emulator|iommufd|devices/iommu"/>
   <xsl:template match="disk[@type != 'file']|disk[.//source/@dev]|input[@type='passthrough']|os/nvram[@type != 'file']"/>
-  <xsl:template match="os/kernel|os/initrd|os/cmdline|os/acpi"/>
+  <xsl:template match="os/kernel|os/initrd|os/cmdline|os/dtb|os/acpi"/>
   <xsl:template match="devices/audio"><audio id="{@id}" type="none"/></xsl:template>
   <xsl:template match="/domain/memory|/domain/currentMemory">
     <xsl:copy><xsl:attribute name="unit">MiB</xsl:attribute>256</xsl:copy>
