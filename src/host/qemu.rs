@@ -2,7 +2,6 @@
 //! QEMU and its helpers as libvirt knows them: machines, the program that shares directories, what its user may use.
 
 use super::accounts::{self, User};
-use crate::posix_acl;
 use crate::root::Root;
 use roxmltree::{Document, ParsingOptions};
 use rustix::fs::{FileType, OFlags, Stat};
@@ -92,10 +91,13 @@ pub fn unreadable(root: &Root, user: &User, path: &str) -> Option<String> {
     directories.chain([(path, 0o4)]).find(closed).map(|(place, _)| format!("/{place}"))
 }
 
+/// The attribute that a file has beside its mode where more than that decides (acl(5)).
+const ACCESS_LIST: &str = "system.posix_acl_access";
+
 fn has_list(root: &Root, path: &str) -> bool {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = root.open_at(path, flags, rustix::fs::Mode::empty());
-    file.is_ok_and(|file| rustix::fs::fgetxattr(file, posix_acl::NAME, &mut [0; 0][..]).is_ok_and(|length| length > 0))
+    file.is_ok_and(|file| rustix::fs::fgetxattr(file, ACCESS_LIST, &mut [0; 0][..]).is_ok_and(|length| length > 0))
 }
 
 /// Whether a user has these permissions (read 4, write 2, execute 1), by a mode.
