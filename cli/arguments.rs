@@ -285,7 +285,7 @@ pub struct DefineOptions {
     /// The name of a [guest] section
     #[arg(value_parser = section_name)]
     pub name: String,
-    /// The system that is installed, as 'virt-install --osinfo list' names it: win11, debian13
+    /// The system that is installed, as libosinfo names it: win11, debian13
     #[arg(long, value_name = "ID", value_parser = system_name, required_unless_present = "undo")]
     pub os: Option<String>,
     /// Use this disk, or make one of this size, as 64G
