@@ -77,6 +77,16 @@ fn replace_with(root: &Root, path: &str, content: &[u8], mode: u32) -> io::Resul
     result
 }
 
+/// Removes what a program has left that was killed while it replaced this file.
+pub fn remove_temporaries(root: &Root, path: &str) -> io::Result<()> {
+    let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let beginning = format!(".{name}.");
+    let is_pid = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let left = root.list(directory).unwrap_or_default();
+    let mut left = left.iter().filter(|other| other.strip_prefix(&beginning).is_some_and(is_pid));
+    left.try_for_each(|other| remove(root, &format!("{directory}/{other}")))
+}
+
 /// The same with a value as JSON, on a line.
 pub fn replace_json(root: &Root, path: &str, value: &impl Serialize) -> io::Result<()> {
     let mut json = serde_json::to_vec(value)?;

@@ -85,6 +85,7 @@ pub fn remove(root: &Root, uuid: &str, file: File) -> io::Result<()> {
 /// the domain stays known.
 pub fn forget(root: &Root, uuid: &str) -> io::Result<()> {
     File::OF_AN_EDIT.iter().try_for_each(|file| remove(root, uuid, *file))?;
+    File::OF_AN_EDIT.iter().try_for_each(|file| files::remove_temporaries(root, &path(uuid, *file)))?;
     if root.exists(&path(uuid, File::Defined)) {
         return Ok(());
     }
