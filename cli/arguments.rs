@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The command line of `vfio`. vfio(8) has the exit codes of each verb.
 
+use crate::setup::options::SetupOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use vfio_suite::config;
@@ -104,8 +105,8 @@ pub enum Verb {
     /// Show, check, trim and dump option ROMs
     #[command(subcommand)]
     Rom(RomVerb),
-    /// Prepare the system for guests, or undo that
-    Setup(SetupOptions),
+    /// Find a card and a guest, ask what is open, show a plan, and make it so; or undo that
+    Setup(Box<SetupOptions>),
     /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
     Report,
     /// Remove a card from the bus and rescan
@@ -203,22 +204,6 @@ pub struct CmdlineOptions {
     /// Print only problems
     #[arg(long)]
     pub quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct SetupOptions {
-    /// Enable libvirt at every boot, start its network "default", add a user to the groups kvm, input and libvirt
-    #[arg(long, required = true)]
-    pub services: bool,
-    /// Add this user to the groups, instead of the one who called sudo
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Undo what was done, and nothing else
-    #[arg(long, conflicts_with = "user")]
-    pub undo: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,8 +17,6 @@ use vfio_suite::plan::device::Device;
 use vfio_suite::plan::{proposal, reset_now, select};
 use vfio_suite::root::Root;
 
-/// No line of this answer is longer, but for words that are.
-const WIDTH: usize = 80;
 /// How far what is said of a card stands in.
 const INDENT: usize = 14;
 
@@ -27,56 +25,69 @@ struct Answer {
     cards: Vec<Card>,
 }
 
+/// A graphics card.
 #[derive(Serialize)]
-struct Card {
-    address: Address,
-    ids: String,
-    name: Option<String>,
+pub struct Card {
+    pub address: Address,
+    pub ids: String,
+    pub name: Option<String>,
     /// The `[gpu]` section that means it, if one does.
-    gpu: Option<String>,
-    boot_display: bool,
-    functions: Vec<Member>,
+    pub gpu: Option<String>,
+    pub boot_display: bool,
+    pub functions: Vec<Member>,
     /// Connectors with a monitor.
-    monitors: Vec<String>,
+    pub monitors: Vec<String>,
     /// Who holds it now.
-    holders: Vec<String>,
-    group: Option<u32>,
+    pub holders: Vec<String>,
+    pub group: Option<u32>,
     /// What else is in its group.
-    beside: Vec<Member>,
+    pub beside: Vec<Member>,
     /// In the order in which the kernel tries them; null if it knows none.
-    reset_methods: Option<Vec<String>>,
+    pub reset_methods: Option<Vec<String>>,
     /// What is known of cards of its kind.
-    known: Option<String>,
-    bars: Vec<Bar>,
+    pub known: Option<String>,
+    pub bars: Vec<Bar>,
     /// Why no guest can have it, if so.
-    refusals: Vec<Finding>,
-    warnings: Vec<Finding>,
-    notes: Vec<Finding>,
+    pub refusals: Vec<Finding>,
+    pub warnings: Vec<Finding>,
+    pub notes: Vec<Finding>,
     /// The section for the configuration, a line each; none if a section means it already.
-    lines: Vec<String>,
+    pub lines: Vec<String>,
 }
 
+/// A function.
 #[derive(Serialize)]
-struct Member {
-    address: Address,
-    kind: &'static str,
-    driver: Option<String>,
+pub struct Member {
+    pub address: Address,
+    pub kind: &'static str,
+    pub driver: Option<String>,
     /// What the host has on it.
-    uses: Vec<String>,
+    pub uses: Vec<String>,
 }
 
 /// A BAR that can be resized.
 #[derive(Serialize)]
-struct Bar {
-    function: Address,
-    index: u8,
-    now: u64,
-    sizes: Vec<u64>,
+pub struct Bar {
+    pub function: Address,
+    pub index: u8,
+    pub now: u64,
+    pub sizes: Vec<u64>,
 }
 
 /// Shows the cards.
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
-    let config = config::load(root);
+    let (cards, _) = look(root, &config::load(root));
+    let answer = Answer { cards };
+    if out.is_json() {
+        out.json("vfio.cards/1", &answer)?;
+    } else {
+        out.text(&text(&answer, out))?;
+    }
+    Ok(if answer.cards.is_empty() { Exit::No } else { Exit::Done })
+}
+
+/// All graphics cards, and the machine as far as it was looked at for them.
+pub fn look(root: &Root, config: &Config) -> (Vec<Card>, Host) {
     let mut host = Host::scan(root, Depth::Full);
     let displays: Vec<Function> = displays(&host);
     let functions: Vec<Address> = displays.iter().flat_map(|display| own(display, &host)).collect();
@@ -86,14 +97,8 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     holders::name_users(root, &mut host.holders);
     let names = Names::read(root, &host.functions);
     let mut taken: Vec<String> = config.gpus.iter().map(|gpu| gpu.name.clone()).collect();
-    let cards = displays.iter().map(|display| card(root, display, &config, &host, &names, &mut taken)).collect();
-    let answer = Answer { cards };
-    if out.is_json() {
-        out.json("vfio.cards/1", &answer)?;
-    } else {
-        out.text(&text(&answer, out))?;
-    }
-    Ok(if answer.cards.is_empty() { Exit::No } else { Exit::Done })
+    let cards = displays.iter().map(|display| card(root, display, config, &host, &names, &mut taken)).collect();
+    (cards, host)
 }
 
 /// One display of each card.
@@ -138,7 +143,7 @@ fn card(root: &Root, display: &Function, config: &Config, host: &Host, names: &N
         of_it.any(|selection| selection.selected.as_ref().is_ok_and(|of| of.functions.contains(&display.address)))
     };
     let gpu = config.gpus.iter().find(means).map(|gpu| gpu.name.clone());
-    let name = proposal::name(display, taken);
+    let name = proposal::name(display.vendor, taken);
     let section = proposal::section(&name, display, host);
     // What this machine makes of it, as the other verbs would say of that section.
     let proposed = config::parse_files(&[("/etc/vfio.conf", section.as_bytes())]);
@@ -184,13 +189,13 @@ fn text(answer: &Answer, out: &Output) -> Text {
         for (word, findings) in [("refused", &card.refusals), ("warning", &card.warnings), ("note", &card.notes)] {
             for finding in findings {
                 let said = format!("{} [{}]", finding.sentence(), finding.code);
-                row(&mut text, word, &said);
+                text.row(INDENT, word, &said);
             }
         }
         match &card.gpu {
-            Some(gpu) => row(&mut text, "configured", &format!("[gpu {gpu}]")),
+            Some(gpu) => text.row(INDENT, "configured", &format!("[gpu {gpu}]")),
             None => {
-                row(&mut text, "to use it", "add to /etc/vfio.conf:");
+                text.row(INDENT, "to use it", "add to /etc/vfio.conf:");
                 card.lines.iter().for_each(|line| text.line(format_args!("{:INDENT$}  {line}", "")));
             }
         }
@@ -204,38 +209,22 @@ fn details(card: &Card, text: &mut Text) {
         let uses: String = member.uses.iter().map(|what| format!("; {what}")).collect();
         format!("{} {}, {driver}{uses}", member.address, member.kind)
     };
-    card.functions.iter().for_each(|function| row(text, "function", &member(function)));
+    card.functions.iter().for_each(|function| text.row(INDENT, "function", &member(function)));
     let monitors = if card.monitors.is_empty() { "none connected".to_owned() } else { card.monitors.join(", ") };
-    row(text, "monitors", &monitors);
-    card.holders.iter().for_each(|holder| row(text, "held by", holder));
+    text.row(INDENT, "monitors", &monitors);
+    card.holders.iter().for_each(|holder| text.row(INDENT, "held by", holder));
     match card.group {
-        Some(group) if card.beside.is_empty() => row(text, "IOMMU group", &format!("{group}, of its own")),
-        Some(group) => row(text, "IOMMU group", &format!("{group}, which also has")),
-        None => row(text, "IOMMU group", "none"),
+        Some(group) if card.beside.is_empty() => text.row(INDENT, "IOMMU group", &format!("{group}, of its own")),
+        Some(group) => text.row(INDENT, "IOMMU group", &format!("{group}, which also has")),
+        None => text.row(INDENT, "IOMMU group", "none"),
     }
-    card.beside.iter().for_each(|beside| row(text, "", &member(beside)));
+    card.beside.iter().for_each(|beside| text.row(INDENT, "", &member(beside)));
     let reset = card.reset_methods.as_ref().filter(|methods| !methods.is_empty());
-    row(text, "reset", &reset.map_or("none that the kernel knows".to_owned(), |methods| methods.join(", ")));
-    card.known.iter().for_each(|known| row(text, "known", known));
+    text.row(INDENT, "reset", &reset.map_or("none that the kernel knows".to_owned(), |methods| methods.join(", ")));
+    card.known.iter().for_each(|known| text.row(INDENT, "known", known));
     for bar in &card.bars {
         let sizes: Vec<String> = bar.sizes.iter().map(|size| show_size(*size)).collect();
         let said = format!("{} BAR {}: {}, can be {}", bar.function, bar.index, show_size(bar.now), sizes.join(" "));
-        row(text, "resizable", &said);
+        text.row(INDENT, "resizable", &said);
     }
-}
-
-/// A row of a card, in lines that are no longer than the terminal's usual width: parted at blanks only.
-fn row(text: &mut Text, label: &str, said: &str) {
-    let (mut line, mut label) = (String::new(), label);
-    for word in said.split(' ') {
-        if !line.is_empty() && INDENT + line.chars().count() + 1 + word.chars().count() > WIDTH {
-            text.line(format!("  {label:width$}{line}", width = INDENT - 2).trim_end());
-            (line, label) = (String::new(), "");
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    text.line(format!("  {label:width$}{line}", width = INDENT - 2).trim_end());
 }

@@ -182,7 +182,8 @@ fn unknown(system: &BootSystem, parameters: &[Parameter]) -> Option<String> {
     not_found::sentence(system, &texts(parameters)).filter(|_| system.is_unknown())
 }
 
-fn diff(change: &FileChange) -> String {
+/// The lines that differ.
+pub fn diff(change: &FileChange) -> String {
     let side = |there: &Option<String>| there.as_ref().map_or("/dev/null".to_owned(), |_| format!("/{}", change.path));
     let (old, new) = (change.old.as_deref().unwrap_or_default(), change.new.as_deref().unwrap_or_default());
     let diff = TextDiff::from_lines(old, new);

@@ -153,7 +153,7 @@ fn changes(plan: &Definition, before: &str) -> Vec<ShownChange> {
 }
 
 /// The lines that differ, without passwords.
-fn diff(before: &str, after: &str) -> String {
+pub fn diff(before: &str, after: &str) -> String {
     let (before, after) = (without_passwords(before), without_passwords(after));
     TextDiff::from_lines(&before, &after).unified_diff().context_radius(2).to_string()
 }

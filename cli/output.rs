@@ -10,8 +10,11 @@ use vfio_suite::logger::complain;
 use vfio_suite::root::Root;
 use vfio_suite::text;
 
+/// No line of a row is longer, but for words that are.
+const WIDTH: usize = 80;
+
 /// What our own colours begin and end with.
-const COLOURS: [&str; 4] = ["\x1b[1m", "\x1b[32m", "\x1b[31m", "\x1b[0m"];
+const COLOURS: [&str; 5] = ["\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"];
 
 /// Says that only root sees who holds a card, if that is so.
 pub fn warn_of_unseen(root: &Root) {
@@ -86,6 +89,30 @@ impl Text {
         }
     }
 
+    /// What is said of something, behind a label, from a column on: in lines that are no longer than a terminal's usual width,
+    /// parted at blanks only.
+    pub fn row(&mut self, indent: usize, label: &str, said: &str) {
+        let (mut line, mut label) = (String::new(), label);
+        for word in said.split(' ') {
+            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.labelled(indent, label, &line);
+                (line, label) = (String::new(), "");
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.labelled(indent, label, &line);
+    }
+
+    fn labelled(&mut self, indent: usize, label: &str, line: &str) {
+        // Our own colours take no room.
+        let shown = COLOURS.iter().fold(label.to_owned(), |label, code| label.replace(code, ""));
+        let width = (indent - 2).saturating_sub(shown.chars().count());
+        self.line(format!("  {label}{:width$}{line}", "").trim_end());
+    }
+
     /// Steps, one a line, with numbers.
     pub fn numbered<T: Display>(&mut self, steps: &[T]) {
         steps.iter().enumerate().for_each(|(n, step)| self.line(format_args!("  {}. {step}", n + 1)));
@@ -123,16 +150,30 @@ impl Output {
         self.json
     }
 
+    /// Whether somebody can be asked.
+    pub fn can_ask(&self) -> bool {
+        !self.json && self.kept.is_none() && io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
     /// Asks a question that is answered with yes or no, and no where nothing is answered. `None` where nobody can be asked.
     pub fn ask(&self, question: &str) -> anyhow::Result<Option<bool>> {
-        if self.json || self.kept.is_some() || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        if !self.can_ask() {
             return Ok(None);
         }
-        self.write(format!("{} [y/N] ", text::line(question)).as_bytes())?;
+        let answer = self.prompt(&format!("{question} [y/N] "))?.unwrap_or_default();
+        Ok(Some(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")))
+    }
+
+    /// Asks for a line; `None` at the end of all lines.
+    pub fn prompt(&self, question: &str) -> anyhow::Result<Option<String>> {
+        self.write(text::line(question).as_bytes())?;
         io::stdout().flush()?;
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+        let read = io::stdin().read_line(&mut answer)?;
+        if read == 0 {
+            self.line("")?;
+        }
+        Ok((read > 0).then(|| answer.trim().to_owned()))
     }
 
     /// Prints an answer as JSON, with its schema: documented in docs/JSON.md, and only added to within a version.
@@ -197,6 +238,11 @@ impl Output {
     /// What is well.
     pub fn good(&self, text: &str) -> String {
         self.paint("32", text)
+    }
+
+    /// What is to be done.
+    pub fn open(&self, text: &str) -> String {
+        self.paint("33", text)
     }
 
     /// What is not.

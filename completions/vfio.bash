@@ -52,7 +52,7 @@ _vfio() {
         case ${verbs[*]} in
         doctor) words="$words --only --guest --last --all --explain" ;;
         reset*) words="$words --method --dry-run" ;;
-        setup*) words="$words --services --user --dry-run --undo" ;;
+        setup*) words="$words --vm --gpu --when --input --audio --looking-glass --memory --hide-vm --way-back --user --only --services --check --dry-run --yes --undo" ;;
         'rom trim'*) words="$words --for --keep-all" ;;
         'rom dump'*) words="$words --from --force" ;;
         'rebar set'*) words="$words --dry-run" ;;

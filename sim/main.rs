@@ -19,6 +19,7 @@ mod mkinitcpio;
 mod modules;
 mod networks;
 mod openrc;
+mod packages;
 mod pages;
 mod parse;
 #[allow(dead_code, clippy::unwrap_used)]

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Programs of the system, as far as a hand-over and `vfio setup` use them: what is asked of systemctl, loginctl, virsh,
-//! modprobe, udevadm, OpenRC's programs and gpasswd, word by word, and the commands of the user. What is not known here is an error, never a success.
+//! modprobe, udevadm, OpenRC's programs, gpasswd and package managers, word by word, and the commands of the user. What is not known here is an error, never a success.
 
 use crate::error::{failed, unknown};
 use crate::tree::Tree;
-use crate::{accounts, domains, faults, images, logins, modules, openrc, processes, udev, units, virt_install};
+use crate::{
+    accounts, domains, faults, images, logins, modules, openrc, packages, processes, udev, units, virt_install,
+};
 use std::io::{self, Read};
 use vfio_suite::act::backend::tools::Signal;
 use vfio_suite::root::Root;
@@ -49,6 +51,7 @@ pub(crate) fn run(tree: &Tree<'_>, words: &[&str]) -> io::Result<String> {
             "rc-update" => openrc::rc_update(tree, arguments)?,
             "rc-service" => openrc::rc_service(tree, arguments)?,
             "gpasswd" => accounts::gpasswd(tree, arguments)?,
+            manager if packages::is_manager(manager) => packages::install(tree, manager, arguments)?,
             "modprobe" => modprobe(tree, arguments)?,
             "udevadm" => udev::udevadm(tree, arguments)?,
             "update-initramfs" | "mkinitcpio" | "dracut" | "installkernel" => images::build(tree, program, arguments)?,

@@ -8,6 +8,7 @@
 mod common;
 
 use common::definition::{card, facts, guests};
+use common::keyboards::keyboard_and_mouse;
 use common::{domain, hosts, Tree};
 use proptest::prelude::*;
 use std::fs;
@@ -38,22 +39,6 @@ fn eight_cpus(tree: &Tree) {
         let (core, cache) = (cpu / 2 * 2, cpu / 4 * 4);
         tree.write(&format!("{cpus}/cpu{cpu}/topology/core_cpus_list"), &format!("{core}-{}\n", core + 1));
         tree.write(&format!("{cpus}/cpu{cpu}/cache/index3/shared_cpu_list"), &format!("{cache}-{}\n", cache + 3));
-    }
-}
-
-/// Capabilities as the kernel prints them: ESC to D; two axes and the left button.
-fn keyboard_and_mouse(tree: &Tree) {
-    for (number, kind, keys, axes) in [(3, "kbd", "fffffffe", "0"), (4, "mouse", "10000 0 0 0 0", "3")] {
-        let device = format!("sys/class/input/input{number}");
-        tree.write(&format!("{device}/name"), &format!("Acme {kind}\n"));
-        tree.write(&format!("{device}/phys"), &format!("usb-0000:00:14.0-{number}/input0\n"));
-        tree.write(&format!("{device}/capabilities/key"), &format!("{keys}\n"));
-        tree.write(&format!("{device}/capabilities/rel"), &format!("{axes}\n"));
-        tree.write(&format!("{device}/event{number}/dev"), &format!("13:{}\n", 64 + number));
-        tree.write(&format!("dev/input/event{number}"), "");
-        let link = tree.join(&format!("dev/input/by-id/usb-Acme_{number}-event-{kind}"));
-        fs::create_dir_all(link.parent().unwrap()).unwrap();
-        std::os::unix::fs::symlink(format!("../event{number}"), link).unwrap();
     }
 }
 

@@ -51,3 +51,10 @@ pub fn is_stopped(root: &Root, pid: u32) -> bool {
 pub fn parent(root: &Root, pid: u32) -> Option<u32> {
     field(root, pid, 1)?.parse().ok()
 }
+
+/// The names of all programs that run, as the kernel shows them: at most 15 bytes each.
+pub fn commands(root: &Root) -> Vec<String> {
+    let numbers = root.list("proc").unwrap_or_default();
+    let numbers = numbers.iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    numbers.filter_map(|number| root.read_text(&format!("proc/{number}/comm")).ok()).collect()
+}

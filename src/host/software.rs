@@ -37,7 +37,8 @@ pub fn distribution(root: &Root) -> Option<Distribution> {
     known("ID").or_else(|| known("ID_LIKE"))
 }
 
-fn of_word(word: &str) -> Option<Distribution> {
+/// The family that a word of os-release(5) means.
+pub fn of_word(word: &str) -> Option<Distribution> {
     Some(match word {
         "debian" | "ubuntu" => Distribution::Debian,
         "fedora" | "rhel" | "centos" => Distribution::Fedora,

@@ -37,6 +37,7 @@ pub mod system;
 pub mod udev_sizes;
 pub mod unbind;
 pub mod usage;
+pub mod wizard;
 
 pub use crate::finding::Finding;
 pub use step::Step;

@@ -4,9 +4,15 @@
 use crate::host::{Function, Host};
 use crate::plan::device::Device;
 
-/// A section for the card that a display is on: chosen by its address, kept by its identity. A display that the firmware or a
-/// monitor needs is left to the host until a guest starts; any other is bound at boot.
+/// A section for the card that a display is on: chosen by its address, kept by its identity.
 pub fn section(name: &str, function: &Function, host: &Host) -> String {
+    let bind = if can_bind_at_boot(function, host) { "boot" } else { "guest" };
+    format!("[gpu {name}]\ndevice = {}\nidentity = {}\nbind = {bind}\n", function.address, function.ids())
+}
+
+/// Whether the host can do without a card from boot on. A display that the firmware or a monitor needs is left to the host until
+/// a guest starts.
+pub fn can_bind_at_boot(function: &Function, host: &Host) -> bool {
     let members = Device::of(function).members(host);
     let has_monitor = host
         .displays
@@ -20,13 +26,12 @@ pub fn section(name: &str, function: &Function, host: &Host) -> String {
             && !other.is_given_away()
             && other.address.slot != function.address.slot
     });
-    let bind = if has_monitor || host.is_boot_display(function.address) || !others { "guest" } else { "boot" };
-    format!("[gpu {name}]\ndevice = {}\nidentity = {}\nbind = {bind}\n", function.address, function.ids())
+    others && !has_monitor && !host.is_boot_display(function.address)
 }
 
 /// A name for a section that no other has: of the maker, with a number from the second on.
-pub fn name(function: &Function, taken: &[String]) -> String {
-    let maker = match function.vendor {
+pub fn name(vendor: u16, taken: &[String]) -> String {
+    let maker = match vendor {
         0x10de => "nvidia",
         0x1002 => "amd",
         0x8086 => "intel",

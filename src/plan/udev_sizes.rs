@@ -56,12 +56,16 @@ pub fn section(name: &str, found: &Found) -> String {
     text
 }
 
+/// Whether a card is one of AMD's RX 6000 series (Navi 21 to 24), by its ids.
+pub fn is_of_amd_6000(ids: &str) -> bool {
+    let navi2 = ["1002:73a", "1002:73b", "1002:73c", "1002:73d", "1002:73e", "1002:73f", "1002:742", "1002:743"];
+    navi2.iter().any(|start| ids.starts_with(start))
+}
+
 /// What is known to go wrong with these sizes.
 pub fn remark(found: &Found) -> Option<String> {
-    // The RX 6000 series (Navi 21 to 24), by its device ids.
-    let navi2 = ["1002:73a", "1002:73b", "1002:73c", "1002:73d", "1002:73e", "1002:73f", "1002:742", "1002:743"];
     let large = found.bars.iter().any(|(bar, size)| *bar == 2 && *size > 8 << 20);
-    (large && navi2.iter().any(|start| found.device.starts_with(start))).then(|| {
+    (large && is_of_amd_6000(&found.device)).then(|| {
         format!(
             "{}: Windows' driver for an RX 6000 reports Code 43 unless BAR 2 has 8M; write bar2 = 8M for it",
             found.device

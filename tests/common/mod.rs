@@ -18,6 +18,7 @@ pub mod function;
 pub mod halfway;
 pub mod hand;
 pub mod hosts;
+pub mod keyboards;
 pub mod layouts;
 pub mod machine;
 pub mod made;
@@ -30,6 +31,7 @@ pub mod roms;
 pub mod shown;
 pub mod skipped;
 pub mod strace;
+pub mod terminal;
 pub mod text;
 pub mod tree;
 

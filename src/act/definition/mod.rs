@@ -89,6 +89,15 @@ pub fn probe(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest) -> 
     Ok(Probed { xml, cards, missing, facts })
 }
 
+/// The same for a domain that libvirt cannot be asked about, since it does not run yet: `xml` is its text. What only libvirt
+/// knows is not known to lack anything.
+pub fn preview(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, xml: &str) -> Probed {
+    let (selections, host) = survey::of_guest(root, config, guest);
+    let cards = Card::of(&selections, &host);
+    let facts = facts::of_machine(root, tools, guest, &cards, xml);
+    Probed { xml: xml.to_owned(), cards, missing: Vec::new(), facts }
+}
+
 /// The domain's text with its passwords, without the line break that virsh prints behind it.
 fn described(libvirt: Libvirt<'_>) -> Result<String, DefinitionError> {
     let mut xml = libvirt.whole_description()?;

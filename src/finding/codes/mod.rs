@@ -49,6 +49,7 @@ mod doctor;
 mod guest;
 pub mod logs;
 mod rom;
+mod setup;
 
 pub use boot::*;
 pub use card::*;
@@ -57,9 +58,10 @@ pub use definition::*;
 pub use doctor::*;
 pub use guest::*;
 pub use rom::*;
+pub use setup::*;
 
 /// The areas of codes but for those of logs.
-const AREAS: [(&str, &[Explanation]); 7] = [
+const AREAS: [(&str, &[Explanation]); 8] = [
     ("Configuration", configuration::ALL),
     ("Cards", card::ALL),
     ("Guests", guest::ALL),
@@ -67,6 +69,7 @@ const AREAS: [(&str, &[Explanation]); 7] = [
     ("Option ROMs", rom::ALL),
     ("Boot", boot::ALL),
     ("Doctor", doctor::ALL),
+    ("Setup", setup::ALL),
 ];
 
 /// All codes: of the configuration, of cards, of guests and their domains, of option ROMs, of how the machine boots, of lines in logs.

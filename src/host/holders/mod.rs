@@ -108,7 +108,7 @@ impl Holder {
 
     /// Whether it holds the device for others. Names are anybody's to take: that of a command, of a file, of a control group
     /// below one's own. So what counts is who alone can have made it so: a unit of the system's manager, root, process 1.
-    fn is_on_behalf(&self) -> bool {
+    pub fn is_on_behalf(&self) -> bool {
         match self.home() {
             Home::System(path) => {
                 let mut parts = path.split('/').skip(1);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! What guests need of the system beside cards: libvirt at every boot, its network, and a user who may use them. What is
-//! so already is left alone, now and when it is undone.
+//! What `vfio setup` does, as steps that are written down before they are made, and what guests need of the system beside
+//! cards: libvirt at every boot, its network, and a user who may use them. What is so already is left alone, now and when it
+//! is undone. `plan::wizard` decides about all else.
+
+mod step;
+
+pub use step::{Record, SetupStep, ASIDE};
 
 use crate::host::accounts::{Group, User};
 use crate::host::networks::Network;
-use serde::{Deserialize, Serialize};
 
 /// libvirt's network that a new guest is given.
 pub const NETWORK: &str = "default";
@@ -28,6 +32,9 @@ pub const UNITS: [&str; 10] = [
 /// OpenRC's services of libvirt; one that needs another comes first.
 pub const OPENRC_SERVICES: [&str; 3] = ["libvirtd", "virtlogd", "virtlockd"];
 const VIRSH: [&str; 3] = ["virsh", "--connect", "qemu:///system"];
+
+/// The units of an SSH server: by Debian's name, and by everybody else's.
+pub const SSH: [&str; 4] = ["ssh.service", "sshd.service", "ssh.socket", "sshd.socket"];
 
 /// Who starts services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,40 +73,9 @@ pub struct SetupContext {
     pub groups: Vec<Group>,
 }
 
-/// One thing to be made so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
-pub enum SetupStep {
-    /// These start at every boot.
-    Enable {
-        /// Units, or OpenRC's services.
-        services: Vec<String>,
-    },
-    /// These run now.
-    Start {
-        /// Units, or OpenRC's services.
-        services: Vec<String>,
-    },
-    /// libvirt's network is up.
-    NetworkStart,
-    /// libvirt's network comes up with libvirt.
-    NetworkAutostart,
-    /// A user is in a group.
-    Join {
-        /// The user.
-        user: String,
-        /// The group.
-        group: String,
-    },
-}
-
-/// A step, and what was so before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The step.
-    pub step: SetupStep,
-    /// libvirt's services that were enabled, or active, before it: systemd enables and starts others along.
-    pub before: Vec<String>,
+/// Whether a unit is an SSH server's, and not libvirt's.
+fn is_ssh(name: &str) -> bool {
+    SSH.contains(&name)
 }
 
 /// What is to be done.
@@ -109,6 +85,8 @@ pub struct SetupPlan {
     pub steps: Vec<SetupStep>,
     /// What cannot be done, and what to do instead: a sentence each.
     pub notes: Vec<String>,
+    /// That nobody was named who is to be in groups, and how to do that. A machine without such a user may be right as it is.
+    pub nobody: Option<&'static str>,
 }
 
 impl SetupContext {
@@ -167,6 +145,11 @@ impl SetupContext {
                 .iter()
                 .filter(|known| known.name == *group)
                 .any(|group| matches!(self.membership(user, group), (true, _) | (_, true))),
+            SetupStep::Install { .. }
+            | SetupStep::Write { .. }
+            | SetupStep::Aside { .. }
+            | SetupStep::Edit { .. }
+            | SetupStep::Sync => false,
         }
     }
 
@@ -175,10 +158,21 @@ impl SetupContext {
         let before = match step {
             SetupStep::Enable { .. } => self.enabled(),
             SetupStep::Start { .. } => self.active(),
-            SetupStep::NetworkStart | SetupStep::NetworkAutostart | SetupStep::Join { .. } => Vec::new(),
+            _ => Vec::new(),
         };
-        Record { step: step.clone(), before }
+        Record { step: step.clone(), before, made: Vec::new() }
     }
+}
+
+/// What makes an SSH server answer now and at every boot; nothing if it does already, or if there is none.
+pub fn ssh(now: &SetupContext) -> Option<Vec<SetupStep>> {
+    let unit = SSH.iter().find(|name| name.ends_with(".service") && now.usable(name))?;
+    let services = vec![(*unit).to_owned()];
+    let steps = [SetupStep::Enable { services: services.clone() }, SetupStep::Start { services }];
+    let open: Vec<SetupStep> = steps.into_iter().filter(|step| !now.is_so(step)).collect();
+    // One that waits at its socket answers.
+    let listens = now.answers(unit) && SSH.iter().any(|name| now.is_enabled(name));
+    (!listens && !open.is_empty()).then_some(open)
 }
 
 /// The services that make libvirt start: one daemon, or a socket for each of several. One form is never put beside the
@@ -217,7 +211,7 @@ pub fn plan(now: &SetupContext, user: Option<&str>) -> SetupPlan {
         Err(note) => plan.notes.push(note),
     }
     match user {
-        None => plan.notes.push("nobody is added to groups: say who with --user NAME".to_owned()),
+        None => plan.nobody = Some("nobody is added to groups: say who with --user NAME"),
         Some(user) if user.starts_with('-') || !now.users.iter().any(|known| known.name == user) => {
             plan.notes.push(format!("there is no user '{user}' in /etc/passwd: nobody is added to groups"));
         }
@@ -280,6 +274,8 @@ pub fn commands(step: &SetupStep, now: &SetupContext) -> Vec<Vec<String>> {
         SetupStep::NetworkStart => vec![virsh(&["net-start"])],
         SetupStep::NetworkAutostart => vec![virsh(&["net-autostart"])],
         SetupStep::Join { user, group } => vec![words(&["gpasswd", "-a", user, group], &[])],
+        SetupStep::Install { command, .. } => vec![command.clone()],
+        SetupStep::Write { .. } | SetupStep::Aside { .. } | SetupStep::Edit { .. } | SetupStep::Sync => Vec::new(),
     }
 }
 
@@ -290,7 +286,10 @@ pub fn running_guests() -> Vec<String> {
 
 /// Whether undoing it takes something from guests that run.
 pub fn disturbs_guests(record: &Record) -> bool {
-    matches!(record.step, SetupStep::Start { .. } | SetupStep::NetworkStart)
+    match &record.step {
+        SetupStep::Start { services } => !services.iter().all(|name| is_ssh(name)),
+        step => *step == SetupStep::NetworkStart,
+    }
 }
 
 /// Whether undoing it must wait for what could not be undone of the network.
@@ -302,20 +301,23 @@ pub fn waits_for_network(record: &Record, left: &[Record]) -> bool {
 
 /// The commands that undo a step, as far as it is not undone yet.
 pub fn undo(record: &Record, now: &SetupContext) -> Vec<Vec<String>> {
-    let ours = |names: Vec<String>| -> Vec<String> {
-        names.into_iter().filter(|name| !record.before.contains(name)).collect()
+    // What was done to libvirt's services says nothing of an SSH server, which may be the last way in, and the other way round.
+    let of_it = |services: &[String], name: &String| is_ssh(name) == services.iter().all(|name| is_ssh(name));
+    let ours = |services: &[String], names: Vec<String>| -> Vec<String> {
+        names.into_iter().filter(|name| of_it(services, name) && !record.before.contains(name)).collect()
     };
     match &record.step {
-        SetupStep::Enable { .. } => {
-            let disable = of_services(now.init, "disable", &ours(now.enabled()));
+        SetupStep::Enable { services } => {
+            let disable = of_services(now.init, "disable", &ours(services, now.enabled()));
             if !disable.is_empty() {
                 return disable;
             }
             // systemd disables others along.
-            let lost = record.before.iter().filter(|name| now.usable(name) && !now.is_enabled(name));
+            let lost = record.before.iter().filter(|name| of_it(services, name));
+            let lost = lost.filter(|name| now.usable(name) && !now.is_enabled(name));
             of_services(now.init, "enable", &lost.cloned().collect::<Vec<_>>())
         }
-        SetupStep::Start { .. } => of_services(now.init, "stop", &ours(now.active())),
+        SetupStep::Start { services } => of_services(now.init, "stop", &ours(services, now.active())),
         SetupStep::NetworkStart if now.is_so(&record.step) => vec![virsh(&["net-destroy"])],
         SetupStep::NetworkAutostart if now.is_so(&record.step) => vec![virsh(&["net-autostart", "--disable"])],
         SetupStep::Join { user, group } => {
@@ -325,10 +327,15 @@ pub fn undo(record: &Record, now: &SetupContext) -> Vec<Vec<String>> {
                 None => Vec::new(),
             }
         }
-        SetupStep::NetworkStart | SetupStep::NetworkAutostart => Vec::new(),
+        SetupStep::NetworkStart
+        | SetupStep::NetworkAutostart
+        | SetupStep::Install { .. }
+        | SetupStep::Write { .. }
+        | SetupStep::Aside { .. }
+        | SetupStep::Edit { .. }
+        | SetupStep::Sync => Vec::new(),
     }
 }
 
 #[cfg(test)]
-#[path = "setup_tests.rs"]
 mod tests;

@@ -27,7 +27,7 @@ fn systemd(services: &[(&str, bool, bool)]) -> SetupContext {
 fn told(now: &SetupContext, user: Option<&str>) -> (Vec<String>, Vec<String>) {
     let plan = plan(now, user);
     let words = plan.steps.iter().flat_map(|step| commands(step, now)).map(|words| words.join(" "));
-    (words.collect(), plan.notes)
+    (words.collect(), plan.notes.into_iter().chain(plan.nobody.map(str::to_owned)).collect())
 }
 
 const NOBODY: &str = "nobody is added to groups: say who with --user NAME";
