@@ -40,6 +40,7 @@ pub mod reset;
 pub mod rom;
 pub mod run;
 pub mod selinux;
+pub mod shared_memory;
 pub mod software;
 mod switch;
 pub mod usage;

@@ -33,6 +33,36 @@ pub(super) fn value(root: &Root, key: &str) -> Option<String> {
     set.next_back().map(|(_, value)| value.trim().to_owned())
 }
 
+/// The nodes that libvirt gives every QEMU (its qemu.conf, `cgroup_device_acl`).
+const USUAL_NODES: &str =
+    "\"/dev/null\", \"/dev/full\", \"/dev/zero\", \"/dev/random\", \"/dev/urandom\", \"/dev/ptmx\", \
+                           \"/dev/kvm\", \"/dev/userfaultfd\"";
+
+/// Whether libvirt gives QEMU a node that only its arguments name: one that the file lists. Where there is no file, libvirt is not
+/// set up here, and nothing is said.
+pub fn gives(root: &Root, node: &str) -> bool {
+    let Ok(text) = root.read_text(FILE) else { return true };
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let list = |key: &str| {
+        let value =
+            text.lines().position(|line| line.starts_with(key)).map(|at| text.lines().skip(at).collect::<String>());
+        value.map(|value| value.split(']').next().unwrap_or_default().to_owned())
+    };
+    let is_empty = |key: &str| list(key).is_some_and(|value| !value.contains('"'));
+    // Without a mount namespace and cgroups of its own QEMU sees what the host has.
+    let free = is_empty("namespaces") && is_empty("cgroup_controllers");
+    free || list("cgroup_device_acl").is_some_and(|value| value.contains(&format!("\"{node}\"")))
+}
+
+/// The rest of a sentence about a node that QEMU does not get.
+pub fn how_to_give(node: &str) -> String {
+    format!(
+        "is not given to QEMU by libvirt: write 'cgroup_device_acl = [ {USUAL_NODES}, \"{node}\" ]' into /{FILE}, and start libvirt's \
+         daemon again"
+    )
+}
+
 /// What stands between quotes, without a comment after it.
 fn quoted(value: &str) -> Option<&str> {
     let value = value.split('#').next().unwrap_or_default().trim();
@@ -44,6 +74,26 @@ fn quoted(value: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_node_is_given_if_it_is_listed() {
+        let tree = tempfile::tempdir().unwrap();
+        let root = Root::open(tree.path()).unwrap();
+        assert!(gives(&root, "/dev/kvmfr0"), "libvirt is not set up");
+        fs::create_dir_all(tree.path().join("etc/libvirt")).unwrap();
+        for (text, expected) in [
+            ("", false),
+            ("#cgroup_device_acl = [ \"/dev/kvmfr0\" ]\n", false),
+            ("cgroup_device_acl = [\n    \"/dev/null\",\n    \"/dev/kvmfr0\"\n]\n", true),
+            ("cgroup_device_acl = [ \"/dev/kvmfr1\" ]\nx = [ \"/dev/kvmfr0\" ]\n", false),
+            ("namespaces = [ ]\n", false),
+            ("namespaces = [ ]\ncgroup_controllers = [ ]\n", true),
+        ] {
+            fs::write(tree.path().join(FILE), text).unwrap();
+            assert_eq!(gives(&root, "/dev/kvmfr0"), expected, "{text}");
+        }
+        assert!(how_to_give("/dev/kvmfr0").contains("\"/dev/userfaultfd\", \"/dev/kvmfr0\" ]"));
+    }
 
     #[test]
     fn the_user_is_the_configured_one_or_the_distributions() {

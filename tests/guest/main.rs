@@ -15,6 +15,7 @@ mod nvidia;
 mod pages;
 mod refusals;
 mod resets;
+mod shared_memory;
 mod sizes;
 mod sound;
 mod upgrade;

@@ -5,7 +5,8 @@
 use super::error::GuestError;
 use super::hand_over::{announce, console_path, run_command};
 use super::{
-    account, acl, forget, isolation, journal_path, pages, records, runner, services, sizes_path, stays_up, GuestRecord,
+    account, acl, forget, isolation, journal_path, pages, records, runner, services, shared_memory, sizes_path,
+    stays_up, GuestRecord,
 };
 use crate::act::backend::kernel::Kernel;
 use crate::act::backend::kernel_for;
@@ -206,6 +207,7 @@ impl<'a> Undo<'a> {
             GuestStep::ShareSound { owner, uid, .. } => {
                 acl::take_back(root, record.before.as_deref().unwrap_or_default(), *owner, *uid)
             }
+            GuestStep::ShareMemory { name, uid, .. } => shared_memory::remove(root, name, *uid),
             GuestStep::SpeedUp { .. } => {
                 isolation::slow_down(root, self.kernel, record.before.as_deref().unwrap_or_default())
             }

@@ -2,7 +2,7 @@
 //! Carrying out a hand-over: each step is journalled, then made.
 
 use super::error::GuestError;
-use super::{account, acl, append_record, isolation, pages, services, sizes_path, GuestRecord};
+use super::{account, acl, append_record, isolation, pages, services, shared_memory, sizes_path, GuestRecord};
 use crate::act::backend::child;
 use crate::act::backend::kernel_for;
 use crate::act::backend::tools::{Signal, ToolError, Tools};
@@ -151,6 +151,7 @@ fn make_step(work: &Work<'_>, step: &GuestStep, grace: &Grace, asked: &mut Vec<u
             pages::make(root, &work.guest.name, step, &asked)
         }
         GuestStep::ShareSound { owner, paths, uid, .. } => acl::share(root, paths, *owner, *uid),
+        GuestStep::ShareMemory { name, size, uid, gid } => shared_memory::make(root, name, *size, (*uid, *gid)),
         GuestStep::SpeedUp { cpus } => isolation::speed_up(root, kernel_for(root).as_ref(), cpus),
         GuestStep::Confine { cpus } => {
             isolation::confine(tools, cpus);

@@ -21,6 +21,7 @@ pub mod program;
 mod roms;
 pub mod runner;
 pub mod services;
+mod shared_memory;
 pub mod start;
 mod stays_up;
 

@@ -12,14 +12,14 @@ use crate::act::guest::{self, account};
 use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages, NeededFile, KVMFR, PROGRAM};
-use crate::host::{accounts, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, Host};
+use crate::host::{accounts, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, shared_memory, Host};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::definition;
 use crate::plan::definition::request::{Card, Request};
 use crate::plan::display::goes_dark;
 use crate::plan::guest::{
-    is_up, with_host, Console, CpuContext, DomainState, FileProblem, GuestContext, GuestStep, Memory, Session,
+    is_up, with_host, Console, CpuContext, DomainState, FileProblem, GuestContext, GuestStep, Memory, Session, Shared,
     SoundServer, Unit, NVIDIA_MODULES, NVIDIA_UNITS,
 };
 use crate::plan::selection::Selection;
@@ -93,6 +93,12 @@ pub fn probe_context(
         context.sound = sound_servers(root, domain);
         if !context.sound.is_empty() {
             context.qemu_user = qemu_conf::user(root);
+        }
+        // A session's QEMU is the user's own.
+        if libvirt.is_local() && !domain.shared.is_empty() {
+            let user = qemu_conf::user(root);
+            let found = shared_memory::look(root, &domain.shared, user.as_ref());
+            context.shared = Shared { found, user, group: shared_memory::group(root) };
         }
         if domain.huge_pages != HugePages::No {
             context.pages = pages::read(root);
@@ -289,6 +295,7 @@ fn problem(root: &Root, file: &NeededFile) -> Option<FileProblem> {
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is not a file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         },
+        Ok(_) if what == KVMFR && !qemu_conf::gives(root, &file.path) => qemu_conf::how_to_give(&file.path),
         Ok(_) if what == KVMFR => {
             let user = qemu_conf::user(root).filter(|user| !qemu::may_use(root, user, &file.path))?;
             format!("may not be used by '{}', who runs QEMU", user.name)

@@ -53,6 +53,9 @@ codes! {
     SOUND_SERVER "sound-server"
         "The domain plays sound on the sound server of a user of the host, which does not run or ends with a session that ends for the guest."
         "Log in as that user, let the user's services run on ('loginctl enable-linger USER'), or use the card's own sound ('audio = card').";
+    SHARED_MEMORY "shared-memory"
+        "The domain shares memory with a program of the host (Looking Glass), and what is at its place in /dev/shm cannot be used: it is too small, not a file, or somebody else's."
+        "Remove it, and what makes it at boot (tmpfiles.d): vfio makes the file when the guest starts.";
     DOMAIN_UNKNOWN "domain-unknown"
         "libvirt does not know the domain, or does not answer."
         "See 'virsh list --all' for the domains' names, and whether libvirt runs; 'domain' and 'uri' in the [guest] section say where the domain is.";

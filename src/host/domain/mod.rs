@@ -11,6 +11,7 @@ mod memory;
 mod needs;
 pub(crate) mod pci;
 pub(crate) mod qemu;
+mod shmem;
 mod sound;
 mod usb;
 pub(crate) mod xml;
@@ -18,8 +19,9 @@ pub(crate) mod xml;
 pub use devices::PROGRAM;
 pub use firmware::Firmware;
 pub use limits::LARGEST;
-pub use needs::{Domain, HostDevice, HugePages, Link, Machine, NeededFile, Pin, ScsiDevice, UsbDevice};
+pub use needs::{Domain, HostDevice, HugePages, Link, Machine, NeededFile, Pin, ScsiDevice, SharedMemory, UsbDevice};
 pub use qemu::KVMFR;
+pub use sound::JACK;
 
 use limits::{too_much, MOST_DEVICES, MOST_NODES};
 use roxmltree::{Document, ParsingOptions};
@@ -78,6 +80,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
                 sound::audio(device, &mut found);
             }
             "filesystem" => devices::filesystem(device, &mut found),
+            "shmem" => shmem::shared_memory(device, &mut found),
             "rng" => devices::rng(device, &mut found),
             _ => {}
         }
@@ -85,11 +88,12 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
     if child(domain, "iommufd").is_some_and(|iommufd| iommufd.attribute("enabled") == Some("yes")) {
         found.files.push(NeededFile::new(pci::IOMMUFD, "node of iommufd"));
     }
+    sound::jack(domain, &mut found);
     qemu::qemu_arguments(domain, &mut found)?;
     let most = [
         found.hostdevs.len(),
         found.files.len(),
-        found.links.len(),
+        found.links.len() + found.shared.len(),
         found.usb.len() + found.scsi.len(),
         found.sets.len() + found.joined.len(),
     ];

@@ -22,6 +22,8 @@ pub struct Domain {
     pub firmware: Option<Firmware>,
     /// The sockets of sound servers that it plays on.
     pub sound: Vec<String>,
+    /// Memory that it shares with programs of the host.
+    pub shared: Vec<SharedMemory>,
     /// The sizes of huge pages, in bytes, for which a file system must be mounted; 0 for the host's default size. None where
     /// QEMU makes the memory itself (memfd).
     pub mounted_pages: Vec<u64>,
@@ -52,6 +54,15 @@ impl Domain {
         let cpus: BTreeSet<u32> = of_vcpus.flat_map(|pin| pin.cpus.iter().copied()).collect();
         cpus.into_iter().collect()
     }
+}
+
+/// Memory that a domain shares with programs of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedMemory {
+    /// The name of its file in `/dev/shm`.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// Whether a domain's memory comes from huge pages.

@@ -7,15 +7,13 @@ use super::{change, Look, Said, QEMU};
 use crate::config::Audio;
 use crate::finding::codes;
 use crate::host::domain::xml::child;
+use crate::host::domain::JACK;
 use crate::host::libvirt::Version;
 use roxmltree::Node;
 
 /// Since when libvirt has `<audio>`, and with `type='pipewire'`.
 const BACKENDS: Version = Version(7, 2, 0);
 const PIPEWIRE: Version = Version(9, 10, 0);
-
-/// The variable that tells JACK's library, where it is PipeWire's, which server is meant (pipewire-jack(1)).
-const JACK: &str = "PIPEWIRE_RUNTIME_DIR";
 
 /// `audio`.
 pub(super) fn audio(look: &Look<'_, '_>) -> Said {

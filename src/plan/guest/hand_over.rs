@@ -8,7 +8,7 @@
 use super::leaving::{self, Leaving};
 use super::rom_checks;
 use super::taken::{all_of_nvidia, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
-use super::{isolation, pages, sound};
+use super::{isolation, pages, shared_memory, sound};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::finding::{codes, Finding, Severity};
 use crate::host::{function, Host};
@@ -48,6 +48,7 @@ pub fn plan(
     plan.add(refusals);
     plan.add(pages::check(guest, !leaving.sessions.is_empty() || guest.handover == Handover::Steal, context));
     plan.add(sound::check(guest, &leaving, context));
+    plan.add(shared_memory::check(guest, context));
     plan.add(isolation::check(guest, context));
     let mut resized = Vec::new();
     for selection in selections.iter().filter(|c| c.selected.is_ok()) {
@@ -109,6 +110,7 @@ fn steps(
     steps.extend(leaving.staying.iter().map(|holder| GuestStep::Gone { holder: (*holder).clone() }));
     let ends = !leaving.sessions.is_empty() || leaving.display_manager.is_some();
     steps.extend(sound::steps(context));
+    steps.extend(shared_memory::steps(context));
     steps.extend(pages::step(context, ends));
     if !taken.is_empty() {
         steps.extend(desktop(guest, taken, leaving, host, context));

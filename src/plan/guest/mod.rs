@@ -12,6 +12,7 @@ mod leaving;
 mod needs;
 mod pages;
 mod rom_checks;
+mod shared_memory;
 mod sound;
 mod step;
 mod taken;
@@ -24,6 +25,7 @@ pub use taken::{with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 
 pub use isolation::CpuContext;
 pub use needs::HostSide;
+pub use shared_memory::Shared;
 pub use sound::SoundServer;
 pub use step::GuestStep;
 
@@ -116,6 +118,8 @@ pub struct GuestContext {
     pub sound: Vec<SoundServer>,
     /// The user that QEMU runs as, if that is not root; only looked at if there are such servers.
     pub qemu_user: Option<User>,
+    /// Memory that the domain shares with programs of the host.
+    pub shared: Shared,
     /// Huge pages of the machine; only looked at if the domain's memory comes from them.
     pub pages: HugePagePools,
     /// The NUMA nodes of the machine, with the same condition.

@@ -59,6 +59,17 @@ pub enum GuestStep {
         /// The number of that user.
         uid: u32,
     },
+    /// Make the file by which the guest shares memory with programs of the host.
+    ShareMemory {
+        /// Its name in `/dev/shm`.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The user that QEMU runs as.
+        uid: u32,
+        /// The group whose members may use it too.
+        gid: u32,
+    },
     /// Have CPUs run at full speed.
     SpeedUp {
         /// Their numbers.
@@ -189,6 +200,9 @@ impl fmt::Display for GuestStep {
             }
             GuestStep::ShareSound { paths, user, .. } => {
                 write!(f, "let {user} connect to {}", paths.last().map_or("nothing", String::as_str))
+            }
+            GuestStep::ShareMemory { name, size, .. } => {
+                write!(f, "make the shared memory /dev/shm/{name} of {}", amount(*size))
             }
             GuestStep::SpeedUp { cpus } => write!(f, "run CPUs {} at full speed", show_list(cpus)),
             GuestStep::Confine { cpus } => write!(f, "keep the host's programs on CPUs {}", show_list(cpus)),
