@@ -36,7 +36,7 @@ fn the_file_is_there_while_the_guest_runs() {
         guest_ends(&tree, "demo");
         let ran = running.end();
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-        assert!(ran.stderr.contains("make the shared memory /dev/shm/looking-glass of 64M"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("make the shared memory /dev/shm/looking-glass of 64 MiB"), "{}", ran.stderr);
         log_in_again(&tree, "after the guest");
         tree.assert_same(&before, "after the guest");
     }
