@@ -106,6 +106,9 @@ install: $(if $(NOBUILD),,build) ## install into DESTDIR (NOBUILD=1: what was bu
 	$(if $(KERNELPOSTINSTDIR),$(call install_from,755,kernel-install/postinst.d/xx-vfio.in,$(KERNELPOSTINSTDIR)/xx-vfio))
 	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d'
 	ln -sfn '$(SBINDIR)/vfio-libvirt-hook' '$(DESTDIR)$(SYSCONFDIR)/libvirt/hooks/qemu.d/50-vfio'
+	$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/issue.d'
+	ln -sfn /run/vfio/issue '$(DESTDIR)$(SYSCONFDIR)/issue.d/vfio.issue'
+	$(call install_file,644,cli/vfio-notify.desktop,$(SYSCONFDIR)/xdg/autostart/vfio-notify.desktop)
 	$(if $(APPARMORDIR),$(call install_file,644,libvirt/apparmor-libvirt-qemu,$(APPARMORDIR)/abstractions/libvirt-qemu.d/vfio))
 	$(call install_file,644,libvirt/10-vfio-guest.rules,$(DOCDIR)/examples/10-vfio-guest.rules)
 	$(if $(SYSTEMD),$(foreach unit,$(UNITS),$(call install_from,644,units/$(unit).in,$(SYSTEMUNITDIR)/$(unit))))

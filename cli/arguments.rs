@@ -51,37 +51,62 @@ pub struct GuestName {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Check the configuration, and each card on this machine
-    Check,
+    #[command(after_help = "Example: vfio check /root/vfio.conf.new")]
+    Check {
+        /// Check this file alone, as if it were the configuration
+        file: Option<PathBuf>,
+    },
     /// Show the graphics cards: what each is to the host, and the lines that give it to a guest
+    #[command(after_help = "Example: vfio cards")]
     Cards,
     /// List IOMMU groups: functions, drivers, reset methods, and what keeps a group from guests
-    Groups,
+    #[command(after_help = "Example: vfio groups --gpu 03:00.0")]
+    Groups {
+        /// Show the groups of this card only
+        #[arg(long, value_name = "ADDRESS")]
+        gpu: Option<String>,
+    },
     /// Show what the next boot will do with each card, and why
+    #[command(after_help = "Example: vfio plan")]
     Plan,
     /// Show the state of each card
+    #[command(after_help = "Example: vfio status --json")]
     Status,
     /// Bind a card to vfio now, if no process holds it
+    #[command(after_help = "Example: vfio bind big")]
     Bind(GpuName),
     /// Give a card back to the host, from the journal
+    #[command(after_help = "Example: vfio restore big")]
     Restore(GpuName),
     /// List the processes that hold a card
+    #[command(after_help = "Example: vfio holders big")]
     Holders(GpuName),
     /// List, inspect, start and stop guests
     #[command(subcommand)]
+    #[command(after_help = "Example: vfio guest start win10")]
     Guest(GuestVerb),
     /// Inspect and change the kernel command line of every boot entry
     #[command(subcommand)]
+    #[command(after_help = "Example: vfio cmdline plan")]
     Cmdline(CmdlineVerb),
     /// Bring boot entries and initramfs images up to date with the configuration
-    Sync,
+    #[command(after_help = "Example: vfio sync --dry-run")]
+    Sync {
+        /// Show what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Diagnose the setup and suggest fixes
+    #[command(after_help = "Example: vfio doctor --guest win10")]
     Doctor(DoctorOptions),
     /// Explain the code of a message
+    #[command(after_help = "Example: vfio explain card-absent")]
     Explain {
         /// The code, as a message has it in brackets; all codes without one
         code: Option<String>,
     },
     /// Show reset methods, or reset one card
+    #[command(after_help = "Example: vfio reset big --dry-run")]
     Reset {
         /// The name of a [gpu] section
         #[arg(value_parser = section_name)]
@@ -95,6 +120,7 @@ pub enum Verb {
     },
     /// Show how large resizable BARs are and can be, and set them
     #[command(args_conflicts_with_subcommands = true)]
+    #[command(after_help = "Example: vfio rebar big")]
     Rebar {
         /// The name of a [gpu] section; all functions with resizable BARs without one
         #[arg(value_parser = section_name)]
@@ -104,12 +130,16 @@ pub enum Verb {
     },
     /// Show, check, trim and dump option ROMs
     #[command(subcommand)]
+    #[command(after_help = "Example: vfio rom show big")]
     Rom(RomVerb),
     /// Find a card and a guest, ask what is open, show a plan, and make it so; or undo that
+    #[command(after_help = "Example: vfio setup --vm=win11 --gpu=auto --dry-run")]
     Setup(Box<SetupOptions>),
     /// Print all that a bug report needs, with names, UUIDs and serial numbers masked
+    #[command(after_help = "Example: vfio report > report.txt")]
     Report,
     /// Remove a card from the bus and rescan
+    #[command(after_help = "Example: vfio rescan big")]
     Rescan(GpuName),
 }
 
@@ -128,8 +158,14 @@ pub struct DoctorOptions {
     /// Show what is well, too
     #[arg(long)]
     pub all: bool,
+    /// Run the verbs that are safe and put something right, after a question
+    #[arg(long, conflicts_with = "last")]
+    pub fix: bool,
+    /// Run them without a question
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
     /// Explain a line of a log
-    #[arg(long, value_name = "LINE", conflicts_with_all = ["only", "guest", "last", "all"])]
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["only", "guest", "last", "all", "fix"])]
     pub explain: Option<String>,
 }
 
@@ -184,12 +220,16 @@ impl From<ResetMethod> for config::Reset {
 #[derive(Debug, Subcommand)]
 pub enum CmdlineVerb {
     /// Show which kernel parameters are required, which boot files have them, and what the running kernel has
+    #[command(after_help = "Example: vfio cmdline status")]
     Status,
     /// Show what an apply would change, as a unified diff, and why each parameter is required
+    #[command(after_help = "Example: vfio cmdline plan")]
     Plan(CmdlineOptions),
     /// Add the required parameters to every boot entry, and remove those of vfio that are no longer required
+    #[command(after_help = "Example: vfio cmdline apply --quiet")]
     Apply(CmdlineOptions),
     /// Remove everything that vfio added, and nothing else
+    #[command(after_help = "Example: vfio cmdline revert")]
     Revert,
 }
 
@@ -209,6 +249,7 @@ pub struct CmdlineOptions {
 #[derive(Debug, Subcommand)]
 pub enum RebarVerb {
     /// Resize BARs of a card that is bound to no driver of the host; 'vfio restore' undoes it
+    #[command(after_help = "Example: vfio rebar set big 0=16G 2=8M --dry-run")]
     Set {
         /// The name of a [gpu] section
         #[arg(value_parser = section_name)]
@@ -221,11 +262,13 @@ pub enum RebarVerb {
         dry_run: bool,
     },
     /// Print the lines of the configuration that mean what udev rules do that write sizes
+    #[command(after_help = "Example: vfio rebar adopt /etc/udev/rules.d/01-amd.rules")]
     Adopt {
         /// The rules
         file: PathBuf,
     },
     /// Give all BARs of a card the sizes that they had before the first was resized
+    #[command(after_help = "Example: vfio rebar restore big")]
     Restore(GpuName),
 }
 
@@ -315,21 +358,44 @@ pub struct EditOptions {
     pub reset_nvram: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct StartOptions {
+    /// The name of a [guest] section
+    #[arg(value_parser = section_name)]
+    pub name: String,
+    /// Start it without a question, whatever ends for it
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// The name of a [guest] section
+    #[arg(value_parser = section_name)]
+    pub name: String,
+    /// Go on showing each step and each change until interrupted
+    #[arg(long)]
+    pub watch: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum RomVerb {
     /// Show the images of an option ROM, and which firmware can use them
+    #[command(after_help = "Example: vfio rom show big")]
     Show {
         /// A file, or the name of a [gpu] section
         #[arg(value_name = "FILE|GPU")]
         what: PathBuf,
     },
     /// Check an option ROM; without an argument, the file of every 'rom' key
+    #[command(after_help = "Example: vfio rom check")]
     Check {
         /// A file, or the name of a [gpu] section
         #[arg(value_name = "FILE|GPU")]
         what: Option<PathBuf>,
     },
     /// Write the part of a file that is the option ROM into a new file
+    #[command(after_help = "Example: vfio rom trim dumped.rom big.rom --for big")]
     Trim {
         /// The file to read
         input: PathBuf,
@@ -343,6 +409,7 @@ pub enum RomVerb {
         keep_all: bool,
     },
     /// Read a card's own option ROM; show it, or write it into a new file
+    #[command(after_help = "Example: vfio rom dump big /var/lib/vfio/big.rom")]
     Dump {
         /// The name of a [gpu] section
         #[arg(value_parser = section_name)]
@@ -385,21 +452,32 @@ impl From<RomSource> for Option<Source> {
 #[derive(Debug, Subcommand)]
 pub enum GuestVerb {
     /// List the guests
+    #[command(after_help = "Example: vfio guest list")]
     List,
     /// Show the state of a guest, and why its last start failed
-    Status(GuestName),
+    #[command(after_help = "Example: vfio guest status win10 --watch")]
+    Status(StatusOptions),
     /// Show what starting a guest would do, or what forbids it
+    #[command(after_help = "Example: vfio guest plan win10")]
     Plan(GuestName),
     /// Make a guest's libvirt domain, after a question
+    #[command(after_help = "Example: vfio guest define win11 --os win11 --disk 120G --iso Win11.iso --dry-run")]
     Define(DefineOptions),
     /// Bring a guest's libvirt domain to what its section says, after a question
+    #[command(after_help = "Example: vfio guest edit win10 --dry-run")]
     Edit(EditOptions),
-    /// Start a guest, and wait until it runs
-    Start(GuestName),
+    /// Start a guest, show each step, and wait until it runs
+    #[command(after_help = "Example: vfio guest start win10 --yes")]
+    Start(StartOptions),
     /// Shut a guest down, and wait until everything is back
+    #[command(after_help = "Example: vfio guest stop win10")]
     Stop(GuestName),
     /// Give back what a guest has, from the journal
+    #[command(after_help = "Example: vfio guest restore win10")]
     Restore(GuestName),
+    /// Show a desktop notification for each guest whose last start failed
+    #[command(after_help = "Example: vfio guest notify")]
+    Notify,
 }
 
 #[cfg(test)]

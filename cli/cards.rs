@@ -51,7 +51,7 @@ pub struct Card {
     pub refusals: Vec<Finding>,
     pub warnings: Vec<Finding>,
     pub notes: Vec<Finding>,
-    /// The section for the configuration, a line each; none if a section means it already.
+    /// The section for the configuration, a line each; none if a section means it already, or if no guest could have it.
     pub lines: Vec<String>,
 }
 
@@ -149,7 +149,8 @@ fn card(root: &Root, display: &Function, config: &Config, host: &Host, names: &N
     let proposed = config::parse_files(&[("/etc/vfio.conf", section.as_bytes())]);
     let judged = plan::cards(root, &proposed, &mut host.clone()).pop().map(|card| card.plan);
     let (refusals, warnings, notes) = judged.map(|plan| (plan.refusals, plan.warnings, plan.notes)).unwrap_or_default();
-    if gpu.is_none() {
+    let shown = gpu.is_none() && refusals.is_empty();
+    if shown {
         taken.push(name);
     }
     Card {
@@ -168,13 +169,13 @@ fn card(root: &Root, display: &Function, config: &Config, host: &Host, names: &N
         refusals,
         warnings,
         notes,
-        lines: if gpu.is_some() { Vec::new() } else { section.lines().map(str::to_owned).collect() },
+        lines: if shown { section.lines().map(str::to_owned).collect() } else { Vec::new() },
         gpu,
     }
 }
 
 fn text(answer: &Answer, out: &Output) -> Text {
-    let mut text = out.lines();
+    let (mut text, width) = (out.lines(), out.width());
     if answer.cards.is_empty() {
         text.line("this machine has no graphics card that the kernel shows");
     }
@@ -185,17 +186,19 @@ fn text(answer: &Answer, out: &Output) -> Text {
         let boot = if card.boot_display { ", the boot display" } else { "" };
         let name = card.name.as_deref().unwrap_or("graphics card");
         text.line(format_args!("{}  {name} ({}){boot}", out.bold(&card.address.to_string()), card.ids));
-        details(card, &mut text);
+        details(card, &mut text, width);
         for (word, findings) in [("refused", &card.refusals), ("warning", &card.warnings), ("note", &card.notes)] {
             for finding in findings {
                 let said = format!("{} [{}]", finding.sentence(), finding.code);
-                text.row(INDENT, word, &said);
+                text.row(INDENT, word, &said, width);
             }
         }
         match &card.gpu {
-            Some(gpu) => text.row(INDENT, "configured", &format!("[gpu {gpu}]")),
+            Some(gpu) => text.row(INDENT, "configured", &format!("[gpu {gpu}]"), width),
+            // Of a card that no guest could have the reasons stand above.
+            None if card.lines.is_empty() => {}
             None => {
-                text.row(INDENT, "to use it", "add to /etc/vfio.conf:");
+                text.row(INDENT, "to use it", "add to /etc/vfio.conf:", width);
                 card.lines.iter().for_each(|line| text.line(format_args!("{:INDENT$}  {line}", "")));
             }
         }
@@ -203,28 +206,35 @@ fn text(answer: &Answer, out: &Output) -> Text {
     text
 }
 
-fn details(card: &Card, text: &mut Text) {
+fn details(card: &Card, text: &mut Text, width: usize) {
     let member = |member: &Member| {
         let driver = member.driver.as_deref().map_or("no driver".to_owned(), |driver| format!("bound to {driver}"));
         let uses: String = member.uses.iter().map(|what| format!("; {what}")).collect();
         format!("{} {}, {driver}{uses}", member.address, member.kind)
     };
-    card.functions.iter().for_each(|function| text.row(INDENT, "function", &member(function)));
+    card.functions.iter().for_each(|function| text.row(INDENT, "function", &member(function), width));
     let monitors = if card.monitors.is_empty() { "none connected".to_owned() } else { card.monitors.join(", ") };
-    text.row(INDENT, "monitors", &monitors);
-    card.holders.iter().for_each(|holder| text.row(INDENT, "held by", holder));
+    text.row(INDENT, "monitors", &monitors, width);
+    card.holders.iter().for_each(|holder| text.row(INDENT, "held by", holder, width));
     match card.group {
-        Some(group) if card.beside.is_empty() => text.row(INDENT, "IOMMU group", &format!("{group}, of its own")),
-        Some(group) => text.row(INDENT, "IOMMU group", &format!("{group}, which also has")),
-        None => text.row(INDENT, "IOMMU group", "none"),
+        Some(group) if card.beside.is_empty() => {
+            text.row(INDENT, "IOMMU group", &format!("{group}, of its own"), width)
+        }
+        Some(group) => text.row(INDENT, "IOMMU group", &format!("{group}, which also has"), width),
+        None => text.row(INDENT, "IOMMU group", "none", width),
     }
-    card.beside.iter().for_each(|beside| text.row(INDENT, "", &member(beside)));
+    card.beside.iter().for_each(|beside| text.row(INDENT, "", &member(beside), width));
     let reset = card.reset_methods.as_ref().filter(|methods| !methods.is_empty());
-    text.row(INDENT, "reset", &reset.map_or("none that the kernel knows".to_owned(), |methods| methods.join(", ")));
-    card.known.iter().for_each(|known| text.row(INDENT, "known", known));
+    text.row(
+        INDENT,
+        "reset",
+        &reset.map_or("none that the kernel knows".to_owned(), |methods| methods.join(", ")),
+        width,
+    );
+    card.known.iter().for_each(|known| text.row(INDENT, "known", known, width));
     for bar in &card.bars {
         let sizes: Vec<String> = bar.sizes.iter().map(|size| show_size(*size)).collect();
         let said = format!("{} BAR {}: {}, can be {}", bar.function, bar.index, show_size(bar.now), sizes.join(" "));
-        text.row(INDENT, "resizable", &said);
+        text.row(INDENT, "resizable", &said, width);
     }
 }

@@ -3,7 +3,11 @@
 
 use crate::output::Output;
 use crate::{plan, rom, Answer as Exit};
+use anyhow::{bail, Context};
 use serde::Serialize;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use vfio_suite::config::{self, Config};
 use vfio_suite::finding::codes::Code;
 use vfio_suite::finding::{Finding, Location, Section, Severity};
@@ -118,9 +122,27 @@ fn on_this_machine(root: &Root, config: &Config) -> Said {
     said
 }
 
-/// Checks the configuration.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
-    let config = config::load(root);
+/// The most that a file of the configuration has.
+const LARGEST: u64 = 1 << 20;
+
+/// A file that a person names, as it is seen from here. Whose it is does not matter: it does not count yet.
+fn of_file(path: &Path) -> anyhow::Result<Config> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    read.with_context(|| name.clone())?;
+    if bytes.len() as u64 > LARGEST {
+        bail!("{name} has more than 1 MiB: it is not a configuration");
+    }
+    Ok(config::parse_files(&[(&name, &bytes)]))
+}
+
+/// Checks the configuration, or a file that is to become it.
+pub fn run(root: &Root, out: &Output, file: Option<&Path>) -> anyhow::Result<Exit> {
+    let config = match file {
+        Some(file) => of_file(file)?,
+        None => config::load(root),
+    };
     let gpus: Vec<&str> = config.gpus.iter().map(|g| g.name.as_str()).collect();
     let guests: Vec<&str> = config.guests.iter().map(|g| g.name.as_str()).collect();
     let said = on_this_machine(root, &config);

@@ -4,11 +4,12 @@
 use crate::output::{Output, Text};
 use crate::Answer as Exit;
 use std::collections::BTreeMap;
+use vfio_suite::host::function::is_vfio;
 use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::pci_ids::Names;
 use vfio_suite::host::usage::Use;
 use vfio_suite::host::{Function, Host};
-use vfio_suite::pci::{Address, Class, Identity};
+use vfio_suite::pci::{Address, Class, Identity, Slot};
 use vfio_suite::plan::group::{blockers, Blocker};
 use vfio_suite::root::Root;
 
@@ -63,7 +64,7 @@ fn uses(host: &Host) -> Uses<'_> {
 }
 
 /// Lists the groups.
-pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
+pub fn run(root: &Root, out: &Output, gpu: Option<&str>) -> anyhow::Result<Exit> {
     let mut host = Host::scan_by_two(root);
     host.find_displays(root);
     host.find_usage(root, &[]);
@@ -98,6 +99,12 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
             None => ungrouped = functions,
         }
     }
+    if let Some(card) = gpu {
+        let slot = find(&host, card)?;
+        let has = |functions: &[Member<'_>]| functions.iter().any(|member| member.address.slot == slot);
+        groups.retain(|group| has(&group.functions));
+        ungrouped.retain(|member| member.address.slot == slot);
+    }
     let code = if host.iommu.active { Exit::Done } else { Exit::No };
     if out.is_json() {
         out.json_text(&Answer { iommu: &host.iommu, groups, ungrouped }.json()?)?;
@@ -105,6 +112,21 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     }
     out.text(&text(&host.iommu, &groups, &ungrouped, out))?;
     Ok(code)
+}
+
+/// The slot of a card by its address, whose domain and function may be left out as lspci(8) leaves them out.
+fn find(host: &Host, text: &str) -> anyhow::Result<Slot> {
+    let domain = if text.matches(':').count() < 2 { "0000:" } else { "" };
+    let function = if text.contains('.') { "" } else { ".0" };
+    let Ok(address) = format!("{domain}{text}{function}").parse::<Address>() else {
+        anyhow::bail!("'{text}' is not an address, as 0000:03:00.0 is");
+    };
+    if host.functions.iter().any(|function| function.address.slot == address.slot) {
+        return Ok(address.slot);
+    }
+    let displays = host.functions.iter().filter(|function| function.is_display());
+    let displays: Vec<String> = displays.map(|function| function.address.to_string()).collect();
+    anyhow::bail!("nothing is at {address}; displays are at {}", displays.join(", "))
 }
 
 impl Answer<'_> {
@@ -241,43 +263,95 @@ impl Json {
     }
 }
 
+/// The groups as a tree, in lines that fit the terminal.
 fn text(iommu: &Iommu, groups: &[Group<'_>], ungrouped: &[Member<'_>], out: &Output) -> Text {
     let mut text = out.lines();
     for group in groups {
-        let viable = match group.blockers.as_slice() {
-            [] => out.good("viable"),
-            blockers => {
-                let blockers: Vec<String> =
-                    blockers.iter().map(|b| format!("{} is bound to {}", b.function, b.driver)).collect();
-                out.bad(&format!("not viable: {}", blockers.join(", ")))
-            }
-        };
-        text.line(format_args!("{}: {viable}", out.bold(&format!("IOMMU group {}", group.group))));
-        text.table(&members(&group.functions));
+        let name = format!("IOMMU group {}", group.group);
+        let is_bridges = group.functions.iter().all(Member::is_bridge);
+        let name = if is_bridges { out.dim(&name) } else { out.bold(&name) };
+        match state(group) {
+            State::Viable if is_bridges => text.line(name),
+            State::Viable => text.line(format_args!("{name}: {}", out.good("viable"))),
+            State::Bound(drivers) => text.line(format_args!("{name}: bound to {}", drivers.join(", "))),
+            State::Mixed(kept) => text.line(format_args!("{name}: {}", out.bad(&format!("not viable: {kept}")))),
+        }
+        tree(&mut text, &group.functions, out);
     }
     if !ungrouped.is_empty() {
         let why = if iommu.active { "not translated by the IOMMU" } else { "the IOMMU is off" };
         text.line(format_args!("{}: {}", out.bold("In no IOMMU group"), out.bad(why)));
-        text.table(&members(ungrouped));
+        tree(&mut text, ungrouped, out);
     }
     text
 }
 
-fn members(members: &[Member<'_>]) -> Vec<Vec<String>> {
-    let row = |m: &Member<'_>| {
-        let reset = match m.reset_methods {
+/// How a group is now.
+enum State {
+    /// A guest could get it as it is.
+    Viable,
+    /// It is the host's, by these drivers: nothing is wrong with that.
+    Bound(Vec<String>),
+    /// A part of it is for guests, and the host keeps another part.
+    Mixed(String),
+}
+
+fn state(group: &Group<'_>) -> State {
+    if group.blockers.is_empty() {
+        return State::Viable;
+    }
+    if group.functions.iter().any(|member| member.driver.is_some_and(is_vfio)) {
+        let kept = |blocker: &Blocker| format!("{} is bound to {}", blocker.function, blocker.driver);
+        return State::Mixed(group.blockers.iter().map(kept).collect::<Vec<_>>().join(", "));
+    }
+    let mut drivers: Vec<String> = Vec::new();
+    for blocker in &group.blockers {
+        if !drivers.contains(&blocker.driver) {
+            drivers.push(blocker.driver.clone());
+        }
+    }
+    State::Bound(drivers)
+}
+
+/// The members of a group, one below the other.
+fn tree(text: &mut Text, members: &[Member<'_>], out: &Output) {
+    for (at, member) in members.iter().enumerate() {
+        let last = at + 1 == members.len();
+        let begin = format!("  {} {}  ", if last { "`-" } else { "|-" }, member.address);
+        let next = format!("  {}", if last { " " } else { "|" });
+        let next = format!("{next:wide$}", wide = begin.len());
+        let mut lines = out.lines();
+        lines.wrapped(&begin, &next, &member.said(), out.width());
+        if member.is_bridge() {
+            lines.each(|line| text.line(out.dim(line)));
+        } else {
+            text.add(&lines);
+        }
+    }
+}
+
+impl Member<'_> {
+    /// PCI bridges, and what stands for a host bridge: no guest gets one.
+    fn is_bridge(&self) -> bool {
+        self.class.0 >> 16 == 0x06
+    }
+
+    fn said(&self) -> String {
+        let reset = match self.reset_methods {
             None | Some([]) => "no reset".to_owned(),
             Some(methods) => format!("reset {}", methods.join(" ")),
         };
-        let boot = if m.boot_display { ", boot display" } else { "" };
-        let of = m.physfn.map(|physical| format!(", virtual function of {physical}")).unwrap_or_default();
-        let what = m.name.map_or_else(|| m.kind.to_owned(), |name| format!("{}: {name}", m.kind));
-        let ids = Identity { subsystem: None, ..m.ids };
-        let uses: String = m.uses.iter().map(|what| format!("; {what}")).collect();
-        let what = format!("{what}{boot}{of}{uses}");
-        vec![m.address.to_string(), ids.to_string(), m.driver.unwrap_or("-").to_owned(), reset, what]
-    };
-    members.iter().map(row).collect()
+        let boot = if self.boot_display { ", boot display" } else { "" };
+        let of = self.physfn.map(|physical| format!(", virtual function of {physical}")).unwrap_or_default();
+        let what = self.name.map_or_else(|| self.kind.to_owned(), |name| format!("{}: {name}", self.kind));
+        let driver = self.driver.map_or("no driver".to_owned(), |driver| format!("bound to {driver}"));
+        let uses: String = self.uses.iter().map(|what| format!("; {what}")).collect();
+        let ids = Identity { subsystem: None, ..self.ids };
+        // What is the same of every bridge says nothing.
+        let plain = self.is_bridge() && matches!(self.driver, None | Some("pcieport"));
+        let more = if plain { String::new() } else { format!("; {driver}; {reset}{uses}") };
+        format!("{what} ({ids}){boot}{of}{more}")
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::arguments::GuestVerb;
 use crate::output::{self, Output, Text};
-use crate::{check, guest_define, guest_edit, Answer as Exit};
+use crate::{check, guest_define, guest_edit, guest_notify, guest_start, Answer as Exit};
 use anyhow::{bail, Context};
 use serde::Serialize;
 use std::time::Duration;
@@ -16,8 +16,7 @@ use vfio_suite::act::lock;
 use vfio_suite::config::{self, Config, Runner};
 use vfio_suite::finding::codes;
 use vfio_suite::finding::{Finding, Part, Severity};
-use vfio_suite::host::run::guest_status::{self, GuestOutcome, GuestStatus};
-use vfio_suite::host::{Depth, Host};
+use vfio_suite::host::run::guest_status::{self, GuestOutcome};
 use vfio_suite::logger::complain;
 use vfio_suite::root::{Root, RUN};
 
@@ -30,13 +29,15 @@ pub fn run(root: &Root, out: &Output, verb: &GuestVerb) -> anyhow::Result<Exit> 
     let tools = tools.as_ref();
     match verb {
         GuestVerb::List => list(root, out),
-        GuestVerb::Status(guest) => show(root, out, &guest.name),
+        GuestVerb::Status(options) if options.watch => guest_start::watch(root, out, &options.name),
+        GuestVerb::Status(options) => show(root, out, &options.name),
         GuestVerb::Plan(guest) => plan(root, tools, out, &guest.name),
         GuestVerb::Define(options) => guest_define::run(root, tools, out, options),
         GuestVerb::Edit(options) => guest_edit::run(root, tools, out, options),
-        GuestVerb::Start(guest) => begin(root, tools, out, &guest.name),
+        GuestVerb::Start(options) => guest_start::begin(root, tools, out, options),
         GuestVerb::Stop(guest) => stop(root, tools, out, &guest.name),
         GuestVerb::Restore(guest) => restore(root, tools, out, &guest.name),
+        GuestVerb::Notify => guest_notify::run(root, tools, out),
     }
 }
 
@@ -55,7 +56,7 @@ enum State {
 }
 
 /// One guest, as it is now.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
     guest: String,
     /// The libvirt domain; null for a guest that is a command.
@@ -104,7 +105,7 @@ impl Row {
     }
 
     /// Whether it is as it was asked to be.
-    fn is_well(&self) -> bool {
+    pub fn is_well(&self) -> bool {
         matches!(self.state, State::HasCards | State::Off)
     }
 
@@ -178,6 +179,7 @@ fn list(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let config = config::load(root);
     check::report(&config);
     let rows = rows(root, &config);
+    let well = if rows.iter().all(Row::is_well) { Exit::Done } else { Exit::No };
     if out.is_json() {
         #[derive(Serialize)]
         struct Answer {
@@ -199,7 +201,7 @@ fn list(root: &Root, out: &Output) -> anyhow::Result<Exit> {
         text.table(&rows.iter().map(cells).collect::<Vec<_>>());
         out.text(&text)?;
     }
-    Ok(check::code(&config))
+    Ok(check::code(&config).max(well))
 }
 
 /// Says how one guest is.
@@ -215,7 +217,7 @@ fn show(root: &Root, out: &Output, name: &str) -> anyhow::Result<Exit> {
     } else {
         out.text(&row.text(out))?;
     }
-    Ok(if row.is_well() { Exit::Done } else { Exit::No })
+    Ok(check::code(&config).max(if row.is_well() { Exit::Done } else { Exit::No }))
 }
 
 /// Says what a start would do.
@@ -229,41 +231,14 @@ fn plan(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Res
         out.json("vfio.guest-plan/1", &plan)?;
     } else {
         let mut text = out.lines();
+        plan.meanwhile.losses().iter().for_each(|loss| text.line(loss));
         plan.refusals.iter().for_each(|r| text.line(out.bad(&format!("refused: {}", r.line()))));
         plan.warnings.iter().for_each(|w| text.line(format_args!("warning: {}", w.line())));
         plan.steps.iter().enumerate().for_each(|(n, step)| text.line(format_args!("{:2}. {step}", n + 1)));
+        plan.meanwhile.returns().iter().for_each(|line| text.line(line));
         out.text(&text)?;
     }
-    Ok(if plan.refusals.is_empty() { Exit::Done } else { Exit::No })
-}
-
-/// Starts the unit: a hand-over must not be a child of the session that it ends.
-fn begin(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> anyhow::Result<Exit> {
-    let config = config::load(root);
-    check::report(&config);
-    let section = start::section(&config, name).map_err(anyhow::Error::msg)?;
-    let limit = section.start_timeout + section.stop_timeout + Duration::from_secs(300);
-    match tools.run(&["systemctl", "start", "--", &guest::unit(name)], limit) {
-        Ok(_) => {
-            let host = Host::scan(root, Depth::Boot);
-            if let Some(why) = vfio_suite::plan::idle(&config, &host) {
-                // The unit's condition counts as success.
-                complain(format_args!("vfio: [guest {name}] was not started: {why}"));
-                return Ok(Exit::No);
-            }
-            out.line(format_args!("[guest {name}] runs"))?;
-            Ok(Exit::Done)
-        }
-        Err(error) => {
-            let why = guest_status::read(root, name).map(|s: GuestStatus| s.why).unwrap_or_default();
-            why.iter().for_each(|why| complain(format_args!("vfio: {why}")));
-            if why.is_empty() {
-                let error = error.to_string();
-                bail!("{}; 'journalctl -u {}' says why", error.trim_end_matches('.'), guest::unit(name));
-            }
-            Ok(Exit::Errors)
-        }
-    }
+    Ok(check::code(&config).max(if plan.refusals.is_empty() { Exit::Done } else { Exit::No }))
 }
 
 /// Stops the unit, which gives everything back; what has no unit is given back here.

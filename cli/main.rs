@@ -12,6 +12,8 @@ mod groups;
 mod guest;
 mod guest_define;
 mod guest_edit;
+mod guest_notify;
+mod guest_start;
 mod holders;
 mod mask;
 mod output;
@@ -26,6 +28,7 @@ mod sync;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;
+use output::Output;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,30 +100,37 @@ fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         }
     };
     logger::start("vfio");
-    let out = output::Output::new(arguments.json);
-    let Some(verb) = &arguments.verb else { return status::run(&root, &out) };
+    let out = Output::new(arguments.json);
+    match &arguments.verb {
+        Some(verb) => carry_out(&root, &out, verb),
+        None => status::run(&root, &out),
+    }
+}
+
+/// Carries out a verb.
+fn carry_out(root: &Root, out: &Output, verb: &Verb) -> anyhow::Result<Answer> {
     match verb {
-        Verb::Check => check::run(&root, &out),
-        Verb::Cards => cards::run(&root, &out),
-        Verb::Groups => groups::run(&root, &out),
-        Verb::Plan => plan::run(&root, &out),
-        Verb::Status => status::run(&root, &out),
-        Verb::Bind(gpu) => act::bind(&root, &out, &gpu.name),
-        Verb::Restore(gpu) => act::restore(&root, &out, &gpu.name),
-        Verb::Rescan(gpu) => act::rescan(&root, &out, &gpu.name),
-        Verb::Reset { name: None, .. } => reset::show(&root, &out),
+        Verb::Check { file } => check::run(root, out, file.as_deref()),
+        Verb::Cards => cards::run(root, out),
+        Verb::Groups { gpu } => groups::run(root, out, gpu.as_deref()),
+        Verb::Plan => plan::run(root, out),
+        Verb::Status => status::run(root, out),
+        Verb::Bind(gpu) => act::bind(root, out, &gpu.name),
+        Verb::Restore(gpu) => act::restore(root, out, &gpu.name),
+        Verb::Rescan(gpu) => act::rescan(root, out, &gpu.name),
+        Verb::Reset { name: None, .. } => reset::show(root, out),
         Verb::Reset { name: Some(name), method, dry_run } => {
-            reset::run(&root, &out, name, method.map(Into::into), *dry_run)
+            reset::run(root, out, name, method.map(Into::into), *dry_run)
         }
-        Verb::Holders(gpu) => holders::run(&root, &out, &gpu.name),
-        Verb::Rebar { name, verb } => rebar::run(&root, &out, name.as_deref(), verb.as_ref()),
-        Verb::Rom(verb) => rom::run(&root, &out, verb),
-        Verb::Sync => sync::run(&root, &out),
-        Verb::Doctor(options) => doctor::run(&root, &out, options),
-        Verb::Explain { code } => explain::run(&out, code.as_deref()),
-        Verb::Setup(options) => setup::run(&root, &out, options),
-        Verb::Report => report::run(&root, &out),
-        Verb::Cmdline(verb) => cmdline::run(&root, &out, verb),
-        Verb::Guest(verb) => guest::run(&root, &out, verb),
+        Verb::Holders(gpu) => holders::run(root, out, &gpu.name),
+        Verb::Rebar { name, verb } => rebar::run(root, out, name.as_deref(), verb.as_ref()),
+        Verb::Rom(verb) => rom::run(root, out, verb),
+        Verb::Sync { dry_run } => sync::run(root, out, *dry_run),
+        Verb::Doctor(options) => doctor::run(root, out, options),
+        Verb::Explain { code } => explain::run(out, code.as_deref()),
+        Verb::Setup(options) => setup::run(root, out, options),
+        Verb::Report => report::run(root, out),
+        Verb::Cmdline(verb) => cmdline::run(root, out, verb),
+        Verb::Guest(verb) => guest::run(root, out, verb),
     }
 }

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! How answers are shown: JSON for programs, tables for people, colour only on a terminal.
 
+use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
 use vfio_suite::logger::complain;
 use vfio_suite::root::Root;
 use vfio_suite::text;
 
-/// No line of a row is longer, but for words that are.
-const WIDTH: usize = 80;
-
 /// What our own colours begin and end with.
-const COLOURS: [&str; 5] = ["\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"];
+const COLOURS: [&str; 6] = ["\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"];
+
+/// Columns of a text: our own colours take no room.
+fn shown_width(text: &str) -> usize {
+    COLOURS.iter().fold(text.to_owned(), |text, code| text.replace(code, "")).chars().count()
+}
 
 /// Says that only root sees who holds a card, if that is so.
 pub fn warn_of_unseen(root: &Root) {
@@ -58,6 +64,11 @@ impl Text {
         }
     }
 
+    /// Each of the lines.
+    pub fn each(&self, each: impl FnMut(&str)) {
+        self.lines.lines().for_each(each);
+    }
+
     /// The lines of another answer.
     pub fn add(&mut self, other: &Text) {
         self.lines.push_str(&other.lines);
@@ -81,6 +92,25 @@ impl Text {
         }
     }
 
+    /// A text in lines that are no wider than the terminal, parted at blanks only: `first` begins the first of them, `next` each
+    /// other.
+    pub fn wrapped(&mut self, first: &str, next: &str, said: &str, width: usize) {
+        let (mut line, mut begin) = (String::new(), first);
+        let shown = text::line(said);
+        for word in shown.split(' ') {
+            let wide = shown_width(begin) + line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && wide > width {
+                self.line(format!("{begin}{line}").trim_end());
+                (line, begin) = (String::new(), next);
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.line(format!("{begin}{line}").trim_end());
+    }
+
     /// A cell as it is shown: it is as wide as that.
     fn cell<'c>(&self, cell: &'c str) -> Cow<'c, str> {
         match self.first_colour(cell) {
@@ -89,28 +119,10 @@ impl Text {
         }
     }
 
-    /// What is said of something, behind a label, from a column on: in lines that are no longer than a terminal's usual width,
-    /// parted at blanks only.
-    pub fn row(&mut self, indent: usize, label: &str, said: &str) {
-        let (mut line, mut label) = (String::new(), label);
-        for word in said.split(' ') {
-            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.labelled(indent, label, &line);
-                (line, label) = (String::new(), "");
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        self.labelled(indent, label, &line);
-    }
-
-    fn labelled(&mut self, indent: usize, label: &str, line: &str) {
-        // Our own colours take no room.
-        let shown = COLOURS.iter().fold(label.to_owned(), |label, code| label.replace(code, ""));
-        let width = (indent - 2).saturating_sub(shown.chars().count());
-        self.line(format!("  {label}{:width$}{line}", "").trim_end());
+    /// What is said of something, behind a label, from a column on, in lines that are no wider than the terminal.
+    pub fn row(&mut self, indent: usize, label: &str, said: &str, width: usize) {
+        let fill = (indent - 2).saturating_sub(shown_width(label));
+        self.wrapped(&format!("  {label}{:fill$}", ""), &" ".repeat(indent), said, width);
     }
 
     /// Steps, one a line, with numbers.
@@ -150,7 +162,7 @@ impl Output {
         self.json
     }
 
-    /// Whether somebody can be asked.
+    /// Whether somebody is there who can be asked.
     pub fn can_ask(&self) -> bool {
         !self.json && self.kept.is_none() && io::stdin().is_terminal() && io::stdout().is_terminal()
     }
@@ -174,6 +186,20 @@ impl Output {
             self.line("")?;
         }
         Ok((read > 0).then(|| answer.trim().to_owned()))
+    }
+
+    /// Waits so long, or until nobody reads the answer any more: says whether that is so.
+    pub fn reader_has_gone(&self, time: Duration) -> anyhow::Result<bool> {
+        let output = io::stdout();
+        let mut ends = [PollFd::new(output.as_fd(), PollFlags::empty())];
+        match poll(&mut ends, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {
+            Ok(_) => {
+                let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+                Ok(ends[0].revents().is_some_and(|seen| seen.intersects(gone)))
+            }
+            Err(Errno::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Prints an answer as JSON, with its schema: documented in docs/JSON.md, and only added to within a version.
@@ -233,6 +259,25 @@ impl Output {
     /// A heading.
     pub fn bold(&self, text: &str) -> String {
         self.paint("1", text)
+    }
+
+    /// What is there and matters less.
+    pub fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// How wide lines may be: as the terminal is, or as `COLUMNS` says (environ(7)), within reason.
+    pub fn width(&self) -> usize {
+        if self.kept.is_some() {
+            // A part of a report: what is masked there must not be parted.
+            return usize::MAX;
+        }
+        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
+        let terminal = || {
+            let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+            Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+        };
+        told.or_else(terminal).unwrap_or(80).clamp(60, 120)
     }
 
     /// What is well.

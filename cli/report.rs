@@ -44,8 +44,8 @@ type Verb = fn(&Root, &Output) -> anyhow::Result<Exit>;
 
 /// What is asked, in this order. None of them changes anything.
 const ASKED: [(&str, Verb); 7] = [
-    ("vfio check", check::run),
-    ("vfio groups", groups::run),
+    ("vfio check", |root, out| check::run(root, out, None)),
+    ("vfio groups", |root, out| groups::run(root, out, None)),
     ("vfio plan", plan::run),
     ("vfio status", status::run),
     ("vfio cmdline status", |root, out| cmdline::run(root, out, &CmdlineVerb::Status)),

@@ -2,7 +2,7 @@
 //! `vfio status`: how each card is now, against what is configured, and why.
 
 use crate::output::{Output, Text};
-use crate::sync::line;
+use crate::sync::{left, line};
 use crate::{check, cmdline, guest, Answer as Exit};
 use serde::Serialize;
 use vfio_suite::config::{self, Bind, Config};
@@ -127,7 +127,9 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], of
         let mut why = match &admitted.selected {
             Err(_) if absent && gpu.optional => Vec::new(),
             Err(finding) => vec![finding.line()],
-            Ok(_) => last(&gpu.name).map(|s| s.why.clone()).unwrap_or_default(),
+            Ok(_) => {
+                last(&gpu.name).filter(|last| holds(last.outcome, at_boot, state)).map_or(vec![], |s| s.why.clone())
+            }
         };
         // Written down when it was found out; nothing that was said before counts any more.
         why = reset::dead(root, &gpu.name).map_or(why, |dead| vec![format!("[gpu {}] {dead}", gpu.name)]);
@@ -166,6 +168,17 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], of
         cards.push(Card { gpu, bind: None, ok: false, state, why, functions, blockers: Vec::new(), last });
     }
     cards
+}
+
+/// Whether the reason of a card's last act still counts: what was refused, or failed and was undone, is over once the card is
+/// where it should be, and so is what was said of a card that is elsewhere by now.
+fn holds(last: Outcome, at_boot: bool, state: State) -> bool {
+    match last {
+        Outcome::Stuck => true,
+        Outcome::Bound | Outcome::Reserved => state == State::Vfio,
+        Outcome::Restored => state == State::Host,
+        Outcome::Refused | Outcome::Failed => state == State::Mixed || at_boot && state != State::Vfio,
+    }
 }
 
 /// What is not as configured, a sentence each; of cards that no guest could have at all the plan says why.
@@ -252,6 +265,7 @@ fn text(answer: &Answer, out: &Output) -> Text {
         card.why.iter().for_each(|why| text.line(format_args!("  {why}")));
     }
     answer.sync.as_ref().and_then(line).into_iter().for_each(|line| text.line(out.bad(&line)));
+    answer.sync.iter().flat_map(left).for_each(|line| text.line(line));
     answer.elsewhere.iter().for_each(|elsewhere| cmdline::show_elsewhere(&mut text, elsewhere, out));
     answer.guests.iter().for_each(|guest| text.add(&guest.text(out)));
     text

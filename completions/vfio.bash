@@ -7,6 +7,11 @@ _vfio_names() {
         /etc/vfio.conf /usr/lib/vfio.conf.d/*.conf /run/vfio.conf.d/*.conf /etc/vfio.conf.d/*.conf 2>/dev/null
 }
 
+# The addresses of displays.
+_vfio_displays() {
+    grep -l '^0x03' /sys/bus/pci/devices/*/class 2>/dev/null | sed 's|/class$||; s|.*/||'
+}
+
 _vfio() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words='' verbs=() i
     COMPREPLY=()
@@ -21,6 +26,12 @@ _vfio() {
     fi
     if [[ $before == --guest ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_vfio_names guest)" -- "$word")
+        return
+    fi
+    if [[ $before == --gpu ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_vfio_displays)" -- "$word")
+        # The colons in an address part words for readline.
+        type __ltrim_colon_completions &>/dev/null && __ltrim_colon_completions "$word"
         return
     fi
     if [[ $before == --method ]]; then
@@ -41,7 +52,7 @@ _vfio() {
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root | --only | --method | --user | --from | --for) ((i++)) ;;
+        --root | --only | --gpu | --guest | --explain | --method | --user | --from | --for) ((i++)) ;;
         -*) ;;
         *) verbs+=("${COMP_WORDS[i]}") ;;
         esac
@@ -50,13 +61,17 @@ _vfio() {
     if [[ $word == -* ]]; then
         words="--root --json --help --version"
         case ${verbs[*]} in
-        doctor) words="$words --only --guest --last --all --explain" ;;
+        groups) words="$words --gpu" ;;
+        sync) words="$words --dry-run" ;;
+        doctor) words="$words --only --guest --last --all --fix --yes --explain" ;;
         reset*) words="$words --method --dry-run" ;;
         setup*) words="$words --vm --gpu --when --input --audio --looking-glass --memory --hide-vm --way-back --user --only --services --check --dry-run --yes --undo" ;;
         'rom trim'*) words="$words --for --keep-all" ;;
         'rom dump'*) words="$words --from --force" ;;
         'rebar set'*) words="$words --dry-run" ;;
         'guest define'*) words="$words --os --disk --iso --virtio-win --memory --dry-run --yes --undo" ;;
+        'guest start'*) words="$words --yes" ;;
+        'guest status'*) words="$words --watch" ;;
         'guest edit'*) words="$words --dry-run --yes --undo --reset-nvram" ;;
         'cmdline plan' | 'cmdline apply') words="$words --adopt --rescue --quiet" ;;
         esac
@@ -66,7 +81,16 @@ _vfio() {
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
         rom) words="show check trim dump help" ;;
-        guest) words="list status plan define edit start stop restore help" ;;
+        guest) words="list status plan define edit start stop restore notify help" ;;
+        'rebar set '?*)
+            mapfile -t COMPREPLY < <(compgen -W '0= 1= 2= 3= 4= 5=' -- "$word")
+            compopt -o nospace 2>/dev/null
+            return
+            ;;
+        check | 'rebar adopt')
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+            ;;
         'rom show' | 'rom check')
             mapfile -t COMPREPLY < <(compgen -f -W "$(_vfio_names gpu)" -- "$word")
             return

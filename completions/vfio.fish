@@ -7,6 +7,11 @@ function __vfio_names
         (path filter /etc/vfio.conf /usr/lib/vfio.conf.d/*.conf /run/vfio.conf.d/*.conf /etc/vfio.conf.d/*.conf) 2>/dev/null
 end
 
+# The addresses of displays.
+function __vfio_displays
+    grep -l '^0x03' /sys/bus/pci/devices/*/class 2>/dev/null | string replace -r '.*/([^/]*)/class$' '$1'
+end
+
 # Whether the words before the cursor, without options, are one of these.
 function __vfio_after
     set -l words
@@ -14,7 +19,7 @@ function __vfio_after
     for word in (commandline -opc)[2..]
         if test $skip = yes
             set skip no
-        else if contains -- "$word" --root --only --method --user --from --for
+        else if contains -- "$word" --root --only --gpu --guest --explain --method --user --from --for
             set skip yes
         else if not string match -q -- '-*' "$word"
             set -a words "$word"
@@ -49,13 +54,20 @@ complete -c vfio -n "__vfio_after ''" -a report -d 'Print all that a bug report 
 complete -c vfio -n "__vfio_after ''" -a rescan -d 'Remove a card from the bus and rescan'
 complete -c vfio -n "__vfio_after ''" -a help -d 'Print help'
 
+complete -c vfio -n '__vfio_after check "rebar adopt"' -F
+complete -c vfio -n '__vfio_after groups' -l gpu -x -a '(__vfio_displays)' -d 'Show the groups of this card only'
+complete -c vfio -n '__vfio_after sync' -l dry-run -d 'Show what would be done, and do nothing'
+complete -c vfio -n 'string match -q "*rebar set *" -- (commandline -opc | string join " ")" "' -a '0= 1= 2= 3= 4= 5=' -d 'BAR'
+complete -c vfio -n '__vfio_after doctor' -l guest -x -a '(__vfio_names guest)' -d 'Look at this guest only'
+
 complete -c vfio -n '__vfio_after cmdline' -a status -d 'Show which boot files have the required parameters'
 complete -c vfio -n '__vfio_after cmdline' -a plan -d 'Show what an apply would change'
 complete -c vfio -n '__vfio_after cmdline' -a apply -d 'Add the required parameters to every boot entry'
 complete -c vfio -n '__vfio_after cmdline' -a revert -d 'Remove everything that vfio added'
 complete -c vfio -n '__vfio_after cmdline' -a help -d 'Print help'
 complete -c vfio -n '__vfio_after doctor' -l only -x -a 'boot reset display cards guests system logs' -d 'Look at this part only'
-complete -c vfio -n '__vfio_after doctor' -l guest -x -d 'Look at this guest only'
+complete -c vfio -n '__vfio_after doctor' -l fix -d 'Run what is safe and puts something right'
+complete -c vfio -n '__vfio_after doctor' -l yes -d 'Run it without a question'
 complete -c vfio -n '__vfio_after doctor' -l last -d 'Show why the last start of a guest failed'
 complete -c vfio -n '__vfio_after doctor' -l all -d 'Show what is well, too'
 complete -c vfio -n '__vfio_after doctor' -l explain -x -d 'Explain a line of a log'
@@ -108,6 +120,8 @@ complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | stri
 complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l yes -d 'Change it without a question'
 complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l undo -d 'Take back what was changed, and nothing else'
 complete -c vfio -n 'string match -q "*guest edit *" -- (commandline -opc | string join " ")" "' -l reset-nvram -d 'Let the UEFI variables begin anew'
+complete -c vfio -n 'string match -q "*guest start *" -- (commandline -opc | string join " ")" "' -l yes -d 'Start it without a question'
+complete -c vfio -n 'string match -q "*guest status *" -- (commandline -opc | string join " ")" "' -l watch -d 'Go on showing each step and each change'
 complete -c vfio -n '__vfio_after setup' -l dry-run -d 'Show what would be done, and do nothing'
 complete -c vfio -n '__vfio_after setup' -l undo -d 'Undo what was done'
 
@@ -119,6 +133,7 @@ complete -c vfio -n '__vfio_after guest' -a edit -d 'Bring the domain to what th
 complete -c vfio -n '__vfio_after guest' -a start -d 'Start a guest'
 complete -c vfio -n '__vfio_after guest' -a stop -d 'Shut a guest down'
 complete -c vfio -n '__vfio_after guest' -a restore -d 'Give back what a guest has'
+complete -c vfio -n '__vfio_after guest' -a notify -d 'Show on the desktop why starts failed'
 complete -c vfio -n '__vfio_after guest' -a help -d 'Print help'
 
 complete -c vfio -n 'string match -q "*reset *" -- (commandline -opc | string join " ")" "' -l method -x -a 'flr pm bus device_specific vendor-reset' -d 'Use this method'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Login sessions. `.kernel/sessions/ID` has a line each, all optional: `seat SEAT`, `name USER`, `user UID`,
-//! `type TYPE`, `class CLASS`, `state STATE`, `scope UNIT`, `leader PID`, `process PID` (any number), and `manager UNIT`: the user's manager
+//! `type TYPE`, `desktop NAME`, `class CLASS`, `state STATE`, `scope UNIT`, `leader PID`, `process PID` (any number), and `manager UNIT`: the user's manager
 //! (`user@1000.service`), a unit that ends with the last of its sessions and starts with the first.
 //!
 //! A session that has ended is kept in `.kernel/parked-sessions`: who logs in again gets the same.
@@ -15,13 +15,14 @@ const SESSIONS: &str = ".kernel/sessions";
 const PARKED: &str = ".kernel/parked-sessions";
 
 /// What `loginctl show-session` prints, in its own order, and where it stands.
-const PROPERTIES: [(&str, &str); 8] = [
+const PROPERTIES: [(&str, &str); 9] = [
     ("User", "user"),
     ("Name", "name"),
     ("Seat", "seat"),
     ("Scope", "scope"),
     ("Leader", "leader"),
     ("Type", "type"),
+    ("Desktop", "desktop"),
     ("Class", "class"),
     ("State", "state"),
 ];

@@ -48,6 +48,12 @@ fn show(domain: &Domain) -> String {
     if let Some(machine) = &domain.machine {
         writeln!(out, "machine {} of {} by {}", machine.name, machine.emulator, machine.by).unwrap();
     }
+    domain.displays.iter().for_each(|model| writeln!(out, "display {model}").unwrap());
+    for (is, what) in [(domain.has_input, "input of the host"), (domain.windows, "Windows")] {
+        if is {
+            writeln!(out, "{what}").unwrap();
+        }
+    }
     domain.sets.iter().for_each(|id| writeln!(out, "-set {id}").unwrap());
     domain.joined.iter().for_each(|argument| writeln!(out, "one word: {argument}").unwrap());
     out

@@ -307,7 +307,7 @@ fn what_a_report_is_for_is_seen() {
         "== vfio check (exit code 2)",
         "/etc/vfio.conf:4: warning: unknown key",
         "IOMMU group 14: ",
-        "0000:03:00.0  1002:73df  amdgpu",
+        "0000:03:00.0  VGA display (1002:73df); bound to amdgpu; ",
         "0000:03:00.1",
         "pcie_acs_override=downstream",
         "GRUB  /boot/grub/grub.cfg ",

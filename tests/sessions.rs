@@ -151,7 +151,9 @@ fn show(dir: &Path, prefix: &str) -> String {
     for entry in entries {
         let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
         let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
+        if kind.is_dir() && name.ends_with("guest-progress") {
+            // Has times in it.
+        } else if kind.is_dir() {
             text.push_str(&show(&entry.path(), &format!("{name}/")));
         } else if kind.is_symlink() {
             writeln!(text, "{name} -> {}", std::fs::read_link(entry.path()).unwrap().display()).unwrap();

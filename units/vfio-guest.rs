@@ -16,7 +16,7 @@ use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::hand_over::{carry_out, Work};
 use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::runner::{self, Libvirt};
-use vfio_suite::act::guest::{self, program, start, GuestRecord};
+use vfio_suite::act::guest::{self, program, progress, start, GuestRecord};
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Guest, Runner, Severity};
 use vfio_suite::finding::Finding;
@@ -74,9 +74,11 @@ fn notify(states: &[NotifyState]) {
     }
 }
 
-fn say(text: &str) {
+/// Says what is being done for a guest: to the journal, to systemd, and to who watches.
+fn say(root: &Root, name: &str, text: &str) {
     log::info!("{text}");
     notify(&[NotifyState::Status(logger::state_line(text))]);
+    progress::add(root, name, text);
 }
 
 /// Asks systemd for so much time from now on.
@@ -105,11 +107,11 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if runs {
-        say(&format!("{} runs; it was started through libvirt", guest.domain));
+        say(root, name, &format!("{} runs; it was started through libvirt", guest.domain));
     } else {
         if handed_over {
             log::warn!("[guest {name}] an earlier start was not given back: that comes first");
-            give_back(root, tools, name, End::Unknown, say).map_err(about("the journal"))?;
+            give_back(root, tools, name, End::Unknown, |text| say(root, name, text)).map_err(about("the journal"))?;
         }
         begin(root, tools, &config, guest)?;
     }
@@ -128,7 +130,7 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     if let Err(error) = guest::has_ended(root, name) {
         log::debug!("{error}");
     }
-    say("the guest has ended");
+    say(root, name, "the guest has ended");
     // Here, and not by the program that systemd runs next, for that would have to be started first, with somebody before a
     // dark screen. What this cannot give back, that one tries once more.
     if let Some(problems) = gives_back(root, tools, name)? {
@@ -156,7 +158,8 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     let name = &guest.name;
     let clock = Clock::start();
     let until = Instant::now() + guest.start_timeout;
-    say("checking");
+    progress::begin(root, name);
+    say(root, name, "checking");
     let plan = start::plan(root, tools, config, guest, Source::Libvirt);
     plan.warnings.iter().for_each(|warning| log::warn!("{}", warning.line()));
     if let Some((last, others)) = plan.refusals.split_last() {
@@ -167,7 +170,7 @@ fn begin(root: &Root, tools: &dyn Tools, config: &config::Config, guest: &Guest)
     let warnings: Vec<String> = plan.warnings.iter().map(Finding::line).collect();
     state::write_guest_status(root, name, GuestOutcome::HandedOver, &warnings);
     let work = Work { root, tools, config, guest, until };
-    let started = carry_out(&work, &plan, |step| say(&step.to_string())).and_then(|()| {
+    let started = carry_out(&work, &plan, |step| say(root, name, &step.to_string())).and_then(|()| {
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
         let begun = match plan.steps.last() {
             Some(GuestStep::StartDomain { uri, domain, .. }) => {
@@ -226,7 +229,7 @@ fn stop(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
     for GuestRecord { step, .. } in records {
         if let Some(patience) = step.starts().filter(|_| !ended) {
             take_time(Duration::from_secs(patience) + GIVING_BACK);
-            say("shutting the guest down");
+            say(root, name, "shutting the guest down");
             runner::end(root, tools, name, &step).map_err(|error| format!("[guest {name}] {error}"))?;
         }
     }
@@ -259,10 +262,11 @@ fn give_all_back(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode>
 /// Gives back what the guest has, with its lock held; what could not be given back, a sentence each.
 fn gives_back(root: &Root, tools: &dyn Tools, name: &str) -> Result<Option<Vec<String>>> {
     let clock = Clock::start();
-    let problems = give_back(root, tools, name, guest::end_of(root, name), say).map_err(about("the journal"))?;
+    let problems = give_back(root, tools, name, guest::end_of(root, name), |text| say(root, name, text))
+        .map_err(about("the journal"))?;
     if problems.as_ref().is_some_and(Vec::is_empty) {
         clock.tell("given back");
-        say("everything is back with the host");
+        say(root, name, "everything is back with the host");
     }
     Ok(problems.filter(|problems| !problems.is_empty()))
 }

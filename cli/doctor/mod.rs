@@ -2,6 +2,7 @@
 //! `vfio doctor`: what is well and what is not, why, and what to do about it.
 
 mod explain;
+mod fix;
 mod parts;
 mod show;
 
@@ -19,6 +20,8 @@ struct Answer {
     /// How bad the worst finding is; null if there is none.
     worst: Option<Severity>,
     checks: Vec<Finding>,
+    /// What `--fix` would run.
+    fixes: Vec<fix::Fix>,
 }
 
 /// All parts, in the order in which they are looked at: what an earlier one says a later one does not say again.
@@ -56,12 +59,16 @@ pub fn run(root: &Root, out: &Output, options: &DoctorOptions) -> anyhow::Result
             checks.extend(found);
         }
     }
+    let fixes = fix::fixes(&checks);
     let worst = checks.iter().map(|check| check.severity).max();
     if out.is_json() {
-        out.json("vfio.doctor/1", &Answer { worst, checks })?;
+        out.json("vfio.doctor/1", &Answer { worst, checks, fixes })?;
     } else {
         // Who asks for a part wants to see what is well in it, too.
         out.text(&show::text(&checks, options.only.is_some() || options.all || options.last, out))?;
+        if options.fix && worst >= Some(Severity::Warning) {
+            return fix::run(root, out, options, &checks);
+        }
     }
     Ok(match worst {
         Some(Severity::Error) => Exit::Errors,

@@ -18,7 +18,7 @@ use vfio_suite::host::iommu::Iommu;
 use vfio_suite::host::leftovers::find as find_leftovers;
 use vfio_suite::host::power::may_sleep;
 use vfio_suite::host::run::{boot_counter, sync_report};
-use vfio_suite::host::{software, Depth, Host};
+use vfio_suite::host::{accounts, software, Depth, Host};
 use vfio_suite::plan::cmdline::{self, status::status, Options};
 use vfio_suite::plan::doctor::{self, BootFacts};
 use vfio_suite::plan::iommu::why_off;
@@ -182,6 +182,7 @@ fn system(root: &Root, config: &Config) -> Vec<Finding> {
         setup: not_ready(root, config),
         hook_unseen: software::hook_is_unseen(root),
         clock: software::clock_source(root),
+        outside: outside(root),
         sleepers,
     };
     let mut found = findings_of_system(&facts, config);
@@ -191,6 +192,16 @@ fn system(root: &Root, config: &Config) -> Vec<Finding> {
         found.push(Finding::check(Part::System, "programs", Severity::Ok, codes::OK, text));
     }
     found
+}
+
+/// The groups for guests that this machine has and the user who called sudo is not in.
+fn outside(root: &Root) -> Option<(String, Vec<String>)> {
+    let user = std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty() && user != "root")?;
+    let lacks =
+        |group: &accounts::Group| matches!(group.name.as_str(), "kvm" | "libvirt") && !group.members.contains(&user);
+    let groups = accounts::groups(root).ok()?;
+    let names: Vec<String> = groups.into_iter().filter(lacks).map(|group| group.name).collect();
+    (!names.is_empty()).then_some((user, names))
 }
 
 /// What 'vfio setup --services' would do.

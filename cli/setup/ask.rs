@@ -46,7 +46,7 @@ fn ask(out: &Output, facts: &Facts, request: &mut Request, question: &Question, 
     }
     for (number, option) in question.options.iter().enumerate() {
         let mut text = out.lines();
-        text.row(9, &format!("     {}", number + 1), option);
+        text.row(9, &format!("     {}", number + 1), option, super::show::WIDTH);
         out.text(&text)?;
     }
     let choices = match (question.topic, question.default.as_str()) {

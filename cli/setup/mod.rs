@@ -327,7 +327,7 @@ impl Run<'_> {
             self.report.say(&format!("Tried without starting it (vfio guest plan {name}): nothing is in the way."));
         }
         let mut text = self.report.out.lines();
-        plan.warnings.iter().for_each(|warning| text.row(4, "!", &warning.sentence()));
+        plan.warnings.iter().for_each(|warning| text.row(4, "!", &warning.sentence(), show::WIDTH));
         if !self.report.out.is_json() {
             // The reader may have gone; what was done stays done.
             let _ = self.report.out.text(&text);
@@ -350,7 +350,7 @@ impl Run<'_> {
         }
         self.report.say("");
         let mut text = self.report.out.lines();
-        left.iter().for_each(|left| text.row(16, "left to you", left));
+        left.iter().for_each(|left| text.row(16, "left to you", left, show::WIDTH));
         if !self.report.out.is_json() {
             let _ = self.report.out.text(&text);
         }

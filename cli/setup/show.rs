@@ -12,7 +12,7 @@ use vfio_suite::text::shell_word;
 /// How far what is said of something stands in.
 const INDENT: usize = 16;
 /// No line is longer, but for words that are.
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 
 /// The first screen.
 pub fn found(blocks: &[Block], out: &Output) -> Text {
@@ -36,7 +36,7 @@ fn show_row(text: &mut Text, row: &Row, out: &Output) {
     let indent = if row.about.is_empty() { 4 } else { INDENT };
     for (number, line) in row.lines.iter().enumerate() {
         let label = if number == 0 { format!("{sign} {}", row.about) } else { String::new() };
-        text.row(indent, &label, line);
+        text.row(indent, &label, line, WIDTH);
     }
 }
 
@@ -47,8 +47,8 @@ pub fn plan(plan: &WizardPlan, out: &Output) -> Text {
     for (number, part) in plan.parts.iter().enumerate() {
         show_part(&mut text, number + 1, part);
     }
-    plan.notes.iter().for_each(|note| text.row(INDENT, "note", note));
-    plan.left.iter().for_each(|left| text.row(INDENT, "left to you", left));
+    plan.notes.iter().for_each(|note| text.row(INDENT, "note", note, WIDTH));
+    plan.left.iter().for_each(|left| text.row(INDENT, "left to you", left, WIDTH));
     let reboot = if plan.reboot { "yes, once" } else { "no" };
     text.line(format_args!("Reboot needed: {reboot}.    Undo all of it: vfio setup --undo"));
     text
@@ -60,7 +60,7 @@ fn show_part(text: &mut Text, number: usize, part: &Part) {
         if part.kind == Kind::Config {
             text.line(format!("  {label:width$}{line}", width = INDENT - 2).trim_end());
         } else {
-            text.row(INDENT, &label, line);
+            text.row(INDENT, &label, line, WIDTH);
         }
         label = String::new();
     }

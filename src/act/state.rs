@@ -8,6 +8,7 @@ use crate::host::run::boot_counter::{self, Before, BootCounter};
 use crate::host::run::card_status::{self, Status};
 use crate::host::run::guest_status::{self, GuestOutcome, GuestStatus};
 use crate::host::run::marks::{active_path, given_back_path};
+use crate::host::run::notice;
 use crate::pci::Address;
 use crate::plan::reset::silent;
 use crate::root::{Root, RUN};
@@ -27,10 +28,22 @@ pub fn write_guest_status(root: &Root, guest: &str, outcome: GuestOutcome, why: 
     if let Err(error) = files::replace_json(root, &guest_status::path(guest), &status) {
         log::warn!("the status of [guest {guest}] cannot be written: {error}");
     }
+    if let Err(error) = write_notice(root) {
+        log::warn!("/{} cannot be written: {error}", notice::path());
+    }
 }
 
-/// Has whoever logs in be told of what did not come back, and of nothing else: `/run/issue.d` and `/run/motd.d` have links to
-/// the file.
+/// Leaves for the console's login why starts failed, or takes that away where none has.
+fn write_notice(root: &Root) -> io::Result<()> {
+    let text = notice::issue(&notice::guests(root));
+    if text.is_empty() {
+        files::remove(root, &notice::path())
+    } else {
+        files::replace(root, &notice::path(), text.as_bytes())
+    }
+}
+
+/// Has whoever logs in be told of what did not come back, and of nothing else: `/run/motd.d` has a link to the file.
 pub fn tell_logins(root: &Root) {
     let stuck = guest_status::all(root).into_iter().filter(|status| status.outcome == GuestOutcome::Stuck);
     let lines = stuck.flat_map(|status| status.why).map(|why| format!("vfio: {}\n", text::line(&why)));

@@ -45,6 +45,7 @@ pub mod software;
 mod switch;
 pub mod usage;
 pub mod usb;
+pub mod way_in;
 
 pub use function::Function;
 

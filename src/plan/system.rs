@@ -24,6 +24,8 @@ pub struct SystemFacts {
     pub hook_unseen: bool,
     /// The clock that the kernel uses.
     pub clock: Option<String>,
+    /// The user who asks through sudo, and the groups for guests that the user is not in.
+    pub outside: Option<(String, Vec<String>)>,
     /// Functions of cards that are bound to vfio and may sleep, with the name of the section.
     pub sleepers: Vec<(Address, String)>,
 }
@@ -37,6 +39,8 @@ pub enum Program {
     Qemu,
     /// The emulator of a TPM.
     Swtpm,
+    /// Guests' UEFI firmware.
+    Uefi,
 }
 
 impl Program {
@@ -45,6 +49,7 @@ impl Program {
             Program::Virsh => "virsh",
             Program::Qemu => "QEMU",
             Program::Swtpm => "swtpm",
+            Program::Uefi => "UEFI firmware for guests (OVMF)",
         }
     }
 
@@ -63,6 +68,10 @@ impl Program {
             (Distribution::Gentoo, Program::Qemu) => "app-emulation/qemu",
             (Distribution::Gentoo, Program::Swtpm) => "app-crypt/swtpm",
             (Distribution::Fedora | Distribution::Arch | Distribution::Suse, Program::Swtpm) => "swtpm",
+            (Distribution::Debian, Program::Uefi) => "ovmf",
+            (Distribution::Fedora | Distribution::Arch, Program::Uefi) => "edk2-ovmf",
+            (Distribution::Suse, Program::Uefi) => "qemu-ovmf-x86_64",
+            (Distribution::Gentoo, Program::Uefi) => "sys-firmware/edk2-bin",
         }
     }
 
@@ -109,6 +118,11 @@ pub fn findings(facts: &SystemFacts, config: &Config) -> Vec<Finding> {
         let text = format!("the kernel uses the clock '{clock}' instead of the processor's, which slows guests down");
         let todo = "look for what the kernel has said of 'tsc'; update the firmware, or boot with 'tsc=reliable'";
         add("clock", Severity::Warning, codes::CLOCK_SLOW, text, todo);
+    }
+    if let Some((user, groups)) = facts.outside.as_ref().filter(|_| libvirt) {
+        let text = format!("{user} is not in {}, which may manage guests without being root", groups.join(", "));
+        let todo = "run 'vfio setup --services'; it counts from the next login on";
+        add("groups", Severity::Note, codes::USER_NOT_IN_GROUPS, text, todo);
     }
     for (function, gpu) in &facts.sleepers {
         let text = format!("[gpu {gpu}] {function} is bound to vfio and may sleep, from which not every card wakes up");

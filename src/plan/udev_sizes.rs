@@ -56,21 +56,37 @@ pub fn section(name: &str, found: &Found) -> String {
     text
 }
 
-/// Whether a card is one of AMD's RX 6000 series (Navi 21 to 24), by its ids.
+/// Vendor and device of ids as they are written, `1002:73bf`.
+fn ids_of(text: &str) -> Option<(u16, u16)> {
+    let mut ids = text.split(':').map_while(|id| u16::from_str_radix(id, 16).ok());
+    ids.next().zip(ids.next())
+}
+
+/// Whether a card is one of AMD's RX 6000 series (Navi 21 to 24), by its vendor and device.
+fn is_navi_2((vendor, device): (u16, u16)) -> bool {
+    vendor == 0x1002 && matches!(device, 0x73a0..=0x73ff | 0x7420..=0x743f)
+}
+
+/// The same, by its ids as they are written.
 pub fn is_of_amd_6000(ids: &str) -> bool {
-    let navi2 = ["1002:73a", "1002:73b", "1002:73c", "1002:73d", "1002:73e", "1002:73f", "1002:742", "1002:743"];
-    navi2.iter().any(|start| ids.starts_with(start))
+    ids_of(ids).is_some_and(is_navi_2)
 }
 
 /// What is known to go wrong with these sizes.
 pub fn remark(found: &Found) -> Option<String> {
-    let large = found.bars.iter().any(|(bar, size)| *bar == 2 && *size > 8 << 20);
-    (large && is_of_amd_6000(&found.device)).then(|| {
+    let card = ids_of(&found.device)?;
+    found.bars.iter().any(|(bar, size)| *bar == 2 && is_too_large(card, *size)).then(|| {
         format!(
             "{}: Windows' driver for an RX 6000 reports Code 43 unless BAR 2 has 8M; write bar2 = 8M for it",
             found.device
         )
     })
+}
+
+/// Whether Windows' driver for this card, by vendor and device, reports Code 43 with a BAR 2 of this size: the RX 6000 series
+/// (Navi 21 to 24) wants 8M.
+pub fn is_too_large(card: (u16, u16), size: u64) -> bool {
+    is_navi_2(card) && size > 8 << 20
 }
 
 /// Keys, operators and values of a rule: `KEY{attribute}=="value"`, with commas between them.

@@ -127,6 +127,9 @@ pub fn desktop(tree: &Tree, video: &str, sound: Option<&str>) {
     let open = sound.map(|sound| nodes(tree, sound)).unwrap_or_default();
     let server = format!("{slice}/{manager}/session.slice/pipewire.service");
     process(tree, SOUND_SERVER, "pipewire", uid, &server, &open);
+    // sshd, for everybody.
+    let listens = "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 20000";
+    tree.write("proc/net/tcp", &format!("  sl  local_address rem_address   st\n{listens}\n"));
     unit(tree, ALIAS, &[&format!("alias {DISPLAY_MANAGER}")]);
     unit(tree, DISPLAY_MANAGER, &["state active", "process 2000", &format!("session {SESSION}")]);
     unit(tree, &manager, &["state active", &format!("process {SOUND_SERVER}")]);
@@ -138,6 +141,7 @@ pub fn desktop(tree: &Tree, video: &str, sound: Option<&str>) {
             &format!("name {name}"),
             &format!("user {uid}"),
             "type wayland",
+            "desktop gnome",
             "class user",
             &format!("scope session-{SESSION}.scope"),
             "leader 2050",

@@ -4,7 +4,7 @@
 use super::Tree;
 
 /// A domain with 8 GiB of memory that is given these functions of the host; its disk, firmware, variables and emulator are
-/// there, and the machine has memory enough. `facts` are the model's, as `ignores-shutdown`. More than one may have one card.
+/// there, and the machine has memory enough; it gets a mouse, if that is plugged in. `facts` are the model's, as `ignores-shutdown`. More than one may have one card.
 pub fn domain(tree: &Tree, name: &str, hostdevs: &[&str], facts: &[&str]) {
     let disk = format!("var/lib/libvirt/images/{name}.qcow2");
     let variables = format!("var/lib/libvirt/qemu/nvram/{name}_VARS.fd");
@@ -40,6 +40,12 @@ pub fn domain(tree: &Tree, name: &str, hostdevs: &[&str], facts: &[&str]) {
       <target dev='vda' bus='virtio'/>
       <address type='pci' domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>
     </disk>
+    <hostdev mode='subsystem' type='usb' managed='yes'>
+      <source startupPolicy='optional'>
+        <vendor id='0x046d'/>
+        <product id='0xc077'/>
+      </source>
+    </hostdev>
 {hostdevs}  </devices>
 </domain>
 "

@@ -16,6 +16,7 @@ mod pages;
 mod refusals;
 mod resets;
 mod shared_memory;
+mod shown;
 mod sizes;
 mod sound;
 mod upgrade;

@@ -208,7 +208,8 @@ impl Attempt<'_> {
             }
         }
         drop(lock);
-        if self.failed.is_empty() {
+        // What is left to a person is not done yet.
+        if self.failed.is_empty() && left.is_empty() && !snapshot.system.is_unknown() {
             up_to_date.parameters.clone_from(&plan.synced.parameters);
         }
         if self.build(&snapshot, &plan) {

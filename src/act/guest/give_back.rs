@@ -5,8 +5,8 @@
 use super::error::GuestError;
 use super::hand_over::{announce, console_path, run_command};
 use super::{
-    account, acl, forget, isolation, journal_path, pages, records, runner, services, shared_memory, sizes_path,
-    stays_up, GuestRecord,
+    account, acl, forget, isolation, journal_path, pages, progress, records, runner, services, shared_memory,
+    sizes_path, stays_up, GuestRecord,
 };
 use crate::act::backend::kernel::Kernel;
 use crate::act::backend::kernel_for;
@@ -25,7 +25,6 @@ use crate::pci::Address;
 use crate::plan::guest::GuestStep;
 use crate::root::Root;
 use crate::text::{self, shell_command};
-use nix::time::{clock_gettime, ClockId};
 use std::io;
 use std::time::Duration;
 
@@ -65,7 +64,7 @@ pub fn give_back(
         cards: Vec::new(),
         came_back: Vec::new(),
         started: Vec::new(),
-        begin: uptime(),
+        begin: progress::uptime(),
     };
     let mut problems: Vec<String> = Vec::new();
     let mut left: Vec<&GuestRecord> = Vec::new();
@@ -156,14 +155,8 @@ struct Undo<'a> {
     came_back: Vec<Address>,
     /// Units that were started again.
     started: Vec<Started<'a>>,
-    /// When it began, since the machine's start.
+    /// When it began, since the machine's start, as udev writes it down.
     begin: Duration,
-}
-
-/// Time since the machine's start, as udev writes it down.
-fn uptime() -> Duration {
-    // There is such a clock.
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
 impl<'a> Undo<'a> {

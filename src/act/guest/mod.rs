@@ -18,6 +18,7 @@ mod needs;
 mod pages;
 pub mod probe;
 pub mod program;
+pub mod progress;
 mod roms;
 pub mod runner;
 pub mod services;

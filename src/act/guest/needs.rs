@@ -3,8 +3,9 @@
 
 use crate::host::domain::{Domain, Link};
 use crate::host::usage::BlockUses;
-use crate::host::{cpu_list, networks, pages, qemu, usb};
+use crate::host::{cpu_list, iommu, networks, pages, qemu, software, usb};
 use crate::plan::guest::HostSide;
+use crate::plan::system::Program;
 use crate::root::Root;
 
 const CPUS: &str = "sys/devices/system/cpu";
@@ -34,6 +35,10 @@ pub(super) fn look(root: &Root, domain: &Domain, system: bool) -> HostSide {
     }
     host.links = domain.links.iter().filter_map(|link| Some((link.clone(), problem(root, link, system)?))).collect();
     host.lacks_virtiofsd = domain.virtiofsd && !qemu::has_virtiofsd(root);
+    host.address_bits = iommu::address_bits(root).filter(|_| domain.wide_addresses);
+    if domain.chooses_uefi && !software::has_uefi(root) {
+        host.lacks_uefi = Some(Program::Uefi.missing(software::distribution(root)).1);
+    }
     if system {
         host.saved = qemu::saved_image(root, &domain.name);
         let machine = domain.machine.as_ref();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking around before a hand-over: services, sessions, libvirt, files, memory.
 
-use crate::act::backend::tools::Tools;
+use crate::act::backend::tools::{ToolError, Tools};
 use crate::act::backend::{apart, child};
 use crate::act::definition::facts;
 use crate::act::guest::needs;
@@ -12,7 +12,10 @@ use crate::act::guest::{self, account};
 use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages, NeededFile, KVMFR, PROGRAM};
-use crate::host::{accounts, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, shared_memory, Host};
+use crate::host::{
+    accounts, bars, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, shared_memory, software,
+    way_in, Host,
+};
 use crate::pci::Address;
 use crate::plan::boot;
 use crate::plan::definition;
@@ -22,9 +25,12 @@ use crate::plan::guest::{
     is_up, with_host, Console, CpuContext, DomainState, FileProblem, GuestContext, GuestStep, Memory, Session, Shared,
     SoundServer, Unit, NVIDIA_MODULES, NVIDIA_UNITS,
 };
+use crate::plan::rom;
 use crate::plan::selection::Selection;
+use crate::plan::system::Program;
 use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
+use std::io;
 
 /// Where the domain's description comes from.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +112,14 @@ pub fn probe_context(
             context.card_node = functions.first().and_then(|function| numa::of_function(root, *function));
         }
         context.host = needs::look(root, domain, libvirt.is_local());
+    }
+    if goes_dark(selections, host) {
+        context.way_in = way_in::look(root);
+    }
+    let displays = selections.iter().filter_map(|selection| rom::function(selection, host));
+    for display in displays {
+        context.bar2.extend(bars::size(root, display.address, 2).map(|size| (display.address, size)));
+        context.no_rom.extend(roms::lacks(root, display).map(|why| (display.address, why)));
     }
     context.roms = roms::look(root, selections, context.domain.as_ref());
     context.files = needed(root, roms, context.domain.as_ref());
@@ -217,11 +231,28 @@ fn domain_state(root: &Root, libvirt: Libvirt<'_>, source: Source<'_>) -> (Domai
         Source::Libvirt => libvirt.state().and_then(|state| Ok((state, libvirt.description()?))),
     };
     match described {
-        Err(error) => (DomainState::Unknown(error.to_string()), String::new()),
+        Err(error) => (DomainState::Unknown(no_domain(root, libvirt, &error)), String::new()),
         Ok((state, xml)) => match domain::parse(&xml) {
             Ok(domain) => (DomainState::Known { state, domain: Box::new(domain) }, xml),
             Err(sentence) => (DomainState::Unknown(sentence), xml),
         },
+    }
+}
+
+/// Why there is no domain: virsh is not installed, libvirt has others, or what libvirt says.
+fn no_domain(root: &Root, libvirt: Libvirt<'_>, error: &ToolError) -> String {
+    match error {
+        ToolError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+            let (text, todo) = Program::Virsh.missing(software::distribution(root));
+            format!("{text}: {todo}")
+        }
+        ToolError::Failed { .. } => match libvirt.names() {
+            Ok(names) if names.iter().any(|name| name == libvirt.domain) => error.to_string(),
+            Ok(names) if names.is_empty() => "libvirt has no domain".to_owned(),
+            Ok(names) => format!("libvirt has no such domain; it has {}", names.join(", ")),
+            Err(_) => error.to_string(),
+        },
+        error => error.to_string(),
     }
 }
 
@@ -283,7 +314,7 @@ fn problem(root: &Root, file: &NeededFile) -> Option<FileProblem> {
     let problem = match root.stat(relative) {
         _ if by_name && programs::find(root, relative).is_some() => return None,
         _ if by_name => "is not installed".to_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "is not there".to_owned(),
         Err(error) => format!("cannot be read: {error}"),
         Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() != file.directory => {
             if file.directory { "is not a directory" } else { "is a directory" }.to_owned()
@@ -292,7 +323,7 @@ fn problem(root: &Root, file: &NeededFile) -> Option<FileProblem> {
         Ok(_) if what == "option ROM" => match root.open_regular(relative) {
             // What is in it is judged elsewhere.
             Ok(_) => return None,
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => "is not a file".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => "is not a file".to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         },
         Ok(_) if what == KVMFR && !qemu_conf::gives(root, &file.path) => qemu_conf::how_to_give(&file.path),

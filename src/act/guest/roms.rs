@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! Looking at the option ROMs that a guest is to have.
 
+use crate::host::rom::source;
 use crate::host::rom::{self, file};
-use crate::host::{apparmor, qemu, qemu_conf, selinux};
-use crate::plan::guest::{DomainState, RomFile};
+use crate::host::{apparmor, qemu, qemu_conf, selinux, Function};
+use crate::plan::guest::{DomainState, NoRom, RomFile};
 use crate::plan::selection::Selection;
 use crate::root::Root;
 
@@ -27,4 +28,15 @@ pub(super) fn look(root: &Root, selections: &[Selection<'_>], domain: Option<&Do
         Some(RomFile { rom: rom::read(&bytes, None), confined, closed, label: selinux::forbids(root, relative), path })
     };
     paths.into_iter().filter_map(look).collect()
+}
+
+/// Why a display has no option ROM of its own for a guest, if so. Of a card that shows none for another reason nothing is known.
+pub(super) fn lacks(root: &Root, display: &Function) -> Option<NoRom> {
+    const AMD: u16 = 0x1002;
+    let there = source::look(root, display);
+    match (there.shadow, there.bar) {
+        (true, _) => Some(NoRom::Copy),
+        (false, None) if display.vendor == AMD && there.vfct.is_some() => Some(NoRom::OfProcessor),
+        _ => None,
+    }
 }

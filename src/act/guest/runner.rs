@@ -59,6 +59,12 @@ impl Libvirt<'_> {
         Ok(DomainInfo::parse(&self.virsh(&["dominfo"], ASK)?))
     }
 
+    /// The names of all domains that there are.
+    pub fn names(&self) -> Result<Vec<String>, ToolError> {
+        let text = self.tools.run(&["virsh", "--connect", self.uri, "list", "--all", "--name"], ASK)?;
+        Ok(text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
     /// Makes it what a file says; if asked to, only if libvirt's schema knows all that is in it.
     pub fn define(&self, file: &str, validate: bool) -> Result<(), ToolError> {
         let mut words = vec!["virsh", "--connect", self.uri, "define"];

@@ -151,7 +151,8 @@ fn shown(tools: &dyn Tools, ids: &[&str]) -> Result<Vec<Session>, ToolError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let properties = ["Id", "User", "Name", "Seat", "Leader", "Type", "State"].map(|p| format!("--property={p}"));
+    let properties = ["Id", "User", "Name", "Seat", "Leader", "Type", "State", "Desktop", "Class"]
+        .map(|p| format!("--property={p}"));
     let mut words = vec!["loginctl", "show-session"];
     words.extend(properties.iter().map(String::as_str));
     words.extend(ids);
@@ -169,6 +170,8 @@ fn session(block: &[(&str, &str)]) -> Session {
         user: text("Name"),
         uid: text("User"),
         kind: text("Type"),
+        desktop: text("Desktop"),
+        greeter: value(block, "Class") == "greeter",
         seat: text("Seat"),
         leader: value(block, "Leader").parse().ok(),
         managed: false,

@@ -23,6 +23,9 @@ codes! {
     CLOCK_SLOW "clock-slow"
         "The kernel does not use the processor's clock, and reading another one is slow in guests."
         "Update the firmware, or boot with 'tsc=reliable' if the clock is known to be good.";
+    USER_NOT_IN_GROUPS "user-not-in-groups"
+        "The user who called sudo is not in the groups that may use KVM and manage the guests of libvirt."
+        "Run 'vfio setup --services', and log in again; nothing, if only root starts guests.";
     CARD_MAY_SLEEP "card-may-sleep"
         "A card that is bound to vfio is allowed to sleep, and some cards do not wake up again."
         "Run 'vfio bind NAME', which keeps it and the ports above it awake.";

@@ -125,6 +125,27 @@ codes! {
     VIRTIOFSD_MISSING "virtiofsd-missing"
         "The domain shares a directory by virtiofs, and libvirt finds no program for that."
         "Install virtiofsd.";
+    EMULATED_DISPLAY_FIRST "emulated-display-first"
+        "The domain has an emulated display (QXL, virtio, VGA) beside the card, and the host shows no picture while the guest runs: the guest shows its firmware and perhaps its desktop on the display that nobody sees."
+        "Set 'display = card' in the [guest] section and run 'vfio guest edit NAME', or set 'display = vnc' if the display is meant to be reached by VNC.";
+    NO_INPUT "no-input"
+        "The host shows no picture while the guest runs, and the guest gets no keyboard, mouse, USB device or USB controller of the host, so nobody could type."
+        "Set 'input = auto' in the [guest] section and run 'vfio guest edit NAME', or give the domain a USB controller.";
+    BAR_TOO_LARGE_FOR_WINDOWS "bar-too-large-for-windows"
+        "BAR 2 of a card of the RX 6000 series is larger than 8M, with which Windows' driver reports Code 43."
+        "Write 'bar2 = 8M' in the [gpu] section.";
+    ROM_NEEDED "rom-needed"
+        "The card has no option ROM of its own that the guest could read: it is the boot display, where the kernel shows a copy in memory that the firmware has made, or the graphics of a processor, whose ROM the firmware alone has."
+        "Give the card a file with its option ROM ('rom', docs/ROM.md): 'vfio rom dump' reads one where that is possible.";
+    NO_WAY_IN "no-way-in"
+        "The host shows no picture while the guest runs, and nobody can log in from elsewhere: nothing listens on sshd's port, and the kernel's console is on no serial line."
+        "Enable sshd ('systemctl enable --now ssh', or 'sshd'), and try to log in from another machine.";
+    UEFI_MISSING "uefi-missing"
+        "The domain boots with UEFI firmware that libvirt chooses, and no such firmware is installed, so the domain does not start."
+        "Install the package that the message names.";
+    ADDRESSES_TOO_WIDE "addresses-too-wide"
+        "The guest's processor has wider addresses than the IOMMU reaches. Its firmware puts large BARs and much memory at their end, where they cannot be mapped for the card."
+        "Write <maxphysaddr mode='passthrough' limit='39'/> with the IOMMU's number into <cpu> ('virsh edit'); 'cpus' in the [guest] section and 'vfio guest edit' do the same.";
     QEMU_ARGUMENT "qemu-argument"
         "An argument for QEMU itself in the domain's XML makes QEMU end at once."
         "Write <qemu:override> instead of '-set', and an option and its value as two <qemu:arg> ('virsh edit').";

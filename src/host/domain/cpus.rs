@@ -9,6 +9,15 @@ use roxmltree::Node;
 /// The elements, and the attribute by which each of several is told.
 const PINS: [(&str, &str); 4] = [("vcpupin", "vcpu"), ("emulatorpin", ""), ("iothreadpin", "iothread"), ("vcpu", "")];
 
+/// Whether the guest's addresses are as wide as the processor's: it has the host's own, and nothing limits them (formatdomain,
+/// "CPU model and topology", `maxphysaddr`).
+pub(super) fn has_wide_addresses(domain: Node<'_, '_>) -> bool {
+    let Some(cpu) = child(domain, "cpu") else { return false };
+    let limited = child(cpu, "maxphysaddr")
+        .is_some_and(|width| width.attribute("limit").is_some() || width.attribute("bits").is_some());
+    matches!(cpu.attribute("mode"), Some("host-passthrough" | "maximum")) && !limited
+}
+
 /// What `<cputune>` binds, and `<vcpu cpuset=...>`.
 pub(super) fn pins(domain: Node<'_, '_>, found: &mut Domain) -> Result<(), String> {
     let tuned = child(domain, "cputune").into_iter().flat_map(|tune| tune.children());

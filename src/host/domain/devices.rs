@@ -8,6 +8,21 @@ use roxmltree::Node;
 /// What a program is called that libvirt runs beside QEMU. One without a directory is looked for where programs are.
 pub const PROGRAM: &str = "program";
 
+/// An emulated display. One of the model `none` is said to be none.
+pub(super) fn video(video: Node<'_, '_>, found: &mut Domain) {
+    let model = child(video, "model").and_then(|model| attribute(model, "type"));
+    found.displays.extend(model.filter(|model| model != "none"));
+}
+
+/// Whether a domain is made for Windows: by the id that virt-manager and others leave in its metadata (libosinfo), or by what
+/// makes it look like Hyper-V, which no other system uses.
+pub(super) fn is_windows(domain: Node<'_, '_>) -> bool {
+    let ids = child(domain, "metadata").into_iter().flat_map(|metadata| metadata.descendants());
+    let id = ids.filter(|node| node.tag_name().name() == "os").find_map(|node| node.attribute("id"));
+    let hyperv = child(domain, "features").is_some_and(|features| child(features, "hyperv").is_some());
+    id.map_or(hyperv, |id| id.contains("microsoft.com/win"))
+}
+
 /// A keyboard or a mouse of the host.
 pub(super) fn input(input: Node<'_, '_>, found: &mut Domain) {
     let key = match input.attribute("type") {
@@ -15,6 +30,7 @@ pub(super) fn input(input: Node<'_, '_>, found: &mut Domain) {
         Some("passthrough") => "evdev",
         _ => return,
     };
+    found.has_input = true;
     let path = child(input, "source").and_then(|source| attribute(source, key));
     found.files.extend(path.map(|path| NeededFile::new(path, "input device")));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What a domain boots with.
 
-use super::xml::child;
+use super::xml::{child, text};
 use roxmltree::Node;
 
 /// What a guest boots with.
@@ -11,6 +11,12 @@ pub enum Firmware {
     Uefi,
     /// A BIOS: SeaBIOS. It runs legacy images.
     Bios,
+}
+
+/// Whether libvirt chooses the UEFI firmware: `<os firmware='efi'>` without the file (formatdomain, "BIOS bootloader").
+pub(super) fn chooses_uefi(os: Node<'_, '_>) -> bool {
+    let file = child(os, "loader").map(text).filter(|path| !path.is_empty());
+    os.attribute("firmware") == Some("efi") && file.is_none()
 }
 
 /// By what `<os>` says: `firmware`, or the type of the loader. A loader in one file may be either.

@@ -61,6 +61,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
     files::emulator(domain, &mut found);
     if let Some(os) = child(domain, "os") {
         found.firmware = firmware::firmware(os);
+        found.chooses_uefi = firmware::chooses_uefi(os);
         files::boot_files(os, &mut found);
     }
     let devices = child(domain, "devices");
@@ -75,6 +76,7 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
             "interface" => links::interface(device, &mut found),
             "disk" => files::disk(device, &mut found)?,
             "input" => devices::input(device, &mut found),
+            "video" => devices::video(device, &mut found),
             "tpm" => devices::tpm(device, &mut found),
             "audio" => {
                 sound::audio(device, &mut found);
@@ -89,6 +91,8 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
         found.files.push(NeededFile::new(pci::IOMMUFD, "node of iommufd"));
     }
     sound::jack(domain, &mut found);
+    found.windows = devices::is_windows(domain);
+    found.wide_addresses = cpus::has_wide_addresses(domain);
     qemu::qemu_arguments(domain, &mut found)?;
     let most = [
         found.hostdevs.len(),

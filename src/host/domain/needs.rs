@@ -45,6 +45,16 @@ pub struct Domain {
     pub sets: Vec<String>,
     /// Arguments for QEMU in which an option and its value are one word.
     pub joined: Vec<String>,
+    /// The models of its emulated displays.
+    pub displays: Vec<String>,
+    /// Whether it gets a keyboard, a mouse or any USB device of the host, optional ones too.
+    pub has_input: bool,
+    /// Whether libvirt is to choose its UEFI firmware among what is installed.
+    pub chooses_uefi: bool,
+    /// Whether its addresses are as wide as the processor's: nothing says less.
+    pub wide_addresses: bool,
+    /// Whether it is made for Windows: its XML says so, or it has what only Windows uses.
+    pub windows: bool,
 }
 
 impl Domain {

@@ -121,6 +121,8 @@ impl Properties {
 /// `-device`: a PCI function of the host, by its address or by its place in sysfs.
 fn device(device: &Properties, found: &mut Domain, known: &mut Vec<String>) -> Result<(), String> {
     known.extend(device.get("id").map(str::to_owned));
+    found.has_input |=
+        matches!(device.get("driver"), Some(driver) if driver == "usb-host" || driver.starts_with("virtio-input-host"));
     if !matches!(device.get("driver"), Some("vfio-pci" | "vfio-pci-nohotplug")) {
         return Ok(());
     }
@@ -165,6 +167,7 @@ fn address(text: &str) -> Option<Address> {
 fn object(object: &Properties, found: &mut Domain) {
     match object.get("qom-type") {
         Some("input-linux") => {
+            found.has_input = true;
             found.files.extend(object.get("evdev").map(|path| NeededFile::new(path, "input device")));
         }
         // Of other files QEMU makes those that are not there.

@@ -8,6 +8,7 @@ use roxmltree::Node;
 /// A USB `<hostdev>`. libvirt leaves out one that is optional and not there.
 pub(super) fn usb_device(device: Node<'_, '_>, found: &mut Domain) -> Result<(), String> {
     let Some(source) = child(device, "source") else { return Ok(()) };
+    found.has_input = true;
     if source.attribute("startupPolicy") == Some("optional") {
         return Ok(());
     }

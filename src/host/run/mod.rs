@@ -13,6 +13,8 @@
 //! | `/run/vfio/guests/NAME/GPU.sizes` | as a card's journal: what was done to the BARs of a card that stays bound to vfio | `act::guest` |
 //! | `/run/vfio/claims/GPU` | the name of the guest that has the card GPU | `act::guest` |
 //! | `/run/vfio/guest-status/NAME` | how the guest's last start or end went, and why, JSON | `act::state` |
+//! | `/run/vfio/guest-progress/NAME` | what the guest's program has done since the last start, one JSON object a line | `act::guest::progress` |
+//! | `/run/vfio/issue` | why guests' last starts failed, for the console's login; only there if one did | `act::state` |
 //! | `/run/vfio/guest-locks/NAME` | locked by the program that is at work for the guest; the file stays, empty | `act::guest` |
 //! | `/run/vfio/dead/NAME` | why the card NAME is left alone until the next boot: it did not answer | `act::state` |
 //! | `/run/vfio/bars/ADDRESS` | the function's BARs before any was resized in this boot: modalias, then number and bytes | `act::card::resize` |
@@ -32,7 +34,9 @@
 pub mod boot_counter;
 pub mod card_status;
 pub mod claims;
+pub mod guest_progress;
 pub mod guest_status;
 pub mod marks;
+pub mod notice;
 pub mod sync_report;
 pub mod taken_out;

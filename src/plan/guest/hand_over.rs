@@ -8,7 +8,7 @@
 use super::leaving::{self, Leaving};
 use super::rom_checks;
 use super::taken::{all_of_nvidia, with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
-use super::{isolation, pages, shared_memory, sound};
+use super::{isolation, meanwhile, pages, shared_memory, sound, traps};
 use crate::config::{Config, Guest, Handover, Runner};
 use crate::finding::{codes, Finding, Severity};
 use crate::host::{function, Host};
@@ -73,7 +73,9 @@ pub fn plan(
     if plan.refusals.is_empty() {
         // Nothing ends for a guest that is not started.
         plan.add(farewells);
+        plan.add(traps::check(guest, selections, host, context));
         plan.steps = steps(guest, selections, &resized, (&functions, &taken), &leaving, host, context);
+        plan.meanwhile = meanwhile::meanwhile(config, guest, selections, (&leaving, &plan.steps), host, context);
     }
     plan
 }

@@ -64,6 +64,7 @@ fn without_logind_a_session_cannot_be_ended() {
         seat: seat.to_owned(),
         leader: None,
         managed: true,
+        ..Session::default()
     };
     case.context.sessions = vec![session("2", "seat0")];
     assert_eq!(planned(&case), (Vec::new(), vec![codes::SESSION_ENDS]));

@@ -9,6 +9,7 @@ mod domain_checks;
 mod hand_over;
 mod isolation;
 mod leaving;
+mod meanwhile;
 mod needs;
 mod pages;
 mod rom_checks;
@@ -18,16 +19,19 @@ mod step;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod traps;
 pub mod without_section;
 
 pub use hand_over::{cards, plan};
 pub use taken::{with_host, NVIDIA_MODULES, NVIDIA_UNITS, ROOT};
 
 pub use isolation::CpuContext;
+pub use meanwhile::Meanwhile;
 pub use needs::HostSide;
 pub use shared_memory::Shared;
 pub use sound::SoundServer;
 pub use step::GuestStep;
+pub use traps::NoRom;
 
 use crate::finding::{Finding, Severity};
 use crate::host::accounts::User;
@@ -35,6 +39,7 @@ use crate::host::domain::Domain;
 use crate::host::numa::Node;
 use crate::host::pages::HugePagePools;
 use crate::host::rom::{NotRom, Rom};
+use crate::host::way_in::WayIn;
 use crate::pci::Address;
 use crate::plan::definition::Definition;
 use serde::Serialize;
@@ -54,6 +59,8 @@ pub struct GuestPlan {
     pub refusals: Vec<Finding>,
     /// What the user should know although it is.
     pub warnings: Vec<Finding>,
+    /// What the user loses for it, how that comes back, and the way in meanwhile.
+    pub meanwhile: Meanwhile,
 }
 
 impl GuestPlan {
@@ -128,6 +135,12 @@ pub struct GuestContext {
     pub card_node: Option<u32>,
     /// What the host has of what the domain needs beside its cards.
     pub host: HostSide,
+    /// The ways into this machine that need no picture; only looked for if it shows none meanwhile.
+    pub way_in: WayIn,
+    /// The size of BAR 2 of the cards' displays.
+    pub bar2: Vec<(Address, u64)>,
+    /// Displays that have no option ROM of their own for a guest.
+    pub no_rom: Vec<(Address, NoRom)>,
 }
 
 /// Whether a unit in this state runs, so that it must be stopped.
@@ -157,6 +170,10 @@ pub struct Session {
     pub uid: String,
     /// `wayland`, `x11`, `tty`, ...
     pub kind: String,
+    /// What the desktop calls itself: `plasma`, `gnome`, ...; empty where it does not.
+    pub desktop: String,
+    /// Whether it only asks who wants to log in.
+    pub greeter: bool,
     /// Its seat; empty for one from elsewhere.
     pub seat: String,
     /// The process that opened it.

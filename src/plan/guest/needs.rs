@@ -6,7 +6,7 @@ use super::checks::edit;
 use crate::config::Guest;
 use crate::finding::codes::{self, Code};
 use crate::host::cpu_list::show_list;
-use crate::host::domain::{Domain, Link, Pin, UsbDevice};
+use crate::host::domain::{Domain, Firmware, Link, Pin, UsbDevice};
 use crate::host::networks::LinkProblem;
 use crate::host::usage::Use;
 use crate::plan::amount::amount;
@@ -39,6 +39,10 @@ pub struct HostSide {
     pub machines: Option<Vec<String>>,
     /// Whether no program shares directories.
     pub lacks_virtiofsd: bool,
+    /// What to install where no UEFI firmware is there to choose from.
+    pub lacks_uefi: Option<String>,
+    /// How many bits of an address the IOMMU has, where the processor has more.
+    pub address_bits: Option<u32>,
 }
 
 /// What ends the domain's start (errors), and what the user should know although it starts (warnings).
@@ -55,6 +59,8 @@ pub(super) fn check(guest: &Guest, domain: &Domain, host: &HostSide) -> Vec<Find
     findings.extend(host.not_mounted.iter().map(|size| all.not_mounted(*size)));
     findings.extend(all.machine());
     findings.extend(all.virtiofsd());
+    findings.extend(all.uefi());
+    findings.extend(all.addresses());
     findings.extend(all.arguments());
     findings
 }
@@ -226,6 +232,28 @@ impl All<'_> {
     fn virtiofsd(&self) -> Option<Finding> {
         let text = "shares a directory by virtiofs, and no virtiofsd is installed";
         self.host.lacks_virtiofsd.then(|| self.finding(codes::VIRTIOFSD_MISSING, text, "install virtiofsd"))
+    }
+
+    fn uefi(&self) -> Option<Finding> {
+        let todo = self.host.lacks_uefi.as_ref()?;
+        let text = "has UEFI firmware that libvirt chooses, and none is installed";
+        Some(self.finding(codes::UEFI_MISSING, text, todo.clone()))
+    }
+
+    /// OVMF puts large BARs at the end of the addresses that the guest's processor has. What the IOMMU cannot reach is not
+    /// mapped for the card.
+    fn addresses(&self) -> Option<Finding> {
+        let bits = self.host.address_bits.filter(|_| self.domain.wide_addresses)?;
+        if self.domain.firmware != Some(Firmware::Uefi) {
+            return None;
+        }
+        let text = format!("has addresses as wide as the processor's, of which the IOMMU reaches only {bits} bits");
+        let hint = format!(
+            "if the guest hangs or the card has no memory there, write <maxphysaddr mode='passthrough' limit='{bits}'/> in \
+             <cpu> (libvirt 9.3 or later): {}",
+            edit(self.guest)
+        );
+        Some(self.finding(codes::ADDRESSES_TOO_WIDE, text, hint).warning())
     }
 
     /// Arguments with which QEMU ends at once.

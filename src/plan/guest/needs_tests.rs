@@ -315,3 +315,39 @@ fn no_sentence_is_said_twice() {
     case.context.host.in_use = vec![("the disk /dev/sda".to_owned(), root); 2];
     assert_eq!(case.planned().refusals.len(), 1);
 }
+
+#[test]
+fn firmware_that_libvirt_would_choose_must_be_there() {
+    let mut case = case("<os firmware='efi'><type arch='x86_64'>hvm</type></os>");
+    assert!(domain(&mut case).chooses_uefi);
+    starts(&case);
+    case.context.host.lacks_uefi = Some("install ovmf".to_owned());
+    let text = "domain win10 has UEFI firmware that libvirt chooses, and none is installed; install ovmf";
+    refused(&case, codes::UEFI_MISSING, text);
+    // One with a file of its own, and a BIOS.
+    let file = "<os firmware='efi'><loader type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader></os>";
+    for os in [file, "<os firmware='bios'/>", "<os><type arch='x86_64'>hvm</type></os>"] {
+        assert!(!domain(&mut self::case(os)).chooses_uefi, "{os}");
+    }
+}
+
+#[test]
+fn addresses_that_the_iommu_does_not_reach() {
+    const EFI: &str = "<os firmware='efi'/>";
+    let of = |cpu: &str, os: &str, bits| {
+        let mut case = case(&format!("{os}{cpu}"));
+        case.context.host.address_bits = bits;
+        let (refusals, warnings) = case.said(check);
+        assert!(refusals.is_empty(), "{refusals:?}");
+        warnings.iter().map(|warning| warning.code).collect::<Vec<_>>()
+    };
+    let whole = "<cpu mode='host-passthrough'/>";
+    assert_eq!(of(whole, EFI, Some(39)), [codes::ADDRESSES_TOO_WIDE]);
+    assert_eq!(of(whole, EFI, None), []);
+    assert_eq!(of(whole, "", Some(39)), []);
+    assert_eq!(
+        of("<cpu mode='host-passthrough'><maxphysaddr mode='passthrough' limit='39'/></cpu>", EFI, Some(39)),
+        []
+    );
+    assert_eq!(of("<cpu mode='custom'><model>Skylake-Client</model></cpu>", EFI, Some(39)), []);
+}

@@ -29,6 +29,7 @@ fn case(handover: &str) -> Case {
         seat: "seat0".to_owned(),
         leader: None,
         managed: false,
+        ..Session::default()
     }];
     case
 }

@@ -49,6 +49,7 @@ pub fn claim(claims: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// A configuration with the guest win10, a machine, and what surrounds them.
+#[derive(Clone)]
 pub struct Case {
     config: Config,
     pub host: Host,

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//! What every verb has in common: its exit codes mean the same, its help has an example, its lines fit the terminal, and colour is
+//! only where it shows. `UPDATE_GOLDEN=1 cargo test --test screens` writes `tests/golden/screens/`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::desktop::desktop;
+use common::domain::domain;
+use common::{hosts, Tree};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
+
+/// A card that a guest has while it runs, with these lines more.
+fn machine(more: &str) -> Tree {
+    let tree = hosts::unpack("igpu-amd");
+    tree.config(&format!("[gpu big]\ndevice = 0000:03:00.0\nbind = guest\n[guest win10]\ngpus = big\n{more}"));
+    domain(&tree, "win10", &["0000:03:00.0", "0000:03:00.1"], &[]);
+    tree.write("proc/cmdline", "quiet intel_iommu=on iommu=pt\n");
+    tree
+}
+
+/// A machine in some state, and what each verb that only looks answers on it: `check`, `plan`, `status`, `guest list`,
+/// `guest status win10`, `guest plan win10`.
+const VERBS: [&str; 6] = ["check", "plan", "status", "guest list", "guest status win10", "guest plan win10"];
+
+#[test]
+fn exit_codes_mean_the_same_for_every_verb() {
+    let put = |tree: &Tree, path: &str, text: &str| tree.write(path, text);
+    type Change<'a> = &'a dyn Fn(&Tree);
+    let states: [(&str, &str, Change<'_>, [i32; 6]); 6] = [
+        ("all is well", "", &|_| {}, [0, 0, 0, 0, 0, 0]),
+        ("a warning in the configuration", "colour = red\n", &|_| {}, [1, 1, 1, 1, 1, 1]),
+        ("an error in the configuration", "[gpu other]\ndevice = moon\n", &|_| {}, [2, 2, 2, 2, 2, 2]),
+        ("a card that is refused", "[gpu bridge]\ndevice = 0000:00:01.0\n", &|_| {}, [2, 1, 1, 0, 0, 0]),
+        ("a domain that is not there", "domain = win11\n", &|_| {}, [0, 0, 0, 0, 0, 1]),
+        (
+            "a start that failed",
+            "",
+            &|tree| {
+                put(tree, "run/vfio/guest-status/win10", r#"{"guest":"win10","outcome":"failed","why":["it hung"]}"#);
+            },
+            [0, 0, 0, 1, 1, 0],
+        ),
+    ];
+    for (what, more, change, expected) in states {
+        let tree = machine(more);
+        change(&tree);
+        let codes = VERBS.map(|verb| tree.run(VFIO, &verb.split(' ').collect::<Vec<_>>()).status.unwrap());
+        assert_eq!(codes, expected, "{what}: {VERBS:?}");
+    }
+    let tree = machine("");
+    for (words, expected) in [
+        (&["gropus"][..], 64),
+        (&["guest", "start"], 64),
+        (&["doctor", "--only", "moon"], 64),
+        (&["explain", "no-such-code"], 64),
+        (&["bind", "nothing"], 2),
+        (&["guest", "status", "nobody"], 2),
+        (&["guest", "plan", "nobody"], 2),
+        (&["groups", "--gpu", "0000:ff:00.0"], 2),
+        (&["groups", "--gpu", "moon"], 2),
+        (&["groups", "--gpu", "03:00"], 0),
+        (&["check", "/no/such/file"], 2),
+        (&["sync", "--dry-run"], 0),
+    ] {
+        let ran = tree.run(VFIO, words);
+        assert_eq!(ran.status, Some(expected), "{words:?}: {} {}", ran.stdout, ran.stderr);
+    }
+}
+
+/// Regression: what had kept a card from being given back stood there for ever.
+#[test]
+fn a_reason_that_is_over_is_not_said_any_more() {
+    let tree = machine("");
+    let status = |outcome: &str| {
+        let text = format!(
+            r#"{{"gpu":"big","outcome":"{outcome}","why":["[gpu big] was held"],"functions":["0000:03:00.0","0000:03:00.1"]}}"#
+        );
+        tree.write("run/vfio/status/big", &text);
+        let ran = tree.run(VFIO, &["status"]);
+        (ran.status, ran.stdout.contains("was held"))
+    };
+    assert_eq!(status("refused"), (Some(0), false));
+    assert_eq!(status("failed"), (Some(0), false));
+    assert_eq!(status("stuck"), (Some(1), true));
+    tree.write("etc/vfio.conf", "[gpu big]\ndevice = 0000:03:00.0\n");
+    assert_eq!(status("refused"), (Some(1), true));
+}
+
+#[test]
+fn what_is_not_there_is_answered_with_what_is() {
+    let tree = machine("domain = win11\n");
+    let said = |tree: &Tree| tree.run(VFIO, &["guest", "plan", "win10"]).stdout;
+    assert!(
+        said(&tree).contains("cannot start domain win11: libvirt has no such domain; it has win10 [domain-unknown]")
+    );
+    tree.remove(".kernel/domains/win10.xml");
+    assert!(said(&tree).contains("cannot start domain win11: libvirt has no domain [domain-unknown]"));
+    // Where virsh is not installed.
+    tree.faults("run:virsh* ENOENT\n");
+    tree.write("etc/os-release", "ID=debian\n");
+    let text = said(&tree);
+    assert!(text.contains("win11: virsh is not installed: install libvirt-clients [domain-unknown]"), "{text}");
+    let text = tree.run(VFIO, &["guest", "start", "nobody"]).stderr;
+    assert!(text.contains("there is win10"), "{text}");
+    let text = tree.run(VFIO, &["groups", "--gpu", "0000:ff:00.0"]).stderr;
+    assert!(text.contains("displays are at 0000:00:02.0, 0000:03:00.0"), "{text}");
+}
+
+/// A file is checked before it counts.
+#[test]
+fn a_file_is_checked_by_itself() {
+    let tree = machine("");
+    let file = tree.join("etc/new.conf");
+    let name = file.to_str().unwrap();
+    for (text, code, said) in [
+        ("[gpu a]\ndevice = 0000:03:00.0\nbind = guest\n", 0, "gpus: a; guests: none\n"),
+        ("[gpu a]\ndevise = 0000:03:00.0\n", 2, "unknown key 'devise'"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let ran = tree.run(VFIO, &["check", name]);
+        assert_eq!(ran.status, Some(code), "{} {}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_a_sync_would_do_is_shown_and_not_done() {
+    let tree = machine("");
+    tree.write("etc/vfio.conf", "[gpu big]\ndevice = 0000:03:00.0\n");
+    tree.write("proc/cmdline", "quiet\n");
+    let before = tree.snapshot();
+    let ran = tree.run(VFIO, &["--json", "sync", "--dry-run"]);
+    tree.assert_same(&before, "a dry run");
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(answer["schema"], "vfio.sync-plan/1");
+    assert_eq!(ran.status, Some(1), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(answer["reboot"], true, "the running kernel lacks intel_iommu=on: {answer}");
+    let done: serde_json::Value = serde_json::from_str(&tree.run(VFIO, &["--json", "sync"]).stdout).unwrap();
+    assert!(done["changed"].is_boolean() && done["reboot"] == true, "{done}");
+}
+
+/// The verbs that `vfio --help` lists, or those below another.
+fn verbs(above: &[&str]) -> Vec<String> {
+    let output = Command::new(VFIO).args(above).arg("--help").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let verb = |line: &str| line.strip_prefix("  ").filter(|l| !l.starts_with(' ')).map(str::to_owned);
+    let names = lines.filter_map(verb).map(|line| line.split(' ').next().unwrap_or_default().to_owned());
+    names.filter(|name| name != "help").collect()
+}
+
+#[test]
+fn the_help_of_every_verb_has_an_example() {
+    let mut all: Vec<Vec<String>> = Vec::new();
+    for verb in verbs(&[]) {
+        all.extend(verbs(&[&verb]).into_iter().map(|below| vec![verb.clone(), below]));
+        all.push(vec![verb]);
+    }
+    assert!(all.len() > 30, "{all:?}");
+    for words in &all {
+        let output = Command::new(VFIO).args(words).arg("--help").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let example = text.lines().find_map(|line| line.strip_prefix("Example: "));
+        let example = example.unwrap_or_else(|| panic!("vfio {} --help has no example", words.join(" ")));
+        let begin = format!("vfio {}", words.join(" "));
+        assert!(example.starts_with(&begin), "{example}");
+        // It is one that the command line takes: what is wrong before it is said instead of the help.
+        let words = example.split(" > ").next().unwrap().split(' ').skip(1);
+        let output = Command::new(VFIO).args(words).arg("--help").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{example}");
+    }
+}
+
+/// Screens of one machine: the verbs with long lines.
+const SCREENS: [&[&str]; 4] = [&["groups"], &["groups", "--gpu", "03:00.0"], &["cards"], &["guest", "plan", "win10"]];
+
+#[test]
+fn lines_fit_the_terminal() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/screens");
+    let tree = machine("stop-units = ollama.service\n");
+    desktop(&tree, "0000:03:00.0", Some("0000:03:00.1"));
+    for width in ["80", "120"] {
+        let mut screens = String::new();
+        for words in SCREENS {
+            let output = tree.command(VFIO).args(words).env("COLUMNS", width).stdin(Stdio::null()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            for line in text.lines().filter(|_| words[0] != "guest") {
+                assert!(line.chars().count() <= width.parse().unwrap(), "{width}: {line}");
+            }
+            screens += &format!("$ vfio {}\n{text}", words.join(" "));
+        }
+        let file = golden.join(format!("{width}.txt"));
+        if update {
+            std::fs::create_dir_all(&golden).unwrap();
+            std::fs::write(&file, &screens).unwrap();
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(screens, expected, "{}: UPDATE_GOLDEN=1 writes it", file.display());
+    }
+}
+
+/// On a terminal (script(1)) with these variables: what `vfio groups` prints.
+fn on_terminal(tree: &Tree, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new("script");
+    let words = format!("{VFIO} --root {} groups", tree.path().display());
+    command.args(["--quiet", "--return", "--command", &words, "/dev/null"]).env_remove("NO_COLOR");
+    command.envs(variables.iter().copied()).stdin(Stdio::null());
+    String::from_utf8(command.output().expect("script(1)").stdout).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn colour_is_only_where_it_shows() {
+    let tree = machine("");
+    let plain = tree.run(VFIO, &["groups"]).stdout;
+    assert!(!plain.contains('\u{1b}'));
+    let colour = on_terminal(&tree, &[("TERM", "xterm"), ("COLUMNS", "80")]);
+    for (what, code) in
+        [("a heading", "\u{1b}[1mIOMMU group 0\u{1b}[0m"), ("a bridge", "\u{1b}[2mIOMMU group 1\u{1b}[0m")]
+    {
+        assert!(colour.contains(code), "{what}: {colour}");
+    }
+    assert!(!colour.contains("\u{1b}[31m"), "nothing is wrong: {colour}");
+    for variables in
+        [&[("TERM", "xterm"), ("NO_COLOR", "1"), ("COLUMNS", "80")][..], &[("TERM", "dumb"), ("COLUMNS", "80")]]
+    {
+        assert_eq!(on_terminal(&tree, variables), plain, "{variables:?}");
+    }
+}
+
+/// `doctor --fix` shows what it would run, runs it only when told, and what it ran can be undone.
+#[test]
+fn what_is_safe_is_fixed() {
+    let tree = machine("");
+    tree.write("usr/bin/virsh", "");
+    tree.write("etc/group", "kvm:x:1:ada\nlibvirt:x:2:\n");
+    let output = tree.command(VFIO).args(["doctor", "--only", "system"]).env("SUDO_USER", "ada").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("ada is not in libvirt, which may manage guests without being root [user-not-in-groups]"),
+        "{text}"
+    );
+    // A guest that still has something, which its restore gives back.
+    let stuck = r#"{"guest":"win10","outcome":"stuck","why":["it hung"]}"#;
+    tree.write("run/vfio/guest-status/win10", stuck);
+    let doctor = |more: &[&str]| tree.run(VFIO, &[&["doctor", "--only", "guests"], more].concat());
+    let ran = doctor(&["--fix"]);
+    assert_eq!(ran.status, Some(64), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nfix: vfio guest restore win10\nnothing was run: "), "{}", ran.stdout);
+    let json = tree.run(VFIO, &["--json", "doctor", "--only", "guests"]).stdout;
+    assert!(json.contains(r#""fixes":[{"run":"vfio guest restore win10","undo":null}]"#), "{json}");
+    let ran = doctor(&["--fix", "--yes"]);
+    assert!(ran.stdout.contains("$ vfio guest restore win10\n"), "{}", ran.stdout);
+    assert_eq!(ran.status, Some(0), "{} {}", ran.stdout, ran.stderr);
+}
