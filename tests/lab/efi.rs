@@ -153,7 +153,7 @@ fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2
         Initramfs::InitramfsTools => [
             (
                 "etc/initramfs-tools/conf.d/lab.conf",
-                "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\nexport SOURCE_DATE_EPOCH=1\n".to_owned(),
+                "COMPRESS=zstd\nCOMPRESSLEVEL=1\nMODULES=list\nFSTYPE=ext4\nexport SOURCE_DATE_EPOCH=1\n".to_owned(),
             ),
             ("etc/initramfs-tools/modules", modules.trim_end().replace(' ', "\n") + "\n"),
         ],
