@@ -28,9 +28,16 @@ fn sections() -> String {
     )
 }
 
+/// Has the machine make its images and entries anew, as its kernel's package does: dracut writes down where it made an image,
+/// and the disk was made elsewhere.
+const MADE_ANEW: &str = "run-parts --arg=\"$(uname -r)\" --arg=\"/boot/vmlinuz-$(uname -r)\" /etc/kernel/postinst.d";
+
 /// Installed, edited, rebooted; with nothing broken a guest has the card then, and the package is purged.
 fn run(name: &str, boot: &str, disk: &EfiDisk, fault: Option<&str>) -> Result<Outcome> {
+    // What is to be found again after the purge; who breaks something looks for nothing.
+    let anew = fault.is_none() && matches!(disk.initramfs, Initramfs::Dracut);
     let script = SCRIPT
+        .replace("@ANEW@", if anew { MADE_ANEW } else { ":" })
         .replace("@FAULT@", fault.unwrap_or(":"))
         .replace("@WHOLE@", if fault.is_none() { "yes" } else { "no" })
         .replace("@SECTIONS@", &sections());

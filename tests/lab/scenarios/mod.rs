@@ -33,6 +33,7 @@ type Scenario = (&'static str, fn() -> Result<()>);
 
 /// Part of every check of the project.
 const ALWAYS: &[Scenario] = &[
+    ("efi_mission_systemd_boot", mission::systemd_boot),
     ("machine_dracut", boot::dracut),
     ("machine_initramfs_tools", boot::initramfs_tools),
     ("machine_failed_boots", refusals::failed_boots),
@@ -66,7 +67,6 @@ const LONG: &[Scenario] = &[
     ("micro_rebar_bookworm", resize::bookworm),
     ("micro_rebar_backports", resize::backports),
     ("machine_root_disk_dracut", root::dracut),
-    ("efi_mission_systemd_boot", mission::systemd_boot),
     ("efi_mission_systemd_boot_dracut", mission::systemd_boot_dracut),
     ("efi_mission_grub", mission::grub),
     ("efi_mission_faults", mission::faults),
@@ -124,6 +124,7 @@ fn trial((name, scenario): Scenario) -> Trial {
 fn keep(scenario: &str, file: &str, run: &Outcome) -> Result<()> {
     let Some(path) = std::env::var_os("VFIO_LAB_RESULTS").map(PathBuf::from) else { return Ok(()) };
     let name = file.trim_start_matches("../");
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     Ok(std::fs::write(path.with_file_name(format!("{scenario}.{name}")), run.text(file))?)
 }
 
