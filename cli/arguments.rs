@@ -461,7 +461,7 @@ pub enum GuestVerb {
     #[command(after_help = "Example: vfio guest plan win10")]
     Plan(GuestName),
     /// Make a guest's libvirt domain, after a question
-    #[command(after_help = "Example: vfio guest define win11 --os win11 --disk 120G --iso Win11.iso --dry-run")]
+    #[command(after_help = "Example: vfio guest define win11 --os win11 --disk 120G --iso /srv/Win11.iso --dry-run")]
     Define(DefineOptions),
     /// Bring a guest's libvirt domain to what its section says, after a question
     #[command(after_help = "Example: vfio guest edit win10 --dry-run")]
