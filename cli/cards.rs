@@ -218,7 +218,7 @@ fn details(card: &Card, text: &mut Text, width: usize) {
     card.holders.iter().for_each(|holder| text.row(INDENT, "held by", holder, width));
     match card.group {
         Some(group) if card.beside.is_empty() => {
-            text.row(INDENT, "IOMMU group", &format!("{group}, of its own"), width)
+            text.row(INDENT, "IOMMU group", &format!("{group}, of its own"), width);
         }
         Some(group) => text.row(INDENT, "IOMMU group", &format!("{group}, which also has"), width),
         None => text.row(INDENT, "IOMMU group", "none", width),

@@ -231,12 +231,13 @@ fn the_file_of_a_section_is_compared_with_its_card() {
 
 /// That machine with a guest whose domain has the ROM, and what a start of it would do.
 fn plan(tree: &Tree) -> Ran {
+    const FIRST: &str = "<hostdev mode='subsystem' type='pci'";
     tree.write("etc/vfio.conf", &(tree.read("etc/vfio.conf") + "[guest demo]\ngpus = big\n"));
     common::domain::domain(tree, "demo", &[VIDEO, "0000:03:00.1"], &[]);
     let xml = tree.read(".kernel/domains/demo.xml");
-    let (before, device) = xml.split_once("<hostdev").unwrap();
+    let (before, device) = xml.split_once(FIRST).unwrap();
     let device = device.replacen("</source>", "</source><rom file='/var/lib/vfio/big.rom'/>", 1);
-    tree.write(".kernel/domains/demo.xml", &format!("{before}<hostdev{device}"));
+    tree.write(".kernel/domains/demo.xml", &format!("{before}{FIRST}{device}"));
     tree.run(VFIO, &["guest", "plan", "demo"])
 }
 

@@ -10,7 +10,7 @@ mod links;
 mod memory;
 mod needs;
 pub(crate) mod pci;
-pub(crate) mod qemu;
+mod qemu;
 mod shmem;
 mod sound;
 mod usb;

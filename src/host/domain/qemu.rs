@@ -3,13 +3,10 @@
 
 use super::needs::{Domain, HostDevice, NeededFile};
 use super::sound::socket_of_pulseaudio;
-use super::xml::clip;
+use super::xml::{clip, QEMU};
 use crate::pci::{Address, Slot};
 use roxmltree::Node;
 use serde_json::Value;
-
-/// The namespace of QEMU's own arguments (libvirt's "QEMU command-line passthrough").
-pub(crate) const QEMU: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
 
 /// Where QEMU's options take a file, and whether the guest writes to it (QEMU's `qemu-options.hx`).
 const FILES: [(&str, &str, bool); 12] = [

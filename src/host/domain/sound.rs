@@ -3,8 +3,7 @@
 
 use super::limits::MOST_DEVICES;
 use super::needs::{Domain, NeededFile};
-use super::qemu::QEMU;
-use super::xml::{attribute, is};
+use super::xml::{attribute, is, QEMU};
 use roxmltree::Node;
 
 /// What a directory or a socket of a sound server is called.

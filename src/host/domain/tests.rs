@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::limits::DEEPEST;
-use super::qemu::QEMU;
+use super::xml::QEMU;
 use super::xml::{number, size};
 use super::*;
 

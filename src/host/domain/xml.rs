@@ -9,6 +9,9 @@ use std::borrow::Cow;
 /// The longest part of a foreign text in a message, in bytes.
 const LONGEST: usize = 200;
 
+/// The namespace of QEMU's own arguments (libvirt's "QEMU command-line passthrough").
+pub(crate) const QEMU: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
+
 /// Whether this is an element of libvirt's own with this name.
 pub(crate) fn is(node: Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().namespace().is_none() && node.tag_name().name() == name

@@ -29,7 +29,7 @@ mod usb;
 
 use crate::finding::{codes, Finding};
 use crate::host::domain::document;
-use crate::host::domain::qemu::QEMU;
+use crate::host::domain::xml::QEMU;
 use crate::host::domain::xml::{child, is};
 use crate::host::libvirt::Version;
 use request::Request;
