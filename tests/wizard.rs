@@ -240,6 +240,25 @@ fn the_guides_own_options_are_taken() {
     assert_eq!(times(&tree), before, "a look touches nothing");
 }
 
+/// For a guest that is not there yet: what setup leaves to do is what makes it, with the card.
+#[test]
+fn a_guest_that_is_not_there_is_defined_afterwards() {
+    let tree = fedora();
+    std::fs::create_dir_all(tree.join("var/lib/libvirt/images")).unwrap();
+    let options = ["--vm=win12", "--gpu=0000:03:00.0", "--when=guest", "--yes"];
+    let ran = setup(&tree, &options);
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.replace("\n", " ").contains("guest define win12"), "{}", ran.stdout);
+    tree.write("srv/windows.iso", &format!("{}CD001", "\0".repeat(32769)));
+    let define = ["guest", "define", "win12", "--os", "win10", "--disk", "64G", "--iso", "/srv/windows.iso", "--yes"];
+    let ran = tree.run(VFIO, &define);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let xml = tree.read(".kernel/domains/win12.xml").replace('"', "'");
+    assert!(xml.contains("<address domain='0x0000' bus='0x03' slot='0x00' function='0x0'/>"), "{xml}");
+    let ran = setup(&tree, &options);
+    assert_eq!(ran.status, Some(0), "nothing is left: {}{}", ran.stdout, ran.stderr);
+}
+
 /// What does not go together, and what cannot be done, is refused with one sentence before anything is done.
 #[test]
 fn what_cannot_be_done_is_refused() {

@@ -88,7 +88,7 @@ pub fn again(answers: &Answers) -> Vec<String> {
     words.extend(answers.domain.as_ref().map(|name| format!("--vm={}", shell_word(name))));
     words.push(format!("--gpu={}", answers.card.at()));
     words.push(format!("--when={}", if answers.when == When::Boot { "boot" } else { "guest" }));
-    if answers.has_domain {
+    if answers.guest.is_some() {
         words.push(format!("--input={}", if answers.input == InputWay::Evdev { "evdev" } else { "none" }));
         let audio = match answers.audio {
             AudioWay::Card => "card",

@@ -38,7 +38,7 @@ fn gpu(answers: &Answers) -> Option<String> {
 
 fn guest(answers: &Answers, facts: &Facts) -> Option<String> {
     let (name, domain) = (answers.guest.as_ref()?, answers.domain.as_ref()?);
-    if !answers.has_domain || answers.others.guest(name).is_some() {
+    if answers.others.guest(name).is_some() {
         return None;
     }
     let mut text = format!("[guest {name}]\ngpus = {}\n", answers.gpu);

@@ -232,7 +232,7 @@ fn guest(answers: &Answers, previews: &Previews, plan: &mut WizardPlan) {
     if !answers.has_domain {
         let domain = answers.domain.as_deref().unwrap_or(name);
         return plan.left.push(format!(
-            "libvirt has no domain '{domain}': make it (in virt-manager, or with virt-install), then run the same command again"
+            "libvirt has no domain '{domain}': 'vfio guest define {name} --os ID --disk SIZE --iso FILE' makes it, with the card in it"
         ));
     }
     plan.left.extend(previews.edit_refused.iter().cloned());

@@ -70,8 +70,7 @@ pub fn next(facts: &Facts, request: &Request) -> Result<Option<Question>, Stop> 
     if request.when == Asked::Open && !answers.dark && answers.others.gpu(&answers.gpu).is_none() {
         return Ok(Some(at_which_time(&answers)));
     }
-    let of_guest =
-        answers.has_domain && answers.guest.as_deref().is_some_and(|name| answers.others.guest(name).is_none());
+    let of_guest = answers.guest.as_deref().is_some_and(|name| answers.others.guest(name).is_none());
     if of_guest && request.looking_glass == Asked::Open && !answers.dark {
         return Ok(Some(by_looking_glass()));
     }
