@@ -133,10 +133,14 @@ sed -n 's/^License: *//p' rpm/vfio-suite.spec | sed 's/ AND /\n/g' | sets >"$wor
 diff -u "$work/used" "$work/named" || fail "the License tag of rpm/vfio-suite.spec is not what is linked in"
 ok
 
-# What pacman keeps when it was changed; dpkg and rpm say it in a list of their own.
+# What somebody may have changed is kept by an upgrade, the same files under all three.
+kept=$'/etc/vfio.conf\n/etc/xdg/autostart/vfio-notify.desktop'
 pkginfo=$(zstd -dcq "$arch" | tar -xO .PKGINFO)
-grep -qx 'backup = etc/vfio.conf' <<<"$pkginfo" || fail "arch: /etc/vfio.conf is not kept"
-[ "$(rpm -qp --configfiles "$rpm")" = /etc/vfio.conf ] || fail "rpm: configuration files: $(rpm -qp --configfiles "$rpm")"
-dpkg-deb -I "$deb" conffiles | grep -qx /etc/vfio.conf || fail "deb: /etc/vfio.conf is no conffile"
+of_arch=$(sed -n 's|^backup = |/|p' <<<"$pkginfo" | LC_ALL=C sort)
+[ "$of_arch" = "$kept" ] || fail "arch: configuration files: $of_arch"
+of_rpm=$(rpm -qp --configfiles "$rpm" | LC_ALL=C sort)
+[ "$of_rpm" = "$kept" ] || fail "rpm: configuration files: $of_rpm"
+of_deb=$(dpkg-deb -I "$deb" conffiles | LC_ALL=C sort)
+[ "$of_deb" = "$kept" ] || fail "deb: configuration files: $of_deb"
 ok
 echo "packages: $passed checks passed"
