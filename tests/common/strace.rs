@@ -5,6 +5,7 @@ use super::tree::Ran;
 use super::Tree;
 use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A program on the tree, not its children: `injection` is what strace(1) calls `-e inject=`.
@@ -12,8 +13,24 @@ pub fn command(tree: &Tree, program: &str, arguments: &[&str], calls: &str, inje
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
     strace.args(["-e", &format!("inject={calls}:{injection}"), program]).args(arguments);
+    inside(tree, &mut strace);
+    strace
+}
+
+fn inside(tree: &Tree, strace: &mut Command) {
     strace.env("VFIO_ROOT", tree.path()).env("NO_COLOR", "1").env_remove("JOURNAL_STREAM").env_remove("INVOCATION_ID");
     strace.stdin(Stdio::null());
+}
+
+/// As [`command`], but only calls count that name one of these files of the tree, or have it open; `log` is what strace writes.
+pub fn command_at(tree: &Tree, program: &str, arguments: &[&str], log: &Path, paths: &[&str], inject: &str) -> Command {
+    let mut strace = Command::new("strace");
+    for path in paths {
+        // As a program inside the tree names it, and as the kernel does.
+        strace.args(["-P", path, "-P", &tree.join(path).display().to_string()]);
+    }
+    strace.args(["-qq", "-e", "signal=none", "-e", &format!("inject={inject}"), "-o"]).arg(log).arg(program);
+    inside(tree, strace.args(arguments));
     strace
 }
 

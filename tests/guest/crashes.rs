@@ -13,15 +13,20 @@ const MANY: u32 = 400;
 /// Runs vfio-guest with something injected at some of its calls, and ends a guest that has started; its exit status, none if
 /// it was killed.
 pub fn injected(tree: &Tree, arguments: &[&str], calls: &str, injection: &str) -> Option<i32> {
+    let what = format!("{arguments:?}, {calls}:{injection}");
+    ended(tree, arguments, strace::start(strace::command(tree, VFIO_GUEST, arguments, calls, injection)), &what)
+}
+
+/// Waits for the end of vfio-guest under strace, and ends a guest that has started.
+pub fn ended(tree: &Tree, arguments: &[&str], mut child: Child, what: &str) -> Option<i32> {
     let begin = Instant::now();
-    let mut child = strace::start(strace::command(tree, VFIO_GUEST, arguments, calls, injection));
     // A guest that has started is ended, so that the program goes on to its own end.
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            assert!(matches!(status.signal(), None | Some(9)), "{arguments:?}, {calls}:{injection}: {status}");
+            assert!(matches!(status.signal(), None | Some(9)), "{what}: {status}");
             return status.code();
         }
-        assert!(begin.elapsed() < Duration::from_secs(120), "{arguments:?} does not end");
+        assert!(begin.elapsed() < Duration::from_secs(120), "{what} does not end");
         if arguments[0] == "run" && domain::runs(tree, arguments[1]) {
             tree.simulate(&["run", "guest-ends", arguments[1]]);
         }
@@ -31,7 +36,7 @@ pub fn injected(tree: &Tree, arguments: &[&str], calls: &str, injection: &str) -
 
 /// Gives back, and compares with the machine as it was.
 #[track_caller]
-fn all_is_back(tree: &Tree, before: &Nodes, what: &str) {
+pub fn all_is_back(tree: &Tree, before: &Nodes, what: &str) {
     let back = give_back(tree, "demo");
     assert_eq!(back.status, Some(0), "{what}: {}", back.stderr);
     log_in_again(tree, what);

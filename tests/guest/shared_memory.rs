@@ -2,6 +2,7 @@
 //! Memory shared with a program of the desktop: there while the guest runs, and not afterwards.
 
 use super::*;
+use common::strace;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -58,4 +59,71 @@ fn what_is_in_the_way_is_named_before_anything_ends() {
         ran.stderr
     );
     assert!(tree.exists(".kernel/sessions/2"), "the desktop is still there");
+}
+
+/// The directory is opened by its path; the file is made and removed by calls of which there are few others.
+const CALLS: [(&str, &[&str]); 2] = [("openat2", &["dev/shm"]), ("fchown,ftruncate,fchmod,unlinkat", &[])];
+
+/// Does something at each call of these kinds, one in each run of a program; then all is given back and as before. `left`: a
+/// former start has left its file. How many programs were killed, and how many ended with the file named.
+fn at_each_call(arguments: &[&str], left: bool, injection: &str) -> (u32, u32) {
+    let (mut killed, mut failed) = (0, 0);
+    for (calls, paths) in CALLS {
+        for n in 1.. {
+            assert!(n < 100, "{arguments:?}: the calls never end");
+            let tree = machine();
+            prepare(&tree);
+            let before = tree.snapshot();
+            if left {
+                tree.write(FILE, "short");
+            }
+            if arguments[0] == "give-back" {
+                drop(started(&tree, "demo"));
+            }
+            let what = format!("{arguments:?}: {injection} at {calls} {n}, left {left}");
+            let (log, said) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+            let inject = format!("{calls}:{injection}:when={n}");
+            let mut strace = strace::command_at(&tree, VFIO_GUEST, arguments, log.path(), paths, &inject);
+            let strace = strace.stdout(Stdio::null()).stderr(said.reopen().unwrap()).spawn().unwrap();
+            let ended = crashes::ended(&tree, arguments, strace, &what);
+            let said = fs::read_to_string(said.path()).unwrap();
+            if ended.is_some() && !fs::read_to_string(log.path()).unwrap().contains("INJECTED") {
+                assert_eq!(ended, Some(0), "{what}: {said}");
+                break;
+            }
+            killed += u32::from(ended.is_none());
+            if said.contains("/dev/shm/looking-glass: Input/output error") {
+                failed += 1;
+                let desktop = arguments[0] == "give-back" || ended == Some(0) || tree.exists(".kernel/sessions/2");
+                assert!(desktop, "{what}: the desktop has ended: {said}");
+            }
+            // What a former start has left stays, if the program did not come to it.
+            if left && tree.exists(FILE) && tree.read(FILE) == "short" {
+                fs::remove_file(tree.join(FILE)).unwrap();
+            }
+            crashes::all_is_back(&tree, &before, &what);
+        }
+    }
+    (killed, failed)
+}
+
+#[test]
+fn a_failure_at_any_call_is_said_and_given_back() {
+    for left in [false, true] {
+        let (_, failed) = at_each_call(&["run", "demo"], left, "error=EIO");
+        // The directory, owner, size and mode of the file; its removal before, if there was one.
+        assert!(failed >= 4 + u32::from(left), "only {failed} starts failed for the file");
+    }
+    let (_, failed) = at_each_call(&["give-back", "demo"], false, "error=EIO");
+    assert!(failed >= 2, "only {failed} ends failed for the file");
+}
+
+#[test]
+fn killed_at_any_call_it_is_given_back() {
+    for (arguments, left, least) in
+        [(["run", "demo"], false, 5), (["run", "demo"], true, 6), (["give-back", "demo"], false, 2)]
+    {
+        let (killed, _) = at_each_call(&arguments, left, "signal=SIGKILL");
+        assert!(killed >= least, "{arguments:?}: killed {killed} times");
+    }
 }
