@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use vfio_suite::config;
 use vfio_suite::host::rom::source::Source;
 use vfio_suite::plan::definition::new_domain::DiskWish;
+use vfio_suite::plan::rom::table::Place;
 
 /// Gives a GPU to a virtual machine, and takes it back.
 #[derive(Debug, Parser)]
@@ -407,6 +408,20 @@ pub enum RomVerb {
         /// Keep images that only the card itself uses too
         #[arg(long)]
         keep_all: bool,
+    },
+    /// Write an ACPI table that gives a guest's driver the option ROM, as a laptop's firmware does
+    #[command(after_help = "Example: vfio rom table big.rom /var/lib/vfio/big.aml --at 02.5/00.0")]
+    Table {
+        /// The file with the option ROM
+        input: PathBuf,
+        /// The file to write, which must not exist
+        output: PathBuf,
+        /// Where the card is in the guest: the root port's slot and function, a slash, the card's
+        #[arg(long, value_name = "PLACE")]
+        at: Place,
+        /// Leave the battery out
+        #[arg(long)]
+        no_battery: bool,
     },
     /// Read a card's own option ROM; show it, or write it into a new file
     #[command(after_help = "Example: vfio rom dump big /var/lib/vfio/big.rom")]

@@ -67,6 +67,7 @@ _vfio() {
         reset*) words="$words --method --dry-run" ;;
         setup*) words="$words --vm --gpu --when --input --audio --looking-glass --memory --hide-vm --way-back --user --only --services --check --dry-run --yes --undo" ;;
         'rom trim'*) words="$words --for --keep-all" ;;
+        'rom table'*) words="$words --at --no-battery" ;;
         'rom dump'*) words="$words --from --force" ;;
         'rebar set'*) words="$words --dry-run" ;;
         'guest define'*) words="$words --os --disk --iso --virtio-win --memory --dry-run --yes --undo" ;;
@@ -80,7 +81,7 @@ _vfio() {
         '') words="check cards groups plan status bind restore holders guest cmdline rebar rom sync doctor explain reset setup report rescan help" ;;
         cmdline) words="status plan apply revert help" ;;
         rebar) words="set adopt restore help $(_vfio_names gpu)" ;;
-        rom) words="show check trim dump help" ;;
+        rom) words="show check trim table dump help" ;;
         guest) words="list status plan define edit start stop restore notify help" ;;
         'rebar set '?*)
             mapfile -t COMPREPLY < <(compgen -W '0= 1= 2= 3= 4= 5=' -- "$word")
@@ -95,7 +96,7 @@ _vfio() {
             mapfile -t COMPREPLY < <(compgen -f -W "$(_vfio_names gpu)" -- "$word")
             return
             ;;
-        'rom trim'* | 'rom dump '?*)
+        'rom trim'* | 'rom table'* | 'rom dump '?*)
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             return
             ;;

@@ -85,12 +85,15 @@ complete -c vfio -n '__vfio_after "rebar set"' -l dry-run -d 'Show what would be
 complete -c vfio -n '__vfio_after rom' -a show -d 'Show the images of an option ROM'
 complete -c vfio -n '__vfio_after rom' -a check -d 'Check an option ROM'
 complete -c vfio -n '__vfio_after rom' -a trim -d 'Write the option ROM of a file into a new file'
+complete -c vfio -n '__vfio_after rom' -a table -d 'Write an ACPI table with the option ROM'
 complete -c vfio -n '__vfio_after rom' -a dump -d 'Read the option ROM of a card'
 complete -c vfio -n '__vfio_after rom' -a help -d 'Print help'
-complete -c vfio -n '__vfio_after "rom show" "rom check" "rom trim"' -F
+complete -c vfio -n '__vfio_after "rom show" "rom check" "rom trim" "rom table"' -F
 complete -c vfio -n '__vfio_after "rom show" "rom check" "rom dump"' -a '(__vfio_names gpu)' -d '[gpu] section'
 complete -c vfio -n '__vfio_after "rom trim"' -l for -x -a '(__vfio_names gpu)' -d 'Look for the ROM of this card'
 complete -c vfio -n '__vfio_after "rom trim"' -l keep-all -d 'Keep images that only the card uses'
+complete -c vfio -n '__vfio_after "rom table"' -l at -x -d 'Where the card is in the guest'
+complete -c vfio -n '__vfio_after "rom table"' -l no-battery -d 'Leave the battery out'
 complete -c vfio -n '__vfio_after "rom dump"' -l from -x -a 'auto sysfs vfct debugfs' -d 'Read it from here'
 complete -c vfio -n '__vfio_after "rom dump"' -l force -d 'Read it although the card is in use'
 

@@ -21,8 +21,8 @@ build="gcc git libc6-dev make pkg-config $pkgconfig"
 # The packages: of Debian, of Fedora and of Arch Linux.
 package="apt-utils createrepo-c debhelper dnf dpkg-dev fakeroot gnupg lintian file rpm rpmlint libarchive-tools makepkg pacman-package-manager"
 lint="mandoc shellcheck"
-# What reads the boot files that are changed.
-boot="bash grub-common"
+# What reads the boot files that are changed, and the ACPI tables that are made.
+boot="acpica-tools bash grub-common"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap. tests/sync.rs packs images in every way.
 lab="busybox-static bzip2 cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod lz4 mmdebstrap ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 

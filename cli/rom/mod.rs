@@ -11,7 +11,7 @@ use anyhow::{anyhow, bail, Context};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use vfio_suite::config::{self, Config, Gpu};
 use vfio_suite::finding::{codes, Finding, Location, Section, Severity};
@@ -19,6 +19,7 @@ use vfio_suite::host::rom::{self, file, NotRom, Rom};
 use vfio_suite::host::{Depth, Host};
 use vfio_suite::logger::complain;
 use vfio_suite::plan::rom::judge::{judge, Purpose};
+use vfio_suite::plan::rom::table::{self, Place};
 use vfio_suite::plan::rom::{function, trim};
 use vfio_suite::plan::{section, select};
 use vfio_suite::root::Root;
@@ -185,6 +186,49 @@ fn cut(root: &Root, out: &Output, input: &Path, output: &Path, gpu: Option<&str>
     Ok(written.exit())
 }
 
+/// The name of one of several files: `big.aml`, `big-2.aml`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match (number, path.extension()) {
+        (1, _) => path.to_owned(),
+        (_, Some(kind)) => path.with_file_name(format!("{stem}-{number}.{}", kind.to_string_lossy())),
+        (_, None) => path.with_file_name(format!("{stem}-{number}")),
+    }
+}
+
+/// Writes ACPI tables with the ROM.
+fn write_table(out: &Output, input: &Path, output: &Path, place: &Place, battery: bool) -> anyhow::Result<Exit> {
+    let read = read_file(input, None)?;
+    let rom = match &read.rom {
+        Ok(rom) => rom,
+        Err(why) => bail!("{}: {why}", read.name),
+    };
+    if rom.start() != 0 {
+        bail!("{}: other bytes stand before the option ROM; 'vfio rom trim' writes it alone", read.name);
+    }
+    let tables = table::build(&read.bytes, place, battery).with_context(|| read.name.clone())?;
+    let names: Vec<PathBuf> = (1..=tables.len()).map(|number| numbered(output, number)).collect();
+    for (number, (name, table)) in names.iter().zip(&tables).enumerate() {
+        if let Err(error) = write_new(name, table) {
+            // The error that matters is this one.
+            names[..number].iter().for_each(|written| drop(std::fs::remove_file(written)));
+            return Err(error).with_context(|| name.display().to_string());
+        }
+    }
+    let beside = if battery { ", and a battery" } else { "" };
+    out.line(format_args!("{}: {}._ROM gives {}{beside}", output.display(), place.path(), read.name))?;
+    if let [_, others @ ..] = &names[..] {
+        for other in others {
+            out.line(format_args!("{}: more of it", other.display()))?;
+        }
+        if !others.is_empty() {
+            out.line("a guest needs all of these tables, by arguments for QEMU: docs/MUXLESS.md")?;
+        }
+    }
+    read.findings.iter().for_each(|finding| complain(check::line(finding)));
+    Ok(read.exit())
+}
+
 /// Writes a file that must not be there yet, for every user to read: QEMU is not root. Nothing half-written is left.
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o644).open(path)?;
@@ -224,6 +268,7 @@ pub fn run(root: &Root, out: &Output, verb: &RomVerb) -> anyhow::Result<Exit> {
         RomVerb::Dump { gpu, output, from, force } => {
             dump::dump(root, out, gpu, output.as_deref(), (*from).into(), *force)
         }
+        RomVerb::Table { input, output, at, no_battery } => write_table(out, input, output, at, !no_battery),
         RomVerb::Trim { input, output, gpu, keep_all } => cut(root, out, input, output, gpu.as_deref(), *keep_all),
     }
 }

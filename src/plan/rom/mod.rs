@@ -3,6 +3,7 @@
 
 pub mod dump;
 pub mod judge;
+pub mod table;
 pub mod trim;
 
 use crate::host::{Function, Host};
