@@ -14,6 +14,7 @@ use vfio_suite::host::{Depth, Function, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::card::own_functions;
 use vfio_suite::plan::device::Device;
+use vfio_suite::plan::display::muxless;
 use vfio_suite::plan::{proposal, reset_now, select};
 use vfio_suite::root::Root;
 
@@ -148,7 +149,9 @@ fn card(root: &Root, display: &Function, config: &Config, host: &Host, names: &N
     // What this machine makes of it, as the other verbs would say of that section.
     let proposed = config::parse_files(&[("/etc/vfio.conf", section.as_bytes())]);
     let judged = plan::cards(root, &proposed, &mut host.clone()).pop().map(|card| card.plan);
-    let (refusals, warnings, notes) = judged.map(|plan| (plan.refusals, plan.warnings, plan.notes)).unwrap_or_default();
+    let (refusals, warnings, mut notes) =
+        judged.map(|plan| (plan.refusals, plan.warnings, plan.notes)).unwrap_or_default();
+    notes.extend(muxless(&name, &functions, host));
     let shown = gpu.is_none() && refusals.is_empty();
     if shown {
         taken.push(name);

@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::{check, Answer};
 use serde::Serialize;
 use vfio_suite::act::backend::tools::Tools;
-use vfio_suite::act::definition::new;
+use vfio_suite::act::definition::{self, new};
 use vfio_suite::act::guest::start;
 use vfio_suite::config::{self, Guest};
 use vfio_suite::plan::definition::new_domain::{next_steps, Wish};
@@ -61,10 +61,12 @@ pub fn run(root: &Root, tools: &dyn Tools, out: &Output, options: &DefineOptions
         memory: options.memory,
     };
     let mut shown = Shown { guest: &guest.name, domain: &guest.domain, dry_run: options.dry_run, ..Shown::default() };
-    let new = match new::probe(root, tools, &config, guest, &wish)? {
+    let mut new = match new::probe(root, tools, &config, guest, &wish)? {
         Ok(new) => new,
         Err(refusals) => return refuse(out, &Shown { refusals: &refusals, ..shown }),
     };
+    let ahead = definition::next_start(root, tools, guest, &new.probed.cards, &new.text());
+    new.definition.warnings.extend(ahead);
     let added = |change: &vfio_suite::plan::definition::Change| change.needs.to_string();
     shown.changes =
         new.definition.changes.iter().map(|c| Added { key: c.key, why: &c.why, needs_libvirt: added(c) }).collect();

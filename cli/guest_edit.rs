@@ -45,7 +45,10 @@ pub fn run(root: &Root, tools: &dyn Tools, out: &Output, options: &EditOptions) 
     if options.undo {
         return undo(root, tools, out, options, guest, &probed);
     }
-    let plan = definition::plan(guest, &probed, options.reset_nvram)?;
+    let mut plan = definition::plan(guest, &probed, options.reset_nvram)?;
+    if plan.refusals.is_empty() {
+        plan.warnings.extend(definition::next_start(root, tools, guest, &probed.cards, &plan.apply(&probed.xml)));
+    }
     let mut shown = Shown {
         guest: &guest.name,
         domain: &guest.domain,

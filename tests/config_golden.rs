@@ -73,6 +73,7 @@ fn show_to(out: &mut String, config: &Config) -> std::fmt::Result {
         }
         writeln!(out, "  reset = {:?}", gpu.reset)?;
         optional(out, "rom", gpu.rom.as_ref())?;
+        optional(out, "acpi-table", gpu.acpi_table.as_ref())?;
         writeln!(out, "  only-display = {}", gpu.only_display)?;
     }
     for guest in &config.guests {

@@ -19,6 +19,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         Just("bind"),
         Just("bar0"),
         Just("rom"),
+        Just("acpi-table"),
         Just("gpus"),
         Just("command"),
         Just("before"),

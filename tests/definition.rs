@@ -51,6 +51,10 @@ impl Case {
         tree.config(config);
         eight_cpus(&tree);
         keyboard_and_mouse(&tree);
+        tree.write("sys/class/net/br0/bridge/bridge_id", "8000.000000000000\n");
+        for directory in ["etc/libvirt/qemu/networks", "run/libvirt/network"] {
+            tree.write(&format!("{directory}/default.xml"), "<network/>\n");
+        }
         tree.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n");
         let name_line = config.lines().find_map(|line| line.strip_prefix("domain = ")).unwrap();
         domain::define(&tree, name_line, before);
@@ -140,7 +144,9 @@ fn there_and_back(case: &Case) -> Vec<String> {
     // Twice is once.
     let after = case.now();
     let (again, said) = case.edit(&["--yes"]);
-    assert_eq!((again, said.as_str()), (Some(0), "nothing to do\n"), "{name}");
+    // What the next start needs is said each time.
+    let said: String = said.lines().filter(|line| !line.starts_with("warning: ")).collect();
+    assert_eq!((again, said.as_str()), (Some(0), "nothing to do"), "{name}");
     assert_eq!(case.now(), after, "{name}");
     // And back, to the byte.
     let (undone, said) = case.edit(&["--undo", "--yes"]);
@@ -391,4 +397,35 @@ proptest! {
         prop_assert!(undone.text.contains("<theirs/>") && !undone.text.contains("ua-vfio"), "{}", undone.text);
         prop_assert_eq!(undone.text.replace("<theirs/>", ""), before);
     }
+}
+
+/// What the next start needs, and an edit does not change: said, and the domain is changed all the same.
+#[test]
+fn what_the_next_start_needs_is_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let before = fs::read_to_string(golden().join("huge-pages-1g.xml")).unwrap();
+    let network =
+        "<interface type='network'>\n      <source network='lab'/>\n    </interface>\n    <audio id='1' type='none'/>";
+    let case = Case::new("huge-pages-1g", &before.replacen("<audio id='1' type='none'/>", network, 1));
+    let tree = &case.tree;
+    common::desktop::desktop(tree, "0000:03:00.0", None);
+    let passwd = tree.read("etc/passwd");
+    tree.write("etc/passwd", &format!("{passwd}libvirt-qemu:x:64055:109::/:/bin/false\n"));
+    tree.write("etc/group", "kvm:x:104:\nlibvirt:x:120:ada\n");
+    tree.write("etc/libvirt/qemu/networks/lab.xml", "<network/>\n");
+    tree.write("var/lib/vfio/big.rom", "x");
+    fs::set_permissions(tree.join("var/lib/vfio/big.rom"), fs::Permissions::from_mode(0o600)).unwrap();
+    tree.write("usr/lib/x86_64-linux-gnu/qemu/audio-alsa.so", "");
+    let (code, said) = case.edit(&["--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    for part in [
+        "domain huge needs libvirt's network 'lab', which is not active; start it ('virsh -c qemu:///system net-start lab')",
+        "domain huge plays by PulseAudio, and that part of QEMU is not installed; install qemu-system-gui",
+        "the option ROM /var/lib/vfio/big.rom cannot be read by QEMU: 'libvirt-qemu', who runs QEMU, may not read it; 'chmod \
+         644 /var/lib/vfio/big.rom'",
+        "ada, who is logged in with a desktop, is not in the group kvm; 'vfio setup --services --user ada' adds them",
+    ] {
+        assert!(said.lines().any(|line| line.starts_with("warning: ") && line.contains(part)), "{part}: {said}");
+    }
+    assert_ne!(case.now(), case.before);
 }

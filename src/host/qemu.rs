@@ -8,6 +8,52 @@ use rustix::fs::{FileType, OFlags, Stat};
 use serde_json::Value;
 use std::io::Read;
 
+/// A part of QEMU that is a file of its own where distributions build it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Module {
+    /// Sound by PipeWire.
+    Pipewire,
+    /// Sound by PulseAudio.
+    Pulseaudio,
+    /// Sound by JACK.
+    Jack,
+    /// A display that is seen by Spice.
+    Spice,
+}
+
+impl Module {
+    /// That of a kind of `<audio>` in a domain.
+    pub fn of_sound(kind: &str) -> Option<Module> {
+        match kind {
+            "pipewire" => Some(Module::Pipewire),
+            "pulseaudio" => Some(Module::Pulseaudio),
+            "jack" => Some(Module::Jack),
+            _ => None,
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Module::Pipewire => "audio-pipewire.so",
+            Module::Pulseaudio => "audio-pa.so",
+            Module::Jack => "audio-jack.so",
+            Module::Spice => "ui-spice-core.so",
+        }
+    }
+
+    /// Whether the distribution's QEMU is built in parts (`--enable-modules`: then all of these are files) and this one is not
+    /// installed.
+    pub fn is_missing(self, root: &Root) -> bool {
+        let files = MODULES.iter().flat_map(|directory| root.list(directory).unwrap_or_default());
+        let files: Vec<String> = files.filter(|name| name.ends_with(".so")).collect();
+        !files.is_empty() && !files.iter().any(|name| name == self.file())
+    }
+}
+
+/// Where distributions have them: Debian and Ubuntu, Fedora and openSUSE, Arch Linux.
+const MODULES: [&str; 4] =
+    ["usr/lib/x86_64-linux-gnu/qemu", "usr/lib/aarch64-linux-gnu/qemu", "usr/lib64/qemu", "usr/lib/qemu"];
+
 /// Where libvirt's system daemon keeps what it has found out about emulators (`src/qemu/qemu_capabilities.c`).
 const CACHE: &str = "var/cache/libvirt/qemu/capabilities";
 /// A file of it has some 200 KiB; nothing larger is read.
@@ -171,6 +217,20 @@ mod tests {
         machine.put("var/cache/libvirt/qemu/capabilities/3.xml", &cache(EMULATOR, changed));
         assert_eq!(known("kvm").unwrap(), ["pc-q35-9.2", "q35"]);
         assert_eq!(known("qemu").unwrap(), ["pc-q35-9.1"]);
+    }
+
+    #[test]
+    fn a_part_that_is_not_installed() {
+        let machine = Machine::new();
+        let missing = |module: Module| module.is_missing(&machine.root());
+        assert!(!missing(Module::Pipewire), "QEMU is one file, or not there");
+        // As Debian 13 has them without qemu-system-gui.
+        machine.put("usr/lib/x86_64-linux-gnu/qemu/audio-alsa.so", "");
+        machine.put("usr/lib/x86_64-linux-gnu/qemu/ui-spice-core.so", "");
+        assert!(missing(Module::Pipewire) && missing(Module::Pulseaudio) && missing(Module::Jack));
+        assert!(!missing(Module::Spice));
+        machine.put("usr/lib/x86_64-linux-gnu/qemu/audio-pipewire.so", "");
+        assert!(!missing(Module::Pipewire));
     }
 
     #[test]

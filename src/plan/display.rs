@@ -230,14 +230,37 @@ impl Dark {
     }
 }
 
+/// Whether a connector is the socket of a panel that is built in, into which nobody plugs a monitor (names as in
+/// `drivers/gpu/drm/drm_connector.c`).
+fn internal(connector: &str) -> bool {
+    ["eDP-", "LVDS-", "DSI-"].iter().any(|kind| connector.starts_with(kind))
+}
+
+/// The display that shows what a card without outputs draws: that of the panel of a laptop whose outputs all hang on the
+/// processor's graphics. `None` for a card that has outputs, or of which that is not known.
+pub fn shown_by(functions: &[Address], host: &Host) -> Option<Address> {
+    let mut displays = functions.iter().filter_map(|address| host.function(*address)).filter(|f| f.is_display());
+    if displays.clone().all(Function::is_virtual) || displays.any(|function| has_output(host, function)) {
+        return None;
+    }
+    let has_panel = |d: &&crate::host::display::Display| d.connectors.iter().any(|c| internal(&c.name));
+    host.displays.iter().filter(|d| !functions.contains(&d.function)).find(has_panel).map(|d| d.function)
+}
+
+/// That a card is the second GPU of such a laptop, for who looks at cards.
+pub fn muxless(gpu: &str, functions: &[Address], host: &Host) -> Option<Finding> {
+    let by = shown_by(functions, host)?;
+    let text = format!("has no outputs: {by}, which has the laptop's panel, shows what it draws");
+    let hint = "a guest shows it by Looking Glass or a stream, and may want its option ROM by ACPI: docs/MUXLESS.md";
+    Some(Finding::card_named(gpu, codes::CARD_WITHOUT_OUTPUTS, text).hint(hint).note())
+}
+
 /// The monitors that go dark when the host loses functions, `taken` being all that it loses at the same time; none if no
 /// monitor is connected to `functions`, or if no DRM driver has them.
 pub fn dark(functions: &[Address], taken: &[Address], host: &Host) -> Option<Dark> {
     let displays = |lost: bool| host.displays.iter().filter(move |d| taken.contains(&d.function) == lost);
     let of = |display: &crate::host::display::Display, connected: bool| -> Vec<String> {
         let Some(card) = &display.card else { return Vec::new() };
-        // Into the socket of a panel nobody plugs a monitor (names as in `drivers/gpu/drm/drm_connector.c`).
-        let internal = |name: &str| ["eDP-", "LVDS-", "DSI-"].iter().any(|kind| name.starts_with(kind));
         let connectors =
             display.connectors.iter().filter(|c| c.connected == connected && (connected || !internal(&c.name)));
         connectors.map(|c| format!("{card}-{}", c.name)).collect()
@@ -378,6 +401,31 @@ mod tests {
             host.boot_display = BootDisplay { functions: vec![address(OTHER)], sign: Some(BootSign::Framebuffer) };
             assert_eq!(refused(config, &host), None, "{class:06x} {other:?}");
         }
+    }
+
+    #[test]
+    fn a_card_without_outputs_is_shown_by_the_panels_display() {
+        let said = |host: &Host, at: &str| shown_by(&[address(at)], host);
+        for (class, other, panel, expected) in [
+            (0x03_0200, None, "eDP-1", true),
+            (0x03_0200, Some(&[][..]), "LVDS-1", true),
+            // As some laptops have it.
+            (0x03_0000, Some(&[][..]), "eDP-1", true),
+            // Nobody knows: no driver has the card.
+            (0x03_0000, None, "eDP-1", false),
+            (0x03_0000, Some(&[false][..]), "eDP-1", false),
+            // A card that only computes, beside one with monitors.
+            (0x03_0200, None, "DP-1", false),
+        ] {
+            let mut host = host(class, other);
+            host.displays[0].connectors[0].name = panel.to_owned();
+            let by = expected.then(|| address(CARD));
+            assert_eq!(said(&host, OTHER), by, "{class:06x} {other:?} {panel}");
+            assert_eq!(said(&host, CARD), None, "the panel's own");
+            let code = muxless("big", &[address(OTHER)], &host).map(|finding| finding.code);
+            assert_eq!(code, expected.then_some(codes::CARD_WITHOUT_OUTPUTS));
+        }
+        assert_eq!(shown_by(&[], &host(0x03_0200, None)), None);
     }
 
     #[test]

@@ -51,5 +51,6 @@ pub fn facts() -> Facts {
 pub fn card() -> Card {
     let at = |text: &str| text.parse().unwrap();
     let functions = vec![at("0000:03:00.0"), at("0000:03:00.1")];
-    Card { name: "big".to_owned(), display: functions[0], functions, rom: Some("/var/lib/vfio/big.rom".to_owned()) }
+    let rom = Some("/var/lib/vfio/big.rom".to_owned());
+    Card { name: "big".to_owned(), display: functions[0], functions, rom, acpi_table: None, shown_by: None }
 }

@@ -4,6 +4,7 @@
 use super::*;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 /// The user of the test stands for the one who is logged in: nobody else's files can be shared.
 fn own() -> String {
@@ -68,4 +69,20 @@ fn a_server_that_is_not_there_is_refused_before_anything_is_done() {
     let text = format!("the sound server of ada does not run: /{}/pipewire-0 is not there", own());
     assert!(ran.stderr.contains(&text), "{}", ran.stderr);
     assert!(tree.exists(".kernel/sessions/2"));
+}
+
+/// libvirt's profile has no rule for the server's socket; ours counts where libvirt includes rules of packages.
+#[test]
+fn apparmors_rules_have_the_socket_or_the_guest_is_refused() {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("libvirt/apparmor-libvirt-qemu");
+    let ours = std::fs::read_to_string(ours).unwrap();
+    for (includes, refused) in [("abstractions/libvirt-qemu.d", false), ("local/abstractions/libvirt-qemu", true)] {
+        let tree = machine();
+        prepare(&tree);
+        tree.write("sys/module/apparmor/parameters/enabled", "Y\n");
+        tree.write("etc/apparmor.d/abstractions/libvirt-qemu", &format!("  include if exists <{includes}>\n"));
+        tree.write("etc/apparmor.d/abstractions/libvirt-qemu.d/vfio", &ours);
+        let ran = tree.run(VFIO, &["guest", "plan", "demo"]);
+        assert_eq!(ran.stdout.contains("[sound-apparmor]"), refused, "{}{}", ran.stdout, ran.stderr);
+    }
 }

@@ -21,6 +21,7 @@ use crate::plan::definition::installation::Installation;
 use crate::plan::definition::request::{Card, Facts, Request};
 use crate::plan::definition::three_way::{self, Undone};
 use crate::plan::definition::{self, Definition};
+use crate::plan::guest::next_start;
 use crate::plan::Finding;
 use crate::root::Root;
 use crate::survey;
@@ -120,6 +121,14 @@ pub fn plan(guest: &Guest, probed: &Probed, reset_variables: bool) -> Result<Def
     let mut found = definition::plan(&probed.xml, &probed.request(guest, reset_variables, None)).map_err(text)?;
     refusals.append(&mut found.refusals);
     Ok(Definition { refusals, ..found })
+}
+
+/// What is to be put right before the next start of a domain with this text.
+pub fn next_start(root: &Root, tools: &dyn Tools, guest: &Guest, cards: &[Card], xml: &str) -> Vec<Finding> {
+    // A text that is no domain has been refused already.
+    let Ok(domain) = domain::parse(xml) else { return Vec::new() };
+    let found = guest::next_start::look(root, tools, &domain, libvirt(tools, guest).is_local());
+    next_start::check(guest, &domain, cards, &found)
 }
 
 fn uuid<'i>(guest: &Guest, info: &'i DomainInfo) -> Result<&'i str, DefinitionError> {

@@ -15,6 +15,7 @@ pub mod hand_over;
 mod isolation;
 mod monitor;
 mod needs;
+pub(crate) mod next_start;
 mod pages;
 pub mod probe;
 pub mod program;

@@ -34,6 +34,10 @@ pub(super) fn look(root: &Root, domain: &Domain, system: bool) -> HostSide {
         host.not_mounted.retain(|size| !pages.is_mounted(Some(*size).filter(|size| *size > 0)));
     }
     host.links = domain.links.iter().filter_map(|link| Some((link.clone(), problem(root, link, system)?))).collect();
+    // Another QEMU has its own.
+    if domain.machine.as_ref().is_none_or(|machine| machine.emulator.starts_with("/usr/bin/")) {
+        host.modules = domain.modules.iter().copied().filter(|module| module.is_missing(root)).collect();
+    }
     host.lacks_virtiofsd = domain.virtiofsd && !qemu::has_virtiofsd(root);
     host.address_bits = iommu::address_bits(root).filter(|_| domain.wide_addresses);
     if domain.chooses_uefi && !software::has_uefi(root) {

@@ -13,8 +13,8 @@ use crate::config::{self, DisplayManager, Guest, Handover, Runner};
 use crate::host::display;
 use crate::host::domain::{self, Domain, HugePages, NeededFile, KVMFR, PROGRAM};
 use crate::host::{
-    accounts, bars, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, shared_memory, software,
-    way_in, Host,
+    accounts, apparmor, bars, cpus, home, modules, numa, pages, process, programs, qemu, qemu_conf, shared_memory,
+    software, way_in, Host,
 };
 use crate::pci::Address;
 use crate::plan::boot;
@@ -96,7 +96,7 @@ pub fn probe_context(
         if guest.definition.cpus_isolate == Some(true) {
             context.cpus = cpu_context(root, &guest.name);
         }
-        context.sound = sound_servers(root, domain);
+        context.sound = sound_servers(root, domain, libvirt.is_local());
         if !context.sound.is_empty() {
             context.qemu_user = qemu_conf::user(root);
         }
@@ -290,12 +290,14 @@ fn cpu_context(root: &Root, name: &str) -> CpuContext {
 }
 
 /// The sound servers in users' own directories that a domain plays on.
-fn sound_servers(root: &Root, domain: &Domain) -> Vec<SoundServer> {
+fn sound_servers(root: &Root, domain: &Domain, system: bool) -> Vec<SoundServer> {
+    let rules = if domain.sound.is_empty() || !system { None } else { apparmor::rules(root) };
     let users = accounts::users(root).unwrap_or_default();
     let server = |socket: &String| {
         let uid = socket.strip_prefix("/run/user/")?.split_once('/')?.0.parse().ok()?;
         let user = users.iter().find(|user| user.uid == uid).map(|user| user.name.clone());
         Some(SoundServer {
+            confined: rules.as_ref().is_some_and(|rules| !rules.allow(socket)),
             listens: root.exists(socket.trim_start_matches('/')),
             lingers: user.as_ref().is_some_and(|name| root.exists(&format!("var/lib/systemd/linger/{name}"))),
             socket: socket.clone(),

@@ -16,6 +16,11 @@ pub(super) fn look(root: &Root, selections: &[Selection<'_>], domain: Option<&Do
     if let Some(DomainState::Known { domain, .. }) = domain {
         paths.extend(domain.hostdevs.iter().filter_map(|device| device.rom.clone()));
     }
+    files(root, paths)
+}
+
+/// Looks at files with option ROMs.
+pub(super) fn files(root: &Root, mut paths: Vec<String>) -> Vec<RomFile> {
     paths.sort_unstable();
     paths.dedup();
     let rules = if paths.is_empty() { None } else { apparmor::rules(root) };

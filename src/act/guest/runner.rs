@@ -135,7 +135,7 @@ impl Libvirt<'_> {
     }
 
     /// Whether it is the system's own libvirt, which keeps such files.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         self.uri.ends_with(":///system")
     }
 

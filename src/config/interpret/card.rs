@@ -24,6 +24,8 @@ pub(super) fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Select
     let reset = r.or("reset", Reset::Auto, gpu::reset);
     let rom = r.get("rom", values::absolute_path);
     r.warn_of_comment("rom");
+    let acpi_table = r.get("acpi-table", values::absolute_path);
+    r.warn_of_comment("acpi-table");
     let only_display = r.or("only-display", false, values::boolean);
 
     let Some(device) = device else {
@@ -69,6 +71,7 @@ pub(super) fn gpu(mut r: Reader<'_, '_>, devices: &mut Vec<(Spot, String, Select
         rebar_method,
         reset,
         rom,
+        acpi_table,
         only_display,
     })
 }

@@ -26,6 +26,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "rebar-method",
     "reset",
     "rom",
+    "acpi-table",
     "only-display",
 ];
 
@@ -61,6 +62,8 @@ pub struct Gpu {
     pub reset: Reset,
     /// `rom`: an option ROM file.
     pub rom: Option<At<String>>,
+    /// `acpi-table`: an ACPI table by which the guest's driver gets the option ROM.
+    pub acpi_table: Option<At<String>>,
     /// `only-display`: may be taken although the host keeps no other display; so may all cards of a headless host.
     pub only_display: bool,
 }

@@ -5,6 +5,9 @@ codes! {
     CARD_ABSENT "card-absent"
         "The card that the section names is not in the machine now."
         "Nothing, if the card comes later (an external GPU); else correct 'device' ('vfio groups' lists what is there).";
+    CARD_WITHOUT_OUTPUTS "card-without-outputs"
+        "The card has no outputs: it is the second GPU of a laptop whose panel and monitors hang on the processor's graphics."
+        "A guest shows it by Looking Glass or a stream, and its driver may want the option ROM by ACPI: docs/MUXLESS.md.";
     CARD_IS_ANOTHER "card-is-another"
         "What sits where the section says is not the card that 'identity' asks for."
         "Put the card back, or correct 'device' or 'identity' as the message says.";

@@ -65,6 +65,9 @@ codes! {
     MEMORY_NEEDED "memory-needed"
         "libosinfo does not say how much memory the system needs."
         "Give it with '--memory', or set 'memory'.";
+    USER_NOT_IN_GROUP "user-not-in-group"
+        "Members of the group libvirt may manage guests without a password, and members of kvm may open the memory that a guest shares with Looking Glass. A user who is logged in with a desktop is not a member."
+        "Run 'vfio setup --services --user NAME' and log in again.";
     DOMAIN_NOT_OURS "domain-not-ours"
         "'vfio guest define --undo' removes only domains that 'vfio guest define' has made."
         "Remove it by hand ('virsh undefine'), or take back changes with 'vfio guest edit NAME --undo'.";

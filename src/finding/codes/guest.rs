@@ -125,6 +125,15 @@ codes! {
     VIRTIOFSD_MISSING "virtiofsd-missing"
         "The domain shares a directory by virtiofs, and libvirt finds no program for that."
         "Install virtiofsd.";
+    QEMU_PART_MISSING "qemu-part-missing"
+        "The domain's sound or picture goes by a part of QEMU that the distribution has in a package of its own, and that package is not installed: QEMU would end at once."
+        "Install the package that the message names.";
+    SOUND_APPARMOR "sound-apparmor"
+        "AppArmor confines domains here, and none of its rules for them lets QEMU connect to the sound server that the domain plays on. libvirt adds no rule for it; the package's counts where libvirt includes rules of packages (Debian 13)."
+        "Add the rules that the message names to /etc/apparmor.d/local/abstractions/libvirt-qemu.";
+    GUEST_UNSEEN "guest-unseen"
+        "The guest's card is the second GPU of a laptop, to which no monitor can be connected, and the domain has neither an emulated display nor the memory of Looking Glass."
+        "Write 'looking-glass', or 'display = vnc' as long as the guest is set up; docs/MUXLESS.md has the ways.";
     EMULATED_DISPLAY_FIRST "emulated-display-first"
         "The domain has an emulated display (QXL, virtio, VGA) beside the card, and the host shows no picture while the guest runs: the guest shows its firmware and perhaps its desktop on the display that nobody sees."
         "Set 'display = card' in the [guest] section and run 'vfio guest edit NAME', or set 'display = vnc' if the display is meant to be reached by VNC.";

@@ -82,5 +82,5 @@ codes! {
         "Let others read the file (chmod 644) and enter its directories, or move it to /var/lib/vfio.";
     ROM_SELINUX "rom-selinux"
         "SELinux is enforced, and keeps QEMU from reading files with the type that the option ROM has. libvirt does not change it."
-        "Give the file the type virt_content_t with 'chcon', and to keep it with 'semanage fcontext'.";
+        "Give the file the type virt_content_t: 'semanage fcontext -a' writes the rule, 'restorecon' follows it.";
 }

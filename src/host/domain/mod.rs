@@ -23,6 +23,7 @@ pub use needs::{Domain, HostDevice, HugePages, Link, Machine, NeededFile, Pin, S
 pub use qemu::KVMFR;
 pub use sound::JACK;
 
+use crate::host::qemu::Module;
 use limits::{too_much, MOST_DEVICES, MOST_NODES};
 use roxmltree::{Document, ParsingOptions};
 use xml::{child, clip, is, text};
@@ -80,6 +81,10 @@ pub fn parse(xml: &str) -> Result<Domain, String> {
             "tpm" => devices::tpm(device, &mut found),
             "audio" => {
                 sound::audio(device, &mut found);
+                found.modules.extend(device.attribute("type").and_then(Module::of_sound));
+            }
+            "graphics" if device.attribute("type") == Some("spice") => {
+                found.modules.insert(Module::Spice);
             }
             "filesystem" => devices::filesystem(device, &mut found),
             "shmem" => shmem::shared_memory(device, &mut found),

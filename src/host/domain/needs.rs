@@ -2,6 +2,7 @@
 //! What a domain needs of the host.
 
 use super::firmware::Firmware;
+use crate::host::qemu::Module;
 use crate::pci::Address;
 use std::collections::BTreeSet;
 
@@ -22,6 +23,8 @@ pub struct Domain {
     pub firmware: Option<Firmware>,
     /// The sockets of sound servers that it plays on.
     pub sound: Vec<String>,
+    /// Parts of QEMU that it needs and that may be in packages of their own.
+    pub modules: BTreeSet<Module>,
     /// Memory that it shares with programs of the host.
     pub shared: Vec<SharedMemory>,
     /// The sizes of huge pages, in bytes, for which a file system must be mounted; 0 for the host's default size. None where

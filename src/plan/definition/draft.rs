@@ -98,7 +98,13 @@ const PARTS: &[(&str, &[&str])] = &[
     ("domain", DOMAIN),
     ("devices", DEVICES),
     ("hostdev", &["driver", "source", "iommufd", "teaming", "boot", "alias", "rom", "acpi", "address"]),
-    ("os", &["type", "firmware", "loader", "nvram", "varstore", "kernel", "boot", "bootmenu", "smbios"]),
+    (
+        "os",
+        &[
+            "type", "firmware", "loader", "nvram", "varstore", "kernel", "initrd", "cmdline", "dtb", "acpi", "boot",
+            "bootmenu", "smbios",
+        ],
+    ),
     ("memoryBacking", &["hugepages", "nosharepages", "locked", "source", "access", "allocation", "discard"]),
     ("cpu", &["model", "vendor", "topology", "cache", "maxphysaddr", "feature", "numa"]),
     ("cputune", &["shares", "period", "quota", "vcpupin", "emulatorpin", "iothreadpin"]),

@@ -19,6 +19,7 @@ pub mod installation;
 mod looking_glass;
 mod memory;
 mod mine;
+mod muxless;
 pub mod new_domain;
 mod refusals;
 pub mod request;
@@ -162,6 +163,7 @@ const FEATURES: &[fn(&Look<'_, '_>) -> Said] = &[
     usb::usb,
     card::functions,
     card::balloon,
+    muxless::acpi_table,
 ];
 
 /// The changes that this domain needs. What is refused is left out of them, and said.

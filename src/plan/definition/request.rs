@@ -7,6 +7,7 @@ use crate::host::{Function, Host};
 use crate::pci::Address;
 use crate::plan::cpus::Chosen;
 use crate::plan::definition::installation::Installation;
+use crate::plan::display;
 use crate::plan::input::Input;
 use crate::plan::selection::Selection;
 
@@ -36,6 +37,10 @@ pub struct Card {
     pub display: Address,
     /// A file with its option ROM.
     pub rom: Option<String>,
+    /// A file with an ACPI table for it.
+    pub acpi_table: Option<String>,
+    /// It has no outputs: the display of the host that shows what it draws.
+    pub shown_by: Option<Address>,
 }
 
 /// What is so of this machine, of libvirt and of the domain beside its XML.
@@ -80,7 +85,9 @@ impl Card {
             let is_display = |at: &&Address| host.function(**at).is_some_and(Function::is_display);
             let display = *functions.iter().find(is_display).or(functions.first())?;
             let rom = selection.gpu.rom.as_ref().map(|rom| rom.value.clone());
-            Some(Card { name: selection.gpu.name.clone(), display, functions, rom })
+            let acpi_table = selection.gpu.acpi_table.as_ref().map(|table| table.value.clone());
+            let shown_by = display::shown_by(&functions, host);
+            Some(Card { name: selection.gpu.name.clone(), display, functions, rom, acpi_table, shown_by })
         };
         selections.iter().filter_map(card).collect()
     }

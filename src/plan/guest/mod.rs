@@ -11,6 +11,7 @@ mod isolation;
 mod leaving;
 mod meanwhile;
 mod needs;
+pub mod next_start;
 mod pages;
 mod rom_checks;
 mod shared_memory;

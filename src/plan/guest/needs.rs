@@ -8,6 +8,7 @@ use crate::finding::codes::{self, Code};
 use crate::host::cpu_list::show_list;
 use crate::host::domain::{Domain, Firmware, Link, Pin, UsbDevice};
 use crate::host::networks::LinkProblem;
+use crate::host::qemu::Module;
 use crate::host::usage::Use;
 use crate::plan::amount::amount;
 use crate::plan::list::listed;
@@ -37,6 +38,8 @@ pub struct HostSide {
     pub saved: Option<String>,
     /// Machines that the domain's emulator knows.
     pub machines: Option<Vec<String>>,
+    /// Parts of QEMU that the domain needs and that are not installed.
+    pub modules: Vec<Module>,
     /// Whether no program shares directories.
     pub lacks_virtiofsd: bool,
     /// What to install where no UEFI firmware is there to choose from.
@@ -51,7 +54,7 @@ pub(super) fn check(guest: &Guest, domain: &Domain, host: &HostSide) -> Vec<Find
     let mut findings = Vec::new();
     findings.extend(all.saved());
     findings.extend(host.in_use.iter().map(|(name, what)| all.in_use(name, what)));
-    findings.extend(host.links.iter().map(|(link, problem)| all.link(link, *problem)));
+    findings.extend(of_definition(guest, domain, host));
     findings.extend(host.usb.iter().map(|(device, found)| all.usb(device, *found)));
     findings.extend(host.scsi.iter().map(|name| all.scsi(name)));
     findings.extend(domain.pins.iter().filter_map(|pin| all.pin(pin)));
@@ -63,6 +66,13 @@ pub(super) fn check(guest: &Guest, domain: &Domain, host: &HostSide) -> Vec<Find
     findings.extend(all.addresses());
     findings.extend(all.arguments());
     findings
+}
+
+/// What a definition can bring into a domain and the host does not have.
+pub(super) fn of_definition(guest: &Guest, domain: &Domain, host: &HostSide) -> Vec<Finding> {
+    let all = All { guest, domain, host };
+    let links = host.links.iter().map(|(link, problem)| all.link(link, *problem));
+    links.chain(host.modules.iter().map(|module| all.module(*module))).collect()
 }
 
 struct All<'a> {
@@ -227,6 +237,20 @@ impl All<'_> {
             edit(self.guest)
         );
         Some(self.finding(codes::MACHINE_UNKNOWN, text, hint))
+    }
+
+    fn module(&self, module: Module) -> Finding {
+        let (text, packages) = match module {
+            Module::Pipewire => ("plays by PipeWire", "qemu-system-gui (Debian, Ubuntu) or qemu-audio-pipewire"),
+            Module::Pulseaudio => ("plays by PulseAudio", "qemu-system-gui (Debian, Ubuntu) or qemu-audio-pa"),
+            Module::Jack => ("plays by JACK", "qemu-system-gui (Debian, Ubuntu) or qemu-audio-jack"),
+            Module::Spice => (
+                "is shown by Spice",
+                "qemu-system-modules-spice (Debian, Ubuntu), qemu-spice (openSUSE) or qemu-ui-spice-core",
+            ),
+        };
+        let text = format!("{text}, and that part of QEMU is not installed");
+        self.finding(codes::QEMU_PART_MISSING, text, format!("install {packages}"))
     }
 
     fn virtiofsd(&self) -> Option<Finding> {

@@ -48,6 +48,27 @@ fn refused(case: &Case, code: Code, expected: &str) {
 }
 
 #[test]
+fn a_part_of_qemu_that_is_not_installed() {
+    use crate::host::qemu::Module;
+    for (module, expected) in [
+        (
+            Module::Pipewire,
+            "domain win10 plays by PipeWire, and that part of QEMU is not installed; install qemu-system-gui (Debian, Ubuntu) or \
+             qemu-audio-pipewire",
+        ),
+        (
+            Module::Spice,
+            "domain win10 is shown by Spice, and that part of QEMU is not installed; install qemu-system-modules-spice (Debian, \
+             Ubuntu), qemu-spice (openSUSE) or qemu-ui-spice-core",
+        ),
+    ] {
+        let mut case = case("");
+        case.context.host.modules = vec![module];
+        refused(&case, codes::QEMU_PART_MISSING, expected);
+    }
+}
+
+#[test]
 fn a_disk_that_is_the_hosts() {
     let mut case = case("");
     let root = Use::Mounted { at: "/".to_owned(), device: "sda2".to_owned() };

@@ -12,6 +12,7 @@ use crate::plan::rom::function;
 use crate::plan::rom::judge::{judge, Purpose};
 use crate::plan::selection::Selection;
 use crate::plan::Finding;
+use crate::text::shell_word;
 
 /// In a command: the path of the first card's ROM.
 pub(super) const PLACE: &str = "{rom}";
@@ -80,35 +81,7 @@ impl Roms<'_> {
         let purpose = Purpose { card, firmware: self.domain.and_then(|domain| domain.firmware) };
         let named = |finding: Finding| Finding { text: format!("the option ROM {path} {}", finding.text), ..finding };
         let judged = judge(file.rom.as_ref().map_err(|why| *why), purpose).into_iter().map(named);
-        judged.chain(self.unreadable(file)).collect()
-    }
-
-    /// QEMU is kept from reading it by what confines the system's domains.
-    fn unreadable(&self, file: &RomFile) -> Option<Finding> {
-        let (path, name) = (&file.path, file.path.rsplit('/').next().unwrap_or_default());
-        self.domain.filter(|_| self.guest.uri.ends_with(":///system"))?;
-        if let Some(packages) = file.confined {
-            let text =
-                format!("the option ROM {path} cannot be read by QEMU: AppArmor's rules for domains do not have it");
-            let hint = if packages {
-                format!("move it to /var/lib/vfio/{name}, which the package's rules have")
-            } else {
-                format!("move it to {}/{name}, where QEMU may read", apparmor::ALLOWED)
-            };
-            return Some(Finding::guest(self.guest, codes::ROM_APPARMOR, text).hint(hint));
-        }
-        if let Some((place, user)) = &file.closed {
-            let what = if place == path { "may not read it" } else { "may not enter its directory" };
-            let text = format!("the option ROM {path} cannot be read by QEMU: '{user}', who runs QEMU, {what}");
-            let hint = if place == path { format!("'chmod 644 {path}'") } else { format!("'chmod o+x {place}'") };
-            return Some(Finding::guest(self.guest, codes::ROM_PERMISSIONS, text).hint(hint));
-        }
-        let label = file.label.as_ref()?;
-        let text =
-            format!("the option ROM {path} cannot be read by QEMU: SELinux forbids it for files of type {label}");
-        let hint =
-            format!("'chcon -t virt_content_t {path}', and 'semanage fcontext -a -t virt_content_t {path}' to keep it");
-        Some(Finding::guest(self.guest, codes::ROM_SELINUX, text).hint(hint))
+        judged.chain(self.domain.and_then(|_| unreadable(self.guest, file))).collect()
     }
 
     /// Whether the guest gets the ROM of a card's section: its domain names it, or its command.
@@ -136,6 +109,46 @@ impl Roms<'_> {
             }
         }
     }
+}
+
+/// QEMU is kept from reading it by what confines the system's domains, or by owners and modes.
+pub(super) fn unreadable(guest: &Guest, file: &RomFile) -> Option<Finding> {
+    if !guest.uri.ends_with(":///system") {
+        return None;
+    }
+    let (path, name) = (&file.path, file.path.rsplit('/').next().unwrap_or_default());
+    if let Some(packages) = file.confined {
+        let text = format!("the option ROM {path} cannot be read by QEMU: AppArmor's rules for domains do not have it");
+        let hint = if packages {
+            format!("move it to /var/lib/vfio/{name}, which the package's rules have")
+        } else {
+            format!("move it to {}/{name}, where QEMU may read", apparmor::ALLOWED)
+        };
+        return Some(Finding::guest(guest, codes::ROM_APPARMOR, text).hint(hint));
+    }
+    if let Some((place, user)) = &file.closed {
+        let what = if place == path { "may not read it" } else { "may not enter its directory" };
+        let text = format!("the option ROM {path} cannot be read by QEMU: '{user}', who runs QEMU, {what}");
+        let hint = if place == path { format!("'chmod 644 {path}'") } else { format!("'chmod o+x {place}'") };
+        return Some(Finding::guest(guest, codes::ROM_PERMISSIONS, text).hint(hint));
+    }
+    let label = file.label.as_ref()?;
+    let text = format!("the option ROM {path} cannot be read by QEMU: SELinux forbids it for files of type {label}");
+    let hint =
+        format!("as root: semanage fcontext -a -t virt_content_t {} && restorecon -v {}", only(path), shell_word(path));
+    Some(Finding::guest(guest, codes::ROM_SELINUX, text).hint(hint))
+}
+
+/// A path as semanage-fcontext(8) wants it, an expression that fits this path only, as a word for a shell.
+fn only(path: &str) -> String {
+    let mut expression = String::new();
+    for c in path.chars() {
+        if !c.is_alphanumeric() && !"/_- ".contains(c) {
+            expression.push('\\');
+        }
+        expression.push(c);
+    }
+    shell_word(&expression).into_owned()
 }
 
 /// A command that asks for the ROM of a card that has none.

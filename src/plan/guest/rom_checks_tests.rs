@@ -152,4 +152,8 @@ fn who_confines_qemu_lets_it_read_the_file() {
     case.context.roms[0].label = Some("var_lib_t".to_owned());
     let said = case.findings()[0].line();
     assert!(said.contains("files of type var_lib_t") && said.contains("[rom-selinux]"), "{said}");
+    // The rule is an expression, in quotes for the shell.
+    let rule =
+        r"semanage fcontext -a -t virt_content_t '/var/lib/vfio/big\.rom' && restorecon -v /var/lib/vfio/big.rom";
+    assert!(said.contains(rule), "{said}");
 }

@@ -18,6 +18,8 @@ pub struct SoundServer {
     pub uid: u32,
     /// The user's name, if the machine knows one.
     pub user: Option<String>,
+    /// Whether AppArmor keeps QEMU from the socket.
+    pub confined: bool,
     /// Whether the user's services go on without a session (logind's lingering).
     pub lingers: bool,
 }
@@ -44,6 +46,16 @@ pub(super) fn check(guest: &Guest, leaving: &Leaving<'_>, context: &GuestContext
         if !server.listens {
             let text = format!("the sound server of {owner} does not run: {} is not there", server.socket);
             return Some(finding(text).hint(format!("start a session of {owner}, or choose another 'audio'")));
+        }
+        if server.confined {
+            let socket = &server.socket;
+            let text = format!(
+                "QEMU cannot reach the sound server of {owner}: AppArmor's rules for domains do not have {socket}"
+            );
+            let hint = format!(
+                "add the rules '{socket} rw,' and '/usr/share/pipewire/** r,' to /etc/apparmor.d/local/abstractions/libvirt-qemu"
+            );
+            return Some(Finding::guest(guest, codes::SOUND_APPARMOR, text).hint(hint));
         }
         let uid = server.uid.to_string();
         let of_user = || context.sessions.iter().filter(|session| session.uid == uid);

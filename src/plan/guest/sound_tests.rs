@@ -15,6 +15,7 @@ fn case(handover: &str) -> Case {
     case.context.sound = vec![SoundServer {
         socket: "/run/user/1000/pulse/native".to_owned(),
         listens: true,
+        confined: false,
         uid: 1000,
         user: Some("ada".to_owned()),
         lingers: false,
@@ -81,4 +82,19 @@ fn a_server_that_does_not_run_is_refused() {
     case.context.sound[0].user = None;
     let text = "the sound server of user 1000 does not run: /run/user/1000/pulse/native is not there";
     assert!(said(&case)[0].ends_with(text), "{:?}", said(&case));
+}
+
+#[test]
+fn a_server_that_apparmor_keeps_from_qemu_is_named_with_the_rules() {
+    let mut case = case("none");
+    case.context.sound[0].confined = true;
+    let plan = case.planned();
+    let said: Vec<String> =
+        plan.refusals.iter().filter(|f| f.code == codes::SOUND_APPARMOR).map(Finding::sentence).collect();
+    assert_eq!(
+        said,
+        ["QEMU cannot reach the sound server of ada: AppArmor's rules for domains do not have /run/user/1000/pulse/native; add the \
+          rules '/run/user/1000/pulse/native rw,' and '/usr/share/pipewire/** r,' to \
+          /etc/apparmor.d/local/abstractions/libvirt-qemu"]
+    );
 }

@@ -7,6 +7,7 @@ use crate::config::{BarSize, Display, Guest};
 use crate::finding::codes;
 use crate::host::domain::Domain;
 use crate::host::{Function, Host};
+use crate::plan::definition::request::Card;
 use crate::plan::rom::function;
 use crate::plan::selection::Selection;
 use crate::plan::{display, rebar, udev_sizes, Finding};
@@ -24,6 +25,8 @@ pub(super) fn check(guest: &Guest, selections: &[Selection<'_>], host: &Host, co
     let all = Traps { guest, selections, host, context };
     let mut findings = Vec::new();
     if let Some(domain) = domain {
+        let cards = Card::of(selections, host);
+        findings.extend(unseen(guest, domain, &cards));
         if dark {
             findings.extend(all.display(domain));
             findings.extend(all.input(domain));
@@ -39,6 +42,21 @@ pub(super) fn check(guest: &Guest, selections: &[Selection<'_>], host: &Host, co
         findings.push(Finding::guest(guest, codes::NO_WAY_IN, text).hint(hint));
     }
     findings.into_iter().map(Finding::warning).collect()
+}
+
+/// No card of the guest has outputs, and the domain has nothing else that would show it.
+pub(super) fn unseen(guest: &Guest, domain: &Domain, cards: &[Card]) -> Option<Finding> {
+    let by = cards.first()?.shown_by?;
+    let all = cards.iter().all(|card| card.shown_by.is_some());
+    if !all || !domain.displays.is_empty() || !domain.shared.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "[gpu {}] has no outputs ({by} has the laptop's panel), and domain {} has no other display: nobody sees the guest",
+        cards[0].name, guest.domain
+    );
+    let hint = "write 'looking-glass', or 'display = vnc' as long as the guest is set up: docs/MUXLESS.md";
+    Some(Finding::guest(guest, codes::GUEST_UNSEEN, text).hint(hint))
 }
 
 /// Everything there is to judge by.
