@@ -276,3 +276,14 @@ fn install_fails_loudly_without_directories() {
     assert!(said.contains("GENERATORDIR is empty"), "{said}");
     assert_eq!(std::fs::read_dir(dest.path()).unwrap().count(), 0, "something was installed all the same");
 }
+
+/// Regression, seen in the lab: `ProtectHome=read-only` takes /run/user too, whatever `ReadWritePaths=` says, and no guest could play
+/// on a user's sound server.
+#[test]
+fn the_guests_unit_may_share_what_is_below_run_user() {
+    let unit = read("units/vfio-guest@.service.in");
+    let values = |key: &str| unit.lines().filter_map(|line| line.strip_prefix(key)).collect::<Vec<_>>();
+    assert_eq!(values("ProtectSystem="), ["strict"], "which leaves /home, /root and /run/user as they are");
+    assert_eq!(values("ReadOnlyPaths="), ["-/home -/root"]);
+    assert_eq!([values("ProtectHome="), values("InaccessiblePaths=")].concat(), [""; 0]);
+}
