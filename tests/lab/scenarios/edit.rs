@@ -19,7 +19,7 @@ rom = /var/lib/vfio/second.rom
 gpus = second
 input = auto
 audio = pipewire
-memory = 48M
+memory = 64M
 hugepages = 2M
 looking-glass = 640x480
 cpus = 1
@@ -40,7 +40,7 @@ pub fn edit() -> Result<()> {
     disk.name = "desk-edit";
     disk.packages = concat!(
         "weston libpam-systemd dbus alsa-utils libvirt-daemon-system libvirt-clients apparmor polkitd ",
-        "pipewire pipewire-bin qemu-system-modules-opengl acl"
+        "pipewire pipewire-bin qemu-system-gui qemu-system-modules-spice acl"
     );
     let machine = Machine::new("machine_guest_edit", &disk)?;
     let mut boot = desk::boot(&include_str!("../guest/desk/edit.sh").replace("@SECTIONS@", SECTIONS));
@@ -76,7 +76,7 @@ pub fn edit() -> Result<()> {
     checks.line("the memory of Looking Glass on the host", &run.text("shm"), &["looking-glass"]);
 
     checks.same("huge pages before", run.fact("pages.before"), "0");
-    checks.same("huge pages during", run.fact("pages.during"), "24");
+    checks.same("huge pages during", run.fact("pages.during"), "32");
     checks.same("free ones of them", run.fact("free.during"), "0");
     checks.same("huge pages after", run.fact("pages.after"), "0");
     checks.line("the guest's processor", &run.text("threads"), &["CPU 0/TCG: 1"]);

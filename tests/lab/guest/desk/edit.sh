@@ -4,7 +4,7 @@
 # itself and the memory of Looking Glass; the guest runs with them; `--undo`. After desk.sh; the scenario fills in the configuration.
 guest=edited
 dumped() { virsh dumpxml --inactive --security-info $guest; }
-serial() { cat /var/log/libvirt/qemu/$guest-serial.log; }
+serial() { cat /var/log/libvirt/qemu/$guest-serial.log 2>/dev/null; }
 said() { serial | grep -q "$1"; }
 pages() { sed -n 's/^HugePages_Total: *//p' /proc/meminfo; }
 # What the host's programs and the guest's processor may run on.
