@@ -33,12 +33,21 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// A command as systemd has to be told it: systemd puts variables of its own environment where an argument has `$NAME` or
+/// `${NAME}`, and makes one dollar of two (`replace_env_argv()`), while nothing is expanded in our configuration. It takes the
+/// program's name as it is. `systemd-run --expand-environment=no` came with systemd 254 only.
+fn told<S: AsRef<str>>(command: &[S]) -> impl Iterator<Item = String> + '_ {
+    let (program, arguments) = command.split_at(command.len().min(1));
+    let as_is = program.iter().map(|word| word.as_ref().to_owned());
+    as_is.chain(arguments.iter().map(|word| word.as_ref().replace('$', "$$")))
+}
+
 /// A command that is run once and waited for, so long at most; its output comes back to us.
 pub fn once(command: &[&str], deadline: Duration) -> Vec<String> {
     let mut words = owned(&["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec"]);
     words.push(format!("--property=RuntimeMaxSec={}", deadline.as_secs().max(1)));
     words.push("--".to_owned());
-    words.extend(owned(command));
+    words.extend(told(command));
     words
 }
 
@@ -62,7 +71,7 @@ pub fn guest(name: &str, user: &str, groups: &[&str], command: &[String]) -> Vec
         words.extend(groups.iter().map(|group| format!("--property=SupplementaryGroups={group}")));
     }
     words.push("--".to_owned());
-    words.extend(command.iter().cloned());
+    words.extend(told(command));
     words
 }
 
@@ -102,6 +111,16 @@ mod tests {
     fn a_command_has_an_end() {
         let words = once(&["/bin/sleep", "-1"], Duration::from_millis(100)).join("|");
         assert!(words.ends_with("|--property=RuntimeMaxSec=1|--|/bin/sleep|-1"), "{words}");
+    }
+
+    /// Regression: `/bin/sh -c "echo $$ ${HOME}"` was not run as it is written.
+    #[test]
+    fn systemd_expands_nothing() {
+        let command = ["/bin/s$h", "-c", "echo $$ ${HOME}", "$HOME"];
+        let told = "--|/bin/s$h|-c|echo $$$$ $${HOME}|$$HOME";
+        assert!(once(&command, Duration::from_secs(1)).join("|").ends_with(told));
+        assert!(guest("win10", "root", &[], &command.map(str::to_owned)).join("|").ends_with(told));
+        assert_eq!(guest_without_systemd("root", &command.map(str::to_owned)), command);
     }
 
     #[test]
