@@ -26,8 +26,8 @@ noted() {
 		echo "transient-units $(find /run/systemd/transient -mindepth 1 | wc -l)"
 		echo "files-in-run-vfio $(find /run/vfio -mindepth 1 | wc -l)"
 		echo "files-in-var-lib-vfio $(find /var/lib/vfio /var/lib/vfio-guest -mindepth 1 | wc -l)"
-		echo "processes $(find /proc -maxdepth 1 -name '[0-9]*' | while read -r process; do
-			[ ! -s "$process/cmdline" ] || echo; done | wc -l)"
+		# Without the kernel's own, which have no command line.
+		echo "processes $(grep -ls . /proc/[0-9]*/cmdline | wc -l)"
 		echo "mounts $(wc -l </proc/self/mountinfo)"
 		echo "available-kB $(sed -n 's/^MemAvailable: *\([0-9]*\).*/\1/p' /proc/meminfo)"
 	} >"/lab/noted.$1"

@@ -53,3 +53,18 @@ judge() {
 snapshot() {
 	find /boot /etc/default /etc/kernel -type f ! -path /boot/efi/loader/random-seed ! -name '.*.vfio-new*' -exec sha256sum {} + | sort -k 2
 }
+
+# configured BIND [LINE]: what a user writes who wants words for the kernel and a card; LINE is one more of [host].
+configured() {
+	cat >/etc/vfio.conf <<-END
+		[host]
+		iommu = on
+		kernel-parameters = vfio_lab.word=1
+		${2:-}
+
+		[gpu big]
+		device = 0000:01:00.0
+		identity = 1234:1111
+		bind = $1
+	END
+}

@@ -37,17 +37,7 @@ first)
 	settings >/lab/before
 	apt-get -y --no-install-recommends install /lab/vfio-suite.deb
 	systemctl stop vfio-sync.path
-	cat >/etc/vfio.conf <<-'END'
-		[host]
-		iommu = on
-		kernel-parameters = vfio_lab.word=1
-		rescue-entry = yes
-
-		[gpu big]
-		device = 0000:01:00.0
-		identity = 1234:1111
-		bind = boot
-	END
+	configured boot "rescue-entry = yes"
 	# Not 'vfio sync': the initramfs need not know of the card, and an emulator takes long to build it.
 	vfio cmdline apply >/lab/apply 2>&1
 	fact apply $?

@@ -32,16 +32,7 @@ first)
 	apt-get -y --no-install-recommends install /lab/vfio-suite.deb
 	systemctl stop vfio-sync.path
 	settings | grep -v /etc/kernel/postinst.d/xx-vfio >/lab/installed
-	cat >/etc/vfio.conf <<-'END'
-		[host]
-		iommu = on
-		kernel-parameters = vfio_lab.word=1
-
-		[gpu big]
-		device = 0000:01:00.0
-		identity = 1234:1111
-		bind = boot
-	END
+	configured boot
 	vfio sync >/lab/sync 2>&1
 	fact sync $?
 	vfio sync >/lab/sync-again 2>&1

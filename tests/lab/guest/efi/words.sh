@@ -31,16 +31,7 @@ first)
 	apt-get -y --no-install-recommends install /lab/vfio-suite.deb
 	# A package that nobody has configured changes nothing.
 	snapshot >/lab/installed
-	cat >/etc/vfio.conf <<-'END'
-		[host]
-		iommu = on
-		kernel-parameters = vfio_lab.word=1
-
-		[gpu big]
-		device = 0000:01:00.0
-		identity = 1234:1111
-		bind = guest
-	END
+	configured guest
 	until_true 600 says_it vfio_lab.word=1
 	fact written $?
 	until_true 300 rests
