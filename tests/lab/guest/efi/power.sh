@@ -9,9 +9,11 @@ files() {
 		/var/lib/vfio -type f 2>/dev/null | sort
 }
 
-# The sums of the files themselves, and the names of leftovers.
+# The sums of the files themselves, and the names of leftovers. Our record has in it during which boot files were changed.
 state() {
-	files | grep -v -e '/\.' -e '\.new$' | xargs -r sha256sum >"/lab/state$1"
+	files | grep -v -e '/\.' -e '\.new$' | while read -r file; do
+		echo "$(sed 's/"changed_in": *"[^"]*"//' "$file" | sha256sum | cut -d' ' -f1)  $file"
+	done >"/lab/state$1"
 	files | grep -e '/\.' -e '\.new$' >"/lab/leftovers$1"
 }
 
