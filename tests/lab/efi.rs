@@ -137,6 +137,9 @@ pub struct EfiDisk {
     pub early: Option<&'static str>,
 }
 
+/// What dracut would put into an image for any machine, and this one does not use.
+const UNUSED: &str = "hwdb kernel-modules-extra lunmask nvdimm overlay-root qemu resume terminfo virtfs virtiofs";
+
 /// What an initramfs has. It is read by firmware in an emulator, and built there: so it is little, and the same files make the
 /// same bytes. The host's drivers are loaded before udev starts.
 fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2] {
@@ -146,7 +149,10 @@ fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2
         Initramfs::Dracut => [
             (
                 "etc/dracut.conf.d/lab.conf",
-                format!("hostonly=\"no\"\ncompress=\"cat\"\nreproducible=\"yes\"\ndrivers=\"{modules}\"\n"),
+                format!(
+                    "hostonly=\"no\"\ncompress=\"cat\"\nreproducible=\"yes\"\ndrivers=\"{modules}\"\n\
+                     omit_dracutmodules+=\" {UNUSED} \"\n"
+                ),
             ),
             ("etc/dracut.conf.d/force.conf", format!("force_drivers+=\" {drivers} \"\n")),
         ],
