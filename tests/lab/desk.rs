@@ -50,6 +50,9 @@ pub const QEMU: &str = "/usr/bin/qemu-system-x86_64 -machine q35 -accel tcg -m 3
     -qmp unix:/run/vfio-guest/NAME/qmp,server=on,wait=off -device vfio-pci,host={bdf},addr=5.0,multifunction=on \
     -device vfio-pci,host=0000:01:00.1,addr=5.1";
 
+/// What the scripts of all machines share in which guests are started.
+pub const UNITS: &str = include_str!("guest/desk/units.sh");
+
 /// A hook that is none of ours: it notes its calls, and refuses when it is told to.
 const FOREIGN_HOOK: &str = "\
 #!/bin/sh
@@ -126,7 +129,7 @@ pub fn disk() -> Result<Disk> {
 
 /// A boot of it: one card, which the desktop is on, and a display of which nobody takes notice.
 pub fn boot(script: &str) -> Boot {
-    let mut boot = Boot::new("boot", &format!("{}{script}", include_str!("guest/desk/desk.sh")));
+    let mut boot = Boot::new("boot", &format!("{UNITS}{}{script}", include_str!("guest/desk/desk.sh")));
     boot.devices = qemu::card(1);
     boot.devices.push(qemu::host_display());
     boot.deadline = Duration::from_secs(1800);

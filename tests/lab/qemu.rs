@@ -114,14 +114,17 @@ impl Outcome {
 
     /// A file that the guest left in the share; "" if it did not. Bytes that are no text are replaced.
     pub fn text(&self, name: &str) -> String {
-        fs::read(self.dir.join("share").join(name))
-            .map(|b| String::from_utf8_lossy(&b).into_owned())
-            .unwrap_or_default()
+        fs::read(self.file(name)).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+    }
+
+    /// Where such a file is.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join("share").join(name)
     }
 
     /// The colours of a screenshot that the guest asked for.
     pub fn colours(&self, name: &str) -> Result<BTreeSet<[u8; 3]>> {
-        picture::colours(&self.dir.join("share").join(format!("{name}.ppm")))
+        picture::colours(&self.file(&format!("{name}.ppm")))
     }
 
     /// A JSON file that the guest left.

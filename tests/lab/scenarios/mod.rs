@@ -3,6 +3,7 @@
 
 mod boot;
 mod crash;
+mod desktops;
 mod edit;
 mod efi;
 mod facts;
@@ -91,6 +92,10 @@ const LONG: &[Scenario] = &[
     ("machine_guest_program", guest::program),
     ("machine_guest_refusals", guest::refusals),
     ("machine_soak", soak::soak),
+    ("machine_desktop_greetd_sway", desktops::greetd_sway),
+    ("machine_desktop_lightdm_xorg", desktops::lightdm_xorg),
+    ("machine_desktop_startx", desktops::startx),
+    ("machine_desktop_autologin", desktops::autologin),
 ];
 
 /// The card at 0000:01:00 is bound at boot.
@@ -128,7 +133,11 @@ fn keep(scenario: &str, file: &str, run: &Outcome) -> Result<()> {
     let Some(path) = std::env::var_os("VFIO_LAB_RESULTS").map(PathBuf::from) else { return Ok(()) };
     let name = file.trim_start_matches("../");
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    Ok(std::fs::write(path.with_file_name(format!("{scenario}.{name}")), run.text(file))?)
+    let from = run.file(file);
+    if from.exists() {
+        std::fs::copy(from, path.with_file_name(format!("{scenario}.{name}")))?;
+    }
+    Ok(())
 }
 
 /// A line of JSON for the file of results, where somebody wants one.

@@ -1,14 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
-# What the scripts of the guest scenarios share: how the desktop is, and whether all is back after a guest.
+# What the scripts of the guest scenarios share: how the desktop is, and whether all is back after a guest. After units.sh.
 card=0000:01:00
-
-# property UNIT NAME: what systemd says of a unit.
-property() { systemctl show --property="$2" --value "$1"; }
-# The state of a guest's unit.
-state() { property "vfio-guest@$1" ActiveState; }
-runs() { [ "$(state "$1")" = active ]; }
-over() { case $(state "$1") in inactive | failed) ;; *) return 1 ;; esac; }
 
 # Whether the compositor has the card open; $compositor is its process then.
 shows() {
@@ -22,9 +15,6 @@ colourful() {
 	colours=$(host screenshot card1v "$1")
 	[ "$colours" -gt 1000 ]
 }
-
-# note_time NAME: when something was, in seconds since the boot.
-note_time() { fact "time.$1" "$(cut -d' ' -f1 /proc/uptime)"; }
 
 # clean NAME GUEST [failed] [untouched | either]: waits until the guest's unit is over (and failed, if so), and leaves the
 # fact clean.NAME: "yes", or what is not as it was before the guest. `untouched`: the desktop was never ended; `either`:
