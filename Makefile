@@ -200,7 +200,7 @@ check: check-begins setup ## everything: format, lints, tests, package, images, 
 
 .PHONY: check-begins
 check-begins:
-	@echo "check: $(if $(filter all,$(VFIO_LAB)),six hours,45 minutes) on two idle cores, most of it in the stages tests and lab; 25 GB of disk here and"
+	@echo "check: $(if $(filter all,$(VFIO_LAB)),six hours,48 minutes) on two idle cores, most of it in the stages tests and lab; 25 GB of disk here and"
 	@echo "check: 10 GB in the lab's cache ($(or $(VFIO_LAB_CACHE),$${XDG_CACHE_HOME:-$$HOME/.cache}/vfio-suite-lab)). What a stage prints is in $(TARGETDIR)/check"
 	@mkdir -p $(TARGETDIR)/check && rm -f $(RESULTS)
 

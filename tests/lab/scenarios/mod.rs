@@ -35,6 +35,7 @@ type Scenario = (&'static str, fn() -> Result<()>);
 /// Part of every check of the project.
 const ALWAYS: &[Scenario] = &[
     ("efi_mission_systemd_boot", mission::systemd_boot),
+    ("efi_power_cut_grub", power::grub_few),
     ("machine_dracut", boot::dracut),
     ("machine_initramfs_tools", boot::initramfs_tools),
     ("machine_failed_boots", refusals::failed_boots),
@@ -83,7 +84,6 @@ const LONG: &[Scenario] = &[
     ("efi_unstable_dracut", efi::unstable_dracut),
     ("efi_power_loss_grub", power::grub),
     ("efi_power_loss_systemd_boot", power::systemd_boot),
-    ("efi_power_cut_grub", power::grub_few),
     ("efi_by_hand_grub", efi::by_hand_grub),
     ("efi_by_hand_systemd_boot", efi::by_hand_systemd_boot),
     ("efi_by_hand_uki", efi::by_hand_uki),
