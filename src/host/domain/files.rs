@@ -97,7 +97,7 @@ pub(super) fn disk(disk: Node<'_, '_>, found: &mut Domain) -> Result<(), String>
                 Some("nvme") => {
                     let managed = source.attribute("managed") == Some("yes");
                     let address = host_address(source)?;
-                    found.hostdevs.push(HostDevice { address, managed, rom: None, assigned: true });
+                    found.hostdevs.push(HostDevice { address, managed, rom: None, rom_off: false, assigned: true });
                     None
                 }
                 _ => None,

@@ -101,6 +101,8 @@ pub struct HostDevice {
     pub managed: bool,
     /// A file with its option ROM.
     pub rom: Option<String>,
+    /// Whether the guest is to see no option ROM: `<rom bar='off'/>`, or `enabled='no'`.
+    pub rom_off: bool,
     /// Whether the guest sees it. With `<address type='unassigned'/>` libvirt takes it from the host, and that is all.
     pub assigned: bool,
 }

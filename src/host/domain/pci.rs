@@ -28,8 +28,9 @@ pub(super) fn host_device(device: Node<'_, '_>, found: &mut Domain) -> Result<()
     if child(source, "address").is_some_and(|a| matches!(a.attribute("type"), Some(kind) if kind != "pci")) {
         return Ok(());
     }
-    let rom = child(device, "rom").filter(|rom| rom.attribute("enabled") != Some("no"));
-    let rom = rom.and_then(|rom| attribute(rom, "file"));
+    let rom = child(device, "rom");
+    let rom_off = rom.is_some_and(|rom| rom.attribute("enabled") == Some("no") || rom.attribute("bar") == Some("off"));
+    let rom = rom.filter(|rom| rom.attribute("enabled") != Some("no")).and_then(|rom| attribute(rom, "file"));
     if let Some(path) = rom.clone() {
         found.files.push(NeededFile::new(path, "option ROM"));
     }
@@ -39,7 +40,7 @@ pub(super) fn host_device(device: Node<'_, '_>, found: &mut Domain) -> Result<()
     let managed = device.attribute("managed") == Some("yes");
     let guest_address = child(device, "address").and_then(|address| address.attribute("type"));
     let assigned = guest_address != Some("unassigned");
-    found.hostdevs.push(HostDevice { address: host_address(source)?, managed, rom, assigned });
+    found.hostdevs.push(HostDevice { address: host_address(source)?, managed, rom, rom_off, assigned });
     Ok(())
 }
 

@@ -139,7 +139,8 @@ fn device(device: &Properties, found: &mut Domain, known: &mut Vec<String>) -> R
     if let Some(path) = rom.clone() {
         found.files.push(NeededFile::new(path, "option ROM"));
     }
-    found.hostdevs.push(HostDevice { address, managed: false, rom, assigned: true });
+    let rom_off = device.get("rombar") == Some("0");
+    found.hostdevs.push(HostDevice { address, managed: false, rom, rom_off, assigned: true });
     Ok(())
 }
 

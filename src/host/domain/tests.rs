@@ -131,6 +131,7 @@ fn option_roms_are_needed_unless_switched_off() {
     for rom in ["", "<rom bar='off'/>", "<rom file=''/>", "<rom enabled='no' file='/x'/>"] {
         let found = with(rom);
         assert_eq!((&found.hostdevs[0].rom, &found.files[..]), (&None, &[][..]), "{rom}");
+        assert_eq!(found.hostdevs[0].rom_off, rom.contains("off") || rom.contains("no"), "{rom}");
     }
 }
 

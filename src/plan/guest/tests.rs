@@ -78,6 +78,7 @@ impl Case {
             address: address.parse().unwrap(),
             managed: *managed,
             rom: None,
+            rom_off: false,
             assigned: true,
         };
         let hostdevs = hostdevs.iter().map(device).collect();

@@ -119,12 +119,12 @@ impl Traps<'_> {
         Some(finding.hint("write 'bar2 = 8M'").for_guest(self.guest))
     }
 
-    /// No ROM where the card has none to show.
+    /// No ROM where the card has none to show, unless the domain says that the guest is to see none.
     fn rom(&self, selection: &Selection<'_>, domain: &Domain) -> Option<Finding> {
         let card = function(selection, self.host)?;
         let why = self.context.no_rom.iter().find(|(address, _)| *address == card.address).map(|(_, why)| why)?;
         let given = domain.hostdevs.iter().find(|device| device.address == card.address)?;
-        if given.rom.is_some() || selection.gpu.rom.is_some() {
+        if given.rom.is_some() || given.rom_off || selection.gpu.rom.is_some() {
             return None;
         }
         let text = match why {

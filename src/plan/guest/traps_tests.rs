@@ -77,7 +77,8 @@ fn nobody_could_type() {
     with_another_display(&mut seen);
     assert_eq!(said(&seen), []);
     // A USB controller of the host, which is bound to vfio already; the card's own is none.
-    let device = |at: &str| HostDevice { address: address(at), managed: true, rom: None, assigned: true };
+    let device =
+        |at: &str| HostDevice { address: address(at), managed: true, rom: None, rom_off: false, assigned: true };
     case.driver("0000:00:14.0", Some("vfio-pci"));
     case.host.functions.push(function("0000:09:00.2", 0x0c_0330, 15, Some("vfio-pci")));
     domain(&mut case).hostdevs.push(device("0000:09:00.2"));
@@ -123,6 +124,9 @@ fn a_card_that_has_no_rom_to_show() {
     let mut by_domain = of("", NoRom::Copy);
     domain(&mut by_domain).hostdevs[0].rom = Some("/var/lib/vfio/only.rom".to_owned());
     assert_eq!(said(&by_domain), []);
+    let mut off = of("", NoRom::Copy);
+    domain(&mut off).hostdevs[0].rom_off = true;
+    assert_eq!(said(&off), [], "<rom bar='off'/>: the user knows that the guest needs none");
 }
 
 #[test]
