@@ -12,7 +12,6 @@ use crate::host::run::notice;
 use crate::pci::Address;
 use crate::plan::reset::silent;
 use crate::root::{Root, RUN};
-use crate::text;
 use std::io;
 
 /// Leaves a card's status for `vfio status`.
@@ -28,31 +27,19 @@ pub fn write_guest_status(root: &Root, guest: &str, outcome: GuestOutcome, why: 
     if let Err(error) = files::replace_json(root, &guest_status::path(guest), &status) {
         log::warn!("the status of [guest {guest}] cannot be written: {error}");
     }
-    if let Err(error) = write_notice(root) {
-        log::warn!("/{} cannot be written: {error}", notice::path());
-    }
+    write_notices(root);
 }
 
-/// Leaves for the console's login why starts failed, or takes that away where none has.
-fn write_notice(root: &Root) -> io::Result<()> {
-    let text = notice::issue(&notice::guests(root));
-    if text.is_empty() {
-        files::remove(root, &notice::path())
-    } else {
-        files::replace(root, &notice::path(), text.as_bytes())
-    }
-}
-
-/// Has whoever logs in be told of what did not come back, and of nothing else: `/run/motd.d` has a link to the file.
-pub fn tell_logins(root: &Root) {
-    let stuck = guest_status::all(root).into_iter().filter(|status| status.outcome == GuestOutcome::Stuck);
-    let lines = stuck.flat_map(|status| status.why).map(|why| format!("vfio: {}\n", text::line(&why)));
-    let lines: String = lines.collect();
-    let path = format!("{RUN}/not-back");
-    let done =
-        if lines.is_empty() { files::remove(root, &path) } else { files::replace(root, &path, lines.as_bytes()) };
-    if let Err(error) = done {
-        log::warn!("/{path}: {error}");
+/// Leaves for the console's login why starts failed, and for whoever logs in what did not come back; takes away what is over.
+fn write_notices(root: &Root) {
+    let guests = notice::guests(root);
+    for (path, text) in [(notice::path(), notice::issue(&guests)), (notice::not_back_path(), notice::not_back(&guests))]
+    {
+        let done =
+            if text.is_empty() { files::remove(root, &path) } else { files::replace(root, &path, text.as_bytes()) };
+        if let Err(error) = done {
+            log::warn!("/{path}: {error}");
+        }
     }
 }
 

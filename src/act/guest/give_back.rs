@@ -137,7 +137,6 @@ fn report(root: &Root, guest: &str, problems: &[String]) {
             log::info!("/dev/console: {error}");
         }
     }
-    state::tell_logins(root);
 }
 
 /// A unit that was started again: by which record, and the functions that came back before it.

@@ -10,6 +10,11 @@ pub fn path() -> String {
     format!("{RUN}/issue")
 }
 
+/// The text for whoever logs in: `/run/motd.d/50-vfio` is a link to it (`units/vfio-tmpfiles.conf`).
+pub fn not_back_path() -> String {
+    format!("{RUN}/not-back")
+}
+
 /// The guests of which a user must be told: whose last start failed after the desktop had gone, or who still have a card.
 pub fn guests(root: &Root) -> Vec<GuestStatus> {
     let mut guests = guest_status::all(root);
@@ -44,6 +49,12 @@ pub fn issue(guests: &[GuestStatus]) -> String {
     text
 }
 
+/// The text for whoever logs in: what did not come back, and nothing else.
+pub fn not_back(guests: &[GuestStatus]) -> String {
+    let stuck = guests.iter().filter(|status| status.outcome == GuestOutcome::Stuck);
+    stuck.flat_map(|status| &status.why).map(|why| format!("vfio: {}\n", crate::text::line(why))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +70,8 @@ mod tests {
              vfio: [guest win10] not all is back with the host: b\n\
              vfio: 'vfio status' says more\n\n"
         );
+        let both = [status(GuestOutcome::Failed, "a"), status(GuestOutcome::Stuck, "b\n")];
+        assert_eq!(not_back(&both), "vfio: b\\n\n");
+        assert_eq!(not_back(&both[..1]), "");
     }
 }
