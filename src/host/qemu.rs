@@ -91,27 +91,43 @@ pub fn machines(root: &Root, emulator: &str, by: &str) -> Option<Vec<String>> {
     })
 }
 
-/// Whether libvirt finds a program that shares directories: it is named by a description of type `fs`
-/// (`docs/interop/vhost-user.json` of QEMU). An empty file of the same name in /etc hides one.
-pub fn has_virtiofsd(root: &Root) -> bool {
-    const DESCRIPTIONS: [&str; 2] = ["etc/qemu/vhost-user", "usr/share/qemu/vhost-user"];
-    let mut seen: Vec<String> = Vec::new();
+/// Where QEMU's programs and firmware are described: a file in the first hides the one with its name in the other, also an empty
+/// one (`docs/interop/firmware.json`, `vhost-user.json` of QEMU).
+const DESCRIPTIONS: [&str; 2] = ["etc/qemu", "usr/share/qemu"];
+
+/// The descriptions of a kind, `firmware` or `vhost-user`.
+fn descriptions(root: &Root, kind: &str) -> Vec<Value> {
+    let (mut seen, mut found) = (Vec::new(), Vec::new());
     for directory in DESCRIPTIONS {
-        for name in root.list(directory).unwrap_or_default() {
+        for name in root.list(&format!("{directory}/{kind}")).unwrap_or_default() {
             if seen.contains(&name) || !name.ends_with(".json") {
                 continue;
             }
-            let text = root.read_regular(&format!("{directory}/{name}")).unwrap_or_default();
+            let text = root.read_regular(&format!("{directory}/{kind}/{name}")).unwrap_or_default();
             seen.push(name);
-            let Ok(Value::Object(about)) = serde_json::from_slice(&text) else { continue };
-            let is_fs = about.get("type").and_then(Value::as_str) == Some("fs");
-            let program = about.get("binary").and_then(Value::as_str);
-            if is_fs && program.is_some_and(|path| root.exists(path.trim_start_matches('/'))) {
-                return true;
-            }
+            found.extend(serde_json::from_slice(&text));
         }
     }
-    false
+    found
+}
+
+/// Whether libvirt finds a program that shares directories: one of type `fs`, which is there.
+pub fn has_virtiofsd(root: &Root) -> bool {
+    let shares = |about: &Value| {
+        let program = about.get("binary").and_then(Value::as_str);
+        about.get("type").and_then(Value::as_str) == Some("fs")
+            && program.is_some_and(|path| root.exists(path.trim_start_matches('/')))
+    };
+    descriptions(root, "vhost-user").iter().any(shares)
+}
+
+/// Whether libvirt finds UEFI firmware for guests.
+pub fn has_uefi(root: &Root) -> bool {
+    let is_uefi = |about: &Value| {
+        let interfaces = about.get("interface-types").and_then(Value::as_array);
+        interfaces.is_some_and(|all| all.iter().any(|interface| interface.as_str() == Some("uefi")))
+    };
+    descriptions(root, "firmware").iter().any(is_uefi)
 }
 
 /// Whether a user may read and write a node, by its mode: libvirt changes nothing of a node that only QEMU's arguments name.
@@ -248,6 +264,19 @@ mod tests {
         machine.put("usr/libexec/virtiofsd", "");
         assert!(has());
         machine.put("etc/qemu/vhost-user/50-virtiofsd.json", "");
+        assert!(!has(), "it is hidden");
+    }
+
+    #[test]
+    fn firmware_is_found_by_its_description() {
+        let machine = Machine::new();
+        let has = || has_uefi(&machine.root());
+        assert!(!has());
+        machine.put("usr/share/qemu/firmware/50-seabios.json", "{\"interface-types\": [\"bios\"], \"x\": \"uefi\"}");
+        assert!(!has(), "another interface");
+        machine.put("usr/share/qemu/firmware/60-ovmf.json", "{\"interface-types\": [\"uefi\"]}");
+        assert!(has());
+        machine.put("etc/qemu/firmware/60-ovmf.json", "");
         assert!(!has(), "it is hidden");
     }
 

@@ -49,19 +49,6 @@ pub fn of_word(word: &str) -> Option<Distribution> {
     })
 }
 
-/// Whether libvirt finds UEFI firmware for guests: by a description of QEMU's "firmware" interface in one of the places where it
-/// looks (QEMU's `docs/interop/firmware.json`).
-pub fn has_uefi(root: &Root) -> bool {
-    ["etc/qemu/firmware", "usr/share/qemu/firmware"].iter().any(|directory| {
-        let names = root.list(directory).unwrap_or_default();
-        let describes = |name: &String| {
-            let text = root.read_text(&format!("{directory}/{name}")).unwrap_or_default();
-            name.ends_with(".json") && text.contains("\"uefi\"")
-        };
-        names.iter().any(describes)
-    })
-}
-
 /// Whether one of these programs is there, for people or only for other programs (RHEL's `qemu-kvm`).
 pub fn has_program(root: &Root, names: &[&str]) -> bool {
     names.iter().any(|name| programs::find(root, name).is_some() || root.exists(&format!("usr/libexec/{name}")))

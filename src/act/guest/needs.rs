@@ -40,7 +40,7 @@ pub(super) fn look(root: &Root, domain: &Domain, system: bool) -> HostSide {
     }
     host.lacks_virtiofsd = domain.virtiofsd && !qemu::has_virtiofsd(root);
     host.address_bits = iommu::address_bits(root).filter(|_| domain.wide_addresses);
-    if domain.chooses_uefi && !software::has_uefi(root) {
+    if domain.chooses_uefi && !qemu::has_uefi(root) {
         host.lacks_uefi = Some(Program::Uefi.missing(software::distribution(root)).1);
     }
     if system {
