@@ -4,13 +4,14 @@
 use crate::output::Output;
 use crate::{check, Answer};
 use anyhow::{anyhow, bail, Context};
+use serde::Serialize;
 use vfio_suite::act::card::{self, OnFailure};
 use vfio_suite::act::lock::Lock;
 use vfio_suite::act::state;
 use vfio_suite::config::{self, Config};
 use vfio_suite::finding::codes;
 use vfio_suite::host::run::card_status::{Outcome, Status};
-use vfio_suite::host::{detail, Host};
+use vfio_suite::host::{bars, detail, reset, Host};
 use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::selection::Selection;
@@ -18,12 +19,27 @@ use vfio_suite::plan::{bind, boot, display, idle, rescan, section, Finding, Plan
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
-/// Says how it ended, and gives the exit code for it.
-pub(crate) fn answer(out: &Output, status: &Status) -> anyhow::Result<Answer> {
+/// How an act ended, for programs.
+#[derive(Serialize)]
+struct Ended<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    /// Whether anything was changed.
+    changed: bool,
+    /// Whether only a reboot brings the card back.
+    reboot: bool,
+}
+
+/// Says how it ended, and gives the exit code for it; `planned` tells whether there was anything to do.
+pub(crate) fn answer(root: &Root, out: &Output, status: &Status, planned: bool) -> anyhow::Result<Answer> {
     let functions: Vec<String> = status.functions.iter().map(ToString::to_string).collect();
     let functions = functions.join(", ");
     if out.is_json() {
-        out.json("vfio.act/1", status)?;
+        // What has failed was undone, or not all of it.
+        let changed = planned && !matches!(status.outcome, Outcome::Refused | Outcome::Failed);
+        let lost = status.functions.iter().any(|function| bars::loss(root, *function).is_some());
+        let reboot = lost || reset::dead(root, &status.gpu).is_some();
+        out.json("vfio.act/1", &Ended { status, changed, reboot })?;
     } else {
         let gpu = &status.gpu;
         match status.outcome {
@@ -74,7 +90,8 @@ pub fn bind(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> {
     let sizes = survey::sizes_now(root, selection.gpu, &mut host, &functions);
     let plan = plan_or_refusal(&config, &selection, &host, || bind::plan(&selection, &host, &sizes));
     check::warn(&plan.warnings);
-    answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
+    let status = card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan);
+    answer(root, out, &status, !plan.steps.is_empty())
 }
 
 /// Takes a card off the bus and finds it again.
@@ -90,7 +107,8 @@ pub fn rescan(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> {
         let bridge = functions.first().and_then(|first| above(first).into_iter().find(common));
         rescan::plan(&selection, &host, bridge)
     });
-    answer(out, &card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan))
+    let status = card::carry_out(root, &plan, Outcome::Bound, OnFailure::UndoPlan);
+    answer(root, out, &status, !plan.steps.is_empty())
 }
 
 /// Gives a card back, from the journal alone: no configuration is needed for that.
@@ -102,7 +120,7 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> 
         if status.outcome == Outcome::Restored {
             state::set_given_back(root, name, true).with_context(|| format!("/run/vfio/given-back/{name}"))?;
         }
-        return answer(out, &status);
+        return answer(root, out, &status, true);
     }
     let config = config::load(root);
     match section(&config, name) {
@@ -111,9 +129,8 @@ pub fn restore(root: &Root, out: &Output, name: &str) -> anyhow::Result<Answer> 
     }
     let status = Status { gpu: name.to_owned(), outcome: Outcome::Restored, why: Vec::new(), functions: Vec::new() };
     if out.is_json() {
-        out.json("vfio.act/1", &status)?;
-    } else {
-        out.line(format_args!("[gpu {name}] nothing to undo"))?;
+        return answer(root, out, &status, false);
     }
+    out.line(format_args!("[gpu {name}] nothing to undo"))?;
     Ok(Answer::Done)
 }

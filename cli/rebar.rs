@@ -18,7 +18,7 @@ use vfio_suite::host::{function, Depth, Host};
 use vfio_suite::logger::complain;
 use vfio_suite::pci::Address;
 use vfio_suite::plan::rebar::{self, Sizes};
-use vfio_suite::plan::{boot, select, udev_sizes};
+use vfio_suite::plan::{boot, select, udev_sizes, Plan};
 use vfio_suite::root::Root;
 
 #[derive(Serialize)]
@@ -150,6 +150,17 @@ fn sizes(words: &[String]) -> anyhow::Result<Sizes> {
     Ok(sizes)
 }
 
+/// What would be done, for programs.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// Whether anything was changed: a dry run changes nothing.
+    changed: bool,
+    /// Whether a reboot is required for it: never.
+    reboot: bool,
+}
+
 /// Brings a card to these sizes, or only says how.
 fn change(
     root: &Root,
@@ -167,7 +178,7 @@ fn change(
     let plan = plan_or_refusal(config, &selection, &host, || rebar::set(&selection, &host, &sizes, owner.as_deref()));
     if dry {
         if out.is_json() {
-            out.json("vfio.rebar-plan/1", &plan)?;
+            out.json("vfio.rebar-plan/1", &Planned { plan: &plan, changed: false, reboot: false })?;
         } else {
             let mut text = out.lines();
             text.numbered(&plan.steps);
@@ -188,7 +199,7 @@ fn change(
     if status.outcome == done && !out.is_json() {
         show(root, out, Some(name))
     } else {
-        answer(out, &status)
+        answer(root, out, &status, !plan.steps.is_empty())
     }
 }
 
