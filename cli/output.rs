@@ -266,7 +266,8 @@ impl Output {
         self.paint("2", text)
     }
 
-    /// How wide lines may be: as the terminal is, or as `COLUMNS` says (environ(7)), within reason.
+    /// How wide lines may be: as the terminal is, or as `COLUMNS` says (environ(7)), within reason. What goes into a pipe or a
+    /// file is for programs, and has a line each.
     pub fn width(&self) -> usize {
         if self.kept.is_some() {
             // A part of a report: what is masked there must not be parted.
@@ -275,9 +276,10 @@ impl Output {
         let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
         let terminal = || {
             let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-            Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+            // One that does not say it, as at the end of a serial line.
+            Some(usize::from(size.ws_col)).filter(|columns| *columns > 0).or(Some(80))
         };
-        told.or_else(terminal).unwrap_or(80).clamp(60, 120)
+        told.or_else(terminal).map_or(usize::MAX, |columns| columns.clamp(60, 120))
     }
 
     /// What is well.

@@ -71,6 +71,32 @@ fn exit_codes_mean_the_same_for_every_verb() {
     }
 }
 
+/// What changes a card says to programs whether it has, and whether a reboot is required, as sync and setup do.
+#[test]
+fn what_was_changed_is_said_to_programs() {
+    let tree = machine("");
+    for (words, changed) in [
+        (&["restore", "big"][..], false),
+        (&["bind", "big"], true),
+        (&["bind", "big"], false),
+        (&["rebar", "set", "big", "0=512M", "--dry-run"], false),
+        (&["rebar", "set", "big", "0=512M"], true),
+        (&["restore", "big"], true),
+        (&["restore", "big"], false),
+    ] {
+        let ran = tree.run(VFIO, &[&["--json"], words].concat());
+        let answer: serde_json::Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{words:?}: {ran:?}"));
+        assert_eq!(answer["changed"], changed, "{words:?}: {}", ran.stdout);
+        assert_eq!((&answer["reboot"], ran.status), (&false.into(), Some(0)), "{words:?}: {}", ran.stdout);
+    }
+    // A card that does not answer stays where it is until the next boot.
+    tree.write("run/vfio/dead/big", "0000:03:00.0 does not answer\n");
+    let ran = tree.run(VFIO, &["--json", "bind", "big"]);
+    assert!(ran.stdout.contains(r#""changed":false,"reboot":true"#), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(ran.status, Some(1));
+}
+
 /// Regression: what had kept a card from being given back stood there for ever.
 #[test]
 fn a_reason_that_is_over_is_not_said_any_more() {
@@ -175,60 +201,134 @@ fn the_help_of_every_verb_has_an_example() {
     }
 }
 
-/// Screens of one machine: the verbs with long lines.
-const SCREENS: [&[&str]; 4] = [&["groups"], &["groups", "--gpu", "03:00.0"], &["cards"], &["guest", "plan", "win10"]];
+/// Screens of one machine: every verb that looks. The first ones part their lines where the terminal ends.
+const SCREENS: [&[&str]; 19] = [
+    &["groups"],
+    &["groups", "--gpu", "03:00.0"],
+    &["cards"],
+    &["guest", "plan", "win10"],
+    &["guest", "list"],
+    &["guest", "status", "win10"],
+    &["check"],
+    &["plan"],
+    &["status"],
+    &["holders", "big"],
+    &["reset"],
+    &["reset", "big", "--dry-run"],
+    &["rebar"],
+    &["rebar", "set", "big", "0=256M", "--dry-run"],
+    &["rom", "show", "big"],
+    &["cmdline", "status"],
+    &["cmdline", "plan"],
+    &["sync", "--dry-run"],
+    &["doctor"],
+];
+/// So many of them do.
+const PARTED: usize = 3;
+
+/// The machine that they are of.
+fn shown() -> Tree {
+    let tree = machine("stop-units = ollama.service\n");
+    desktop(&tree, "0000:03:00.0", Some("0000:03:00.1"));
+    tree
+}
+
+/// Compares with a golden file, or writes it.
+fn compare(name: &str, screens: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/screens");
+    let file = golden.join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(&golden).unwrap();
+        std::fs::write(&file, screens).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(screens, expected, "{}: UPDATE_GOLDEN=1 writes it", file.display());
+}
+
+/// Each screen, as a verb shows it in some way.
+fn screens(tree: &Tree, show: impl Fn(&[&str]) -> String) -> String {
+    let root = tree.path().to_str().unwrap();
+    SCREENS.iter().map(|words| format!("$ vfio {}\n{}", words.join(" "), show(words).replace(root, "ROOT"))).collect()
+}
+
+/// Without a terminal: what goes to standard output, and behind it what goes to standard error.
+fn without_terminal(tree: &Tree, words: &[&str], columns: Option<&str>) -> String {
+    let mut command = tree.command(VFIO);
+    command.args(words).stdin(Stdio::null()).env_remove("COLUMNS").envs(columns.map(|columns| ("COLUMNS", columns)));
+    let output = command.output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
 
 #[test]
 fn lines_fit_the_terminal() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/screens");
-    let tree = machine("stop-units = ollama.service\n");
-    desktop(&tree, "0000:03:00.0", Some("0000:03:00.1"));
+    let tree = shown();
     for width in ["80", "120"] {
-        let mut screens = String::new();
-        for words in SCREENS {
-            let output = tree.command(VFIO).args(words).env("COLUMNS", width).stdin(Stdio::null()).output().unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            for line in text.lines().filter(|_| words[0] != "guest") {
+        for words in &SCREENS[..PARTED] {
+            for line in without_terminal(&tree, words, Some(width)).lines() {
                 assert!(line.chars().count() <= width.parse().unwrap(), "{width}: {line}");
             }
-            screens += &format!("$ vfio {}\n{text}", words.join(" "));
         }
-        let file = golden.join(format!("{width}.txt"));
-        if update {
-            std::fs::create_dir_all(&golden).unwrap();
-            std::fs::write(&file, &screens).unwrap();
-        }
-        let expected = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(screens, expected, "{}: UPDATE_GOLDEN=1 writes it", file.display());
+        compare(&format!("{width}.txt"), &screens(&tree, |words| without_terminal(&tree, words, Some(width))));
     }
 }
 
-/// On a terminal (script(1)) with these variables: what `vfio groups` prints.
-fn on_terminal(tree: &Tree, variables: &[(&str, &str)]) -> String {
+/// What goes into a pipe or a file is for other programs: a line each, however long.
+#[test]
+fn a_pipe_gets_a_line_each() {
+    let tree = shown();
+    let piped = screens(&tree, |words| without_terminal(&tree, words, None));
+    assert!(!piped.contains('\u{1b}'), "{piped}");
+    for function in tree.functions() {
+        let begin = format!("- {function}  ");
+        let line = lines_of_groups(&piped).find(|line| line.contains(&begin));
+        assert!(
+            line.is_some_and(|line| line.contains("driver") || line.contains("bridge") || line.contains("bound")),
+            "{function}: {line:?}"
+        );
+    }
+    assert!(piped.lines().any(|line| line.chars().count() > 130), "{piped}");
+    compare("pipe.txt", &piped);
+}
+
+/// The lines of `vfio groups`.
+fn lines_of_groups(piped: &str) -> impl Iterator<Item = &str> {
+    piped.lines().skip(1).take_while(|line| !line.starts_with('$'))
+}
+
+/// On a terminal (script(1)) with these variables: what a verb prints.
+fn on_terminal(tree: &Tree, words: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = Command::new("script");
-    let words = format!("{VFIO} --root {} groups", tree.path().display());
+    let words = format!("{VFIO} --root {} {}", tree.path().display(), words.join(" "));
     command.args(["--quiet", "--return", "--command", &words, "/dev/null"]).env_remove("NO_COLOR");
     command.envs(variables.iter().copied()).stdin(Stdio::null());
     String::from_utf8(command.output().expect("script(1)").stdout).unwrap().replace("\r\n", "\n")
 }
 
+/// A text without our colours.
+fn without_colour(text: &str) -> String {
+    ["1", "2", "31", "32", "33", "0"]
+        .iter()
+        .fold(text.to_owned(), |text, code| text.replace(&format!("\u{1b}[{code}m"), ""))
+}
+
 #[test]
 fn colour_is_only_where_it_shows() {
-    let tree = machine("");
-    let plain = tree.run(VFIO, &["groups"]).stdout;
-    assert!(!plain.contains('\u{1b}'));
-    let colour = on_terminal(&tree, &[("TERM", "xterm"), ("COLUMNS", "80")]);
+    let tree = shown();
+    let colour = screens(&tree, |words| on_terminal(&tree, words, &[("TERM", "xterm"), ("COLUMNS", "80")]));
     for (what, code) in
         [("a heading", "\u{1b}[1mIOMMU group 0\u{1b}[0m"), ("a bridge", "\u{1b}[2mIOMMU group 1\u{1b}[0m")]
     {
         assert!(colour.contains(code), "{what}: {colour}");
     }
-    assert!(!colour.contains("\u{1b}[31m"), "nothing is wrong: {colour}");
+    let groups = colour.split("$ vfio ").nth(1).unwrap();
+    assert!(!groups.contains("\u{1b}[31m"), "nothing is wrong: {groups}");
+    compare("terminal.txt", &colour.replace('\u{1b}', "\\e"));
+    let plain = without_colour(&colour);
+    assert!(!plain.contains('\u{1b}'), "a colour that is none of ours");
     for variables in
         [&[("TERM", "xterm"), ("NO_COLOR", "1"), ("COLUMNS", "80")][..], &[("TERM", "dumb"), ("COLUMNS", "80")]]
     {
-        assert_eq!(on_terminal(&tree, variables), plain, "{variables:?}");
+        assert_eq!(screens(&tree, |words| on_terminal(&tree, words, variables)), plain, "{variables:?}");
     }
 }
 
