@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for vfio(8).
 
-# The names of the [gpu] or [guest] sections, as far as they can be read.
+# The names of the [gpu] or [guest] sections, as far as they can be read; of the tree that $VFIO_ROOT names for vfio too.
 _vfio_names() {
+    local root=${VFIO_ROOT:-}
     sed -n "s/^[[:space:]]*\[[[:space:]]*$1[[:space:]]\{1,\}\([^][:space:]]*\).*/\1/p" \
-        /etc/vfio.conf /usr/lib/vfio.conf.d/*.conf /run/vfio.conf.d/*.conf /etc/vfio.conf.d/*.conf 2>/dev/null
+        "$root"/etc/vfio.conf "$root"/{usr/lib,run,etc}/vfio.conf.d/*.conf 2>/dev/null
 }
 
 # The addresses of displays.
 _vfio_displays() {
-    grep -l '^0x03' /sys/bus/pci/devices/*/class 2>/dev/null | sed 's|/class$||; s|.*/||'
+    grep -l '^0x03' "${VFIO_ROOT:-}"/sys/bus/pci/devices/*/class 2>/dev/null | sed 's|/class$||; s|.*/||'
 }
 
 _vfio() {
@@ -17,7 +18,7 @@ _vfio() {
     COMPREPLY=()
 
     if [[ $before == --root ]]; then
-        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
     fi
     if [[ $before == --only ]]; then

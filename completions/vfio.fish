@@ -29,7 +29,7 @@ function __vfio_after
 end
 
 complete -c vfio -f
-complete -c vfio -l root -x -a '(__fish_complete_directories)' -d 'Operate on the file tree DIR'
+complete -c vfio -l root -r -F -d 'Operate on the file tree DIR, or on a report'
 complete -c vfio -l json -d 'Print JSON'
 complete -c vfio -s h -l help -d 'Print help'
 complete -c vfio -s V -l version -d 'Print the version'
