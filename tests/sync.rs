@@ -298,6 +298,31 @@ fn words_and_images_are_brought_up_to_date_in_one_go() {
     assert!(!tree.exists("var/lib/vfio/synced") && !tree.exists("var/lib/vfio/cmdline") && !tree.exists(MARK));
 }
 
+/// `doctor --fix`: what it would run is shown first and nothing is done; it is done when told, and what undoes it brings every
+/// byte back. That a sync may be killed at any moment is tested in `any_moment.rs`.
+#[test]
+fn what_doctor_fixes_by_a_sync_is_undone() {
+    let tree = debian();
+    let entry = with_entry(&tree);
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\n");
+    let before = (tree.read(entry), tree.snapshot());
+    let ran = tree.run(VFIO, &["doctor", "--only", "boot", "--fix"]);
+    assert!(
+        ran.stdout.contains("\nfix: vfio sync (undone by 'vfio cmdline revert')\nnothing was run: "),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.status, Some(64));
+    tree.assert_same(&before.1, "what is only shown changes nothing");
+    let ran = tree.run(VFIO, &["doctor", "--only", "boot", "--fix", "--yes"]);
+    assert!(ran.stdout.contains("\n$ vfio sync\n"), "{}", ran.stdout);
+    assert!(tree.read(entry).contains(" iommu=pt"), "{}", ran.stderr);
+    let again = tree.run(VFIO, &["doctor", "--only", "boot"]);
+    assert!(!again.stdout.contains("run 'vfio sync'\n"), "{}", again.stdout);
+    let ran = tree.run(VFIO, &["cmdline", "revert"]);
+    assert_eq!((ran.status, tree.read(entry)), (Some(0), before.0), "{}", ran.stderr);
+}
+
 #[test]
 fn a_boot_file_that_cannot_be_written_does_not_keep_the_image_old() {
     let tree = debian();
