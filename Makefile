@@ -236,6 +236,10 @@ bench: ## what the boot-time programs cost, and whether readers are linear (ONLY
 bench-guest: setup deb ## how long a hand-over and a give-back take, beside the guide's libvirt hooks
 	env $(RELEASE_ENV) $(CARGO) test --quiet --release --locked --features lab --test lab -- bench
 
+.PHONY: record
+record: ## a report of a user's as a machine of tests/hosts (REPORT=FILE NAME=what-it-is)
+	VFIO_RECORD='$(abspath $(REPORT))' VFIO_RECORD_AS='$(NAME)' $(CARGO) test --quiet --locked --test hosts a_report_becomes -- --nocapture
+
 SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## every fuzz target for SECONDS=60 each (ONLY=TARGET: one)

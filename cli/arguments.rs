@@ -13,7 +13,7 @@ use vfio_suite::plan::rom::table::Place;
 #[derive(Debug, Parser)]
 #[command(name = "vfio", version, max_term_width = 100)]
 pub struct Arguments {
-    /// Operate on the file tree DIR instead of the running system
+    /// Operate on the file tree DIR, or on the report in the file DIR, instead of the running system
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Print JSON for programs instead of text

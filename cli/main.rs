@@ -19,6 +19,7 @@ mod mask;
 mod output;
 mod plan;
 mod rebar;
+mod replay;
 mod report;
 mod reset;
 mod rom;
@@ -91,12 +92,17 @@ fn usage(error: &clap::Error) -> Answer {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
-    let root = match Root::from_option(arguments.root.as_deref()) {
+    let replayed = replay::of(arguments.root.as_deref())?;
+    let place = replayed.as_ref().map(tempfile::TempDir::path).or(arguments.root.as_deref());
+    let root = match Root::from_option(place) {
         Ok(root) => root,
         Err(error) => {
             let variable = std::env::var_os(ROOT_VARIABLE).map(PathBuf::from).unwrap_or_default();
             let path = arguments.root.as_deref().unwrap_or(&variable);
-            anyhow::bail!("{}: {error}; --root and {ROOT_VARIABLE} must name an existing directory", path.display());
+            anyhow::bail!(
+                "{}: {error}; --root and {ROOT_VARIABLE} must name an existing directory or a report",
+                path.display()
+            );
         }
     };
     logger::start("vfio");

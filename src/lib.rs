@@ -16,6 +16,8 @@ pub mod nearest;
 pub mod pci;
 pub mod plan;
 pub mod posix_acl;
+pub mod recording;
 pub mod root;
 pub mod survey;
 pub mod text;
+pub mod trace;

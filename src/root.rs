@@ -4,6 +4,7 @@
 //! All other code names files relative to the root, without a leading slash. In a test tree every path is resolved by
 //! the kernel inside that tree (`openat2(2)`, `RESOLVE_IN_ROOT`): an absolute link in a recorded machine stays in it.
 
+use crate::trace::{Look, Trace};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RawDirEntry, ResolveFlags, Statx, StatxFlags};
 use std::ffi::{CStr, OsString};
@@ -60,6 +61,8 @@ pub struct Root {
     fd: OwnedFd,
     path: PathBuf,
     system: bool,
+    /// Where every look is noted, if somebody wants to know.
+    trace: Option<Trace>,
 }
 
 impl Root {
@@ -68,7 +71,24 @@ impl Root {
         let fd = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let system = path == Path::new("/");
         let path = if system { PathBuf::from("/") } else { path.canonicalize()? };
-        Ok(Root { fd, system: system || path == Path::new("/"), path })
+        Ok(Root { fd, system: system || path == Path::new("/"), path, trace: None })
+    }
+
+    /// The same root, with a note of every look.
+    #[must_use]
+    pub fn traced(self) -> Root {
+        Root { trace: Some(Trace::default()), ..self }
+    }
+
+    /// What was looked at, where it is noted.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    fn note(&self, path: &str, look: Look) {
+        if let Some(trace) = &self.trace {
+            trace.note(path, look);
+        }
     }
 
     /// The root that `--root` or the environment names, else "/".
@@ -97,6 +117,7 @@ impl Root {
 
     /// Opens a file below the root. Links are followed, but never out of a test tree.
     pub fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        self.note(path, if flags.contains(OFlags::PATH) { Look::Place } else { Look::Content });
         // openat2() refuses with O_PATH what open() would ignore.
         let flags =
             flags | OFlags::CLOEXEC | if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
@@ -132,6 +153,7 @@ impl Root {
     /// # Errors
     /// `InvalidInput` with a sentence for what is not a regular file.
     pub fn open_regular(&self, path: &str) -> io::Result<std::fs::File> {
+        self.note(path, Look::Content);
         let place = self.open_at(path, OFlags::PATH, Mode::empty())?;
         if !FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode).is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
@@ -160,8 +182,9 @@ impl Root {
     }
 
     /// Opens a directory of attributes, to read several of them without walking to each.
-    pub fn attributes(&self, path: &str) -> io::Result<Attributes> {
-        Ok(Attributes { fd: self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())? })
+    pub fn attributes(&self, path: &str) -> io::Result<Attributes<'_>> {
+        let fd = self.open_at(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Attributes { fd, trace: self.trace.as_ref().map(|trace| (trace, path.to_owned())) })
     }
 
     /// The text of a small attribute without its trailing newline.
@@ -173,6 +196,7 @@ impl Root {
 
     /// What a link says, unresolved.
     pub fn read_link(&self, path: &str) -> io::Result<PathBuf> {
+        self.note(path, Look::Place);
         let target = if self.system {
             rustix::fs::readlinkat(&self.fd, path, Vec::new())?
         } else {
@@ -196,7 +220,12 @@ impl Root {
     /// Owner, mode and the like of what `path` leads to.
     pub fn stat(&self, path: &str) -> io::Result<rustix::fs::Stat> {
         let fd = self.open_at(path, OFlags::PATH, Mode::empty())?;
-        Ok(rustix::fs::fstat(fd)?)
+        let mut stat = rustix::fs::fstat(fd)?;
+        if !self.system {
+            // That of a tree's own file is when it was unpacked.
+            (stat.st_ctime, stat.st_ctime_nsec) = (stat.st_mtime, stat.st_mtime_nsec);
+        }
+        Ok(stat)
     }
 
     /// What is left of the file system that `path` is on.
@@ -391,13 +420,22 @@ mod regular_tests {
 
 /// A directory of attributes in sysfs.
 #[derive(Debug)]
-pub struct Attributes {
+pub struct Attributes<'r> {
     fd: OwnedFd,
+    /// Where looks are noted, and the path of the directory.
+    trace: Option<(&'r Trace, String)>,
 }
 
-impl Attributes {
+impl Attributes<'_> {
+    fn note(&self, name: &str, look: Look) {
+        if let Some((trace, path)) = &self.trace {
+            trace.note(&format!("{path}/{name}"), look);
+        }
+    }
+
     /// Reads a small attribute into `buffer` with a single read. An attribute is a file: a link is not followed.
     pub fn read_into<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        self.note(name, Look::Content);
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
         let n = rustix::io::read(&file, &mut *buffer)?;
@@ -406,6 +444,7 @@ impl Attributes {
 
     /// The last part of what a link says.
     pub fn link_name<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        self.note(name, Look::Place);
         let n = rustix::fs::readlinkat_raw(&self.fd, name, &mut *buffer)?;
         let target = &buffer[..n];
         let at = target.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);

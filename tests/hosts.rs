@@ -9,6 +9,7 @@ mod common;
 use common::parts::{self, disk, Part, StackKind};
 use common::{hosts, text, Function, Machine, Tree};
 use std::collections::HashSet;
+use std::path::PathBuf;
 use vfio_suite::act::backend::kernel_for;
 
 /// The texts in `tests/hosts` are made from the layouts, and `hosts::unpack` reads them: a change of a layout is seen in them,
@@ -25,6 +26,58 @@ fn the_texts_are_what_was_last_made_of_the_layouts() {
         }
         let differences = common::tree::differences(&hosts::nodes(name), &nodes);
         assert!(differences.is_empty(), "{name} (UPDATE_HOSTS=1 writes it again):\n{differences}");
+    }
+}
+
+/// Where recordings are.
+fn recordings() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/recordings")
+}
+
+/// On a recording every looking verb gives an answer, and none changes it.
+fn run_on(name: &str, nodes: &text::Nodes) {
+    let tree = Tree::new(nodes);
+    assert!(!tree.functions().is_empty(), "{name} has no PCI functions");
+    let before = tree.snapshot();
+    for verb in [&["groups"][..], &["cards"], &["plan"], &["status"], &["check"], &["doctor"], &["guest", "list"]] {
+        let ran = tree.run(env!("CARGO_BIN_EXE_vfio"), verb);
+        assert!(matches!(ran.status, Some(0..=2)), "{name}, {verb:?}: {:?} {}", ran.status, ran.stderr);
+        assert!(!ran.stdout.is_empty() || !ran.stderr.is_empty(), "{name}, {verb:?} says nothing");
+    }
+    tree.assert_same(&before, name);
+}
+
+/// `make record REPORT=FILE NAME=...`; without a report to add, that of a machine of ours is made into a recording and run on.
+#[test]
+fn a_report_becomes_a_machine() {
+    let given = std::env::var_os("VFIO_RECORD").filter(|path| !path.is_empty());
+    let report = match &given {
+        Some(path) => std::fs::read_to_string(path).unwrap_or_else(|e| panic!("REPORT={}: {e}", path.display())),
+        None => hosts::unpack("single-amd").run(env!("CARGO_BIN_EXE_vfio"), &["report"]).stdout,
+    };
+    let nodes = text::parse(&report);
+    let name = std::env::var("VFIO_RECORD_AS").unwrap_or_default();
+    run_on(&name, &nodes);
+    if given.is_none() {
+        return;
+    }
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    assert!(!name.is_empty() && name.chars().all(fits), "NAME=what-it-is: small letters, digits and '-', not '{name}'");
+    let file = recordings().join(format!("{name}.txt"));
+    assert!(!file.exists(), "{} is there already", file.display());
+    std::fs::create_dir_all(recordings()).unwrap();
+    let head = "# A recording by 'vfio report', masked; tests/hosts/README.md says what it is for.\n";
+    std::fs::write(&file, format!("{head}{}", text::render(&nodes))).unwrap();
+    println!("{} was written: read it, and add a line about it to tests/hosts/README.md", file.display());
+}
+
+#[test]
+fn the_verbs_run_on_every_recording() {
+    let entries = std::fs::read_dir(recordings()).into_iter().flatten();
+    for path in
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "txt"))
+    {
+        run_on(path.file_stem().unwrap().to_str().unwrap(), &text::parse(&std::fs::read_to_string(&path).unwrap()));
     }
 }
 

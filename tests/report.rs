@@ -5,6 +5,7 @@
 mod common;
 
 use common::{desktop, domain, hosts, Tree};
+use vfio_suite::finding::codes::logs::{LogSource, RULES};
 
 const VFIO: &str = env!("CARGO_BIN_EXE_vfio");
 const VIDEO: &str = "0000:03:00.0";
@@ -241,7 +242,74 @@ fn machine() -> Tree {
     tree.write("etc/kernel/cmdline", &all);
     let journal: String = lines(SAID).iter().map(|line| format!("[    5.123456] vfio-guest[812]: {line}\n")).collect();
     tree.write(".kernel/journal", &format!("{journal}[    6.0] vfio-bind[9]: {WANTED}"));
+    logs(&tree);
+    files(&tree);
     tree
+}
+
+/// Raw lines of every log, one for each pattern that a rule has: the sentences stand before it, in every place where anything
+/// may stand, and behind it.
+fn logs(tree: &Tree) {
+    let (mut journal, mut domain, mut audit) = (String::new(), String::new(), String::new());
+    let sentences = lines(SAID);
+    let mut next = 0;
+    let mut sentence = || {
+        next += 1;
+        sentences[next % sentences.len()]
+    };
+    for rule in RULES.iter().flat_map(|rules| rules.iter()) {
+        for pattern in rule.patterns {
+            let mut line = format!("{} ", sentence());
+            for piece in pattern.split('*') {
+                line += &format!("{piece} {} {VIDEO} ", sentence());
+            }
+            let (writer, log) = match rule.source {
+                LogSource::Kernel => ("1700000000.1 kernel: ", &mut journal),
+                LogSource::Libvirt => ("1700000000.1 virtqemud[812]: ", &mut journal),
+                LogSource::Qemu => ("2023-11-14T22:13:22.000000Z qemu-system-x86_64: ", &mut domain),
+                LogSource::Audit => ("type=AVC msg=audit(1700000000.1:4): ", &mut audit),
+            };
+            log.push_str(&format!("{writer}{line}\n{} and no rule knows this\n", sentence()));
+        }
+    }
+    journal +=
+        "1700000000.1 systemd[1]: vfio-guest@win.service of annasunitq.service: Failed with result 'mariecurieq'.\n";
+    tree.write(".kernel/log", &journal);
+    tree.write(".kernel/log-before", &journal);
+    let start = "2023-11-14 22:13:21.000+0000: starting up libvirt version: 11.3.0 of mariecurieq at fortressq\n";
+    tree.write("var/log/libvirt/qemu/annas-gamingq.log", &format!("{start}{domain}"));
+    tree.write("var/log/audit/audit.log", &audit);
+}
+
+/// Other files that our readers read, with all that people write into them.
+fn files(tree: &Tree) {
+    let all = SAID.replace('\n', " ");
+    let comments: String = lines(SAID).iter().map(|line| format!("# {line}\n")).collect();
+    for path in
+        ["etc/modprobe.d/anna.conf", "etc/mkinitcpio.conf", "etc/dracut.conf", "etc/libvirt/qemu.conf", "etc/fstab"]
+    {
+        tree.write(path, &comments);
+    }
+    tree.write("etc/machine-id", "77777777777777789abcdef012345678\n");
+    tree.write("etc/kernel/entry-token", "fortressq\n");
+    let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let variables = "sys/firmware/efi/efivars";
+    for (name, text) in [
+        ("LoaderInfo", "systemd-boot 257 of mariecurieq\0"),
+        ("LoaderEntrySelected", "77777777777777789abcdef012345678-6.12.conf\0"),
+        ("LoaderDevicePartUUID", "2b8e1a2c-7777-4abc-9def-0123456789ab\0"),
+    ] {
+        let path = format!("{variables}/{name}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f");
+        tree.write(&path, "");
+        std::fs::write(tree.join(&path), [vec![6, 0, 0, 0], utf16(text)].concat()).unwrap();
+    }
+    let xml = tree.read(".kernel/domains/annas-gamingq.xml");
+    let more = format!(
+        "<title>mariecurieq</title><description>{}</description><metadata><x>Qhunter2Q</x></metadata>\
+         <!-- Qcomment --><graphics type='vnc' port='-1' passwd='vncQpass'/>",
+        all.replace(['<', '>', '&'], "")
+    );
+    tree.write(".kernel/domains/annas-gamingq.xml", &xml.replacen("<devices>", &format!("<devices>{more}"), 1));
 }
 
 /// Everything that `vfio report` prints, where one kind is.
@@ -292,6 +360,11 @@ fn what_is_planted_is_said_without_a_report() {
 fn what_a_report_is_for_is_seen() {
     let tree = machine();
     let (stdout, _) = report(&tree, false);
+    let (stdout, recording) = stdout.split_once("== recording\n").unwrap();
+    for code in ["not ready ", "apparmor=\"DENIED\""] {
+        assert!(recording.contains(code), "a line that a rule knows is there: {code}");
+    }
+    assert!(!recording.contains("no rule knows this"), "no other line is");
     for desired in lines(WANTED) {
         assert_eq!(
             stdout.matches(desired).count(),
@@ -302,8 +375,8 @@ fn what_a_report_is_for_is_seen() {
     for desired in [
         "system: debian 13\n",
         "kernel: 6.12",
-        "command line: BOOT_IMAGE=/boot/vmlinuz-6.12 iommu=pt amdgpu.gpu_recovery=1 module_blacklist=nouveau quiet <masked> \
-         rd.password=<masked> rd.key=<masked> ",
+        "command line: BOOT_IMAGE=/boot/vmlinuz-6.12 iommu=pt amdgpu.gpu_recovery=1 module_blacklist=nouveau quiet masked \
+         rd.password=masked rd.key=masked ",
         "== vfio check (exit code 2)",
         "/etc/vfio.conf:4: warning: unknown key",
         "IOMMU group 14: ",
@@ -319,5 +392,5 @@ fn what_a_report_is_for_is_seen() {
     }
     // The same thing has the same name wherever it is said.
     let user = stdout.split("/annas").next().unwrap();
-    assert!(user.contains("(user 1)") && stdout.contains("(user 2)"), "{stdout}");
+    assert!(user.contains("user-1") && stdout.contains("user-2"), "{stdout}");
 }

@@ -51,6 +51,11 @@ fn is_place(rest: &str) -> bool {
     rest.len() <= 10 && rest.chars().all(|c| c.is_ascii_digit() || "adfinopsuvbxP".contains(c))
 }
 
+/// Whether the kernel or systemd has named an interface.
+pub fn is_interface(name: &str) -> bool {
+    INTERFACES.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_place))
+}
+
 /// What comes after these words up to the last quote of the line, or up to one with these characters behind it.
 const QUOTED: [(&str, &str); 4] =
     [("the keyboard '", "name"), ("the mouse '", "name"), ("run '", "command"), ("run: ", "command")];
@@ -86,15 +91,20 @@ fn processes(mask: &Mask, line: &str) -> String {
         };
         let command = &before[begin..];
         out.push_str(&before[..begin]);
-        if PROCESSES.contains(&format!(" {command} ")) || command.is_empty() || command.starts_with("(process ") {
-            out.push_str(command);
-        } else {
-            out.push_str(&mask.instead("process", command));
-        }
+        out.push_str(&process(mask, command));
         out.push_str(MARK);
         rest = behind;
     }
     out + rest
+}
+
+/// The name of a process: that of a program that may run on any machine is shown.
+pub fn process(mask: &Mask, command: &str) -> String {
+    if PROCESSES.contains(&format!(" {command} ")) || command.is_empty() || mask.is_stand_in(command) {
+        command.to_owned()
+    } else {
+        mask.instead("process", command)
+    }
 }
 
 /// Where the name of a process that is not known any more begins: behind what our sentences have before one.
@@ -120,7 +130,11 @@ fn quoted(mask: &Mask, line: &str) -> String {
     let end = end.unwrap_or(inside.len());
     let (inside, behind) = (&inside[..end], &line[begin + end..]);
     // What we say is to be run is not a command of the user's.
-    let shown = if kind == "command" && mask.is_known(inside) { inside.to_owned() } else { mask.instead(kind, inside) };
+    let shown = if kind == "command" && mask.is_known(inside) || mask.is_stand_in(inside) {
+        inside.to_owned()
+    } else {
+        mask.instead(kind, inside)
+    };
     format!("{}{shown}{}", &line[..begin], quoted_rest(mask, behind))
 }
 
@@ -146,10 +160,10 @@ fn after(mask: &Mask, line: &str) -> String {
             // A number says nothing, root is everywhere, and not every word after these is a name.
             let prose = match kind {
                 "domain" => PROSE.contains(&format!(" {name} ")),
-                "interface" => INTERFACES.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_place)),
+                "interface" => is_interface(name),
                 _ => false,
             };
-            if prose || name.parse::<u16>().is_ok() || name.starts_with('(') || matches!(name, "root" | "") {
+            if prose || name.parse::<u16>().is_ok() || mask.is_stand_in(name) || matches!(name, "root" | "") {
                 out.push_str(name);
             } else {
                 out.push_str(&mask.instead(kind, name));
@@ -190,7 +204,7 @@ fn in_quotes(mask: &Mask, line: &str) -> String {
         let inside = &rest[begin + 1..end];
         out.push_str(&rest[..=begin]);
         // A path and what is masked already are looked at for themselves.
-        if inside.starts_with(['/', '(']) || mask.is_known(inside) {
+        if inside.starts_with('/') || mask.is_stand_in(inside) || mask.is_known(inside) {
             out.push_str(inside);
         } else {
             out.push_str(MASKED);

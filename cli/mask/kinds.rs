@@ -26,6 +26,16 @@ pub fn at(text: &str) -> Found {
         .or_else(|| long(text))
 }
 
+/// What the kernel shows that is nobody else's: UUIDs, MAC addresses, names of disks that no other has.
+pub fn of_kernel(text: &str) -> Found {
+    uuid(text).or_else(|| hex(text, &[2; 6], ':').map(|length| (length, "mac"))).or_else(|| named(text))
+}
+
+/// Whether a name that ends so is a file's.
+pub fn is_of_file(end: &str) -> bool {
+    FILES.contains(&format!(" {end} "))
+}
+
 /// The length of what `fits`.
 fn run(text: &str, fits: impl Fn(char) -> bool) -> usize {
     text.find(|c| !fits(c)).unwrap_or(text.len())
@@ -201,7 +211,7 @@ fn export(text: &str) -> Found {
 /// What a name with dots ends with if it is a file or a unit, and no domain of the internet.
 const FILES: &str = " automount aml bin bls cfg conf cpio csv d device efi fd gz hook img install iso json ko link log lz4 mount \
     netdev network nvram path preset py qcow2 raw rom rs rules scope service sh slice snapshot so socket swap target timer \
-    tmp txt vmdk vdi wants xml xz zst zstd bak old new orig default pid sock sizes stub kver lock sys dll exe md vfd ";
+    tmp txt vmdk vdi wants xml xz zst zstd bak old new orig default pid sock sizes stub kver lock sys dll exe md vfd fstab vars ";
 
 /// An address of mail, or a name of the internet.
 fn mail_or_domain(text: &str) -> Found {

@@ -4,10 +4,12 @@
 //! machine has. Equal things stay equal: each has a number of its kind.
 
 mod context;
+mod file;
 mod kinds;
 pub mod parameters;
 mod paths;
 mod sources;
+mod stand_in;
 mod units;
 
 use kinds::is_word;
@@ -16,7 +18,7 @@ use std::collections::{BTreeMap, HashSet};
 use vfio_suite::root::Root;
 
 /// In place of what is not even counted.
-pub const MASKED: &str = "<masked>";
+pub const MASKED: &str = "masked";
 
 /// Words after which comes what is nobody's business.
 const SECRETS: [&str; 20] = [
@@ -45,16 +47,33 @@ const SECRETS: [&str; 20] = [
 /// What is masked on this machine.
 #[derive(Default)]
 pub struct Mask {
-    /// Names, in small letters, each with its kind; the longest first.
-    names: Vec<(String, &'static str)>,
+    /// Names, in small letters, each with its kind; by their first letter, the longest first.
+    names: BTreeMap<char, Vec<(String, &'static str)>>,
     /// The commands of processes.
     commands: BTreeMap<u32, String>,
     /// What may stand in quotes.
     known: HashSet<String>,
     /// The kernel's release, which may look like a name of the internet.
     kernel: String,
-    /// The numbers that were given out.
-    numbers: RefCell<BTreeMap<(&'static str, String), usize>>,
+    /// What stands for what, by its kind.
+    given: RefCell<BTreeMap<(&'static str, String), usize>>,
+    /// How many of each kind there are.
+    counts: RefCell<BTreeMap<&'static str, usize>>,
+    /// All that stands for something: it is not masked again.
+    stand_ins: RefCell<HashSet<String>>,
+}
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Sentences: ours, and what others have logged.
+    Prose,
+    /// A file of the system's that programs read again.
+    File,
+    /// The same, where what is not known is a kernel parameter.
+    Boot,
+    /// What the kernel shows of itself: nobody has given names in it but for those that are known.
+    Kernel,
 }
 
 impl Mask {
@@ -69,22 +88,31 @@ impl Mask {
     }
 
     fn line(&self, line: &str) -> String {
-        self.scan(&context::masked(self, line), None)
+        self.scan(&context::masked(self, line), None, Kind::Prose)
     }
 
     /// What stands in the place of a thing.
     fn instead(&self, kind: &'static str, thing: &str) -> String {
-        let mut numbers = self.numbers.borrow_mut();
-        let next = numbers.keys().filter(|(other, _)| *other == kind).count() + 1;
-        let number = numbers.entry((kind, thing.to_lowercase())).or_insert(next);
-        format!("({kind} {number})")
+        if self.stand_ins.borrow().contains(thing) {
+            return thing.to_owned();
+        }
+        let key = (kind, stand_in::known_by(kind, thing).to_lowercase());
+        let number = *self.given.borrow_mut().entry(key).or_insert_with(|| {
+            let mut counts = self.counts.borrow_mut();
+            let count = counts.entry(kind).or_default();
+            *count += 1;
+            *count
+        });
+        let shown = stand_in::stand_in(kind, thing, number);
+        self.stand_ins.borrow_mut().insert(shown.clone());
+        shown
     }
 
-    fn scan(&self, text: &str, mut before: Option<char>) -> String {
+    fn scan(&self, text: &str, mut before: Option<char>, kind: Kind) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(next) = rest.chars().next() {
-            let (length, shown) = self.found(rest, before).unwrap_or_else(|| (next.len_utf8(), next.to_string()));
+            let (length, shown) = self.found(rest, before, kind).unwrap_or_else(|| (next.len_utf8(), next.to_string()));
             out.push_str(&shown);
             before = rest[..length].chars().next_back();
             rest = &rest[length..];
@@ -93,24 +121,48 @@ impl Mask {
     }
 
     /// What the text begins with that is masked: its length, and what is shown instead.
-    fn found(&self, text: &str, before: Option<char>) -> Option<(usize, String)> {
+    fn found(&self, text: &str, before: Option<char>, kind: Kind) -> Option<(usize, String)> {
         let whole = |(length, kind): (usize, &'static str)| (length, self.instead(kind, &text[..length]));
         if let Some(before) = before.filter(|c| is_word(*c)) {
             return kinds::inside(text, before).map(whole);
         }
-        if text.starts_with(MASKED) {
-            return Some((MASKED.len(), MASKED.to_owned()));
+        if let Some(length) = self.stand_in_at(text) {
+            return Some((length, text[..length].to_owned()));
         }
         if !self.kernel.is_empty() && text.starts_with(&self.kernel) {
             return Some((self.kernel.len(), self.kernel.clone()));
         }
+        if kind == Kind::Kernel {
+            return self.name(text).or_else(|| kinds::of_kernel(text).map(whole));
+        }
         self.url(text)
             .or_else(|| paths::at(text, before).and_then(|cut| self.path(text, &cut)))
-            .or_else(|| self.setting(text, before))
+            .or_else(|| self.setting(text, before, kind))
             .or_else(|| self.name(text))
             .or_else(|| secret(text))
             .or_else(|| units::at(text).map(|(length, suffix, known)| self.unit(&text[..length], suffix, known)))
             .or_else(|| kinds::at(text).map(whole))
+    }
+
+    /// Whether a name stands for another already.
+    fn is_stand_in(&self, name: &str) -> bool {
+        name == MASKED || self.stand_ins.borrow().contains(name)
+    }
+
+    /// The length of what the text begins with, if that stands for something already.
+    fn stand_in_at(&self, text: &str) -> Option<usize> {
+        let word = |c: char| is_word(c) || matches!(c, '-' | '.' | ':');
+        let length = text.find(|c| !word(c)).unwrap_or(text.len());
+        let stand_ins = self.stand_ins.borrow();
+        // What ends a sentence, or the line number behind a path, is no part of it.
+        let mut end = length;
+        while end > 0 {
+            if text[..end] == *MASKED || stand_ins.contains(&text[..end]) {
+                return Some(end);
+            }
+            end = text[..end].rfind(['-', '.', ':'])?;
+        }
+        None
     }
 
     fn path(&self, text: &str, cut: &paths::Cut) -> Option<(usize, String)> {
@@ -119,8 +171,32 @@ impl Mask {
         }
         let path = &text[..cut.length];
         // Past its first slash, or it would be found again.
-        let shown = path[..cut.shown].strip_prefix('/').map(|rest| format!("/{}", self.scan(rest, Some('/'))));
-        Some((cut.length, shown.unwrap_or_default() + &self.instead("path", path)))
+        let shown =
+            path[..cut.shown].strip_prefix('/').map(|rest| format!("/{}", self.scan(rest, Some('/'), Kind::Prose)));
+        let kind = paths::kind(path);
+        let part = |part: &str| kind.map_or_else(|| self.component(part), |kind| self.instead(kind, part));
+        let rest: Vec<String> = path[cut.shown..].split('/').map(part).collect();
+        Some((cut.length, shown.unwrap_or_default() + &rest.join("/")))
+    }
+
+    /// A name of a file or a directory, wherever it is.
+    fn component(&self, name: &str) -> String {
+        if name.is_empty() || paths::is_common(name) || self.stand_ins.borrow().contains(name) {
+            return name.to_owned();
+        }
+        if let Some((length, shown)) = self.name(name).filter(|(length, _)| *length == name.len()) {
+            debug_assert_eq!(length, name.len());
+            // Two files must not get one name.
+            return if shown == MASKED { self.instead("name", name) } else { shown };
+        }
+        if let Some((_, kind)) = kinds::at(name).filter(|(length, _)| *length == name.len()) {
+            return self.instead(kind, name);
+        }
+        // What a file ends with says what it is.
+        match name.rsplit_once('.').filter(|(stem, end)| !stem.is_empty() && kinds::is_of_file(end)) {
+            Some((stem, end)) => format!("{}.{end}", self.component(stem)),
+            None => self.instead("name", name),
+        }
     }
 
     fn unit(&self, unit: &str, suffix: &str, known: bool) -> (usize, String) {
@@ -143,7 +219,8 @@ impl Mask {
 
     /// A name that the machine knows, in any case of letters.
     fn name(&self, text: &str) -> Option<(usize, String)> {
-        self.names.iter().find_map(|(name, kind)| {
+        let first = text.chars().next()?.to_lowercase().next()?;
+        self.names.get(&first)?.iter().find_map(|(name, kind)| {
             let length = starts_with_ignoring_case(text, name)?;
             (!text[length..].starts_with(is_word)).then(|| (length, self.masked_name(kind, name)))
         })
@@ -170,8 +247,8 @@ impl Mask {
         }
     }
 
-    /// `KEY=VALUE`: a value that is not among those that are shown.
-    fn setting(&self, text: &str, before: Option<char>) -> Option<(usize, String)> {
+    /// `KEY=VALUE`: a value that is not among those that are shown; in files only what is a secret, or a kernel parameter.
+    fn setting(&self, text: &str, before: Option<char>, kind: Kind) -> Option<(usize, String)> {
         let key = text.find(|c: char| !(is_word(c) || matches!(c, '.' | '-')))?;
         let value = text[key..].strip_prefix('=').filter(|_| key > 0)?;
         let name = &text[..key];
@@ -179,18 +256,25 @@ impl Mask {
             Some(end) => end,
             None => value_length(value),
         };
-        let value = &value[..length];
+        let (value, quotes) = match value[..length].chars().next().filter(|c| matches!(c, '"' | '\'')) {
+            Some(quote) if length > 1 && value[..length].ends_with(quote) => (&value[1..length - 1], quote.to_string()),
+            _ => (&value[..length], String::new()),
+        };
         let shown = match name {
-            "UUID" | "PARTUUID" | "uuid" | "partuuid" => self.instead("uuid", value),
-            "LABEL" | "PARTLABEL" | "label" => self.instead("label", value),
+            "UUID" | "PARTUUID" | "uuid" | "partuuid" | "ID_FS_UUID" | "ID_FS_UUID_ENC" | "ID_PART_ENTRY_UUID" => {
+                self.instead("uuid", value)
+            }
+            "LABEL" | "PARTLABEL" | "label" | "ID_FS_LABEL" | "ID_FS_LABEL_ENC" | "ID_PART_ENTRY_NAME" => {
+                self.instead("label", value)
+            }
             // The value is looked at for itself.
-            name if parameters::is_shown(name) => {
-                return Some((key + 1, text[..=key].to_owned()));
+            name if parameters::is_shown(name) || !is_masked(name, kind) => {
+                return Some((key + 1, format!("{}=", self.only_names(name))));
             }
             _ if value.is_empty() => return None,
             _ => MASKED.to_owned(),
         };
-        Some((key + 1 + length, format!("{}={shown}", self.only_names(name))))
+        Some((key + 1 + length, format!("{}={quotes}{shown}{quotes}", self.only_names(name))))
     }
 
     /// Whether something in quotes is of the kind that every machine has.
@@ -205,6 +289,17 @@ impl Mask {
             Some((key, _)) if parameters::is_shown(key) => true,
             _ => word.split([',', '=', ':', '.', '/', '@', '[', ']', '<', '>', '(', ')', '?']).all(known),
         })
+    }
+}
+
+/// Whether the value of a key is masked that is not among those that are shown.
+fn is_masked(key: &str, kind: Kind) -> bool {
+    let is_secret =
+        || key.split(['.', '_', '-']).any(|part| SECRETS.iter().any(|secret| part.eq_ignore_ascii_case(secret)));
+    match kind {
+        Kind::Prose => true,
+        Kind::Boot => key.contains(|c: char| c.is_ascii_lowercase()) || is_secret(),
+        Kind::File | Kind::Kernel => is_secret(),
     }
 }
 
@@ -264,8 +359,19 @@ fn secret(text: &str) -> Option<(usize, String)> {
     // There are serial buses.
     let number = more.is_some() || follows[..length].contains(|c: char| c.is_ascii_digit());
     let is_one = number || !text[..word].eq_ignore_ascii_case("serial");
-    (between > 0 && is_one && !follows.starts_with(['\n', '<', '(']))
+    (between > 0 && is_one && !follows.starts_with(['\n', '<', '(', '/', '{', '[']))
         .then(|| (word + between + length, format!("{}{MASKED}", &text[..word + between])))
+}
+
+/// Names by their first letter.
+fn by_letter(names: Vec<(String, &'static str)>) -> BTreeMap<char, Vec<(String, &'static str)>> {
+    let mut letters: BTreeMap<char, Vec<(String, &'static str)>> = BTreeMap::new();
+    for (name, kind) in names {
+        if let Some(first) = name.chars().next() {
+            letters.entry(first).or_default().push((name, kind));
+        }
+    }
+    letters
 }
 
 #[cfg(test)]
@@ -273,11 +379,12 @@ fn secret(text: &str) -> Option<(usize, String)> {
 mod tests {
     use super::*;
 
-    fn mask() -> Mask {
+    pub(super) fn mask() -> Mask {
         let names = [("anna", "user"), ("tower", "host"), ("annas pc", "domain"), ("hunter2", "")];
         let commands = BTreeMap::from([(712, "annas secret".to_owned()), (713, "gnome-shell".to_owned())]);
-        let known = ["vfio", "check", "device", "bind", "guest"].map(str::to_owned).into();
+        let known = ["vfio", "check", "device", "bind", "guest", "gpu", "big", "rom", "bar2"].map(str::to_owned).into();
         let names = names.map(|(name, kind)| (name.to_owned(), kind)).to_vec();
+        let names = by_letter(names);
         Mask { names, commands, known, kernel: "6.12.94-tower".to_owned(), ..Mask::default() }
     }
 
@@ -370,49 +477,52 @@ mod tests {
     #[test]
     fn what_tells_whose_machine_it_is_is_masked_and_nothing_else() {
         for (text, expected) in [
-            ("root=UUID=0b8e1a2c-1234-4abc-9def-0123456789ab ro", "root=<masked> ro"),
+            ("root=UUID=0b8e1a2c-1234-4abc-9def-0123456789ab ro", "root=masked ro"),
             (
                 "UUID=1A2B-3C4D and PARTUUID=1a2b3c4d-02 LABEL=Annas PARTLABEL=x",
-                "UUID=(uuid 1) and PARTUUID=(uuid 2) LABEL=(label 1) PARTLABEL=(label 2)",
+                "UUID=0000-0001 and PARTUUID=00000000-02 LABEL=label-1 PARTLABEL=label-2",
             ),
-            ("luks-0b8e1a2c-1234-4abc-9def-0123456789ab", "luks-(uuid 1)"),
-            ("/efi/0123456789abcdef0123456789abcdef-6.12.conf", "/efi/(id 1)-6.12.conf"),
-            ("52:54:00:12:34:56 and 0000:03:00.0", "(mac 1) and 0000:03:00.0"),
-            ("/home/anna/x of anna on Tower, annas towers", "/home/(path 1) of (user 1) on (host 1), annas towers"),
-            ("ANNA anna 192.168.1.2 and 192.168.1.3, 192.168.1.2", "(user 1) (user 1) (ip 1) and (ip 2), (ip 1)"),
+            ("luks-0b8e1a2c-1234-4abc-9def-0123456789ab", "luks-00000000-0000-0000-0000-000000000001"),
+            ("/efi/0123456789abcdef0123456789abcdef-6.12.conf", "/efi/00000000000000000000000000000001-6.12.conf"),
+            ("52:54:00:12:34:56 and 0000:03:00.0", "02:00:00:00:00:01 and 0000:03:00.0"),
+            ("/home/anna/x of anna on Tower, annas towers", "/home/user-1/name-1 of user-1 on host-1, annas towers"),
+            (
+                "ANNA anna 192.168.1.2 and 192.168.1.3, 192.168.1.2",
+                "user-1 user-1 198.18.0.1 and 198.18.0.2, 198.18.0.1",
+            ),
             ("1002:73bf 10de:2204 6.12.94-tower über", "1002:73bf 10de:2204 6.12.94-tower über"),
             (
                 "'quiet' \"iommu=pt video=efifb:off\" vfio_pci.ids=10de:1e87",
                 "'quiet' \"iommu=pt video=efifb:off\" vfio_pci.ids=10de:1e87",
             ),
-            ("rd.luks.key=\"a b\" net.x='c d' y", "rd.luks.key=<masked> net.x=<masked> y"),
-            ("qemu:///system qemu+ssh://anna@nas/system, x", "qemu:///system qemu+ssh://(address 1), x"),
+            ("rd.luks.key=\"a b\" net.x='c d' y", "rd.luks.key=\"masked\" net.x='masked' y"),
+            ("qemu:///system qemu+ssh://anna@nas/system, x", "qemu:///system qemu+ssh://address-1, x"),
             (
                 "--password hunter3 Password: x1, passphrase 'y z'",
-                "--password <masked> Password: <masked>, passphrase '<masked>'",
+                "--password masked Password: masked, passphrase 'masked'",
             ),
             (
                 "Serial Number: AB1, serial AB2, the passphrase is xyz",
-                "Serial Number: <masked>, serial <masked>, the passphrase is <masked>",
+                "Serial Number: masked, serial masked, the passphrase is masked",
             ),
             ("serial bus", "serial bus"),
-            ("it is hunter2 as HUNTER2", "it is <masked> as <masked>"),
+            ("it is hunter2 as HUNTER2", "it is masked as masked"),
             (
                 "annas secret (pid 712, user bob, annas.service) has /dev/dri/card0 open",
-                "(process 1) (pid 712, user (user 1), (unit 1).service) has /dev/dri/card0 open",
+                "process-1 (pid 712, user user-1, unit-1.service) has /dev/dri/card0 open",
             ),
             (
                 "held by gnome-shell (pid 713, user 1000, session-2.scope)",
                 "held by gnome-shell (pid 713, user 1000, session-2.scope)",
             ),
-            ("ask gone app (pid 9) to end", "ask (process 1) (pid 9) to end"),
-            ("end session 2 of CORP\\bob on seat0", "end session 2 of (user 1) on seat0"),
-            ("has the keyboard 'Bob's board', and", "has the keyboard '(name 1)', and"),
-            ("carries a part of the LVM volume vg-bob (sda)", "carries a part of the LVM volume (volume 1) (sda)"),
-            ("run '/bin/x --key abc'", "run '(command 1)'"),
-            ("annas pc runs", "(domain 1) runs"),
-            ("'vfio check' names 'device', not 'my word'", "'vfio check' names 'device', not '<masked>'"),
-            ("vfio-bind@anna.service", "vfio-bind@(user 1).service"),
+            ("ask gone app (pid 9) to end", "ask process-1 (pid 9) to end"),
+            ("end session 2 of CORP\\bob on seat0", "end session 2 of user-1 on seat0"),
+            ("has the keyboard 'Bob's board', and", "has the keyboard 'name-1', and"),
+            ("carries a part of the LVM volume vg-bob (sda)", "carries a part of the LVM volume volume-1 (sda)"),
+            ("run '/bin/x --key abc'", "run 'command-1'"),
+            ("annas pc runs", "domain-1 runs"),
+            ("'vfio check' names 'device', not 'my word'", "'vfio check' names 'device', not 'masked'"),
+            ("vfio-bind@anna.service", "vfio-bind@user-1.service"),
         ] {
             assert_eq!(mask().text(text), expected);
         }

@@ -114,9 +114,9 @@ mod tests {
                     hunter2 amdgpu.gpu_recovery=1 pcie_acs_override=downstream,multifunction hun/ter2=1 -- ro hunter2";
         assert_eq!(
             shown(line),
-            "BOOT_IMAGE=/boot/vmlinuz-6.12 root=<masked> ro quiet intel_iommu=on iommu=pt vfio_pci.ids=10de:1e87 pci-stub.ids=10de:1e87 \
-             rd.iscsi.password=<masked> dyndbg=<masked> net.key=<masked> systemd.set_credential=<masked> \
-             <masked> amdgpu.gpu_recovery=1 pcie_acs_override=downstream,multifunction <masked> -- <masked> <masked>"
+            "BOOT_IMAGE=/boot/vmlinuz-6.12 root=masked ro quiet intel_iommu=on iommu=pt vfio_pci.ids=10de:1e87 pci-stub.ids=10de:1e87 \
+             rd.iscsi.password=masked dyndbg=masked net.key=masked systemd.set_credential=masked \
+             masked amdgpu.gpu_recovery=1 pcie_acs_override=downstream,multifunction masked -- masked masked"
         );
     }
 }

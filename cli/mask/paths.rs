@@ -54,7 +54,9 @@ const TO_HERE: [&str; 23] = [
     "/usr/local",
 ];
 /// Below places of the system, those where a person or a disk gave the names.
-const NAMED: [&str; 8] = [
+const NAMED: [&str; 10] = [
+    "/dev/input/by-id/",
+    "/dev/serial/",
     "/dev/mapper/",
     "/dev/md/",
     "/dev/zvol/",
@@ -85,6 +87,29 @@ const DEV: [&str; 17] = [
     "vfio",
 ];
 
+/// Names that every machine may have in places where others are somebody's.
+const COMMON: &str = " . .. AccountsService audit audit.log autostart bin cache capabilities control dbus default.xml disks dnsmasq \
+    dpkg home hooks images lib libvirt linger lock log lxc media mnt network networks nvram nwfilter opt ostree pacman pulse qemu \
+    qemu.conf qemu.d libvirtd.conf virtqemud.conf network.conf rpm save sbin secrets share srv state storage swtpm system \
+    system_bus_socket tmp user users var win10 win11 modprobe.d kernel uki.conf .rpm.lock db.lck native pipewire-0 \
+    wayland-0 bus roms iso boot efi EFI root run etc usr dev proc sys ";
+
+/// Whether such a name is shown anywhere. A number says nothing.
+pub fn is_common(name: &str) -> bool {
+    COMMON.contains(&format!(" {name} ")) || name.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What a name in a directory of links to disks is, where it is not just a name.
+pub fn kind(path: &str) -> Option<&'static str> {
+    let (by, name) = path.strip_prefix("/dev/disk/by-")?.split_once('/')?;
+    match by {
+        _ if name.is_empty() => None,
+        "uuid" | "partuuid" => Some("uuid"),
+        "label" | "partlabel" => Some("label"),
+        _ => None,
+    }
+}
+
 fn below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -92,6 +117,11 @@ fn below(path: &str, directory: &str) -> bool {
 /// The path that the text begins with. Where a quote stands before it, it may have blanks.
 pub fn at(text: &str, before: Option<char>) -> Option<Cut> {
     if !text.starts_with('/') || before.is_some_and(|c| super::kinds::is_word(c) || matches!(c, '/' | '.' | '*')) {
+        return None;
+    }
+    // The end of an element.
+    let name = text[1..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(text.len(), |at| at + 1);
+    if before == Some('<') && text[name..].starts_with('>') {
         return None;
     }
     let quoted = before.filter(|c| matches!(c, '\'' | '"')).and_then(|quote| text.find(quote));

@@ -31,8 +31,12 @@ const COMMON: &str = "\
     sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
     kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd \
     Virtualization Technology for Directed I O IOMMU hot \
-    ip link lsscsi efibootmgr installkernel all nixos-rebuild ostree admin proxmox-auto-removal proxmox-boot-tool clean init \
+    vnc ip link lsscsi efibootmgr installkernel all nixos-rebuild ostree admin proxmox-auto-removal proxmox-boot-tool clean init \
     touch";
+
+/// Input devices that every machine has.
+const NOBODYS: [&str; 6] =
+    ["AT Translated Set 2 keyboard", "Lid Switch", "PC Speaker", "Power Button", "Sleep Button", "Video Bus"];
 
 /// Names that are shown, even if a person is called so.
 fn is_common(name: &str) -> bool {
@@ -76,10 +80,12 @@ pub fn read(root: &Root) -> Mask {
     disks(root, &mut names);
     guests(root, &config, &mut names);
     parameters(root, &config, &mut names);
+    devices(root, &mut names);
     let mut names: Vec<(String, &'static str)> = names.0.into_iter().collect();
     // One may begin with another.
     names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     let kernel = root.read_text("proc/sys/kernel/osrelease").unwrap_or_default();
+    let names = super::by_letter(names);
     Mask { names, commands: commands(root), known: known(root, &config), kernel, ..Mask::default() }
 }
 
@@ -197,6 +203,21 @@ fn disks(root: &Root, names: &mut Names) {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+/// What people have named of their devices: interfaces of networks, and keyboards.
+fn devices(root: &Root, names: &mut Names) {
+    for interface in root.list("sys/class/net").unwrap_or_default() {
+        if !super::context::is_interface(&interface) {
+            names.add("interface", &interface);
+        }
+    }
+    for input in root.list("sys/class/input").unwrap_or_default() {
+        let name = root.read_text(&format!("sys/class/input/{input}/name")).unwrap_or_default();
+        if !NOBODYS.contains(&name.as_str()) {
+            names.add("name", &name);
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod logs;
 pub mod machine;
 pub mod parameters;
 pub mod pe;
+pub mod recording;
 pub mod records;
 pub mod rom;
 pub mod tree;
@@ -28,7 +29,7 @@ pub mod tree;
 pub type Check = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Check); 14] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("boot", boot::check),
     ("boot_file", boot_file::check),
     ("configuration", configuration::check),
@@ -41,6 +42,7 @@ pub const TARGETS: [(&str, Check); 14] = [
     ("machine", machine::check),
     ("parameters", parameters::check),
     ("pe", pe::check),
+    ("recording", recording::check),
     ("records", records::check),
     ("rom", rom::check),
 ];

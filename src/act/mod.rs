@@ -10,6 +10,7 @@ pub mod guest;
 pub mod journal;
 pub mod lock;
 pub mod logs;
+pub mod replay;
 pub mod rom;
 pub mod setup;
 pub mod state;

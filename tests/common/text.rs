@@ -1,120 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! A tree of files as one text (`tests/hosts/README.md` has the format).
+//! A tree of files as one text (`tests/hosts/README.md` has the format), on disk.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{symlink, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-
-/// What is at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
-    /// A directory, named although nothing is in it.
-    Directory,
-    /// A file: permissions and content.
-    File(u32, Vec<u8>),
-    /// A link, and what it says.
-    Link(String),
-}
-
-/// Everything below a root, by path without a leading slash.
-pub type Nodes = BTreeMap<String, Node>;
-
-/// The text of a tree.
-pub fn render(nodes: &Nodes) -> String {
-    let mut text = String::new();
-    let mut current = None;
-    for (path, node) in nodes {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if *node == Node::Directory {
-            writeln!(text, "/{path}/").unwrap();
-            current = Some(path.as_str());
-            continue;
-        }
-        if current != Some(directory) {
-            writeln!(text, "/{directory}").unwrap();
-            current = Some(directory);
-        }
-        match node {
-            Node::File(mode, content) => writeln!(text, " {name} {mode:03o} {}", escape(content)).unwrap(),
-            Node::Link(target) => writeln!(text, " {name} -> {target}").unwrap(),
-            Node::Directory => unreachable!("handled above"),
-        }
-    }
-    text
-}
+pub use vfio_suite::recording::{render, Node, Nodes};
 
 /// The tree of a text. Panics on a text that is none: it is ours, or a recording that someone will look at.
 pub fn parse(text: &str) -> Nodes {
-    let mut nodes = Nodes::new();
-    let mut directory = String::new();
-    for (n, line) in text.lines().enumerate() {
-        let wrong = |what: &str| -> ! { panic!("line {}: {what}: {line:?}", n + 1) };
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Some(path) = line.strip_prefix('/') {
-            directory = path.trim_end_matches('/').to_owned();
-            if path.ends_with('/') {
-                nodes.insert(directory.clone(), Node::Directory);
-            }
-            continue;
-        }
-        let Some((name, rest)) = line.strip_prefix(' ').and_then(|line| line.split_once(' ')) else {
-            wrong("neither a directory nor an entry")
-        };
-        let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-        let node = match rest.split_once(' ') {
-            Some(("->", target)) => Node::Link(target.to_owned()),
-            Some((mode, content)) => match u32::from_str_radix(mode, 8) {
-                Ok(mode) => Node::File(mode, unescape(content)),
-                Err(_) => wrong("no permissions"),
-            },
-            None => wrong("no content"),
-        };
-        if nodes.insert(path, node).is_some() {
-            wrong("twice");
-        }
-    }
-    nodes
-}
-
-fn escape(content: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in content {
-        match byte {
-            b'\n' => text.push_str("\\n"),
-            b'\t' => text.push_str("\\t"),
-            b'\\' => text.push_str("\\\\"),
-            b' '..=b'~' => text.push(char::from(*byte)),
-            other => write!(text, "\\x{other:02x}").unwrap(),
-        }
-    }
-    text
-}
-
-fn unescape(text: &str) -> Vec<u8> {
-    let mut content = Vec::new();
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            content.push(byte);
-            continue;
-        }
-        content.push(match bytes.next() {
-            Some(b'n') => b'\n',
-            Some(b't') => b'\t',
-            Some(b'\\') => b'\\',
-            Some(b'x') => {
-                let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
-                u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
-            }
-            other => panic!("unknown escape {other:?} in {text:?}"),
-        });
-    }
-    content
+    vfio_suite::recording::parse(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Makes the files below `root`.

@@ -6,12 +6,14 @@ pub mod child;
 pub mod complaint;
 pub mod kernel;
 pub mod process;
+mod recorded;
 pub mod simulated;
 pub mod sysfs;
 pub mod tools;
 
 use crate::root::Root;
 use kernel::Kernel;
+use recorded::{Noted, Recorded};
 use simulated::Simulated;
 use sysfs::LiveKernel;
 use tools::{LiveTools, Tools};
@@ -25,11 +27,19 @@ pub fn kernel_for(root: &Root) -> Box<dyn Kernel + '_> {
     }
 }
 
-/// The tools that belong to a root: the system's for "/", simulated ones for a test tree.
+/// The tools that belong to a root: the system's for "/"; for a recording what they have answered, for a test tree simulated
+/// ones. What they answer is noted where the root notes what is looked at.
 pub fn tools_for(root: &Root) -> Box<dyn Tools + '_> {
-    if root.is_system() {
+    let tools: Box<dyn Tools + '_> = if root.is_system() {
         Box::new(LiveTools)
     } else {
-        Box::new(Simulated::new(root))
+        match Recorded::of(root, Box::new(Simulated::new(root))) {
+            Ok(recorded) => Box::new(recorded),
+            Err(simulated) => simulated,
+        }
+    };
+    match root.trace() {
+        Some(trace) => Box::new(Noted { tools, trace }),
+        None => tools,
     }
 }

@@ -24,6 +24,16 @@ pub enum LogForm {
     Audit,
 }
 
+impl LogForm {
+    fn line(self, line: &str) -> Line<'_> {
+        match self {
+            LogForm::Journal => journal_line(line),
+            LogForm::Domain => domain_line(line),
+            LogForm::Audit => audit_line(line),
+        }
+    }
+}
+
 /// A log that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -87,12 +97,36 @@ impl Patterns {
 
     /// The rule that knows a line of any log, as a person has copied it.
     pub fn explain(&self, line: &str) -> Option<&'static Rule> {
-        self.known(beginning(line), None).map(|(_, rule)| rule)
+        self.known(beginning(line), None).map(|(_, rule, _)| rule)
     }
 
     /// All lines of a log that a rule knows.
     pub fn hits(&self, of: &Log) -> Vec<Hit> {
-        let (text, mut hits, mut done) = (of.text.as_str(), Vec::new(), 0);
+        let hit = |raw: &str| {
+            let line = of.form.line(beginning(raw));
+            let earlier = line.time.zip(of.since).is_some_and(|(time, since)| time < since);
+            // Files of audit go back for weeks; of a guest the last start counts, whenever that was.
+            if of.form == LogForm::Audit && earlier {
+                return None;
+            }
+            self.hit(line, of.before || earlier)
+        };
+        self.candidates(&of.text).into_iter().filter_map(hit).collect()
+    }
+
+    /// The same lines as they are in the log, each with the pattern that it has.
+    pub fn known_lines<'t>(&self, form: LogForm, text: &'t str) -> Vec<(&'t str, &'static str)> {
+        let known = |raw: &'t str| {
+            let line = form.line(beginning(raw));
+            let (_, _, pattern) = self.known(line.text, Some(line.source))?;
+            Some((raw, pattern))
+        };
+        self.candidates(text).into_iter().filter_map(known).collect()
+    }
+
+    /// Lines that have the longest piece of a pattern.
+    fn candidates<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let (mut lines, mut done) = (Vec::new(), 0);
         for found in self.finder.find_overlapping_iter(text) {
             // Ends of lines are one byte in UTF-8, and so is where a line begins.
             if found.start() < done {
@@ -101,36 +135,26 @@ impl Patterns {
             let start = text[..found.start()].rfind('\n').map_or(0, |at| at + 1);
             let end = text[found.end()..].find('\n').map_or(text.len(), |at| found.end() + at);
             done = end;
-            let line = beginning(&text[start..end]);
-            let line = match of.form {
-                LogForm::Journal => journal_line(line),
-                LogForm::Domain => domain_line(line),
-                LogForm::Audit => audit_line(line),
-            };
-            let earlier = line.time.zip(of.since).is_some_and(|(time, since)| time < since);
-            // Files of audit go back for weeks; of a guest the last start counts, whenever that was.
-            if of.form != LogForm::Audit || !earlier {
-                hits.extend(self.hit(line, of.before || earlier));
-            }
+            lines.push(&text[start..end]);
         }
-        hits
+        lines
     }
 
     fn hit(&self, line: Line<'_>, before: bool) -> Option<Hit> {
-        let (rank, _) = self.known(line.text, Some(line.source))?;
+        let (rank, ..) = self.known(line.text, Some(line.source))?;
         let functions = addresses(line.text);
         Some(Hit { rank, time: line.time, before, functions, line: line.text.trim().to_owned() })
     }
 
     /// The most specific rule that knows a line of this source.
-    fn known(&self, line: &str, source: Option<LogSource>) -> Option<(usize, &'static Rule)> {
+    fn known(&self, line: &str, source: Option<LogSource>) -> Option<(usize, &'static Rule, &'static str)> {
         let anchors = self.finder.find_overlapping_iter(line).map(|found| found.pattern().as_usize());
         let numbers = anchors.flat_map(|anchor| self.of_anchor[anchor].iter());
         let patterns = numbers.map(|number| self.all[*number]);
         let known = patterns.filter(|(_, rule, pattern)| {
             source.is_none_or(|source| may_say(source, rule.source)) && fits(pattern, line)
         });
-        known.map(|(rank, rule, _)| (rank, rule)).min_by_key(|(rank, _)| *rank)
+        known.min_by_key(|(rank, ..)| *rank)
     }
 }
 

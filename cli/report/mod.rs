@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! `vfio report`: what a bug report needs, without what tells whose machine it is.
+//! `vfio report`: what a bug report needs, without what tells whose machine it is: what the verbs say of the machine, for people,
+//! and a recording of what they have read, on which they say the same again.
+
+mod recording;
 
 use crate::arguments::{CmdlineVerb, DoctorOptions, GuestVerb};
 use crate::mask::{parameters, Mask};
 use crate::output::Output;
-use crate::{check, cmdline, doctor, groups, guest, plan, status, Answer as Exit};
+use crate::{cards, check, cmdline, doctor, groups, guest, plan, status, Answer as Exit};
 use anyhow::Context;
 use rustix::fs::MemfdFlags;
 use serde::Serialize;
@@ -22,7 +25,7 @@ const JOURNAL: Duration = Duration::from_secs(20);
 /// Of what is said on standard error no more is shown, in bytes.
 const MOST_SAID: u64 = 1 << 16;
 /// What is said first.
-const NOTICE: &str = "Names of users, hosts, networks, disks, guests and processes, addresses of networks, ids and serial numbers, paths \
+const NOTICE: &str = "For people it ends with the line '== recording'. Names of users, hosts, networks, disks, guests and processes, addresses of networks, ids and serial numbers, paths \
                       of your own and most kernel parameters are masked. Read it before you send it.";
 
 #[derive(Serialize)]
@@ -38,13 +41,16 @@ struct Section {
 #[derive(Serialize)]
 struct Answer {
     sections: Vec<Section>,
+    /// What `--root` takes in the place of a directory.
+    recording: String,
 }
 
 type Verb = fn(&Root, &Output) -> anyhow::Result<Exit>;
 
 /// What is asked, in this order. None of them changes anything.
-const ASKED: [(&str, Verb); 7] = [
+const ASKED: [(&str, Verb); 8] = [
     ("vfio check", |root, out| check::run(root, out, None)),
+    ("vfio cards", cards::run),
     ("vfio groups", |root, out| groups::run(root, out, None)),
     ("vfio plan", plan::run),
     ("vfio status", status::run),
@@ -56,14 +62,19 @@ const ASKED: [(&str, Verb); 7] = [
 /// Prints everything.
 pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
     let aside = Aside::begin().context("standard error cannot be put aside")?;
-    let (mut sections, mask) = (sections(root), Mask::of(root));
+    // What the verbs look at is noted; what is looked at to mask it is not.
+    let traced = Root::open(root.path())?.traced();
+    let (mut sections, mask) = (sections(&traced), Mask::of(root));
+    sections.push(Section { what: "journal", code: None, text: journal(root) });
+    let recorded = recording::record(&traced, &mask);
     let said = aside.end().context("standard error")?;
     sections.push(Section { what: "messages", code: None, text: said });
     for section in &mut sections {
         section.text = mask.text(&section.text);
     }
+    let recording = recorded?;
     if out.is_json() {
-        out.json("vfio.report/1", &Answer { sections })?;
+        out.json("vfio.report/1", &Answer { sections, recording })?;
         return Ok(Exit::Done);
     }
     let mut text = out.lines();
@@ -73,9 +84,12 @@ pub fn run(root: &Root, out: &Output) -> anyhow::Result<Exit> {
         text.line("");
         text.line(out.bold(&format!("== {}{code}", section.what)));
         let said = if section.text.is_empty() { "nothing" } else { &section.text };
-        // What was said is not a file of anybody's: a tabulator in it is part of a name.
-        said.lines().for_each(|line| text.line(line));
+        // What was said is not a file of anybody's: a tabulator in it is part of a name. No line of it is one of ours.
+        let shown = |line: &str| if line.starts_with("== ") { format!(" {line}") } else { line.to_owned() };
+        said.lines().for_each(|line| text.line(shown(line)));
     }
+    text.line("");
+    text.lines(&recording);
     out.text(&text)?;
     Ok(Exit::Done)
 }
@@ -92,7 +106,6 @@ fn sections(root: &Root) -> Vec<Section> {
         };
         sections.push(Section { what, code: code.map(|code| code as u8), text: kept.into_text() + &error });
     }
-    sections.push(Section { what: "journal", code: None, text: journal(root) });
     sections
 }
 
