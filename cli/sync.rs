@@ -8,11 +8,13 @@ use serde::Serialize;
 use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::boot::sync::{self, Snapshot};
 use vfio_suite::config;
+use vfio_suite::host::boot::BootSystem;
 use vfio_suite::host::run::sync_report::{Report, SyncOutcome};
 use vfio_suite::logger::complain;
-use vfio_suite::plan::cmdline::parameters;
+use vfio_suite::plan::cmdline::parameters::{self, Parameter};
 use vfio_suite::plan::sync::{self as decide, SyncStep};
 use vfio_suite::root::Root;
+use vfio_suite::survey;
 use vfio_suite::text::shell_command;
 
 /// What the last attempt says on one line, if it did not work.
@@ -56,9 +58,9 @@ struct Planned<'a> {
 }
 
 /// Whether the running kernel lacks a required parameter.
-fn needs_reboot(snapshot: &Snapshot) -> bool {
-    let running: Vec<String> = snapshot.system.parameters.iter().map(str::to_owned).collect();
-    !snapshot.parameters.iter().all(|required| parameters::is_there(&required.parameter, &running))
+fn needs_reboot(system: &BootSystem, required: &[Parameter]) -> bool {
+    let running: Vec<String> = system.parameters.iter().map(str::to_owned).collect();
+    !required.iter().all(|required| parameters::is_there(&required.parameter, &running))
 }
 
 /// Shows what would be done, and does nothing.
@@ -71,7 +73,7 @@ fn show(root: &Root, out: &Output) -> anyhow::Result<Answer> {
     let plan = decide::plan(&snapshot.config, &snapshot.facts(&record));
     let changed = !plan.steps.is_empty();
     if out.is_json() {
-        let reboot = changed || needs_reboot(&snapshot);
+        let reboot = changed || needs_reboot(&snapshot.system, &snapshot.parameters);
         let planned = Planned { changed, reboot, refusals: &plan.refusals, steps: &plan.steps, notes: &plan.notes };
         out.json("vfio.sync-plan/1", &planned)?;
     } else {
@@ -123,8 +125,13 @@ pub fn run(root: &Root, out: &Output, dry_run: bool) -> anyhow::Result<Answer> {
         sync::run(root, tools_for(root).as_ref(), &mut progress)?
     };
     if out.is_json() {
-        let reboot = !report.did.is_empty() || needs_reboot(&Snapshot::at(root, false));
-        out.json("vfio.sync/1", &Synced { report: &report, changed: !report.did.is_empty(), reboot })?;
+        let changed = !report.did.is_empty();
+        let lacks = || {
+            let (system, required) = survey::required_parameters(root, &config);
+            needs_reboot(&system, &required)
+        };
+        let reboot = changed || lacks();
+        out.json("vfio.sync/1", &Synced { report: &report, changed, reboot })?;
     } else {
         match report.outcome {
             SyncOutcome::Nothing => out.line("boot entries and initramfs are up to date")?,
