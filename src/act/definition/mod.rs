@@ -22,6 +22,7 @@ use crate::plan::definition::request::{Card, Facts, Request};
 use crate::plan::definition::three_way::{self, Undone};
 use crate::plan::definition::{self, Definition};
 use crate::plan::guest::next_start;
+use crate::plan::setup::ASIDE;
 use crate::plan::Finding;
 use crate::root::Root;
 use crate::survey;
@@ -31,9 +32,6 @@ use std::time::Duration;
 
 /// How long to wait for the guest's own programs.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What the name of UEFI variables that were put aside ends in.
-const ASIDE: &str = ".before-vfio";
 
 /// A domain and what surrounds it.
 #[derive(Debug)]
