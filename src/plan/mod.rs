@@ -22,6 +22,7 @@ pub mod leftovers;
 mod list;
 pub mod logs;
 pub mod mkinitcpio;
+pub mod packages;
 pub mod proposal;
 pub mod rebar;
 pub mod rescan;

@@ -6,6 +6,7 @@ use crate::finding::codes::{self, Code};
 use crate::finding::{Finding, Part, Severity};
 use crate::host::software::Distribution;
 use crate::pci::Address;
+use crate::plan::packages::Program;
 
 /// What there is.
 #[derive(Debug, Clone, Default)]
@@ -28,61 +29,6 @@ pub struct SystemFacts {
     pub outside: Option<(String, Vec<String>)>,
     /// Functions of cards that are bound to vfio and may sleep, with the name of the section.
     pub sleepers: Vec<(Address, String)>,
-}
-
-/// A program that guests need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// libvirt's command.
-    Virsh,
-    /// The emulator.
-    Qemu,
-    /// The emulator of a TPM.
-    Swtpm,
-    /// Guests' UEFI firmware.
-    Uefi,
-}
-
-impl Program {
-    fn name(self) -> &'static str {
-        match self {
-            Program::Virsh => "virsh",
-            Program::Qemu => "QEMU",
-            Program::Swtpm => "swtpm",
-            Program::Uefi => "UEFI firmware for guests (OVMF)",
-        }
-    }
-
-    /// The package that has it.
-    fn package(self, distribution: Distribution) -> &'static str {
-        match (distribution, self) {
-            (Distribution::Debian, Program::Virsh) => "libvirt-clients",
-            (Distribution::Debian, Program::Qemu) => "qemu-system-x86",
-            (Distribution::Debian, Program::Swtpm) => "swtpm-tools",
-            (Distribution::Fedora | Distribution::Suse, Program::Virsh) => "libvirt-client",
-            (Distribution::Fedora, Program::Qemu) => "qemu-kvm",
-            (Distribution::Suse, Program::Qemu) => "qemu-x86",
-            (Distribution::Arch, Program::Virsh) => "libvirt",
-            (Distribution::Arch, Program::Qemu) => "qemu-base",
-            (Distribution::Gentoo, Program::Virsh) => "app-emulation/libvirt",
-            (Distribution::Gentoo, Program::Qemu) => "app-emulation/qemu",
-            (Distribution::Gentoo, Program::Swtpm) => "app-crypt/swtpm",
-            (Distribution::Fedora | Distribution::Arch | Distribution::Suse, Program::Swtpm) => "swtpm",
-            (Distribution::Debian, Program::Uefi) => "ovmf",
-            (Distribution::Fedora | Distribution::Arch, Program::Uefi) => "edk2-ovmf",
-            (Distribution::Suse, Program::Uefi) => "qemu-ovmf-x86_64",
-            (Distribution::Gentoo, Program::Uefi) => "sys-firmware/edk2-bin",
-        }
-    }
-
-    /// That it is not installed, and what is.
-    pub fn missing(self, distribution: Option<Distribution>) -> (String, String) {
-        let text = format!("{} is not installed", self.name());
-        match distribution {
-            Some(distribution) => (text, format!("install {}", self.package(distribution))),
-            None => (text, format!("install the package that has {}", self.name())),
-        }
-    }
 }
 
 /// A finding of each that is not as guests need it. Without a guest nothing is needed.
@@ -154,7 +100,7 @@ mod tests {
                 codes::PROGRAM_MISSING,
                 "libvirt-clients",
             ),
-            (SystemFacts { qemu: false, distribution: arch, ..all_there() }, codes::PROGRAM_MISSING, "qemu-base"),
+            (SystemFacts { qemu: false, distribution: arch, ..all_there() }, codes::PROGRAM_MISSING, "qemu-desktop"),
             (SystemFacts { swtpm: false, ..all_there() }, codes::PROGRAM_MISSING, "the package that has swtpm"),
             (
                 SystemFacts { setup: vec!["systemctl start libvirtd".to_owned()], ..all_there() },

@@ -5,7 +5,7 @@ use crate::host::domain::{Domain, Link};
 use crate::host::usage::BlockUses;
 use crate::host::{cpu_list, iommu, networks, pages, qemu, software, usb};
 use crate::plan::guest::HostSide;
-use crate::plan::system::Program;
+use crate::plan::packages::Program;
 use crate::root::Root;
 
 const CPUS: &str = "sys/devices/system/cpu";

@@ -25,9 +25,9 @@ use crate::plan::guest::{
     is_up, with_host, Console, CpuContext, DomainState, FileProblem, GuestContext, GuestStep, Memory, Session, Shared,
     SoundServer, Unit, NVIDIA_MODULES, NVIDIA_UNITS,
 };
+use crate::plan::packages::Program;
 use crate::plan::rom;
 use crate::plan::selection::Selection;
-use crate::plan::system::Program;
 use crate::root::{Root, PCI_DRIVERS};
 use rustix::fs::FileType;
 use std::io;

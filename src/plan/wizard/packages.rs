@@ -3,6 +3,7 @@
 
 use super::facts::{Facts, Installed};
 use crate::host::software::Distribution;
+use crate::plan::packages::Program;
 
 /// Packages and the command; nothing if all are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,66 +16,16 @@ pub struct Packages {
     pub programs: Vec<&'static str>,
 }
 
-/// What a guest needs.
-#[derive(Debug, Clone, Copy)]
-enum Need {
-    Virsh,
-    Daemon,
-    Qemu,
-    Firmware,
-    Swtpm,
-}
+/// What a guest needs, in the order in which it is told.
+const NEEDED: [Program; 5] = [Program::Virsh, Program::Daemon, Program::Qemu, Program::Uefi, Program::Swtpm];
 
-impl Need {
-    const ALL: [Need; 5] = [Need::Virsh, Need::Daemon, Need::Qemu, Need::Firmware, Need::Swtpm];
-
-    fn is_there(self, installed: Installed) -> bool {
-        match self {
-            Need::Virsh => installed.virsh,
-            Need::Daemon => installed.daemon,
-            Need::Qemu => installed.qemu,
-            Need::Firmware => installed.firmware,
-            Need::Swtpm => installed.swtpm,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Need::Virsh => "virsh",
-            Need::Daemon => "libvirt's daemon",
-            Need::Qemu => "QEMU",
-            Need::Firmware => "UEFI for guests (OVMF)",
-            Need::Swtpm => "swtpm",
-        }
-    }
-
-    /// Packages, a list with blanks between. libvirt's networks need dnsmasq, which Arch's package leaves to the user.
-    fn packages(self, distribution: Distribution) -> &'static str {
-        match (distribution, self) {
-            (Distribution::Debian, Need::Virsh) => "libvirt-clients",
-            (Distribution::Debian, Need::Daemon) => "libvirt-daemon-system",
-            (Distribution::Debian, Need::Qemu) => "qemu-system-x86 qemu-utils",
-            (Distribution::Debian, Need::Firmware) => "ovmf",
-            (Distribution::Debian, Need::Swtpm) => "swtpm swtpm-tools",
-            (Distribution::Fedora, Need::Virsh) => "libvirt-client",
-            (Distribution::Fedora, Need::Daemon) => "libvirt-daemon-kvm libvirt-daemon-config-network",
-            (Distribution::Fedora, Need::Qemu) => "qemu-kvm qemu-img",
-            (Distribution::Fedora, Need::Firmware) => "edk2-ovmf",
-            (Distribution::Fedora, Need::Swtpm) => "swtpm swtpm-tools",
-            (Distribution::Arch, Need::Virsh) => "libvirt",
-            (Distribution::Arch, Need::Daemon) => "libvirt dnsmasq",
-            (Distribution::Arch, Need::Qemu) => "qemu-desktop",
-            (Distribution::Gentoo, Need::Virsh | Need::Daemon) => "app-emulation/libvirt",
-            (Distribution::Gentoo, Need::Qemu) => "app-emulation/qemu",
-            (Distribution::Gentoo, Need::Firmware) => "sys-firmware/edk2-bin",
-            (Distribution::Gentoo, Need::Swtpm) => "app-crypt/swtpm",
-            (Distribution::Suse, Need::Virsh) => "libvirt-client",
-            (Distribution::Suse, Need::Daemon) => "libvirt-daemon-qemu libvirt-daemon-config-network",
-            (Distribution::Suse, Need::Qemu) => "qemu-x86 qemu-img",
-            (Distribution::Suse, Need::Firmware) => "qemu-ovmf-x86_64",
-            (Distribution::Arch, Need::Firmware) => "edk2-ovmf",
-            (Distribution::Arch | Distribution::Suse, Need::Swtpm) => "swtpm",
-        }
+fn is_there(program: Program, installed: Installed) -> bool {
+    match program {
+        Program::Virsh => installed.virsh,
+        Program::Daemon => installed.daemon,
+        Program::Qemu => installed.qemu,
+        Program::Uefi => installed.firmware,
+        Program::Swtpm => installed.swtpm,
     }
 }
 
@@ -104,16 +55,16 @@ pub fn remover(install: &[String]) -> &'static str {
 /// be made both are.
 pub fn missing(facts: &Facts, domain: Option<&str>) -> Packages {
     let text = domain.and_then(|name| facts.domain(name)).and_then(|(_, text)| text.as_deref());
-    let needs = |need: &Need| match (need, text) {
-        (Need::Swtpm, Some(text)) => text.contains("<tpm"),
-        (Need::Firmware, Some(text)) => text.contains("pflash") || text.contains("firmware='efi'"),
+    let needs = |program: &Program| match (program, text) {
+        (Program::Swtpm, Some(text)) => text.contains("<tpm"),
+        (Program::Uefi, Some(text)) => text.contains("pflash") || text.contains("firmware='efi'"),
         _ => true,
     };
-    let open = Need::ALL.into_iter().filter(|need| needs(need) && !need.is_there(facts.installed));
+    let open = NEEDED.into_iter().filter(|program| needs(program) && !is_there(*program, facts.installed));
     let mut found = Packages::default();
-    for need in open {
-        found.programs.push(need.name());
-        for package in facts.distribution.map(|of| need.packages(of)).unwrap_or_default().split_whitespace() {
+    for program in open {
+        found.programs.push(program.name());
+        for package in facts.distribution.map(|of| program.packages(of)).unwrap_or_default().split_whitespace() {
             if !found.names.iter().any(|known| known == package) {
                 found.names.push(package.to_owned());
             }
