@@ -117,25 +117,36 @@ fn only_what_was_made_so_and_is_off_is_removed() {
 /// A program that was killed before libvirt had the domain has left what it had written down, and perhaps the disk.
 #[test]
 fn what_was_left_by_a_program_that_was_killed_is_taken_up() {
-    for again in [false, true] {
+    let all = [&ALL[..], &["--os", "win10", "--yes"]].concat();
+    let killed = || {
         let tree = machine();
-        let all = [&ALL[..], &["--os", "win10", "--yes"]].concat();
         assert_eq!(define(&tree, &all).0, Some(0));
         tree.remove(".kernel/domains/w.xml");
-        if again {
-            // The disk is in the way of a new one, and named.
-            let (code, said) = define(&tree, &all);
-            assert!(code == Some(2) && said.contains("exists already") && said.contains("[image-unusable]"), "{said}");
-            let taken = [&["--disk", "/var/lib/libvirt/images/w.qcow2"], &all[2..]].concat();
-            assert_eq!(define(&tree, &taken).0, Some(0));
-            let (code, said) = define(&tree, &["--undo", "--yes"]);
-            assert!(code == Some(0) && tree.exists(DISK), "a disk that was there stays: {said}");
-        } else {
-            let (code, said) = define(&tree, &["--undo", "--yes"]);
-            assert_eq!(code, Some(0), "{said}");
-            assert_nothing(&tree, "after the undo");
-        }
-    }
+        tree
+    };
+    let undone = |tree: &Tree| {
+        let (code, said) = define(tree, &["--undo", "--yes"]);
+        assert_eq!(code, Some(0), "{said}");
+    };
+    let tree = killed();
+    undone(&tree);
+    assert_nothing(&tree, "after the undo");
+    // The same again makes the disk again.
+    let tree = killed();
+    let (code, said) = define(&tree, &all);
+    assert!(code == Some(0) && tree.exists(DISK), "{said}");
+    undone(&tree);
+    assert_nothing(&tree, "again, and after the undo");
+    // One that somebody has written to is in the way of a new one, and named; who names it has it as it is, and it stays.
+    let tree = killed();
+    tree.write(DISK, "QFI\u{fb} a system");
+    let (code, said) = define(&tree, &all);
+    assert!(code == Some(2) && said.contains("exists already") && said.contains("[image-unusable]"), "{said}");
+    let taken = [&["--disk", "/var/lib/libvirt/images/w.qcow2"], &all[2..]].concat();
+    let (code, said) = define(&tree, &taken);
+    assert_eq!(code, Some(0), "{said}");
+    undone(&tree);
+    assert!(tree.exists(DISK), "a disk that was there stays");
 }
 
 #[test]

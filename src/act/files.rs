@@ -114,6 +114,15 @@ pub fn rename(root: &Root, from: &str, to: &str) -> io::Result<()> {
     }
 }
 
+/// Gives a file another name in its directory; one that is there already is `AlreadyExists`, and stays.
+pub fn rename_new(root: &Root, from: &str, to: &str) -> io::Result<()> {
+    let (parent, name) = root.parent(from)?;
+    let (other, new) = root.parent(to)?;
+    rustix::fs::linkat(&parent, name, &other, new, AtFlags::empty())?;
+    rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+    sync_dir(&other)
+}
+
 /// Removes a file; one that is not there is removed already.
 pub fn remove(root: &Root, path: &str) -> io::Result<()> {
     unlink(root, path, AtFlags::empty())

@@ -89,5 +89,6 @@ pub fn forget(root: &Root, uuid: &str) -> io::Result<()> {
     if root.exists(&path(uuid, File::Defined)) {
         return Ok(());
     }
+    files::remove_temporaries(root, &path(uuid, File::Defined))?;
     files::remove_dir(root, &directory(uuid))
 }

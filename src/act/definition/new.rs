@@ -17,7 +17,7 @@ use crate::host::image;
 use crate::host::libvirt::Version;
 use crate::host::platform::{Architecture, Platform};
 use crate::plan::definition::installation::Installation;
-use crate::plan::definition::new_domain::{self, Looked, Surroundings, Wish};
+use crate::plan::definition::new_domain::{self, DiskWish, Looked, Surroundings, Wish};
 use crate::plan::definition::request::Card;
 use crate::plan::definition::{self, Definition};
 use crate::plan::Finding;
@@ -87,7 +87,7 @@ pub fn probe(
 ) -> Result<Result<New, Vec<Finding>>, DefinitionError> {
     let libvirt = libvirt(tools, guest);
     let exists = guest.runner == crate::config::Runner::Libvirt && libvirt.exists()?;
-    let surroundings = surroundings(root, guest, wish, exists);
+    let surroundings = surroundings(root, guest, wish, exists)?;
     let installation = match new_domain::judge(guest, wish, &surroundings) {
         Ok(installation) => installation,
         Err(refusals) => return Ok(Err(refusals)),
@@ -135,21 +135,48 @@ fn look(root: &Root, path: &str) -> Looked {
     }
 }
 
-/// Where distributions have the image with the drivers for Windows.
-const VIRTIO_WIN: &str = "/usr/share/virtio-win/virtio-win.iso";
+/// What is known of a domain while libvirt cannot be asked.
+#[derive(Debug)]
+pub struct Preview {
+    /// What is to be installed.
+    pub installation: Installation,
+    /// What there is to know of it.
+    pub warning: Option<Finding>,
+}
 
-fn surroundings(root: &Root, guest: &Guest, wish: &Wish, exists: bool) -> Surroundings {
+/// The same as `probe` where libvirt cannot be asked yet.
+pub fn preview(root: &Root, guest: &Guest, wish: &Wish) -> Result<Result<Preview, Vec<Finding>>, DefinitionError> {
+    let surroundings = surroundings(root, guest, wish, false)?;
+    Ok(new_domain::judge(guest, wish, &surroundings).map(|installation| {
+        let (_, warning) = new_domain::drivers(guest, &installation, &surroundings);
+        Preview { installation, warning }
+    }))
+}
+
+/// Where distributions have the image with the drivers for Windows.
+pub const VIRTIO_WIN: &str = "/usr/share/virtio-win/virtio-win.iso";
+
+fn surroundings(root: &Root, guest: &Guest, wish: &Wish, exists: bool) -> Result<Surroundings, DefinitionError> {
     let usual = || root.exists(VIRTIO_WIN.trim_start_matches('/')).then(|| VIRTIO_WIN.to_owned());
     let drivers = wish.virtio_win.clone().or_else(|| guest.definition.virtio_win.clone()).or_else(usual);
-    Surroundings {
+    let path = wish.disk.path(guest);
+    // A disk that a program which was killed has made is made again.
+    let half_made = !exists && find(root, guest)?.is_some_and(|(_, of)| is_half_made(root, &of, wish, &path));
+    Ok(Surroundings {
         exists,
-        disk: look(root, &wish.disk.path(guest)),
+        disk: if half_made { Ok(None) } else { look(root, &path) },
         installer: wish.installer.as_deref().map_or(Ok(None), |path| look(root, path)),
         virtio_win: drivers.map(|path| {
             let looked = look(root, &path);
             (path, looked)
         }),
-    }
+    })
+}
+
+/// Whether a disk that is to be made is one that we have made, and that no guest has seen.
+fn is_half_made(root: &Root, defined: &Defined, wish: &Wish, path: &str) -> bool {
+    let ours = defined.disk.as_ref().filter(|disk| disk.path == path);
+    matches!(wish.disk, DiskWish::New(_)) && ours.is_some_and(|disk| is_untouched(root, disk))
 }
 
 /// Whether a program is not installed.
@@ -204,7 +231,11 @@ pub fn carry_out(root: &Root, tools: &dyn Tools, new: &New) -> Result<(), Defini
         return Err(DefinitionError::MadeMeanwhile { domain: guest.domain.clone() });
     }
     // What a program that was killed has left of a domain that libvirt does not have.
-    if let Some((uuid, _)) = find(root, guest)? {
+    if let Some((uuid, left)) = find(root, guest)? {
+        if let Some(disk) = &left.disk {
+            let is_made_again = new.installation.disk.made.is_some() && new.installation.disk.path == disk.path;
+            remove_disk(root, disk, is_made_again)?;
+        }
         Kept { root, uuid: &uuid }.forget_all()?;
     }
     let xml = new.text();
@@ -218,7 +249,7 @@ pub fn carry_out(root: &Root, tools: &dyn Tools, new: &New) -> Result<(), Defini
     });
     let undo = || {
         if let Some(disk) = &defined.disk {
-            remove_disk(root, disk)?;
+            remove_disk(root, disk, true)?;
         }
         kept.forget_all()
     };
@@ -250,30 +281,41 @@ fn make_disk(
     let Some(bytes) = disk.made else { return write_defined(kept, defined) };
     let fail = |error| DefinitionError::Kept { path: disk.path.clone(), error };
     let relative = disk.path.trim_start_matches('/');
-    let mut made = MadeDisk { path: disk.path.clone(), made: None };
-    write_defined(kept, &Defined { disk: Some(made.clone()), ..defined.clone() })?;
-    // qemu-img writes over what is there: from here on that is ours.
-    files::create_private(root, relative).map_err(fail)?;
-    let stamp = |root: &Root| root.stat(relative).map(|stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec));
-    made.made = Some(stamp(root).map_err(fail)?);
-    defined.disk = Some(made.clone());
+    // It gets its name when it is whole and written down, so what has the name is ours only if it is as we made it.
+    let unfinished = unfinished(relative);
+    defined.disk = Some(MadeDisk { path: disk.path.clone(), made: None });
+    write_defined(kept, defined)?;
+    files::create_private(root, &unfinished).map_err(fail)?;
     tools.run(
-        &["qemu-img", "create", "-q", "-f", disk.format.name(), "--", &root.show(relative), &bytes.to_string()],
+        &["qemu-img", "create", "-q", "-f", disk.format.name(), "--", &root.show(&unfinished), &bytes.to_string()],
         PATIENCE,
     )?;
-    made.made = Some(stamp(root).map_err(fail)?);
-    defined.disk = Some(made);
-    write_defined(kept, defined)
+    let stat = root.stat(&unfinished).map_err(fail)?;
+    let made = Some((stat.st_size, stat.st_mtime, stat.st_mtime_nsec));
+    defined.disk = Some(MadeDisk { path: disk.path.clone(), made });
+    write_defined(kept, defined)?;
+    files::rename_new(root, &unfinished, relative).map_err(fail)
+}
+
+/// The name of a disk that is not whole yet.
+fn unfinished(path: &str) -> String {
+    let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+    format!("{directory}/.{name}.vfio-new")
 }
 
 fn write_defined(kept: &Kept<'_>, defined: &Defined) -> Result<(), DefinitionError> {
     kept.write(File::Defined, &(serde_json::to_string(defined).unwrap_or_default() + "\n"))
 }
 
-/// Removes a disk that we made.
-fn remove_disk(root: &Root, disk: &MadeDisk) -> Result<(), DefinitionError> {
+/// Removes what of a disk is not whole, and if `whole` also a disk that is as we made it.
+fn remove_disk(root: &Root, disk: &MadeDisk, whole: bool) -> Result<(), DefinitionError> {
     let fail = |error| DefinitionError::Kept { path: disk.path.clone(), error };
-    files::remove(root, disk.path.trim_start_matches('/')).map_err(fail)
+    let path = disk.path.trim_start_matches('/');
+    files::remove(root, &unfinished(path)).map_err(fail)?;
+    if whole && is_untouched(root, disk) {
+        files::remove(root, path).map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// Whether nothing was written to a disk since we made it.
@@ -317,6 +359,18 @@ pub struct Undoing {
     disk: Option<MadeDisk>,
 }
 
+impl Undoing {
+    /// Whether we have made the domain, or begun to.
+    pub fn is_ours(&self) -> bool {
+        !self.uuid.is_empty()
+    }
+}
+
+/// Whether libvirt has the domain, and we have made it.
+pub fn is_made(root: &Root, tools: &dyn Tools, guest: &Guest) -> Result<bool, DefinitionError> {
+    Ok(libvirt(tools, guest).exists()? && plan_undo(root, tools, guest)?.is_ours())
+}
+
 /// Looks what an undo would do. Changes nothing.
 pub fn plan_undo(root: &Root, tools: &dyn Tools, guest: &Guest) -> Result<Undoing, DefinitionError> {
     let libvirt = libvirt(tools, guest);
@@ -337,13 +391,12 @@ pub fn plan_undo(root: &Root, tools: &dyn Tools, guest: &Guest) -> Result<Undoin
         undoing.keeps.extend(Some(tpm).filter(there));
         undoing.keeps_tpm = libvirt.versions()?.0.is_none_or(|version| version >= KEEP_TPM);
     }
-    undoing.disk = defined.disk.filter(|disk| {
-        is_untouched(root, disk) || {
-            undoing.keeps.extend(root.exists(disk.path.trim_start_matches('/')).then(|| disk.path.clone()));
-            false
-        }
-    });
-    undoing.removes.extend(undoing.disk.iter().map(|disk| disk.path.clone()));
+    if let Some(disk) = defined.disk {
+        let there = root.exists(disk.path.trim_start_matches('/'));
+        let list = if is_untouched(root, &disk) { &mut undoing.removes } else { &mut undoing.keeps };
+        list.extend(there.then(|| disk.path.clone()));
+        undoing.disk = Some(disk);
+    }
     Ok(undoing)
 }
 
@@ -354,8 +407,8 @@ pub fn undo(root: &Root, tools: &dyn Tools, guest: &Guest, undoing: &Undoing) ->
     if undoing.exists {
         libvirt.undefine(undoing.keeps_tpm)?;
     }
-    if let Some(disk) = undoing.disk.as_ref().filter(|disk| is_untouched(root, disk)) {
-        remove_disk(root, disk)?;
+    if let Some(disk) = &undoing.disk {
+        remove_disk(root, disk, true)?;
     }
     Kept { root, uuid: &undoing.uuid }.forget_all()
 }
