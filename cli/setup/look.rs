@@ -60,12 +60,13 @@ pub fn facts(root: &Root, tools: &dyn Tools, user: Option<&str>) -> anyhow::Resu
             loaders.push(name);
         }
     });
+    let initramfs = Initramfs::scan(root, None);
     let leftovers = leftovers::find(root);
     Ok(Facts {
         iommu: iommu(&host),
         processor: processor(root),
         loaders,
-        initramfs: Initramfs::scan(root, None).tool.map(|tool| tool.name()),
+        initramfs: initramfs.tool.map(|tool| tool.name()),
         secure_boot: boot.secure_boot,
         cards: seen.iter().map(|card| of_card(card, &host, &config)).collect(),
         distribution: software::distribution(root),
@@ -83,6 +84,8 @@ pub fn facts(root: &Root, tools: &dyn Tools, user: Option<&str>) -> anyhow::Resu
         domains: domains(root, tools, &system)?,
         rules: leftovers.iter().filter_map(|leftover| rules(root, leftover, &leftovers)).collect(),
         leftovers,
+        modprobe: leftovers::modprobe_files(root),
+        rebuild: sync::rebuild(&initramfs),
         system,
         files: config::lasting_files(root),
         written: written(root)?,
@@ -135,6 +138,7 @@ fn of_card(seen: &Seen, host: &Host, config: &Config) -> Card {
         address: Some(seen.address),
         vendor: display.map_or(0, |function| function.vendor),
         ids: seen.ids.clone(),
+        kinds: kinds(host, &functions),
         name: seen.name.clone(),
         integrated: seen.address.slot.bus == 0 || display.is_some_and(|function| is_apu(function, host)),
         boot_display: seen.boot_display,
@@ -152,6 +156,11 @@ fn of_card(seen: &Seen, host: &Host, config: &Config) -> Card {
         with_vfio: seen.functions.iter().any(|function| function.driver.as_deref().is_some_and(is_vfio)),
         section: section.map(|gpu| (gpu.name.clone(), gpu.at.path.trim_start_matches('/').to_owned())),
     }
+}
+
+fn kinds(host: &Host, functions: &[vfio_suite::pci::Address]) -> Vec<String> {
+    let found = functions.iter().filter_map(|address| host.function(*address));
+    found.map(|function| format!("{:04x}:{:04x}", function.vendor, function.device)).collect()
 }
 
 /// The connector alone: which number the card has depends on the order of drivers.
@@ -336,7 +345,10 @@ fn boot(root: &Root, config: Config, previews: &mut Previews) {
                 lines.extend(plan.tools.iter().map(|tool| shell_command(&tool.command)));
                 diffs.extend(plan.changes.iter().map(cmdline::diff));
             }
-            SyncStep::Initramfs { runs, .. } => lines.extend(runs.iter().map(|run| shell_command(run))),
+            SyncStep::Initramfs { runs, .. } => {
+                previews.builds = true;
+                lines.extend(runs.iter().map(|run| shell_command(run)));
+            }
         }
     }
     if !plan.steps.is_empty() {

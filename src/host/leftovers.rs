@@ -128,6 +128,50 @@ fn module_option(line: &str) -> Option<LeftoverKind> {
     }
 }
 
+/// A line of modprobe.d(5), as far as passing cards through goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModprobeLine {
+    /// `options vfio-pci` with these ids, separated by commas; empty if it has other options only.
+    Vfio(String),
+    /// This driver is never loaded.
+    Blacklist(String),
+    /// This driver is loaded after vfio-pci.
+    After(String),
+    /// Anything else.
+    Other,
+}
+
+/// The administrator's files of modprobe.d(5) that have such a line, absolute, with what all of their lines say.
+pub fn modprobe_files(root: &Root) -> Vec<(String, Vec<ModprobeLine>)> {
+    let directory = "etc/modprobe.d";
+    let names = root.list(directory).unwrap_or_default();
+    let read = |name: String| {
+        let bytes = root.read_regular(&format!("{directory}/{name}")).ok()?;
+        let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
+        let says = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        let lines: Vec<ModprobeLine> = text.lines().filter(says).map(modprobe_line).collect();
+        let any = lines.iter().any(|line| *line != ModprobeLine::Other);
+        any.then(|| (format!("/{directory}/{name}"), lines))
+    };
+    names.into_iter().filter(|name| name.ends_with(".conf")).take(FILES).filter_map(read).collect()
+}
+
+fn modprobe_line(line: &str) -> ModprobeLine {
+    if let Some(LeftoverKind::Blacklist(module)) = module_option(line) {
+        return ModprobeLine::Blacklist(module);
+    }
+    let words: Vec<String> = line.split_whitespace().map(|word| word.replace('-', "_")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["options", "vfio_pci", options @ ..] => {
+            let ids = options.iter().find_map(|option| option.strip_prefix("ids="));
+            ModprobeLine::Vfio(ids.unwrap_or_default().to_owned())
+        }
+        ["softdep", driver, "pre:", "vfio_pci" | "vfio"] => ModprobeLine::After((*driver).to_owned()),
+        _ => ModprobeLine::Other,
+    }
+}
+
 /// A line of a udev rule.
 fn udev_rule(line: &str) -> Option<LeftoverKind> {
     let writes = |attribute: &str| line.contains(attribute) && (line.contains("ATTR{") || line.contains("RUN"));
@@ -186,5 +230,28 @@ mod tests {
                 "/etc/supergfxd.conf:0 Switcher",
             ]
         );
+    }
+
+    #[test]
+    fn each_line_of_modprobe_is_told_apart() {
+        let tree = tempfile::tempdir().unwrap();
+        let directory = tree.path().join("etc/modprobe.d");
+        std::fs::create_dir_all(&directory).unwrap();
+        let text = "# ours\n\noptions vfio-pci \\\n  ids=1002:73bf,1002:ab28\noptions vfio_pci disable_vga=1\nblacklist amdgpu\n\
+                    softdep amdgpu pre: vfio-pci\nsoftdep amdgpu pre: drm\noptions snd power_save=1\n";
+        std::fs::write(directory.join("vfio.conf"), text).unwrap();
+        std::fs::write(directory.join("sound.conf"), "options snd power_save=1\n").unwrap();
+        std::fs::write(directory.join("vfio.conf.before-vfio"), text).unwrap();
+        let of = |text: &str| text.to_owned();
+        let expected = vec![
+            ModprobeLine::Vfio(of("1002:73bf,1002:ab28")),
+            ModprobeLine::Vfio(String::new()),
+            ModprobeLine::Blacklist(of("amdgpu")),
+            ModprobeLine::After(of("amdgpu")),
+            ModprobeLine::Other,
+            ModprobeLine::Other,
+        ];
+        let found = modprobe_files(&Root::open(tree.path()).unwrap());
+        assert_eq!(found, [("/etc/modprobe.d/vfio.conf".to_owned(), expected)]);
     }
 }

@@ -9,7 +9,7 @@ use crate::pci::Address;
 
 /// Drivers of the host that a card which comes back needs. Those that a distribution's other driver replaces as a matter of
 /// course (nouveau, radeon) are none of them.
-const DRIVERS: [&str; 6] = ["amdgpu", "i915", "xe", "nvidia", "nvidia_drm", "snd_hda_intel"];
+pub(super) const DRIVERS: [&str; 6] = ["amdgpu", "i915", "xe", "nvidia", "nvidia_drm", "snd_hda_intel"];
 
 /// A finding of each that touches what the configuration is about. `functions` are those of its cards.
 pub fn findings(leftovers: &[Leftover], config: &Config, functions: &[Address]) -> Vec<Finding> {

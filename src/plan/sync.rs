@@ -297,6 +297,12 @@ fn nobody(tool: Option<Tool>) -> &'static str {
     }
 }
 
+/// The commands that build all images anew, whatever is in them.
+pub fn rebuild(initramfs: &Initramfs) -> Vec<Vec<String>> {
+    let tool = initramfs.tool.filter(|_| !initramfs.immutable);
+    tool.map(|tool| runs(tool, &[], initramfs)).unwrap_or_default()
+}
+
 fn runs(tool: Tool, wrong: &[&Image], initramfs: &Initramfs) -> Vec<Vec<String>> {
     let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     match tool {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// A unit may take systemd's 90 s to start.
 const DEADLINE: Duration = Duration::from_secs(100);
-/// Packages have to be fetched.
+/// Packages have to be fetched, and an initramfs is built for each kernel.
 const PACKAGES: Duration = Duration::from_secs(1800);
 /// For another program of ours that does the same.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -78,6 +78,9 @@ fn of_machine(
     append(root, &steps::record(root, step)?)?;
     match step {
         SetupStep::Install { command, .. } => run(tools, command, PACKAGES, progress)?,
+        SetupStep::Images { commands } => {
+            commands.iter().try_for_each(|command| run(tools, command, PACKAGES, progress))?;
+        }
         SetupStep::Write { path, text } => steps::write(root, path, text)?,
         SetupStep::Aside { path } => steps::put_aside(root, path)?,
         SetupStep::Edit { guest } => steps::edit(root, tools, guest)?,
@@ -137,7 +140,7 @@ pub fn undo(
     let meant: Vec<(usize, Record)> = left.iter().rev().filter(is_meant).cloned().collect();
     let all: Vec<Record> = meant.iter().map(|(_, record)| record.clone()).collect();
     in_the_way(root, tools, &all)?;
-    let (boots, others): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, record)| record.step == SetupStep::Sync);
+    let (boots, others): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, record)| record.step.is_of_boot());
     let (mut kept, mut problems): (Vec<Record>, Vec<String>) = (Vec::new(), Vec::new());
     for (number, record) in others.into_iter().chain(boots) {
         // Without libvirt nobody could put its network back.
@@ -181,6 +184,9 @@ fn undo_record(
         SetupStep::Write { path, text } => return steps::unwrite(root, path, text, record),
         SetupStep::Aside { path } => return steps::put_back(root, path),
         SetupStep::Edit { guest } => return steps::unedit(root, tools, guest),
+        SetupStep::Images { commands } => {
+            return Ok(commands.iter().try_for_each(|command| run(tools, command, PACKAGES, progress))?);
+        }
         SetupStep::Sync => return steps::bring_up_to_date(root, tools, progress).map(drop),
         _ => {}
     }

@@ -149,6 +149,7 @@ impl SetupContext {
             | SetupStep::Write { .. }
             | SetupStep::Aside { .. }
             | SetupStep::Edit { .. }
+            | SetupStep::Images { .. }
             | SetupStep::Sync => false,
         }
     }
@@ -275,6 +276,7 @@ pub fn commands(step: &SetupStep, now: &SetupContext) -> Vec<Vec<String>> {
         SetupStep::NetworkAutostart => vec![virsh(&["net-autostart"])],
         SetupStep::Join { user, group } => vec![words(&["gpasswd", "-a", user, group], &[])],
         SetupStep::Install { command, .. } => vec![command.clone()],
+        SetupStep::Images { commands } => commands.clone(),
         SetupStep::Write { .. } | SetupStep::Aside { .. } | SetupStep::Edit { .. } | SetupStep::Sync => Vec::new(),
     }
 }
@@ -333,6 +335,7 @@ pub fn undo(record: &Record, now: &SetupContext) -> Vec<Vec<String>> {
         | SetupStep::Write { .. }
         | SetupStep::Aside { .. }
         | SetupStep::Edit { .. }
+        | SetupStep::Images { .. }
         | SetupStep::Sync => Vec::new(),
     }
 }

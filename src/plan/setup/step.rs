@@ -53,6 +53,11 @@ pub enum SetupStep {
         /// The section's name.
         guest: String,
     },
+    /// The images of the initramfs have the files of modprobe.d(5) that are there now.
+    Images {
+        /// The tool that builds them, with all that it is told.
+        commands: Vec<Vec<String>>,
+    },
     /// Boot entries and images are what the configuration says (`plan::sync`).
     Sync,
 }
@@ -73,8 +78,14 @@ impl SetupStep {
             | SetupStep::Write { .. }
             | SetupStep::Aside { .. }
             | SetupStep::Edit { .. }
+            | SetupStep::Images { .. }
             | SetupStep::Sync => false,
         }
+    }
+
+    /// Whether it is about what boots: undone last of all, for it is made from what else there is.
+    pub fn is_of_boot(&self) -> bool {
+        matches!(self, SetupStep::Images { .. } | SetupStep::Sync)
     }
 
     /// In a few words, for a person.
@@ -89,6 +100,7 @@ impl SetupStep {
             SetupStep::Write { path, .. } => format!("write /{path}"),
             SetupStep::Aside { path } => format!("rename /{path} to /{path}{ASIDE}"),
             SetupStep::Edit { guest } => format!("edit the domain of [guest {guest}]"),
+            SetupStep::Images { .. } => "build the initramfs anew".to_owned(),
             SetupStep::Sync => "bring boot entries and initramfs up to date".to_owned(),
         }
     }

@@ -2,7 +2,7 @@
 //! What was found on the machine.
 
 use crate::finding::Finding;
-use crate::host::leftovers::Leftover;
+use crate::host::leftovers::{Leftover, ModprobeLine};
 use crate::host::software::Distribution;
 use crate::pci::Address;
 use crate::plan::setup::SetupContext;
@@ -43,6 +43,10 @@ pub struct Facts {
     pub leftovers: Vec<Leftover>,
     /// Files of udev rules that do nothing but write sizes of BARs, with what these say.
     pub rules: Vec<(String, Vec<udev_sizes::Found>)>,
+    /// Files of modprobe.d(5) that are about passing cards through.
+    pub modprobe: Vec<(String, Vec<ModprobeLine>)>,
+    /// The commands that build all images of the initramfs anew.
+    pub rebuild: Vec<Vec<String>>,
     /// The files of the configuration that the next boot has, below the root; without bytes a mask.
     pub files: Vec<(String, Option<Vec<u8>>)>,
     /// What `vfio setup` has written last, by path.
@@ -101,6 +105,8 @@ pub struct Card {
     pub vendor: u16,
     /// `vendor:device`, and the board's where it has one.
     pub ids: String,
+    /// `vendor:device` of each of its functions.
+    pub kinds: Vec<String>,
     /// By the list of PCI ids.
     pub name: Option<String>,
     /// Whether it is a part of the processor.

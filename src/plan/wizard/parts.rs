@@ -2,11 +2,12 @@
 //! The plan: numbered parts, each with the steps that make it so, in the order in which they are made.
 
 use super::answers::Answers;
-use super::facts::{Facts, IommuState};
+use super::facts::{Card, Facts, IommuState};
 use super::file;
 use super::packages::{self, Packages};
 use super::request::When;
-use crate::host::leftovers::{Leftover, LeftoverKind};
+use crate::host::leftovers::{Leftover, LeftoverKind, ModprobeLine};
+use crate::plan::leftovers::DRIVERS;
 use crate::plan::setup::{self, SetupStep, ASIDE};
 use crate::text::shell_command;
 use serde::Serialize;
@@ -85,6 +86,8 @@ pub struct Previews {
     pub edit_refused: Vec<String>,
     /// What changes in boot entries and images: a line each, and the differences. Nothing if nothing changes.
     pub boot: Option<(Vec<String>, String)>,
+    /// Whether that builds images.
+    pub builds: bool,
     /// What of that is left to a person.
     pub boot_left: Vec<String>,
     /// What others have left and what to do about it, each with its file.
@@ -130,7 +133,7 @@ pub fn plan(facts: &Facts, answers: &Answers, previews: &Previews, only: Option<
     configuration(facts, answers, previews, &mut plan);
     guest(answers, previews, &mut plan);
     leftovers(facts, answers, previews, &mut plan);
-    boot(previews, &mut plan);
+    boot(facts, previews, &mut plan);
     if let Some(only) = only {
         plan.parts.retain(|part| only.takes(part.kind));
     }
@@ -258,7 +261,8 @@ fn leftovers(facts: &Facts, answers: &Answers, previews: &Previews, plan: &mut W
         };
         (!found.is_empty() && found.iter().all(is_it)).then(|| path.clone())
     };
-    let all = facts.leftovers.iter().filter_map(scripts).chain(facts.rules.iter().filter_map(rule));
+    let options = facts.modprobe.iter().filter(|(_, lines)| is_for(lines, &answers.card)).map(|(path, _)| path.clone());
+    let all = facts.leftovers.iter().filter_map(scripts).chain(facts.rules.iter().filter_map(rule)).chain(options);
     for path in all {
         lines.push(format!("{path} -> {path}{ASIDE}"));
         steps.push(SetupStep::Aside { path: path.trim_start_matches('/').to_owned() });
@@ -275,9 +279,45 @@ fn leftovers(facts: &Facts, answers: &Answers, previews: &Previews, plan: &mut W
     }
 }
 
-fn boot(previews: &Previews, plan: &mut WizardPlan) {
+/// Whether a file of modprobe.d(5) says nothing but what keeps this card's kind from the host.
+fn is_for(lines: &[ModprobeLine], card: &Card) -> bool {
+    let own = |id: &str| card.kinds.iter().any(|kind| kind.eq_ignore_ascii_case(id));
+    let drivers: &[&str] = match card.vendor {
+        0x1002 => &["amdgpu"],
+        0x10de => &["nvidia", "nvidia_drm"],
+        0x8086 => &["i915", "xe"],
+        _ => &[],
+    };
+    let about = |line: &ModprobeLine| match line {
+        ModprobeLine::Vfio(_) | ModprobeLine::After(_) => true,
+        ModprobeLine::Blacklist(driver) => drivers.contains(&driver.as_str()),
+        ModprobeLine::Other => false,
+    };
+    lines.iter().any(about)
+        && lines.iter().all(|line| match line {
+            ModprobeLine::Vfio(ids) => ids.split(',').filter(|id| !id.is_empty()).all(own),
+            ModprobeLine::Blacklist(driver) | ModprobeLine::After(driver) => DRIVERS.contains(&driver.as_str()),
+            ModprobeLine::Other => false,
+        })
+}
+
+fn boot(facts: &Facts, previews: &Previews, plan: &mut WizardPlan) {
     plan.left.extend(previews.boot_left.iter().cloned());
-    if let Some((lines, diff)) = previews.boot.clone() {
-        plan.parts.push(Part { kind: Kind::Boot, lines, diff, steps: vec![SetupStep::Sync] });
+    let of_modprobe =
+        |step: &SetupStep| matches!(step, SetupStep::Aside { path } if path.starts_with("etc/modprobe.d/"));
+    let (mut lines, mut diff, mut steps) = (Vec::new(), String::new(), Vec::new());
+    // An image has a copy of them.
+    let aside = plan.parts.iter().flat_map(|part| &part.steps).any(of_modprobe);
+    if aside && !previews.builds && !facts.rebuild.is_empty() {
+        lines.extend(facts.rebuild.iter().map(|command| shell_command(command)));
+        steps.push(SetupStep::Images { commands: facts.rebuild.clone() });
+    }
+    if let Some((more, changes)) = previews.boot.clone() {
+        lines.extend(more);
+        diff = changes;
+        steps.push(SetupStep::Sync);
+    }
+    if !steps.is_empty() {
+        plan.parts.push(Part { kind: Kind::Boot, lines, diff, steps });
     }
 }
