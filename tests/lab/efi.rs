@@ -133,6 +133,10 @@ pub struct EfiDisk {
     pub loader: Loader,
     /// The host's drivers for the cards are in it, as a distribution may have them.
     pub host_drivers: bool,
+    /// Further packages of Debian, with blanks between them.
+    pub packages: &'static str,
+    /// Commands run in the machine's root, the last before its initramfs is built.
+    pub commands: &'static [&'static str],
     /// Our package is installed, with this configuration, and scripts run as early as they can.
     pub early: Option<&'static str>,
 }
@@ -169,18 +173,28 @@ fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2
 impl EfiDisk {
     /// A Debian 13 without our package.
     pub fn new(loader: Loader) -> Self {
-        EfiDisk { suite: "trixie", initramfs: Initramfs::InitramfsTools, loader, host_drivers: false, early: None }
+        EfiDisk {
+            suite: "trixie",
+            initramfs: Initramfs::InitramfsTools,
+            loader,
+            host_drivers: false,
+            packages: "",
+            commands: &[],
+            early: None,
+        }
     }
 
     /// The disk, built if it is not there.
     fn build(&self) -> Result<PathBuf> {
-        let from = with_packages(self.suite, self.initramfs, self.loader.packages())?;
+        let packages = format!("{} {}", self.loader.packages(), self.packages);
+        let from = with_packages(self.suite, self.initramfs, packages.trim_end())?;
         let ours = if self.early.is_some() { Some(cache::file_key(&package()?)?) } else { None };
         let key = cache::key(&(self, &from, ours, include_str!("efi.rs"), words()));
-        let kind = match (self.early.is_some(), self.host_drivers) {
-            (true, _) => "-early",
-            (false, true) => "-drivers",
-            (false, false) => "",
+        let kind = match (self.early.is_some(), self.host_drivers, self.packages) {
+            (true, ..) => "-early",
+            (false, true, "") => "-drivers",
+            (false, true, _) => "-libvirt",
+            (false, false, _) => "",
         };
         let name = match self.initramfs {
             Initramfs::InitramfsTools => format!("efi-{}{kind}", self.loader.name()),
@@ -244,6 +258,9 @@ impl EfiDisk {
             enter(tree, "INITRD=No apt-get -y --no-install-recommends install /vfio-suite.deb")?;
             fs::remove_file(tree.join("vfio-suite.deb"))?;
             enter(tree, "systemctl set-default lab-early.target")?;
+        }
+        for command in self.commands {
+            enter(tree, command)?;
         }
         enter(tree, self.initramfs.rebuild()).map(drop)
     }

@@ -19,6 +19,7 @@ mod removal;
 mod reset;
 mod resize;
 mod root;
+mod setup;
 mod soak;
 
 use crate::qemu::Outcome;
@@ -75,6 +76,7 @@ const LONG: &[Scenario] = &[
     ("efi_mission_fault_generator", mission::fault_generator),
     ("efi_mission_fault_initramfs_tools", mission::fault_initramfs_tools),
     ("efi_mission_fault_dracut", mission::fault_dracut),
+    ("efi_setup", setup::grub),
     ("efi_grub", efi::grub),
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
