@@ -4,9 +4,10 @@
 use crate::setup::options::SetupOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 use vfio_suite::config;
 use vfio_suite::host::rom::source::Source;
-use vfio_suite::plan::definition::new_domain::DiskWish;
+use vfio_suite::plan::definition::new_domain::{self, DiskWish};
 use vfio_suite::plan::rom::table::Place;
 
 /// Gives a GPU to a virtual machine, and takes it back.
@@ -273,58 +274,22 @@ pub enum RebarVerb {
     Restore(GpuName),
 }
 
-/// A system's name as libosinfo has it: nothing that virt-install takes for another option.
-fn system_name(text: &str) -> Result<String, String> {
-    if !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
-        && !text.starts_with('-')
-    {
-        Ok(text.to_owned())
-    } else {
-        Err("this cannot be the name of a system; 'virt-install --osinfo list' prints them".to_owned())
-    }
-}
-
-/// `PATH|SIZE`.
-fn disk(text: &str) -> Result<DiskWish, String> {
-    if text.starts_with('/') {
-        return absolute_path(text).map(DiskWish::Path);
-    }
-    match config::size(text) {
-        Some(bytes) if bytes >= SMALLEST_DISK => Ok(DiskWish::New(bytes)),
-        Some(_) => Err("a disk has at least 1M".to_owned()),
-        None => Err("this is neither an absolute path nor a size, as 64G".to_owned()),
-    }
-}
-
-/// A mistyped size is smaller.
-const SMALLEST_DISK: u64 = 1 << 20;
-
-/// The path of a file that libvirt is told.
-fn absolute_path(text: &str) -> Result<String, String> {
-    if text.starts_with('/') && !text.ends_with('/') && !text.contains(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err("this is not the absolute path of a file".to_owned())
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct DefineOptions {
     /// The name of a [guest] section
     #[arg(value_parser = section_name)]
     pub name: String,
     /// The system that is installed, as libosinfo names it: win11, debian13
-    #[arg(long, value_name = "ID", value_parser = system_name, required_unless_present = "undo")]
+    #[arg(long, value_name = "ID", value_parser = new_domain::system_name, required_unless_present = "undo")]
     pub os: Option<String>,
     /// Use this disk, or make one of this size, as 64G
-    #[arg(long, value_name = "PATH|SIZE", value_parser = disk, required_unless_present = "undo")]
+    #[arg(long, value_name = "PATH|SIZE", value_parser = DiskWish::from_str, required_unless_present = "undo")]
     pub disk: Option<DiskWish>,
     /// Install from this image of a CD-ROM
-    #[arg(long, value_name = "FILE", value_parser = absolute_path)]
+    #[arg(long, value_name = "FILE", value_parser = new_domain::absolute_path)]
     pub iso: Option<String>,
     /// Give the guest this image with the drivers for Windows
-    #[arg(long, value_name = "FILE", value_parser = absolute_path)]
+    #[arg(long, value_name = "FILE", value_parser = new_domain::absolute_path)]
     pub virtio_win: Option<String>,
     /// Give the guest so much memory, as 8G, instead of what the section or the system asks for
     #[arg(long, value_name = "SIZE", value_parser = config::memory_size)]

@@ -66,7 +66,7 @@ _vfio() {
         sync) words="$words --dry-run" ;;
         doctor) words="$words --only --guest --last --all --fix --yes --explain" ;;
         reset*) words="$words --method --dry-run" ;;
-        setup*) words="$words --vm --gpu --when --input --audio --looking-glass --memory --hide-vm --way-back --user --only --services --check --dry-run --yes --undo" ;;
+        setup*) words="$words --vm --iso --disk --guest-os --virtio-win --gpu --when --input --audio --looking-glass --memory --hide-vm --way-back --user --only --services --check --dry-run --yes --undo" ;;
         'rom trim'*) words="$words --for --keep-all" ;;
         'rom table'*) words="$words --at --no-battery" ;;
         'rom dump'*) words="$words --from --force" ;;

@@ -292,3 +292,27 @@ fn the_answer_for_programs() {
     assert_eq!((ran.status, answer["problems"].as_array().unwrap().len()), (Some(1), 0));
     assert_eq!(tree.run(VFIO, &["setup"]).status, Some(1), "there is no card");
 }
+
+/// What an earlier version has written down, which knew nothing of files, is undone by this one.
+#[test]
+fn a_record_of_an_earlier_version_is_undone() {
+    let tree = one_daemon();
+    let group = tree.read("etc/group");
+    tree.write("etc/group", &group.replace("input:x:105:", "input:x:105:ada"));
+    desktop::unit(&tree, "libvirtd.service", &["state active", "enabled"]);
+    tree.write(
+        RECORDS,
+        "{\"step\":{\"do\":\"enable\",\"services\":[\"libvirtd.service\"]},\"before\":[\"virtlogd.socket\"]}\n\
+         {\"step\":{\"do\":\"start\",\"services\":[\"libvirtd.service\"]},\"before\":[\"virtlogd.socket\"]}\n\
+         {\"step\":{\"do\":\"join\",\"user\":\"ada\",\"group\":\"input\"},\"before\":[]}\n",
+    );
+    let ran = tree.run(VFIO, &["setup", "--undo"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    for command in
+        ["gpasswd -d ada input", "systemctl stop -- libvirtd.service", "systemctl disable -- libvirtd.service"]
+    {
+        assert!(ran.stdout.contains(command), "{command}: {}", ran.stdout);
+    }
+    assert_eq!(tree.read("etc/group"), group);
+    assert!(!tree.exists(RECORDS));
+}

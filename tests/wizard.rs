@@ -5,13 +5,14 @@
 
 mod common;
 
+use common::cards::{self, endpoint, port};
 use common::halfway::files;
 use common::keyboards::keyboard_and_mouse;
 use common::strace::kill;
 use common::terminal::converse;
 use common::text::Nodes;
 use common::tree::Ran;
-use common::{boots, desktop, domain, hosts, Tree};
+use common::{boots, desktop, domain, hosts, Machine, Tree};
 use std::fs;
 use std::path::Path;
 
@@ -21,7 +22,10 @@ const MANY: u32 = 200;
 
 /// A machine with what it boots with, a distribution, a user, libvirt's network, and units of libvirt that do not run.
 fn machine(layout: &str, boot: &str, distribution: &str) -> Tree {
-    let mut nodes = common::text::read(hosts::unpack(layout).path(), &|_| false);
+    machine_of(common::text::read(hosts::unpack(layout).path(), &|_| false), boot, distribution)
+}
+
+fn machine_of(mut nodes: Nodes, boot: &str, distribution: &str) -> Tree {
     nodes.extend(boots::of(boot).0);
     let tree = Tree::new(&nodes);
     tree.write("etc/os-release", &format!("ID={distribution}\n"));
@@ -31,11 +35,10 @@ fn machine(layout: &str, boot: &str, distribution: &str) -> Tree {
     for directory in ["etc/libvirt/qemu/networks/autostart", "run/libvirt/network", "run/systemd/system"] {
         fs::create_dir_all(tree.join(directory)).unwrap();
     }
-    for program in
-        ["usr/bin/virsh", "usr/sbin/virtqemud", "usr/bin/qemu-system-x86_64", "usr/share/OVMF/OVMF_CODE_4M.fd"]
-    {
+    for program in ["usr/bin/virsh", "usr/sbin/virtqemud", "usr/bin/qemu-system-x86_64"] {
         tree.write(program, "");
     }
+    tree.write("usr/share/qemu/firmware/50-edk2.json", "{ \"interface-types\": [ \"uefi\" ] }\n");
     for daemon in ["qemu", "network"] {
         desktop::unit(&tree, &format!("virt{daemon}d.service"), &["state inactive"]);
         desktop::unit(&tree, &format!("virt{daemon}d.socket"), &["state inactive"]);
@@ -70,6 +73,9 @@ fn arch() -> Tree {
     desktop::unit(&tree, "ollama.service", &["state active", "process 3000"]);
     tree.write("run/user/1000/pipewire-0", "");
     tree.write("etc/libvirt/hooks/qemu.d/win11/prepare/begin/start.sh", "systemctl stop sddm\n");
+    let options = "options vfio-pci ids=1002:73bf,1002:ab28 disable_vga=1\nsoftdep amdgpu pre: vfio-pci\n";
+    tree.write("etc/modprobe.d/vfio.conf", &format!("# The guide's.\n{options}"));
+    tree.write("etc/modprobe.d/blacklist-amdgpu.conf", "blacklist amdgpu\nblacklist snd_hda_intel\n");
     let rule =
         "# for the card\nACTION==\"add\", SUBSYSTEM==\"pci\", ATTR{vendor}==\"0x1002\", ATTR{device}==\"0x73bf\", \
                 ATTR{resource2_resize}=\"8\"\n";
@@ -103,7 +109,7 @@ fn setup(tree: &Tree, options: &[&str]) -> Ran {
 /// What others may see: without packages, which stay.
 fn others(tree: &Tree) -> Nodes {
     let mut nodes = files(tree);
-    nodes.retain(|path, _| !path.starts_with("usr/bin/swtpm"));
+    nodes.retain(|path, _| !path.starts_with("usr/bin/swtpm") && path != "usr/bin/virt-install");
     nodes
 }
 
@@ -174,6 +180,13 @@ fn a_card_beside_the_one_that_shows_the_desktop() {
 }
 
 #[test]
+fn a_new_guest_on_a_card_beside_the_one_that_shows_the_desktop() {
+    // The card, a new guest, its name, from what, its disk and memory, no drivers, when, no Looking Glass, sound, keyboard.
+    let answers = ["", "1", "", "/srv/Win11_24H2.iso", "", "16G", "none", "2", "n", "", "", "y"];
+    from_fresh_to_guest("new", &fedora_without_a_guest(), &[], &answers, 80);
+}
+
+#[test]
 fn a_server_is_told_which_card() {
     let tree = server();
     let before = others(&tree);
@@ -196,6 +209,23 @@ fn a_server_is_told_which_card() {
         .collect();
     let gpu = format!("--gpu={}", cards[1]);
     let options = ["--vm=win11", gpu.as_str(), "--when=boot", "--memory=16G", "--hide-vm=yes"];
+    // Without a terminal: what fits two cards, what is asked for, what would be, what is done, a second time, undone.
+    let mut text = String::new();
+    let mut told = |tree: &Tree, options: &[&str]| {
+        let ran = setup(tree, options);
+        let said = format!("{}{}", ran.stdout, ran.stderr).replace(&tree.path().display().to_string(), "ROOT");
+        text.push_str(&format!("$ vfio setup {}\n{said}[{}]\n", options.join(" "), ran.status.unwrap()));
+        ran.status
+    };
+    let copy = server();
+    let whole = |more: &'static str| [&options[..], &[more]].concat();
+    assert_eq!(told(&copy, &["--vm=win11", "--gpu=nvidia", "--yes"]), Some(64));
+    assert_eq!(told(&copy, &options), Some(64));
+    assert_eq!(told(&copy, &whole("--dry-run")), Some(0));
+    assert_eq!(told(&copy, &whole("--yes")), Some(0));
+    assert_eq!(told(&copy, &whole("--yes")), Some(0));
+    assert_eq!(told(&copy, &["--undo"]), Some(0));
+    golden("server", &text);
     let ran = setup(&tree, &options);
     assert_eq!(ran.status, Some(64), "{}", ran.stderr);
     assert!(ran.stderr.contains("--yes"), "{}", ran.stderr);
@@ -216,7 +246,26 @@ fn a_server_is_told_which_card() {
     assert_others(&tree, &before, "undone");
 }
 
-/// The line of the guide, and what of it is not so.
+/// The line of the guide, as it stands there, on the machine that it is written for.
+#[test]
+fn the_guides_own_line() {
+    let mut card = cards::rtx2080("0000:0a:00", "0000:00:03.1", 14);
+    card[0].boot_vga = true;
+    card[0].connectors[0].1 = true;
+    let board = [endpoint("0000:00:00.0", (0x1022, 0x1450), 0x06_0000, 0), port("0000:00:03.1", (0x1022, 0x1453), 3)];
+    let nodes = Machine::new().iommu(Some("ivhd0")).with(board).with(card).nodes();
+    let tree = machine_of(nodes, "arch-systemd-boot", "arch");
+    let modules = format!("lib/modules/{}/modules.dep", common::machine::RELEASE);
+    let listed = fs::read_to_string(tree.join(&modules)).unwrap_or_default();
+    tree.write(&modules, &(listed + "updates/dkms/nvidia.ko:\n"));
+    windows(&tree, "win10");
+    desktop::desktop(&tree, "0000:0a:00.0", Some("0000:0a:00.1"));
+    desktop::process(&tree, 2300, "plasmashell", 1000, "/user.slice/user-1000.slice/session-2.scope", &[]);
+    let line = ["--vm=win10", "--gpu=nvidia", "--de=plasma", "--os=arch", "--amd6000=false"];
+    from_fresh_to_guest("guide", &tree, &line, &["", "", "", "", "y"], 80);
+}
+
+/// The line of the guide on another machine, and what of it is not so.
 #[test]
 fn the_guides_own_options_are_taken() {
     let tree = arch();
@@ -240,23 +289,146 @@ fn the_guides_own_options_are_taken() {
     assert_eq!(times(&tree), before, "a look touches nothing");
 }
 
-/// For a guest that is not there yet: what setup leaves to do is what makes it, with the card.
-#[test]
-fn a_guest_that_is_not_there_is_defined_afterwards() {
+/// The same machine with virt-install in its packages and an image to install from, and no guest.
+fn fedora_without_a_guest() -> Tree {
     let tree = fedora();
-    std::fs::create_dir_all(tree.join("var/lib/libvirt/images")).unwrap();
-    let options = ["--vm=win12", "--gpu=0000:03:00.0", "--when=guest", "--yes"];
-    let ran = setup(&tree, &options);
-    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.replace("\n", " ").contains("guest define win12"), "{}", ran.stdout);
-    tree.write("srv/windows.iso", &format!("{}CD001", "\0".repeat(32769)));
-    let define = ["guest", "define", "win12", "--os", "win10", "--disk", "64G", "--iso", "/srv/windows.iso", "--yes"];
-    let ran = tree.run(VFIO, &define);
+    for file in [".kernel/domains/win11.xml", "etc/libvirt/qemu/win11.xml", NEW_DISK] {
+        tree.remove(file);
+    }
+    tree.write(".kernel/packages/virt-install", "usr/bin/virt-install\n");
+    fs::create_dir_all(tree.join("var/lib/libvirt/images")).unwrap();
+    tree.write("srv/Win11_24H2.iso", &format!("{}CD001", "\0".repeat(32769)));
+    tree
+}
+
+const NEW_DISK: &str = "var/lib/libvirt/images/win11.qcow2";
+const NEW: [&str; 6] =
+    ["setup", "--vm=win11", "--gpu=0000:03:00.0", "--iso=/srv/Win11_24H2.iso", "--when=guest", "--yes"];
+
+#[test]
+fn a_guest_that_is_not_there_is_made() {
+    let tree = fedora_without_a_guest();
+    let before = others(&tree);
+    let ran = tree.run(VFIO, &NEW);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
-    let xml = tree.read(".kernel/domains/win12.xml").replace('"', "'");
-    assert!(xml.contains("<address domain='0x0000' bus='0x03' slot='0x00' function='0x0'/>"), "{xml}");
+    let xml = tree.read(".kernel/domains/win11.xml").replace('"', "'");
+    for part in ["bus='0x03' slot='0x00' function='0x0'/>", "/srv/Win11_24H2.iso", NEW_DISK, "<tpm "] {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+    assert!(tree.exists(NEW_DISK));
+    let ran = tree.run(VFIO, &NEW);
+    assert!(ran.status == Some(0) && ran.stdout.ends_with("nothing to do\n"), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(tree.read(".kernel/domains/win11.xml").replace('"', "'"), xml);
+    let ran = setup(&tree, &["--undo"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_others(&tree, &before, "undone");
+}
+
+/// A disk that a guest has written to stays, and is named; everything else goes.
+#[test]
+fn a_disk_that_was_written_to_stays() {
+    let tree = fedora_without_a_guest();
+    let before = others(&tree);
+    assert_eq!(tree.run(VFIO, &NEW).status, Some(0));
+    tree.write(NEW_DISK, "a system");
+    let ran = setup(&tree, &["--undo"]);
+    assert!(
+        ran.status == Some(0) && ran.stdout.contains(&format!("/{NEW_DISK} stays")),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    assert_eq!(tree.read(NEW_DISK), "a system");
+    tree.remove(NEW_DISK);
+    assert_others(&tree, &before, "undone but for the disk");
+}
+
+/// What a new guest is made from is judged before anything is done.
+#[test]
+fn a_guest_that_cannot_be_made_is_refused() {
+    let tree = fedora_without_a_guest();
+    let before = others(&tree);
+    tree.write("srv/page.iso", "<html>not found</html>");
+    let card = "--gpu=0000:03:00.0";
+    for (options, code, word) in [
+        (&["--vm=win11", card, "--iso=/srv/page.iso", "--yes"][..], 1, "[image-unusable]"),
+        (&["--vm=win11", card, "--iso=/srv/none.iso", "--yes"], 1, "[image-unusable]"),
+        (&["--vm=win11", card, "--disk=/srv/none.img", "--yes"], 1, "[image-unusable]"),
+        (&["--vm=games", card, "--iso=/srv/page.iso", "--yes"], 64, "--guest-os"),
+        (&[card, "--iso=/srv/Win11_24H2.iso", "--yes"], 64, "--vm=NAME"),
+        (&["--vm=win11", "--iso=page.iso"], 64, "absolute path"),
+        (&["--vm=win11", "--disk=much"], 64, "64G"),
+    ] {
+        let ran = setup(&tree, options);
+        assert_eq!(ran.status, Some(code), "{options:?}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains(word), "{options:?}: {}", ran.stderr);
+        assert!(!tree.exists("etc/vfio.conf.d"), "{word}");
+    }
+    // Without an image or a disk nothing is made, and how it can be is said.
+    let ran = setup(&tree, &["--vm=win11", card, "--when=guest", "--dry-run"]);
+    assert!(ran.status == Some(1) && ran.stdout.contains("--iso=FILE"), "{}{}", ran.stdout, ran.stderr);
+    // virt-install knows no such system: only it can say so, and what was done until then is taken back.
+    let ran = tree.run(VFIO, &[&NEW[..], &["--guest-os=win12"]].concat());
+    assert!(ran.status == Some(2) && ran.stderr.contains("knows no system 'win12'"), "{}{}", ran.stdout, ran.stderr);
+    tree.remove("srv/page.iso");
+    let mut now = others(&tree);
+    now.retain(|path, _| !path.starts_with("usr/bin/virt-install"));
+    let differences = common::tree::differences(&before, &now);
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// Killed where a new guest is made: an undo, or the same again, which changes nothing when it is done, and an undo.
+#[test]
+fn killed_while_a_guest_is_made() {
+    let mut kills = 0;
+    for n in 1.. {
+        assert!(n < MANY, "it never ends");
+        let tree = fedora_without_a_guest();
+        let before = others(&tree);
+        let was_killed = kill(&tree, VFIO, &NEW, "fsync,fdatasync", n).is_none();
+        if n % 2 == 0 {
+            let ran = tree.run(VFIO, &NEW);
+            assert_eq!(ran.status, Some(0), "killed at {n}, and again: {}{}", ran.stdout, ran.stderr);
+            assert!(tree.exists(NEW_DISK) && tree.exists(".kernel/domains/win11.xml"), "killed at {n}, and again");
+            let ran = tree.run(VFIO, &NEW);
+            assert!(ran.stdout.ends_with("nothing to do\n"), "killed at {n}, a third time: {}", ran.stdout);
+        }
+        let ran = setup(&tree, &["--undo"]);
+        assert_eq!(ran.status, Some(0), "killed at {n}, and undone: {}{}", ran.stdout, ran.stderr);
+        assert_others(&tree, &before, &format!("killed at {n}, and undone"));
+        assert!(!tree.exists("var/lib/vfio/setup"), "killed at {n}");
+        if !was_killed {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills >= 20, "only {kills} moments");
+}
+
+/// A USB host goes with the card, as a section of its own.
+#[test]
+fn a_usb_host_goes_with_the_guest() {
+    let tree = arch();
+    let before = others(&tree);
+    let ran = setup(&tree, &["--vm=win11", "--input=usb:0000:09:00.1", "--yes"]);
+    assert_eq!(ran.status, Some(64), "{}", ran.stdout);
+    assert!(ran.stderr.contains("[setup-answer-unfit]") && ran.stderr.contains("0000:0c:00.3"), "{}", ran.stderr);
+    let options = ["--vm=win11", "--input=usb:0c:00.3", "--yes"];
     let ran = setup(&tree, &options);
-    assert_eq!(ran.status, Some(0), "nothing is left: {}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("--input=usb:0000:0c:00.3"), "{}", ran.stdout);
+    let file = tree.read("etc/vfio.conf.d/50-win11.conf");
+    for line in ["[gpu usb]\ndevice = 0000:0c:00.3\nidentity = 1022:149c\nbind = guest\n", "gpus = amd usb\n"] {
+        assert!(file.contains(line), "{file}");
+    }
+    let xml = tree.read(".kernel/domains/win11.xml").replace('"', "'");
+    assert!(xml.contains("bus='0x0c' slot='0x00' function='0x3'/>"), "{xml}");
+    for again in [&options[..], &["--vm=win11", "--yes"]] {
+        let ran = setup(&tree, again);
+        assert!(ran.stdout.ends_with("nothing to do\n"), "{again:?}: {}{}", ran.stdout, ran.stderr);
+    }
+    assert_eq!(setup(&tree, &["--undo"]).status, Some(0));
+    assert_others(&tree, &before, "undone");
 }
 
 /// What does not go together, and what cannot be done, is refused with one sentence before anything is done.
@@ -358,6 +530,50 @@ fn an_undo_killed_anywhere_goes_on() {
         kills += 1;
     }
     assert!(kills >= 10, "only {kills} moments");
+}
+
+/// Of files of modprobe.d only those go that say nothing else and mean no other card.
+#[test]
+fn options_of_modules_that_mean_more_are_left_alone() {
+    for (file, text) in [
+        ("vfio.conf", "options vfio-pci ids=1002:73bf,10de:2206\n"),
+        ("vfio.conf", "options vfio-pci ids=1002:73bf\noptions snd_hda_intel power_save=1\n"),
+        ("blacklist-amdgpu.conf", "blacklist amdgpu\nblacklist nouveau\n"),
+        ("blacklist-amdgpu.conf", "blacklist snd_hda_intel\n"),
+    ] {
+        let tree = arch();
+        let path = format!("etc/modprobe.d/{file}");
+        tree.write(&path, text);
+        let ran = setup(&tree, &["--vm=win11", "--yes"]);
+        assert_eq!(ran.status, Some(1), "{text}: {}{}", ran.stdout, ran.stderr);
+        let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("left to you /{path}:1: ")), "{text}: {}", ran.stdout);
+        assert_eq!(tree.read(&path), text);
+        let other = if file == "vfio.conf" { "blacklist-amdgpu.conf" } else { "vfio.conf" };
+        assert!(tree.exists(&format!("etc/modprobe.d/{other}.before-vfio")), "{text}: {}", ran.stdout);
+    }
+}
+
+/// An initramfs has a copy of them: it is built again when they go, and when they come back.
+#[test]
+fn the_initramfs_is_built_again_without_them() {
+    let tree = server();
+    tree.write("usr/sbin/update-initramfs", "");
+    let (path, text) = ("etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:2204\n");
+    tree.write(path, text);
+    let built = |options: &[&str]| {
+        let ran = setup(&tree, &[options, &["--json"]].concat());
+        assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+        let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let commands = answer["commands"].as_array().unwrap();
+        commands.iter().filter(|command| *command == "update-initramfs -u -k all").count()
+    };
+    let options = ["--vm=win11", "--gpu=0000:08:00.0", "--when=guest", "--yes"];
+    assert_eq!(built(&options), 1);
+    assert!(!tree.exists(path));
+    assert_eq!(built(&options), 0, "a second time");
+    assert_eq!(built(&["--undo"]), 1);
+    assert_eq!(tree.read(path), text);
 }
 
 /// What somebody has changed since is theirs.

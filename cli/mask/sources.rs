@@ -26,7 +26,7 @@ const COMMON: &str = "\
     localhost localdomain local lan home internal domain host guest guests gpu card cards kernel driver drivers device \
     devices windows linux debian ubuntu fedora arch gentoo opensuse nixos win10 win11 default system session service \
     virtual machine vm boot efi data disk none null true false enable disable enabled disabled yes amd intel nvidia \
-    define FILE osinfo list virt-install lspci --user=NAME --vm=NAME \
+    define FILE guest-os osinfo list virt-install lspci --user=NAME --vm=NAME \
     nouveau amdgpu i915 snd_hda_intel vfio iommu pci group name unknown video audio render input kvm libvirt qemu wheel \
     sudo intel-iommu intremap caching-mode on off virtio-iommu-pci virtio virt smmuv3 Above 4G decoding case \
     kernel-install add-all kernelstub -p P mkinitcpio key value undo virsh net-define model caching p getent passwd \

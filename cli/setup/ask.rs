@@ -46,12 +46,12 @@ fn ask(out: &Output, facts: &Facts, request: &mut Request, question: &Question, 
     }
     for (number, option) in question.options.iter().enumerate() {
         let mut text = out.lines();
-        text.row(9, &format!("     {}", number + 1), option, super::show::WIDTH);
+        text.row(9, &format!("     {}", number + 1), option, out.width());
         out.text(&text)?;
     }
     let choices = match (question.topic, question.default.as_str()) {
-        (Topic::Dark | Topic::Glass, "y") => "[Y/n]".to_owned(),
-        (Topic::Dark | Topic::Glass, _) => "[y/N]".to_owned(),
+        (Topic::Dark | Topic::Glass | Topic::Make, "y") => "[Y/n]".to_owned(),
+        (Topic::Dark | Topic::Glass | Topic::Make, _) => "[y/N]".to_owned(),
         (_, default) => format!("[{default}]"),
     };
     loop {

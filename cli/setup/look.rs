@@ -8,6 +8,7 @@ use std::time::Duration;
 use vfio_suite::act::backend::tools::Tools;
 use vfio_suite::act::boot::sync::Snapshot;
 use vfio_suite::act::definition;
+use vfio_suite::act::definition::new::{self, Preview};
 use vfio_suite::act::guest::services;
 use vfio_suite::act::setup;
 use vfio_suite::config::{self, Config, Guest};
@@ -18,7 +19,9 @@ use vfio_suite::host::initramfs::Initramfs;
 use vfio_suite::host::leftovers::{self, Leftover, LeftoverKind};
 use vfio_suite::host::platform::{Architecture, Platform};
 use vfio_suite::host::{input, software, Depth, Host};
+use vfio_suite::pci::Address;
 use vfio_suite::plan::card::is_apu;
+use vfio_suite::plan::definition::new_domain::{next_steps, Wish};
 use vfio_suite::plan::definition::Definition;
 use vfio_suite::plan::guest::Session;
 use vfio_suite::plan::iommu::why_off;
@@ -38,8 +41,6 @@ use vfio_suite::text::shell_command;
 const DOMAINS: &str = "etc/libvirt/qemu";
 /// For a question to libvirt.
 const ASK: Duration = Duration::from_secs(30);
-/// Where the firmware for guests is, in one distribution or another.
-const FIRMWARE: [&str; 4] = ["usr/share/qemu/firmware", "usr/share/OVMF", "usr/share/edk2", "usr/share/edk2-ovmf"];
 
 /// The machine.
 pub fn facts(root: &Root, tools: &dyn Tools, user: Option<&str>) -> anyhow::Result<Facts> {
@@ -74,12 +75,15 @@ pub fn facts(root: &Root, tools: &dyn Tools, user: Option<&str>) -> anyhow::Resu
             virsh: software::has_program(root, &["virsh"]),
             daemon: software::has_program(root, &["libvirtd", "virtqemud"]),
             qemu: software::has_qemu(root),
-            firmware: FIRMWARE.iter().any(|directory| root.holds_anything(directory)),
+            firmware: software::has_uefi(root),
             swtpm: software::has_program(root, &["swtpm"]),
+            virt_install: software::has_program(root, &["virt-install"]),
+            virtio_win: root.exists(new::VIRTIO_WIN.trim_start_matches('/')),
         },
         sound: sound(root, &system, user.as_deref()),
         user,
         desktops,
+        usb_hosts: usb_hosts(&host),
         inputs: Some(inputs(root)),
         domains: domains(root, tools, &system)?,
         rules: leftovers.iter().filter_map(|leftover| rules(root, leftover, &leftovers)).collect(),
@@ -158,7 +162,12 @@ fn of_card(seen: &Seen, host: &Host, config: &Config) -> Card {
     }
 }
 
-fn kinds(host: &Host, functions: &[vfio_suite::pci::Address]) -> Vec<String> {
+fn usb_hosts(host: &Host) -> Vec<(Address, String)> {
+    let hosts = host.functions.iter().filter(|function| function.class >> 8 == 0x0c03 && !function.is_virtual());
+    hosts.map(|function| (function.address, format!("{:04x}:{:04x}", function.vendor, function.device))).collect()
+}
+
+fn kinds(host: &Host, functions: &[Address]) -> Vec<String> {
     let found = functions.iter().filter_map(|address| host.function(*address));
     found.map(|function| format!("{:04x}:{:04x}", function.vendor, function.device)).collect()
 }
@@ -172,7 +181,7 @@ fn without_card(name: &str) -> String {
 }
 
 /// Services that hold a card and end with no session: those of the system, but for the display manager.
-fn services_of_system(host: &Host, functions: &[vfio_suite::pci::Address]) -> Vec<String> {
+fn services_of_system(host: &Host, functions: &[Address]) -> Vec<String> {
     let managers = ["gdm", "gdm3", "sddm", "lightdm", "lxdm", "xdm", "greetd", "ly", "display-manager"];
     let mut found: Vec<String> = Vec::new();
     for (_, holder) in host.holders.iter().filter(|(of, _)| functions.contains(of)) {
@@ -264,15 +273,25 @@ pub fn previews(
     let config = config::parse_lasting(&files);
     let mut previews = Previews { file_now: setup::text_of(root, &answers.path)?, ..Previews::default() };
     let mut host = Host::scan(root, Depth::Full);
-    for card in crate::plan::cards(root, &config, &mut host).into_iter().filter(|card| card.plan.gpu == answers.gpu) {
+    let usb = answers.usb.as_ref().map(|(section, ..)| section.as_str());
+    let meant = |name: &str| name == answers.gpu || usb == Some(name);
+    for card in crate::plan::cards(root, &config, &mut host).into_iter().filter(|card| meant(&card.plan.gpu)) {
         let off = |finding: &&Finding| facts.iommu == IommuState::AtNextBoot && finding.code == codes::IOMMU_OFF;
         if let Some(refusal) = card.plan.refusals.iter().find(|finding| !off(finding)) {
             return Ok(Err(Stop::of(refusal)));
         }
-        previews.notes.extend(card.plan.warnings.iter().map(Finding::sentence));
+        // What is not a graphics card was asked for.
+        let warnings = card.plan.warnings.iter().filter(|finding| finding.code != codes::NOT_A_GRAPHICS_CARD);
+        previews.notes.extend(warnings.map(Finding::sentence));
     }
     if let Some(guest) = answers.guest.as_deref().filter(|_| answers.has_domain).and_then(|name| config.guest(name)) {
         edit(root, tools, facts, &config, guest, &mut previews)?;
+    }
+    let new = answers.new.as_ref().and_then(|wish| Some((wish, config.guest(answers.guest.as_deref()?)?)));
+    if let Some((wish, guest)) = new {
+        if let Err(refusal) = define(root, tools, facts, &config, guest, wish, &mut previews)? {
+            return Ok(Err(Stop::of(&refusal)));
+        }
     }
     boot(root, config.clone(), &mut previews);
     let functions: Vec<_> = host
@@ -320,6 +339,43 @@ fn edit(
     let lines = plan.changes.iter().map(|change| format!("{}: {}", change.key, change.why)).collect();
     previews.edit = Some((lines, guest_edit::diff(&xml, &plan.apply(&xml))));
     Ok(())
+}
+
+/// What the guest's new domain is like. Without libvirt and virt-install it is known from what only.
+fn define(
+    root: &Root,
+    tools: &dyn Tools,
+    facts: &Facts,
+    config: &Config,
+    guest: &Guest,
+    wish: &Wish,
+    previews: &mut Previews,
+) -> anyhow::Result<Result<(), Finding>> {
+    let first = |refusals: Vec<Finding>| refusals.into_iter().next().map_or(Ok(()), Err);
+    let head = format!("a new domain of libvirt for {}, with the card in it", wish.os);
+    if facts.system.libvirt_answers() && facts.installed.virt_install && facts.installed.virsh {
+        let new = match new::probe(root, tools, config, guest, wish)? {
+            Ok(new) => new,
+            Err(refusals) => return Ok(first(refusals)),
+        };
+        previews.notes.extend(new.definition.warnings.iter().map(Finding::sentence));
+        let changes = new.definition.changes.iter().map(|change| format!("{}: {}", change.key, change.why));
+        previews.next = next_steps(&new.guest, &new.installation, new.virtio_win.as_deref());
+        previews.define = Some((std::iter::once(head).chain(changes).collect(), new.text()));
+        return Ok(Ok(()));
+    }
+    let Preview { installation, warning } = match new::preview(root, guest, wish)? {
+        Ok(found) => found,
+        Err(refusals) => return Ok(first(refusals)),
+    };
+    previews.notes.extend(warning.iter().map(Finding::sentence));
+    previews.next = next_steps(guest, &installation, wish.virtio_win.as_deref());
+    let disk = &installation.disk;
+    let mut lines =
+        vec![head, format!("{} {}", if disk.made.is_some() { "a new disk," } else { "the disk" }, disk.path)];
+    lines.extend(installation.installer.iter().map(|path| format!("installed from {path}")));
+    previews.define = Some((lines, String::new()));
+    Ok(Ok(()))
 }
 
 /// What changes in boot entries and images.

@@ -158,7 +158,7 @@ impl Run<'_> {
         let made = if self.is_of_system() {
             let domain = match &request.vm {
                 Vm::Domain(name) => Some(name.as_str()),
-                Vm::Open | Vm::HostOnly => None,
+                Vm::Open | Vm::New | Vm::HostOnly => None,
             };
             let plan = parts::plan_without_card(&facts, domain, only);
             Made { facts, answers: None, plan }
@@ -241,7 +241,8 @@ impl Run<'_> {
 
     fn say_again(&self, made: &Made) {
         let Some(answers) = &made.answers else { return };
-        show::command_lines(&show::again(answers)).iter().for_each(|line| self.report.say(&format!("  {line}")));
+        let width = self.report.out.width();
+        show::command_lines(&show::again(answers), width).iter().for_each(|line| self.report.say(&format!("  {line}")));
     }
 
     /// How it ends where nothing was carried out.
@@ -311,10 +312,16 @@ impl Run<'_> {
         Ok(if left.is_empty() { Exit::Done } else { Exit::No })
     }
 
+    /// The guest, if libvirt has its domain by now.
+    fn guest<'m>(&self, made: &'m Made) -> Option<&'m str> {
+        let is_made = |part: &Part| part.steps.iter().any(|step| matches!(step, SetupStep::Define { .. }));
+        let made_now = self.report.answer.plan.iter().any(is_made);
+        made.answers.as_ref().filter(|answers| answers.has_domain || made_now)?.guest.as_deref()
+    }
+
     /// What a start of the guest would say now, without starting it: why it would be refused.
     fn tried(&self, made: &Made, reboot: bool) -> Vec<String> {
-        let Some(name) = made.answers.as_ref().filter(|answers| answers.has_domain).and_then(|a| a.guest.as_deref())
-        else {
+        let Some(name) = self.guest(made) else {
             return Vec::new();
         };
         let config = config::load(self.root);
@@ -326,8 +333,9 @@ impl Run<'_> {
             self.report.say("");
             self.report.say(&format!("Tried without starting it (vfio guest plan {name}): nothing is in the way."));
         }
-        let mut text = self.report.out.lines();
-        plan.warnings.iter().for_each(|warning| text.row(4, "!", &warning.sentence(), show::WIDTH));
+        let out = self.report.out;
+        let mut text = out.lines();
+        plan.warnings.iter().for_each(|warning| text.row(4, "!", &warning.sentence(), out.width()));
         if !self.report.out.is_json() {
             // The reader may have gone; what was done stays done.
             let _ = self.report.out.text(&text);
@@ -343,20 +351,22 @@ impl Run<'_> {
         } else if log_in_again {
             steps.push("log out and in once (groups)".to_owned());
         }
-        let guest =
-            made.answers.as_ref().filter(|answers| answers.has_domain).and_then(|answers| answers.guest.as_ref());
-        if let Some(name) = guest.filter(|_| left.is_empty()) {
-            steps.push(format!("vfio guest start {name}"));
+        if let Some(name) = self.guest(made).filter(|_| left.is_empty()) {
+            if made.plan.next.is_empty() {
+                steps.push(format!("vfio guest start {name}"));
+            }
+            steps.extend(made.plan.next.iter().cloned());
         }
         self.report.say("");
-        let mut text = self.report.out.lines();
-        left.iter().for_each(|left| text.row(16, "left to you", left, show::WIDTH));
-        if !self.report.out.is_json() {
-            let _ = self.report.out.text(&text);
-        }
+        let out = self.report.out;
+        let mut text = out.lines();
+        left.iter().for_each(|left| text.row(16, "left to you", left, out.width()));
         for (number, step) in steps.iter().enumerate() {
             let head = if number == 0 { "Next:" } else { "" };
-            self.report.say(&format!("{head:6} {}  {step}", number + 1));
+            text.row(11, &format!("{head:5} {}", number + 1), step, out.width());
+        }
+        if !self.report.out.is_json() {
+            let _ = self.report.out.text(&text);
         }
         if made.answers.is_some() {
             self.report.say("Again without questions:");

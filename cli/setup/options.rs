@@ -2,26 +2,42 @@
 //! The options of `vfio setup`.
 
 use clap::{Args, ValueEnum};
+use std::str::FromStr;
 use vfio_suite::config;
+use vfio_suite::plan::definition::new_domain::{absolute_path, system_name, DiskWish};
 use vfio_suite::plan::wizard::card::GpuSelector;
 use vfio_suite::plan::wizard::parts::Only;
 use vfio_suite::plan::wizard::questions;
-use vfio_suite::plan::wizard::request::{Asked, AudioWay, InputWay, Picture, Request, Vm, WayBack, When};
+use vfio_suite::plan::wizard::request::{
+    domain_name, Asked, AudioWay, InputWay, NewGuest, Picture, Request, Vm, WayBack, When,
+};
 
 #[derive(Debug, Default, Args)]
 pub struct SetupOptions {
     /// Give the card to this libvirt domain
-    #[arg(long, value_name = "NAME", value_parser = domain)]
+    #[arg(long, value_name = "NAME", value_parser = domain_name)]
     pub vm: Option<String>,
     /// Choose the card: auto, an address, vendor:device, nvidia, amd or intel
     #[arg(long, value_name = "CARD")]
     pub gpu: Option<GpuSelector>,
+    /// If there is no such domain, make it, and install from this image of a CD-ROM
+    #[arg(long, value_name = "FILE", value_parser = absolute_path)]
+    pub iso: Option<String>,
+    /// The new domain's disk: one that is there, or the size of one that is made [default: 120G]
+    #[arg(long, value_name = "PATH|SIZE", value_parser = DiskWish::from_str)]
+    pub disk: Option<DiskWish>,
+    /// The new domain's system, as libosinfo names it [default: the Windows that its name begins with]
+    #[arg(long, value_name = "ID", value_parser = system_name)]
+    pub guest_os: Option<String>,
+    /// Give the new domain this image with the drivers for Windows
+    #[arg(long, value_name = "FILE", value_parser = absolute_path)]
+    pub virtio_win: Option<String>,
     /// Choose when the card is with guests
     #[arg(long, value_name = "WHEN")]
     pub when: Option<WhenWord>,
-    /// Choose how keyboard and mouse reach the guest
-    #[arg(long, value_name = "WAY")]
-    pub input: Option<InputWord>,
+    /// Choose how keyboard and mouse reach the guest: auto, evdev, usb:ADDRESS or none
+    #[arg(long, value_name = "WAY", value_parser = input)]
+    pub input: Option<Asked<InputWay>>,
     /// Choose where the guest's sound is heard
     #[arg(long, value_name = "WAY")]
     pub audio: Option<AudioWord>,
@@ -81,17 +97,6 @@ pub enum WhenWord {
     Guest,
 }
 
-/// How keyboard and mouse reach the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InputWord {
-    /// evdev, if the guest's picture is on the card
-    Auto,
-    /// The host's own, which both Ctrl keys switch
-    Evdev,
-    /// As the domain has it
-    None,
-}
-
 /// Where the guest's sound is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AudioWord {
@@ -148,30 +153,25 @@ pub enum OnlyWord {
     Boot,
 }
 
-fn domain(text: &str) -> Result<String, String> {
-    let wrong = text.is_empty() || text.contains('/') || text.starts_with('-') || text.len() > 255;
-    let wrong = wrong || text.chars().any(char::is_control);
-    if wrong {
-        Err("this cannot be the name of a libvirt domain".to_owned())
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
 fn picture(text: &str) -> Result<Picture, String> {
     questions::picture(text).ok_or_else(|| "expected a width and a height, as 2560x1440".to_owned())
 }
 
+/// `auto`, `evdev`, `usb:ADDRESS` or `none`.
+fn input(text: &str) -> Result<Asked<InputWay>, String> {
+    let address = |text: &str| text.parse().or_else(|_| format!("0000:{text}").parse()).ok();
+    match (text, text.strip_prefix("usb:").and_then(address)) {
+        ("auto", _) => Ok(Asked::Auto),
+        ("evdev", _) => Ok(Asked::Is(InputWay::Evdev)),
+        ("none", _) => Ok(Asked::Is(InputWay::Leave)),
+        (_, Some(address)) => Ok(Asked::Is(InputWay::Usb(address))),
+        _ => Err("expected auto, evdev, none, or usb: and the address of a USB host, as usb:0000:0c:00.3".to_owned()),
+    }
+}
+
 /// As the configuration has it: what it refuses is refused here.
 fn memory(text: &str) -> Result<String, String> {
-    let section = format!("[gpu a]\ndevice = boot-display\n[guest b]\ngpus = a\nmemory = {text}\n");
-    let config = config::parse_files(&[("/etc/vfio.conf", section.as_bytes())]);
-    let taken = config.guest("b").is_some_and(|guest| guest.definition.memory.is_some());
-    if taken && !text.contains('\n') {
-        Ok(text.to_owned())
-    } else {
-        Err("expected a size, as 16G".to_owned())
-    }
+    config::memory_size(text).map(|_| text.to_owned())
 }
 
 /// An option that may be left out, or be `auto`.
@@ -189,17 +189,20 @@ impl SetupOptions {
         let way = |ssh, entry| Some(WayBack { ssh, entry });
         Request {
             vm: self.vm.clone().map_or(Vm::Open, Vm::Domain),
+            new: NewGuest {
+                wanted: None,
+                os: self.guest_os.clone(),
+                disk: self.disk.clone(),
+                installer: self.iso.clone().map(Some),
+                virtio_win: self.virtio_win.clone().map(Some),
+            },
             gpu: self.gpu.clone(),
             when: asked(self.when, |word| match word {
                 WhenWord::Auto => None,
                 WhenWord::Boot => Some(When::Boot),
                 WhenWord::Guest => Some(When::Guest),
             }),
-            input: asked(self.input, |word| match word {
-                InputWord::Auto => None,
-                InputWord::Evdev => Some(InputWay::Evdev),
-                InputWord::None => Some(InputWay::Leave),
-            }),
+            input: self.input.unwrap_or_default(),
             audio: asked(self.audio, |word| match word {
                 AudioWord::Auto => None,
                 AudioWord::Pipewire => Some(AudioWay::Pipewire),

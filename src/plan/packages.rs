@@ -16,6 +16,8 @@ pub enum Program {
     Uefi,
     /// The emulator of a TPM.
     Swtpm,
+    /// What a new domain begins with.
+    VirtInstall,
 }
 
 impl Program {
@@ -27,6 +29,7 @@ impl Program {
             Program::Qemu => "QEMU",
             Program::Uefi => "UEFI firmware for guests (OVMF)",
             Program::Swtpm => "swtpm",
+            Program::VirtInstall => "virt-install",
         }
     }
 
@@ -46,6 +49,9 @@ impl Program {
             (Distribution::Arch, Program::Daemon) => "libvirt dnsmasq",
             (Distribution::Arch, Program::Qemu) => "qemu-desktop",
             (Distribution::Arch | Distribution::Suse, Program::Swtpm) => "swtpm",
+            (Distribution::Debian, Program::VirtInstall) => "virtinst",
+            (Distribution::Fedora | Distribution::Arch | Distribution::Suse, Program::VirtInstall) => "virt-install",
+            (Distribution::Gentoo, Program::VirtInstall) => "app-emulation/virt-manager",
             (Distribution::Gentoo, Program::Virsh | Program::Daemon) => "app-emulation/libvirt",
             (Distribution::Gentoo, Program::Qemu) => "app-emulation/qemu",
             (Distribution::Gentoo, Program::Uefi) => "sys-firmware/edk2-bin",

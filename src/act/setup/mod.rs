@@ -83,6 +83,7 @@ fn of_machine(
         }
         SetupStep::Write { path, text } => steps::write(root, path, text)?,
         SetupStep::Aside { path } => steps::put_aside(root, path)?,
+        SetupStep::Define { guest, wish } => steps::define(root, tools, guest, wish)?,
         SetupStep::Edit { guest } => steps::edit(root, tools, guest)?,
         SetupStep::Sync => return steps::bring_up_to_date(root, tools, progress),
         _ => {}
@@ -183,6 +184,7 @@ fn undo_record(
     match &record.step {
         SetupStep::Write { path, text } => return steps::unwrite(root, path, text, record),
         SetupStep::Aside { path } => return steps::put_back(root, path),
+        SetupStep::Define { guest, .. } => return steps::undefine(root, tools, guest, progress),
         SetupStep::Edit { guest } => return steps::unedit(root, tools, guest),
         SetupStep::Images { commands } => {
             return Ok(commands.iter().try_for_each(|command| run(tools, command, PACKAGES, progress))?);

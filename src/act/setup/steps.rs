@@ -5,11 +5,12 @@ use super::error::SetupError;
 use crate::act::backend::tools::Tools;
 use crate::act::boot::{boot_files, sync};
 use crate::act::definition::error::DefinitionError;
-use crate::act::definition::{self, Probed};
+use crate::act::definition::{self, new, Probed};
 use crate::act::files;
 use crate::act::guest::start;
 use crate::config::{self, Config, Guest};
 use crate::host::run::sync_report::SyncOutcome;
+use crate::plan::definition::new_domain::Wish;
 use crate::plan::setup::{Record, SetupStep, ASIDE};
 use crate::plan::Finding;
 use crate::root::{Root, STATE};
@@ -101,6 +102,41 @@ fn of_guest<T>(
 
 fn refused(refusals: &[Finding]) -> Result<(), SetupError> {
     refusals.first().map_or(Ok(()), |finding| Err(SetupError::Guest(finding.sentence())))
+}
+
+/// Makes a guest's domain. One that a run which was killed has made already is ours, and stays.
+pub(super) fn define(root: &Root, tools: &dyn Tools, name: &str, wish: &Wish) -> Result<(), SetupError> {
+    let config = config::load(root);
+    let guest = start::section(&config, name).map_err(SetupError::Guest)?;
+    if new::is_made(root, tools, guest)? {
+        return Ok(());
+    }
+    match new::probe(root, tools, &config, guest, wish)? {
+        Ok(new) => Ok(new::carry_out(root, tools, &new)?),
+        Err(refusals) => refused(&refusals),
+    }
+}
+
+/// Removes it again, and what of it no guest has written to; what stays is told.
+pub(super) fn undefine(
+    root: &Root,
+    tools: &dyn Tools,
+    name: &str,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), SetupError> {
+    if !root.holds_anything(&format!("{STATE}/domains")) {
+        return Ok(());
+    }
+    let config = config::load(root);
+    let guest = start::section(&config, name).map_err(SetupError::Guest)?;
+    let undoing = new::plan_undo(root, tools, guest)?;
+    if !undoing.is_ours() {
+        return Ok(());
+    }
+    refused(&undoing.refusals)?;
+    new::undo(root, tools, guest, &undoing)?;
+    undoing.keeps.iter().for_each(|path| progress(&format!("{path} stays: remove it when it is not needed")));
+    Ok(())
 }
 
 /// Brings a guest's domain to what its section says.

@@ -2,13 +2,15 @@
 //! Whether a domain can be made: what the user asks for, against what is there.
 
 use super::installation::{Disk, Installation, IMAGES};
-use crate::config::{Guest, Runner};
+use crate::config::{self, Guest, Runner};
 use crate::finding::{codes, Finding};
 use crate::host::image::{Format, Image};
 use crate::text::shell_word;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// What the user asks for on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// The system, by libosinfo's short id.
     pub os: String,
@@ -23,7 +25,8 @@ pub struct Wish {
 }
 
 /// The disk that the user asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DiskWish {
     /// One that is there.
     Path(String),
@@ -38,6 +41,46 @@ impl DiskWish {
             DiskWish::Path(path) => path.clone(),
             DiskWish::New(_) => format!("{IMAGES}/{}.qcow2", guest.domain),
         }
+    }
+}
+
+/// A mistyped size is smaller.
+const SMALLEST_DISK: u64 = 1 << 20;
+
+impl FromStr for DiskWish {
+    type Err = String;
+
+    /// `PATH|SIZE`.
+    fn from_str(text: &str) -> Result<DiskWish, String> {
+        if text.starts_with('/') {
+            return absolute_path(text).map(DiskWish::Path);
+        }
+        match config::size(text) {
+            Some(bytes) if bytes >= SMALLEST_DISK => Ok(DiskWish::New(bytes)),
+            Some(_) => Err("a disk has at least 1M".to_owned()),
+            None => Err("this is neither an absolute path nor a size, as 64G".to_owned()),
+        }
+    }
+}
+
+/// The path of a file that libvirt is told.
+pub fn absolute_path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && !text.ends_with('/') && !text.contains(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("this is not the absolute path of a file".to_owned())
+    }
+}
+
+/// A system's name as libosinfo has it: nothing that virt-install takes for another option.
+pub fn system_name(text: &str) -> Result<String, String> {
+    if !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        && !text.starts_with('-')
+    {
+        Ok(text.to_owned())
+    } else {
+        Err("this cannot be the name of a system; 'virt-install --osinfo list' prints them".to_owned())
     }
 }
 

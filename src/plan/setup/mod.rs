@@ -148,6 +148,7 @@ impl SetupContext {
             SetupStep::Install { .. }
             | SetupStep::Write { .. }
             | SetupStep::Aside { .. }
+            | SetupStep::Define { .. }
             | SetupStep::Edit { .. }
             | SetupStep::Images { .. }
             | SetupStep::Sync => false,
@@ -277,7 +278,11 @@ pub fn commands(step: &SetupStep, now: &SetupContext) -> Vec<Vec<String>> {
         SetupStep::Join { user, group } => vec![words(&["gpasswd", "-a", user, group], &[])],
         SetupStep::Install { command, .. } => vec![command.clone()],
         SetupStep::Images { commands } => commands.clone(),
-        SetupStep::Write { .. } | SetupStep::Aside { .. } | SetupStep::Edit { .. } | SetupStep::Sync => Vec::new(),
+        SetupStep::Write { .. }
+        | SetupStep::Aside { .. }
+        | SetupStep::Define { .. }
+        | SetupStep::Edit { .. }
+        | SetupStep::Sync => Vec::new(),
     }
 }
 
@@ -334,6 +339,7 @@ pub fn undo(record: &Record, now: &SetupContext) -> Vec<Vec<String>> {
         | SetupStep::Install { .. }
         | SetupStep::Write { .. }
         | SetupStep::Aside { .. }
+        | SetupStep::Define { .. }
         | SetupStep::Edit { .. }
         | SetupStep::Images { .. }
         | SetupStep::Sync => Vec::new(),

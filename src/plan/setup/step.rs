@@ -2,6 +2,7 @@
 //! One thing that `vfio setup` makes so, and the record of it in `/var/lib/vfio/setup`.
 
 use super::NETWORK;
+use crate::plan::definition::new_domain::Wish;
 use serde::{Deserialize, Serialize};
 
 /// One thing to be made so.
@@ -48,6 +49,13 @@ pub enum SetupStep {
         /// Below the root.
         path: String,
     },
+    /// libvirt has a domain for a guest (`act::definition::new`).
+    Define {
+        /// The section's name.
+        guest: String,
+        /// What it is made from.
+        wish: Wish,
+    },
     /// A guest's domain is what its section says (`plan::definition`).
     Edit {
         /// The section's name.
@@ -77,6 +85,7 @@ impl SetupStep {
             SetupStep::Install { .. }
             | SetupStep::Write { .. }
             | SetupStep::Aside { .. }
+            | SetupStep::Define { .. }
             | SetupStep::Edit { .. }
             | SetupStep::Images { .. }
             | SetupStep::Sync => false,
@@ -99,6 +108,7 @@ impl SetupStep {
             SetupStep::Install { packages, .. } => format!("install {}", packages.join(" ")),
             SetupStep::Write { path, .. } => format!("write /{path}"),
             SetupStep::Aside { path } => format!("rename /{path} to /{path}{ASIDE}"),
+            SetupStep::Define { guest, .. } => format!("define the domain of [guest {guest}]"),
             SetupStep::Edit { guest } => format!("edit the domain of [guest {guest}]"),
             SetupStep::Images { .. } => "build the initramfs anew".to_owned(),
             SetupStep::Sync => "bring boot entries and initramfs up to date".to_owned(),

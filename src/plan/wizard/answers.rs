@@ -5,9 +5,11 @@ use super::card::{choose, GpuSelector};
 use super::facts::{Card, Facts, IommuState};
 use super::request::{Asked, AudioWay, InputWay, Picture, Request, Vm, WayBack, When};
 use super::{path_of, Stop};
-use crate::config::{self, Audio, Bind, Config, Display, Guest, Input, LookingGlass};
+use crate::config::{self, Audio, Bind, Config, Display, Guest, Input, LookingGlass, Selector};
 use crate::finding::codes;
 use crate::finding::Severity;
+use crate::pci::Address;
+use crate::plan::definition::new_domain::{DiskWish, Wish};
 use crate::plan::proposal;
 use crate::plan::udev_sizes::{self, Found};
 
@@ -20,6 +22,8 @@ pub struct Answers {
     pub domain: Option<String>,
     /// Whether that domain is there.
     pub has_domain: bool,
+    /// What a domain that is not there is made from, if it is to be made.
+    pub new: Option<Wish>,
     /// The file of the configuration, below the root.
     pub path: String,
     /// The card.
@@ -32,6 +36,8 @@ pub struct Answers {
     pub dark: bool,
     /// Keyboard and mouse.
     pub input: InputWay,
+    /// The USB host that the guest has: the name of its section, its address, its `vendor:device`.
+    pub usb: Option<(String, Address, String)>,
     /// Sound.
     pub audio: AudioWay,
     /// Whether the picture is on the card alone.
@@ -72,6 +78,30 @@ fn section_name(domain: &str) -> String {
     }
 }
 
+/// What a new domain is made from.
+fn wish(request: &Request, domain: &str) -> Result<Wish, Stop> {
+    let new = &request.new;
+    let installer = new.installer.clone().flatten();
+    let os = new.os.clone().or_else(|| system_of(domain, installer.as_deref()));
+    let os = os.ok_or_else(|| {
+        let text = format!("which system {domain} is to have is not known");
+        let hint = "say it with '--guest-os'; 'virt-install --osinfo list' prints all, and generic fits any";
+        Stop::new(codes::SETUP_ANSWER_UNFIT, text, hint).usage()
+    })?;
+    let disk = new.disk.clone().unwrap_or(DiskWish::New(NEW_DISK));
+    Ok(Wish { os, disk, installer, virtio_win: new.virtio_win.clone().flatten(), memory: None })
+}
+
+/// The size of a disk of which nothing was said; its file grows as the guest writes.
+pub const NEW_DISK: u64 = 120 << 30;
+
+/// The Windows that a domain or its installer's image is named after, by libosinfo's short id.
+pub fn system_of(domain: &str, installer: Option<&str>) -> Option<String> {
+    let file = installer.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    let names = [domain.to_ascii_lowercase(), file.to_ascii_lowercase()];
+    ["win11", "win10"].into_iter().find(|os| names.iter().any(|name| name.starts_with(os))).map(str::to_owned)
+}
+
 /// Decides about everything.
 pub fn decide(facts: &Facts, request: &Request) -> Result<Answers, Stop> {
     if let IommuState::Off { why, hint } = &facts.iommu {
@@ -104,13 +134,23 @@ pub fn decide(facts: &Facts, request: &Request) -> Result<Answers, Stop> {
     // An earlier run has seen the monitors that a card has no longer to show while vfio has it.
     let shows =
         before.map_or(dark || !card.monitors.is_empty(), |before| before.definition.display == Some(Display::Card));
+    let usb_before = earlier.gpus.iter().find_map(|gpu| match gpu.device.value {
+        Selector::Address(address) if facts.usb_hosts.iter().any(|(host, _)| *host == address) => Some(address),
+        _ => None,
+    });
     let on_card = guest.is_some() && looking_glass.is_none() && shows;
     let has_domain = domain.as_deref().is_some_and(|name| facts.domain(name).is_some());
+    let new = domain.as_deref().filter(|_| !has_domain && request.new.is_wanted());
+    let new = new.map(|name| wish(request, name)).transpose()?;
+    // An installer shows nothing on a card without the card's driver.
+    let installs = new.as_ref().is_some_and(|wish| wish.installer.is_some());
     let is_known = |known: &Guest| guest.as_deref() == Some(known.name.as_str());
-    let mut answers = Answers {
-        input: input(facts, request, before, on_card)?,
+    let input = input(facts, request, before.map(|before| (before, usb_before)), on_card)?;
+    let answers = Answers {
+        usb: usb(facts, input, &taken),
+        input,
         audio: audio(facts, request, before, on_card, looking_glass.is_some())?,
-        display: on_card,
+        display: on_card && !installs,
         hide: hide(request, before),
         memory: request.memory.clone().or_else(|| before.and_then(memory)),
         way_back: way_back(request, dark && !others.guests.iter().any(is_known), &earlier),
@@ -119,6 +159,7 @@ pub fn decide(facts: &Facts, request: &Request) -> Result<Answers, Stop> {
         guest,
         domain,
         has_domain,
+        new,
         path,
         card,
         gpu,
@@ -128,7 +169,7 @@ pub fn decide(facts: &Facts, request: &Request) -> Result<Answers, Stop> {
         others,
         is_theirs,
     };
-    answers.refuse_what_does_not_fit(facts)?;
+    answers.refuse_what_does_not_fit(facts, request)?;
     Ok(answers)
 }
 
@@ -179,11 +220,32 @@ fn looking_glass(request: &Request, before: Option<&Guest>) -> Option<Picture> {
     request.looking_glass.said().unwrap_or_else(before)
 }
 
-fn input(facts: &Facts, request: &Request, before: Option<&Guest>, on_card: bool) -> Result<InputWay, Stop> {
-    let before = before.map(|before| match before.definition.input {
-        Some(Input::Auto | Input::Paths(_)) => InputWay::Evdev,
+/// The USB host as a section of its own, with a name that no other has.
+fn usb(facts: &Facts, input: InputWay, taken: &[String]) -> Option<(String, Address, String)> {
+    let InputWay::Usb(address) = input else { return None };
+    let (_, ids) = facts.usb_hosts.iter().find(|(host, _)| *host == address)?;
+    let name = ["usb", "usb-host", "usb-input"].into_iter().find(|name| !taken.iter().any(|other| other == name))?;
+    Some((name.to_owned(), address, ids.clone()))
+}
+
+fn input(
+    facts: &Facts,
+    request: &Request,
+    before: Option<(&Guest, Option<Address>)>,
+    on_card: bool,
+) -> Result<InputWay, Stop> {
+    let before = before.map(|(before, usb)| match (usb, &before.definition.input) {
+        (Some(address), _) => InputWay::Usb(address),
+        (None, Some(Input::Auto | Input::Paths(_))) => InputWay::Evdev,
         _ => InputWay::Leave,
     });
+    if let Asked::Is(InputWay::Usb(address)) = request.input {
+        if !facts.usb_hosts.iter().any(|(host, _)| *host == address) {
+            let all: Vec<String> = facts.usb_hosts.iter().map(|(host, _)| host.to_string()).collect();
+            let hint = if all.is_empty() { "there is none".to_owned() } else { format!("there is {}", all.join(", ")) };
+            return Err(Stop::new(codes::SETUP_ANSWER_UNFIT, format!("{address} is not a USB host"), hint).usage());
+        }
+    }
     let found = matches!(facts.inputs, Some(Ok(_)));
     if let (Asked::Is(InputWay::Evdev), Some(Err(why))) = (request.input, &facts.inputs) {
         let hint = "connect them, or use '--input=none'".to_owned();
@@ -282,11 +344,21 @@ fn bars(facts: &Facts, card: &Card, before: Option<&config::Gpu>) -> Vec<(u8, u6
 }
 
 impl Answers {
-    fn refuse_what_does_not_fit(&mut self, facts: &Facts) -> Result<(), Stop> {
+    fn refuse_what_does_not_fit(&self, facts: &Facts, request: &Request) -> Result<(), Stop> {
         let unfit = |text: &str, hint: &str| Stop::new(codes::SETUP_ANSWER_UNFIT, text, hint.to_owned());
         if self.looking_glass.is_some() && self.dark {
             let text = "Looking Glass shows the guest's picture on the host's desktop, and no card is left for that";
             return Err(unfit(text, "leave '--looking-glass' out, or connect a monitor to another card").usage());
+        }
+        if self.guest.is_none() && self.usb.is_some() {
+            return Err(
+                unfit("'--input=usb:ADDRESS' is for a guest, and none is named", "name one with '--vm=NAME'").usage()
+            );
+        }
+        if self.guest.is_none() && request.new.is_wanted() {
+            return Err(
+                unfit("'--iso' and '--disk' are for a guest, and none is named", "name one with '--vm=NAME'").usage()
+            );
         }
         if self.looking_glass.is_some() && self.guest.is_none() {
             return Err(

@@ -35,6 +35,8 @@ pub struct Facts {
     pub desktops: Vec<String>,
     /// Whose sound server runs, and which.
     pub sound: Option<Sound>,
+    /// USB hosts, each with its `vendor:device`.
+    pub usb_hosts: Vec<(Address, String)>,
     /// Keyboards and mice by which a guest could be used, or why there are none.
     pub inputs: Option<Result<Vec<String>, String>>,
     /// The domains of libvirt, each with its text if that can be read.
@@ -85,6 +87,10 @@ pub struct Installed {
     pub firmware: bool,
     /// The emulated TPM.
     pub swtpm: bool,
+    /// What a new domain begins with.
+    pub virt_install: bool,
+    /// The drivers for Windows, where distributions have them.
+    pub virtio_win: bool,
 }
 
 /// A sound server.

@@ -9,7 +9,8 @@ use std::fmt::Write;
 
 /// What is to be in the file; `None` if the other files say all of it.
 pub fn text(answers: &Answers, facts: &Facts) -> Option<String> {
-    let sections: Vec<String> = [host(answers), gpu(answers), guest(answers, facts)].into_iter().flatten().collect();
+    let sections = [host(answers), gpu(answers), usb(answers), guest(answers, facts)];
+    let sections: Vec<String> = sections.into_iter().flatten().collect();
     (!sections.is_empty())
         .then(|| format!("# Written by 'vfio setup'; 'vfio setup --undo' removes it.\n{}", sections.join("\n")))
 }
@@ -23,10 +24,7 @@ fn gpu(answers: &Answers) -> Option<String> {
     if answers.others.gpu(&answers.gpu).is_some() {
         return None;
     }
-    let bind = match answers.when {
-        When::Boot => "boot",
-        When::Guest => "guest",
-    };
+    let bind = bind(answers);
     let card = &answers.card;
     let mut text = format!("[gpu {}]\ndevice = {}\nidentity = {}\nbind = {bind}\n", answers.gpu, card.at(), card.ids);
     for (bar, size) in &answers.bars {
@@ -36,12 +34,29 @@ fn gpu(answers: &Answers) -> Option<String> {
     Some(text)
 }
 
+fn bind(answers: &Answers) -> &'static str {
+    match answers.when {
+        When::Boot => "boot",
+        When::Guest => "guest",
+    }
+}
+
+/// With the guest, whose section names it.
+fn usb(answers: &Answers) -> Option<String> {
+    let (name, address, ids) = answers.usb.as_ref()?;
+    if answers.others.guest(answers.guest.as_ref()?).is_some() {
+        return None;
+    }
+    Some(format!("[gpu {name}]\ndevice = {address}\nidentity = {ids}\nbind = {}\n", bind(answers)))
+}
+
 fn guest(answers: &Answers, facts: &Facts) -> Option<String> {
     let (name, domain) = (answers.guest.as_ref()?, answers.domain.as_ref()?);
     if answers.others.guest(name).is_some() {
         return None;
     }
-    let mut text = format!("[guest {name}]\ngpus = {}\n", answers.gpu);
+    let usb = answers.usb.as_ref().map(|(section, ..)| format!(" {section}")).unwrap_or_default();
+    let mut text = format!("[guest {name}]\ngpus = {}{usb}\n", answers.gpu);
     let mut add = |key: &str, value: &str| {
         let _ = writeln!(text, "{key} = {value}");
     };

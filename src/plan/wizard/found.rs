@@ -3,7 +3,7 @@
 
 use super::answers::Answers;
 use super::facts::{Card, Facts, IommuState};
-use super::packages;
+use super::packages::{self, For};
 use super::parts::{Kind, WizardPlan};
 use crate::plan::setup;
 use serde::Serialize;
@@ -134,8 +134,7 @@ fn of_card(card: &Card, answers: Option<&Answers>) -> Row {
 }
 
 fn programs(facts: &Facts, answers: Option<&Answers>) -> Vec<Row> {
-    let domain = answers.filter(|answers| answers.has_domain).and_then(|answers| answers.domain.as_deref());
-    let missing = packages::missing(facts, domain);
+    let missing = packages::missing(facts, answers.map_or(For::Nobody, For::of));
     let packages = if missing.programs.is_empty() {
         row(Mark::Good, "packages", "all that guests need is installed")
     } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The packages that are missing, and the command by which the system's own manager installs them.
 
+use super::answers::Answers;
 use super::facts::{Facts, Installed};
 use crate::host::software::Distribution;
 use crate::plan::packages::Program;
@@ -17,7 +18,30 @@ pub struct Packages {
 }
 
 /// What a guest needs, in the order in which it is told.
-const NEEDED: [Program; 5] = [Program::Virsh, Program::Daemon, Program::Qemu, Program::Uefi, Program::Swtpm];
+const NEEDED: [Program; 6] =
+    [Program::Virsh, Program::Daemon, Program::Qemu, Program::Uefi, Program::Swtpm, Program::VirtInstall];
+
+/// Which guest they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For<'a> {
+    /// One with this domain, which is there.
+    Domain(&'a str),
+    /// One that is made.
+    New,
+    /// None yet.
+    Nobody,
+}
+
+impl<'a> For<'a> {
+    /// The guest of these answers.
+    pub fn of(answers: &'a Answers) -> For<'a> {
+        match &answers.domain {
+            Some(domain) if answers.has_domain => For::Domain(domain),
+            Some(_) if answers.new.is_some() => For::New,
+            _ => For::Nobody,
+        }
+    }
+}
 
 fn is_there(program: Program, installed: Installed) -> bool {
     match program {
@@ -26,6 +50,7 @@ fn is_there(program: Program, installed: Installed) -> bool {
         Program::Qemu => installed.qemu,
         Program::Uefi => installed.firmware,
         Program::Swtpm => installed.swtpm,
+        Program::VirtInstall => installed.virt_install,
     }
 }
 
@@ -51,11 +76,15 @@ pub fn remover(install: &[String]) -> &'static str {
     }
 }
 
-/// What is missing for a guest of this domain. A TPM and UEFI are needed where its domain has them; for a guest that is still to
-/// be made both are.
-pub fn missing(facts: &Facts, domain: Option<&str>) -> Packages {
-    let text = domain.and_then(|name| facts.domain(name)).and_then(|(_, text)| text.as_deref());
+/// What is missing for a guest. A TPM and UEFI are needed where its domain has them; for a guest that is still to be made both
+/// are.
+pub fn missing(facts: &Facts, guest: For<'_>) -> Packages {
+    let text = match guest {
+        For::Domain(name) => facts.domain(name).and_then(|(_, text)| text.as_deref()),
+        For::New | For::Nobody => None,
+    };
     let needs = |program: &Program| match (program, text) {
+        (Program::VirtInstall, _) => guest == For::New,
         (Program::Swtpm, Some(text)) => text.contains("<tpm"),
         (Program::Uefi, Some(text)) => text.contains("pflash") || text.contains("firmware='efi'"),
         _ => true,
@@ -89,16 +118,18 @@ mod tests {
             domains: vec![("w".to_owned(), text.map(str::to_owned))],
             ..Facts::default()
         };
-        let command = |distribution, text, domain| missing(&facts(distribution, text), domain).command.join(" ");
+        let command = |distribution, text, guest| missing(&facts(distribution, text), guest).command.join(" ");
         let arch = Some(Distribution::Arch);
-        assert_eq!(command(arch, Some("<domain/>"), Some("w")), "");
-        assert_eq!(command(arch, Some("<tpm model='x'/>"), Some("w")), "pacman -S --needed --noconfirm swtpm");
-        assert_eq!(command(arch, None, None), "pacman -S --needed --noconfirm edk2-ovmf swtpm");
-        assert_eq!(command(Some(Distribution::Debian), Some("type='pflash'"), Some("w")), "apt-get install -y ovmf");
-        let unknown = missing(&facts(None, None), None);
+        assert_eq!(command(arch, Some("<domain/>"), For::Domain("w")), "");
+        let (there, debian) = (For::Domain("w"), Some(Distribution::Debian));
+        assert_eq!(command(arch, Some("<tpm model='x'/>"), there), "pacman -S --needed --noconfirm swtpm");
+        assert_eq!(command(arch, None, For::Nobody), "pacman -S --needed --noconfirm edk2-ovmf swtpm");
+        assert_eq!(command(debian, Some("type='pflash'"), there), "apt-get install -y ovmf");
+        assert_eq!(command(debian, None, For::New), "apt-get install -y ovmf swtpm swtpm-tools virtinst");
+        let unknown = missing(&facts(None, None), For::Nobody);
         assert_eq!((unknown.command.len(), unknown.programs.len()), (0, 2));
         let fresh = Facts { distribution: arch, ..Facts::default() };
-        let all = missing(&fresh, None);
+        let all = missing(&fresh, For::Nobody);
         assert_eq!(all.names.join(" "), "libvirt dnsmasq qemu-desktop edk2-ovmf swtpm");
         assert_eq!(remover(&all.command), "pacman -Rs");
     }

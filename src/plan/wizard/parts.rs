@@ -4,7 +4,7 @@
 use super::answers::Answers;
 use super::facts::{Card, Facts, IommuState};
 use super::file;
-use super::packages::{self, Packages};
+use super::packages::{self, For, Packages};
 use super::request::When;
 use crate::host::leftovers::{Leftover, LeftoverKind, ModprobeLine};
 use crate::plan::leftovers::DRIVERS;
@@ -69,6 +69,8 @@ pub struct WizardPlan {
     pub left: Vec<String>,
     /// What else there is to know.
     pub notes: Vec<String>,
+    /// What comes after it, a sentence each.
+    pub next: Vec<String>,
     /// Whether the machine has to be rebooted afterwards.
     pub reboot: bool,
     /// Whether a user has to log in again.
@@ -82,6 +84,10 @@ pub struct Previews {
     pub file_now: Option<String>,
     /// What the domain lacks: a line each, and the differences. Nothing if it lacks nothing.
     pub edit: Option<(Vec<String>, String)>,
+    /// What a domain that is made is like: a line each, and its text.
+    pub define: Option<(Vec<String>, String)>,
+    /// What a person does with it then, a sentence each.
+    pub next: Vec<String>,
     /// Why the domain cannot be made so.
     pub edit_refused: Vec<String>,
     /// What changes in boot entries and images: a line each, and the differences. Nothing if nothing changes.
@@ -127,7 +133,7 @@ impl Only {
 /// The plan for these answers.
 pub fn plan(facts: &Facts, answers: &Answers, previews: &Previews, only: Option<Only>) -> WizardPlan {
     let mut plan = WizardPlan { notes: previews.notes.clone(), ..WizardPlan::default() };
-    let missing = packages::missing(facts, answers.domain.as_deref().filter(|_| answers.has_domain));
+    let missing = packages::missing(facts, For::of(answers));
     install(&missing, &mut plan);
     system(facts, answers.way_back.ssh, &missing, &mut plan);
     configuration(facts, answers, previews, &mut plan);
@@ -153,7 +159,7 @@ pub fn plan(facts: &Facts, answers: &Answers, previews: &Previews, only: Option<
 /// Packages, services and groups: what can be planned without a card.
 pub fn plan_without_card(facts: &Facts, domain: Option<&str>, only: Option<Only>) -> WizardPlan {
     let mut plan = WizardPlan::default();
-    let missing = packages::missing(facts, domain);
+    let missing = packages::missing(facts, domain.map_or(For::Nobody, For::Domain));
     if only != Some(Only::Services) {
         install(&missing, &mut plan);
     }
@@ -232,10 +238,22 @@ fn configuration(facts: &Facts, answers: &Answers, previews: &Previews, plan: &m
 
 fn guest(answers: &Answers, previews: &Previews, plan: &mut WizardPlan) {
     let Some(name) = &answers.guest else { return };
+    if let Some(wish) = &answers.new {
+        let Some((lines, diff)) = previews.define.clone() else { return };
+        plan.next.clone_from(&previews.next);
+        if let (true, Some(domain), Some(_)) = (answers.dark, &answers.domain, &wish.installer) {
+            plan.notes.push(format!(
+                "while {domain} has the only card, its installer is seen from another machine: 'virt-viewer -c \
+                 qemu+ssh://HOST/system {domain}'"
+            ));
+        }
+        let steps = vec![SetupStep::Define { guest: name.clone(), wish: wish.clone() }];
+        return plan.parts.push(Part { kind: Kind::Guest, lines, diff, steps });
+    }
     if !answers.has_domain {
         let domain = answers.domain.as_deref().unwrap_or(name);
         return plan.left.push(format!(
-            "libvirt has no domain '{domain}': 'vfio guest define {name} --os ID --disk SIZE --iso FILE' makes it, with the card in it"
+            "libvirt has no domain '{domain}': '--iso=FILE' or '--disk' has setup make it, with the card in it"
         ));
     }
     plan.left.extend(previews.edit_refused.iter().cloned());

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! What is still open, one question at a time: the next one depends on what was said so far.
 
-use super::answers::{decide, Answers};
+use super::answers::{decide, system_of, Answers, NEW_DISK};
 use super::card::GpuSelector;
 use super::facts::{Card, Facts};
-use super::request::{Asked, AudioWay, InputWay, Picture, Request, Vm, WayBack, When};
+use super::request::{domain_name, Asked, AudioWay, InputWay, Picture, Request, Vm, WayBack, When};
 use super::Stop;
+use crate::config;
+use crate::host::bars::show_size;
+use crate::plan::definition::new_domain::{absolute_path, system_name, DiskWish};
 use crate::plan::setup;
 
 /// What a question is about.
@@ -19,6 +22,20 @@ pub enum Topic {
     When,
     /// Which guest.
     Guest,
+    /// Whether one that is not there is made.
+    Make,
+    /// The name of one that is made.
+    Name,
+    /// The image that it is installed from.
+    Installer,
+    /// The system that is installed.
+    System,
+    /// Its disk.
+    Disk,
+    /// Its memory.
+    Memory,
+    /// The image with the drivers for Windows.
+    Drivers,
     /// Whether Looking Glass shows it.
     Glass,
     /// The largest picture.
@@ -60,8 +77,14 @@ pub fn next(facts: &Facts, request: &Request) -> Result<Option<Question>, Stop> 
     if request.gpu.is_none() && facts.cards.len() > 1 {
         return Ok(Some(which_card(facts, request)));
     }
-    if request.vm == Vm::Open && !facts.domains.is_empty() {
-        return Ok(Some(which_guest(facts)));
+    let of_guest = match &request.vm {
+        Vm::Open => Some(which_guest(facts)),
+        Vm::New => Some(which_name(facts)),
+        Vm::Domain(name) if facts.domain(name).is_none() => of_new_guest(facts, request, name),
+        Vm::Domain(_) | Vm::HostOnly => None,
+    };
+    if of_guest.is_some() {
+        return Ok(of_guest);
     }
     let answers = decide(facts, request)?;
     if answers.dark && !request.dark_is_right {
@@ -74,7 +97,7 @@ pub fn next(facts: &Facts, request: &Request) -> Result<Option<Question>, Stop> 
     if of_guest && request.looking_glass == Asked::Open && !answers.dark {
         return Ok(Some(by_looking_glass()));
     }
-    if of_guest && request.input == Asked::Open {
+    if of_guest && request.input == Asked::Open && answers.usb.is_none() {
         return Ok(Some(which_input(facts, &answers)));
     }
     if of_guest && request.audio == Asked::Open {
@@ -107,8 +130,55 @@ fn which_card(facts: &Facts, request: &Request) -> Question {
 
 fn which_guest(facts: &Facts) -> Question {
     let mut options: Vec<String> = facts.domains.iter().map(|(name, _)| name.clone()).collect();
+    options.push("a new one".to_owned());
     options.push("none: only prepare the host".to_owned());
     numbered(Topic::Guest, "Which guest?", options, 1)
+}
+
+fn words(topic: Topic, line: &str, default: &str) -> Question {
+    Question { topic, lines: vec![line.to_owned()], options: Vec::new(), default: default.to_owned() }
+}
+
+fn which_name(facts: &Facts) -> Question {
+    let free = ["win11", "win11-2", "guest"].into_iter().find(|name| facts.domain(name).is_none());
+    words(Topic::Name, "The name of the new guest", free.unwrap_or("guest-2"))
+}
+
+/// An answer that says that there is no such file.
+const NONE: &str = "none";
+
+/// What is open of a guest that libvirt does not have.
+fn of_new_guest(facts: &Facts, request: &Request, name: &str) -> Option<Question> {
+    let new = &request.new;
+    if new.wanted.is_none() && !new.is_wanted() {
+        return Some(words(Topic::Make, &format!("libvirt has no domain {name}. Is it to be made?"), "y"));
+    }
+    if !new.is_wanted() {
+        return None;
+    }
+    let Some(installer) = &new.installer else {
+        return Some(words(Topic::Installer, "The image to install from (ISO), as /srv/win11.iso", NONE));
+    };
+    let system = new.os.clone().or_else(|| system_of(name, installer.as_deref()));
+    let Some(system) = system else {
+        return Some(words(Topic::System, "Its system, as 'virt-install --osinfo list' names it", "generic"));
+    };
+    if new.disk.is_none() {
+        let line = "Its disk: the size of a new one, or the path of one that is there";
+        return Some(words(Topic::Disk, line, &show_size(NEW_DISK)));
+    }
+    if request.memory.is_none() {
+        return Some(words(Topic::Memory, "Its memory", "8G"));
+    }
+    let needs_drivers = system.starts_with("win") && installer.is_some() && !facts.installed.virtio_win;
+    (needs_drivers && new.virtio_win.is_none()).then(|| {
+        let lines = [
+            "The image with the drivers for Windows, as /srv/virtio-win.iso: without",
+            "them its set-up finds no disk",
+        ];
+        let lines = lines.map(str::to_owned).to_vec();
+        Question { topic: Topic::Drivers, lines, options: Vec::new(), default: NONE.to_owned() }
+    })
 }
 
 fn may_go_dark() -> Question {
@@ -197,7 +267,7 @@ pub fn take(facts: &Facts, request: &mut Request, question: &Question, said: &st
     let said = said.trim();
     let said = if said.is_empty() { question.default.as_str() } else { said };
     if question.options.is_empty() {
-        return take_word(request, question.topic, said);
+        return take_word(facts, request, question.topic, said);
     }
     let most = question.options.len();
     let again = || Refused::Again(format!("answer with a number from 1 to {most}"));
@@ -206,7 +276,8 @@ pub fn take(facts: &Facts, request: &mut Request, question: &Question, said: &st
     match question.topic {
         Topic::Card => request.gpu = facts.cards.get(at).and_then(|card| card.address).map(GpuSelector::Address),
         Topic::Guest => {
-            request.vm = facts.domains.get(at).map_or(Vm::HostOnly, |(name, _)| Vm::Domain(name.clone()));
+            let other = if at == facts.domains.len() { Vm::New } else { Vm::HostOnly };
+            request.vm = facts.domains.get(at).map_or(other, |(name, _)| Vm::Domain(name.clone()));
         }
         Topic::When => request.when = Asked::Is(if at == 0 { When::Boot } else { When::Guest }),
         Topic::Input => {
@@ -217,19 +288,36 @@ pub fn take(facts: &Facts, request: &mut Request, question: &Question, said: &st
         }
         Topic::Audio => request.audio = audio_ways(facts).get(at).map_or(Asked::Auto, |way| Asked::Is(*way)),
         Topic::WayBack => request.way_back = ways_back(facts).get(at).map_or(Asked::Auto, |(_, way)| Asked::Is(*way)),
-        Topic::Dark | Topic::Glass | Topic::Picture => {}
+        _ => {}
     }
     Ok(())
 }
 
-fn take_word(request: &mut Request, topic: Topic, said: &str) -> Result<(), Refused> {
+fn take_word(facts: &Facts, request: &mut Request, topic: Topic, said: &str) -> Result<(), Refused> {
     let yes = match said.to_ascii_lowercase().as_str() {
         "y" | "yes" => Some(true),
         "n" | "no" => Some(false),
         _ => None,
     };
     let again = Err(Refused::Again("answer with y or n".to_owned()));
+    let file = || if said == NONE { Ok(None) } else { absolute_path(said).map(Some).map_err(Refused::Again) };
     match (topic, yes) {
+        (Topic::Make, Some(yes)) => request.new.wanted = Some(yes),
+        (Topic::Name, _) => {
+            let name = domain_name(said).map_err(Refused::Again)?;
+            if facts.domain(&name).is_some() {
+                return Err(Refused::Again("libvirt has a domain of this name already".to_owned()));
+            }
+            (request.vm, request.new.wanted) = (Vm::Domain(name), Some(true));
+        }
+        (Topic::Installer, _) => request.new.installer = Some(file()?),
+        (Topic::Drivers, _) => request.new.virtio_win = Some(file()?),
+        (Topic::System, _) => request.new.os = Some(system_name(said).map_err(Refused::Again)?),
+        (Topic::Disk, _) => request.new.disk = Some(said.parse::<DiskWish>().map_err(Refused::Again)?),
+        (Topic::Memory, _) => {
+            config::memory_size(said).map_err(Refused::Again)?;
+            request.memory = Some(said.to_owned());
+        }
         (Topic::Dark, Some(true)) => request.dark_is_right = true,
         (Topic::Dark, Some(false)) => return Err(Refused::End),
         (Topic::Glass, Some(false)) => request.looking_glass = Asked::Is(None),

@@ -2,6 +2,8 @@
 //! What a person has asked for, by options or by answers.
 
 use super::card::GpuSelector;
+use crate::pci::Address;
+use crate::plan::definition::new_domain::DiskWish;
 
 /// One thing that may be asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum When {
 pub enum InputWay {
     /// It shares the host's keyboard and mouse.
     Evdev,
+    /// It has this USB host, and all that is plugged into it.
+    Usb(Address),
     /// As its domain has it.
     Leave,
 }
@@ -82,8 +86,32 @@ pub enum Vm {
     Open,
     /// None: the host is prepared only.
     HostOnly,
+    /// One that is to be made, and has no name yet.
+    New,
     /// The libvirt domain of this name.
     Domain(String),
+}
+
+/// What a guest that libvirt does not have yet is made from.
+#[derive(Debug, Clone, Default)]
+pub struct NewGuest {
+    /// Whether it is to be made; `None` if nothing was said.
+    pub wanted: Option<bool>,
+    /// Its system, by libosinfo's short id.
+    pub os: Option<String>,
+    /// Its disk.
+    pub disk: Option<DiskWish>,
+    /// The installer's image; `Some(None)`: nothing is installed.
+    pub installer: Option<Option<String>>,
+    /// The image with the drivers for Windows; `Some(None)`: none.
+    pub virtio_win: Option<Option<String>>,
+}
+
+impl NewGuest {
+    /// Whether it is to be made: a person has said so, or has said what from.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.unwrap_or(self.disk.is_some() || matches!(self.installer, Some(Some(_))))
+    }
 }
 
 /// All of it.
@@ -91,6 +119,8 @@ pub enum Vm {
 pub struct Request {
     /// The guest.
     pub vm: Vm,
+    /// What it is made from, if it is not there.
+    pub new: NewGuest,
     /// The card; none if nothing was said.
     pub gpu: Option<GpuSelector>,
     /// When the card is with guests.
@@ -109,4 +139,15 @@ pub struct Request {
     pub way_back: Asked<WayBack>,
     /// The screen may go dark at each start of the guest: a person has said so, or is not asked.
     pub dark_is_right: bool,
+}
+
+/// A name that a libvirt domain may have, and that no program takes for an option.
+pub fn domain_name(text: &str) -> Result<String, String> {
+    let wrong = text.is_empty() || text.contains('/') || text.starts_with('-') || text.len() > 255;
+    let wrong = wrong || text.chars().any(char::is_control);
+    if wrong {
+        Err("this cannot be the name of a libvirt domain".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
