@@ -133,14 +133,17 @@ sed -n 's/^License: *//p' rpm/vfio-suite.spec | sed 's/ AND /\n/g' | sets >"$wor
 diff -u "$work/used" "$work/named" || fail "the License tag of rpm/vfio-suite.spec is not what is linked in"
 ok
 
-# What somebody may have changed is kept by an upgrade, the same files under all three.
-kept=$'/etc/vfio.conf\n/etc/xdg/autostart/vfio-notify.desktop'
-pkginfo=$(zstd -dcq "$arch" | tar -xO .PKGINFO)
-of_arch=$(sed -n 's|^backup = |/|p' <<<"$pkginfo" | LC_ALL=C sort)
-[ "$of_arch" = "$kept" ] || fail "arch: configuration files: $of_arch"
-of_rpm=$(rpm -qp --configfiles "$rpm" | LC_ALL=C sort)
-[ "$of_rpm" = "$kept" ] || fail "rpm: configuration files: $of_rpm"
-of_deb=$(dpkg-deb -I "$deb" conffiles | LC_ALL=C sort)
-[ "$of_deb" = "$kept" ] || fail "deb: configuration files: $of_deb"
+# What somebody may have changed is kept by an upgrade: every file below /etc, under all three.
+kept() {
+    case $1 in
+    deb) dpkg-deb -I "$deb" conffiles ;;
+    rpm) rpm -qp --configfiles "$rpm" ;;
+    arch) zstd -dcq "$arch" | tar -xO .PKGINFO | sed -n 's|^backup = |/|p' ;;
+    esac
+}
+for kind in deb rpm arch; do
+    diff -u <(cd "$work/$kind" && find etc -type f -printf '/%p\n' | LC_ALL=C sort) <(kept "$kind" | LC_ALL=C sort) ||
+        fail "$kind: an upgrade does not keep just what is below /etc"
+done
 ok
 echo "packages: $passed checks passed"
