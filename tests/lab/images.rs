@@ -10,6 +10,20 @@ use anyhow::{bail, Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What kernel-install calls.
+const KERNEL_INSTALL: &str = "usr/lib/kernel/install.d/95-vfio.install";
+
+/// The programs of our package that are for systems without systemd too.
+const PROGRAMS: [&str; 7] = [
+    "usr/bin/vfio",
+    "usr/lib/udev/vfio-udev",
+    "usr/lib/vfio/vfio-bind",
+    "usr/lib/vfio/vfio-guest",
+    "usr/lib/vfio/vfio-sync",
+    "usr/sbin/vfio-libvirt-hook",
+    KERNEL_INSTALL,
+];
+
 /// A machine's disk as a scenario wants it.
 #[derive(Debug, Clone, Hash)]
 pub struct Disk {
@@ -21,6 +35,8 @@ pub struct Disk {
     pub initramfs: Initramfs,
     /// Further packages of Debian, with blanks between them.
     pub packages: &'static str,
+    /// Our package's programs and the scripts for OpenRC, as `make install` puts them there, instead of the package.
+    pub openrc: bool,
     /// What the cards look like (guest/card): the parameter `card` of its module.
     pub cards: Option<&'static str>,
     /// Files written after our package was installed; scripts are executable.
@@ -71,6 +87,7 @@ impl Disk {
             suite: "trixie",
             initramfs,
             packages: "",
+            openrc: false,
             cards: None,
             files: Vec::new(),
             copies: Vec::new(),
@@ -88,9 +105,13 @@ impl Disk {
         let dir = cache::entry(&format!("disk-{}", self.name), key, |dir| {
             let tree = dir.join("tree");
             copy(&from.join("tree"), &tree)?;
-            fs::copy(&package, tree.join("vfio-suite.deb"))?;
-            enter(&tree, "apt-get -y --no-install-recommends install /vfio-suite.deb")?;
-            fs::remove_file(tree.join("vfio-suite.deb"))?;
+            if self.openrc {
+                openrc(&package, &tree)?;
+            } else {
+                fs::copy(&package, tree.join("vfio-suite.deb"))?;
+                enter(&tree, "apt-get -y --no-install-recommends install /vfio-suite.deb")?;
+                fs::remove_file(tree.join("vfio-suite.deb"))?;
+            }
             for (path, content) in &self.files {
                 write(&tree, path, content, if content.starts_with("#!") { 0o755 } else { 0o644 })?;
             }
@@ -123,6 +144,26 @@ impl Disk {
         })?;
         Ok(Built { dir })
     }
+}
+
+/// The programs of a package, laid out for a system without systemd.
+fn openrc(package: &Path, tree: &Path) -> Result<()> {
+    let unpacked = tree.with_extension("package");
+    tools::output(tools::command("dpkg-deb")?.arg("-x").arg(package).arg(&unpacked))?;
+    let programs = unpacked.join("programs");
+    fs::create_dir(&programs)?;
+    for path in PROGRAMS {
+        let file = Path::new(path).file_name().context("a program without a name")?;
+        fs::rename(
+            unpacked.join(path),
+            programs.join(if path == KERNEL_INSTALL { "vfio-kernel-install".as_ref() } else { file }),
+        )?;
+    }
+    let mut make = tools::command("make")?;
+    make.arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(["install", "NOBUILD=1", "OPENRC=1", "SYSTEMD="]);
+    make.arg("UDEVDIR=/usr/lib/udev").arg(format!("RELEASE={}", programs.display()));
+    tools::output(make.arg(format!("DESTDIR={}", tree.display())))?;
+    cache::remove(&unpacked)
 }
 
 /// Our package: the newest in dist/, or `$VFIO_LAB_DEB`.

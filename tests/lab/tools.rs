@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Each program and its package in Debian.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 19] = [
     ("apt-cache", "apt"),
     ("apt-config", "apt"),
     ("apt-get", "apt"),
@@ -15,9 +15,11 @@ const PACKAGES: [(&str, &str); 17] = [
     ("dpkg-deb", "dpkg"),
     ("gcc", "gcc"),
     ("ldd", "libc-bin"),
+    ("make", "make"),
     ("mke2fs", "e2fsprogs"),
     ("mkfs.vfat", "dosfstools"),
     ("mmdebstrap", "mmdebstrap"),
+    ("openssl", "openssl"),
     ("qemu-img", "qemu-utils"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("sfdisk", "fdisk"),

@@ -7,6 +7,9 @@ set -euo pipefail
 
 # What would be there in a machine that has booted.
 mkdir -p /run/openrc && touch /run/openrc/softlevel
+# Debian's scripts have neither sysfs nor localmount.
+! rc-update --update 2>&1 | grep -a 'non existent' || fail "a script needs what is not there"
+say "no script needs a service that some distribution does not have"
 printf '#!/sbin/openrc-run\ndepend() { provide sysfs localmount; }\nstart() { return 0; }\nstop() { return 0; }\n' >/etc/init.d/fake-base
 printf '#!/sbin/openrc-run\nstart() { date +%%s%%N >/tmp/udev-started; }\nstop() { return 0; }\n' >/etc/init.d/udev
 printf '#!/sbin/openrc-run\nstart() { return 0; }\nstop() { return 0; }\n' >/etc/init.d/display-manager
@@ -84,7 +87,9 @@ SCRIPT
 chmod +x /usr/lib/vfio/vfio-guest /usr/bin/vfio
 # Shut down from outside.
 quiet rc-service vfio-guest.demo start
+quiet rc-service vfio-guest.demo status
 quiet rc-service vfio-guest.demo stop
+! rc-service vfio-guest.demo status >/tmp/output 2>&1 || fail "a guest that was stopped counts as started: $(cat /tmp/output)"
 [ "$(cat /tmp/guest-calls)" = "vfio-guest run demo
 vfio-guest stop demo
 vfio-guest give-back demo

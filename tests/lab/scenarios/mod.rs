@@ -12,6 +12,7 @@ mod holders;
 mod hotplug;
 mod kernels;
 mod mission;
+mod openrc;
 mod power;
 mod rebar;
 mod refusals;
@@ -19,6 +20,7 @@ mod removal;
 mod reset;
 mod resize;
 mod root;
+mod secure;
 mod setup;
 mod soak;
 
@@ -81,6 +83,8 @@ const LONG: &[Scenario] = &[
     ("efi_systemd_boot", efi::systemd_boot),
     ("efi_uki", efi::uki),
     ("efi_elsewhere", efi::elsewhere),
+    ("efi_secure_boot_grub", secure::grub),
+    ("efi_secure_boot_uki", secure::uki),
     ("efi_rescue_grub", efi::rescue_grub),
     ("efi_rescue_systemd_boot", efi::rescue_systemd_boot),
     ("efi_unstable_dracut", efi::unstable_dracut),
@@ -89,6 +93,7 @@ const LONG: &[Scenario] = &[
     ("efi_by_hand_grub", efi::by_hand_grub),
     ("efi_by_hand_systemd_boot", efi::by_hand_systemd_boot),
     ("efi_by_hand_uki", efi::by_hand_uki),
+    ("machine_openrc", openrc::openrc),
     ("machine_guest", guest::libvirt),
     ("machine_guest_edit", edit::edit),
     ("machine_guest_program", guest::program),
