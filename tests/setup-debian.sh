@@ -24,7 +24,7 @@ lint="mandoc shellcheck"
 # What reads the boot files that are changed, and the ACPI tables that are made.
 boot="acpica-tools bash grub-common"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap. tests/sync.rs packs images in every way.
-lab="busybox-static bzip2 cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod lz4 mmdebstrap ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
+lab="busybox-static bzip2 cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod lz4 mmdebstrap openssl ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
 # The toolchain's formatter and linter are packages of their own in Debian.
 rust=

@@ -18,7 +18,7 @@ use vfio_suite::host::function::is_vfio;
 use vfio_suite::host::initramfs::Initramfs;
 use vfio_suite::host::leftovers::{self, Leftover, LeftoverKind};
 use vfio_suite::host::platform::{Architecture, Platform};
-use vfio_suite::host::{input, software, Depth, Host};
+use vfio_suite::host::{input, qemu, software, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::card::is_apu;
 use vfio_suite::plan::definition::new_domain::{next_steps, Wish};
@@ -75,7 +75,7 @@ pub fn facts(root: &Root, tools: &dyn Tools, user: Option<&str>) -> anyhow::Resu
             virsh: software::has_program(root, &["virsh"]),
             daemon: software::has_program(root, &["libvirtd", "virtqemud"]),
             qemu: software::has_qemu(root),
-            firmware: software::has_uefi(root),
+            firmware: qemu::has_uefi(root),
             swtpm: software::has_program(root, &["swtpm"]),
             virt_install: software::has_program(root, &["virt-install"]),
             virtio_win: root.exists(new::VIRTIO_WIN.trim_start_matches('/')),

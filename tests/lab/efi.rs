@@ -63,11 +63,14 @@ pub enum Loader {
 }
 
 impl Loader {
-    /// Its own, and dbus, without which no guest that is a command is started.
-    fn packages(self) -> &'static str {
-        match self {
-            Loader::Grub => "grub-efi-amd64 dbus",
-            Loader::SystemdBoot | Loader::Uki => "systemd-boot systemd-boot-efi systemd-ukify dbus",
+    /// Its own, and dbus, without which no guest that is a command is started; with Secure Boot what is signed, or signs, and
+    /// what unpacks a module.
+    fn packages(self, keys: Option<Keys>) -> &'static str {
+        match (self, keys) {
+            (Loader::Grub, None) => "grub-efi-amd64 dbus",
+            (Loader::Grub, Some(_)) => "grub-efi-amd64 grub-efi-amd64-signed shim-signed xz-utils dbus",
+            (_, None) => "systemd-boot systemd-boot-efi systemd-ukify dbus",
+            (_, Some(_)) => "systemd-boot systemd-boot-efi systemd-ukify sbsigntool xz-utils dbus",
         }
     }
 
@@ -80,14 +83,25 @@ impl Loader {
     }
 
     /// What the first start does, on real partitions.
-    fn install(self) -> &'static str {
+    fn install(self, keys: Option<Keys>) -> String {
         match self {
             Loader::Grub => {
-                "grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram\nupdate-grub\n"
+                // What is signed looks for its settings below its vendor's name.
+                let place = keys.map_or("--removable", |_| "--uefi-secure-boot --force-extra-removable");
+                format!("grub-install --target=x86_64-efi --efi-directory=/boot/efi {place} --no-nvram\nupdate-grub\n")
             }
             Loader::SystemdBoot | Loader::Uki => {
-                "bootctl install --no-variables\nkernel=$(ls /usr/lib/modules)\n\
-                 kernel-install add \"$kernel\" \"/boot/vmlinuz-$kernel\"\n"
+                // bootctl prefers the signed one.
+                let sign = keys.map_or(String::new(), |_| {
+                    format!(
+                        "loader=/usr/lib/systemd/boot/efi/systemd-bootx64.efi\n\
+                         sbsign --key {KEY} --cert {CERTIFICATE} --output \"$loader.signed\" \"$loader\"\n"
+                    )
+                });
+                format!(
+                    "{sign}bootctl install --no-variables\nkernel=$(ls /usr/lib/modules)\n\
+                     kernel-install add \"$kernel\" \"/boot/vmlinuz-$kernel\"\n"
+                )
             }
         }
     }
@@ -122,6 +136,41 @@ impl Loader {
     }
 }
 
+/// Whose signatures the firmware takes, with Secure Boot on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Keys {
+    /// Microsoft's, as a machine is sold: shim, the loader and the kernel are Debian's signed ones.
+    Distribution,
+    /// The machine's owner's, who signs the loader and images: those of OVMF's test certificate, whose key Debian ships.
+    Owner,
+}
+
+impl Keys {
+    /// The firmware's variables with these keys.
+    fn variables(self) -> &'static str {
+        match self {
+            Keys::Distribution => "OVMF_VARS_4M.ms.fd",
+            Keys::Owner => "OVMF_VARS_4M.snakeoil.fd",
+        }
+    }
+}
+
+/// Where the owner of a machine has the key and its certificate.
+const KEY: &str = "/etc/kernel/owner.key";
+const CERTIFICATE: &str = "/etc/kernel/owner.pem";
+
+/// The owner's key, without its password, and what has images signed with it.
+fn sign_images(tree: &Path) -> Result<()> {
+    let from = Path::new("/usr/share/ovmf");
+    let mut openssl = tools::command("openssl")?;
+    openssl.args(["rsa", "-passin", "pass:snakeoil", "-in"]).arg(from.join("PkKek-1-snakeoil.key"));
+    write(tree, KEY.trim_start_matches('/'), &tools::output(&mut openssl)?, 0o600)?;
+    let certificate = fs::read_to_string(from.join("PkKek-1-snakeoil.pem"))?;
+    write(tree, CERTIFICATE.trim_start_matches('/'), &certificate, 0o644)?;
+    let settings = format!("[UKI]\nSecureBootPrivateKey={KEY}\nSecureBootCertificate={CERTIFICATE}\n");
+    write(tree, "etc/kernel/uki.conf", &settings, 0o644)
+}
+
 /// The disk of such a machine. In it is /srv/linux-image-lab.deb, a second kernel, if initramfs-tools builds its initramfs.
 #[derive(Debug, Clone, Hash)]
 pub struct EfiDisk {
@@ -139,6 +188,8 @@ pub struct EfiDisk {
     pub commands: &'static [&'static str],
     /// Our package is installed, with this configuration, and scripts run as early as they can.
     pub early: Option<&'static str>,
+    /// Secure Boot is on.
+    pub keys: Option<Keys>,
 }
 
 /// What dracut would put into an image for any machine, and this one does not use.
@@ -181,20 +232,22 @@ impl EfiDisk {
             packages: "",
             commands: &[],
             early: None,
+            keys: None,
         }
     }
 
     /// The disk, built if it is not there.
     fn build(&self) -> Result<PathBuf> {
-        let packages = format!("{} {}", self.loader.packages(), self.packages);
+        let packages = format!("{} {}", self.loader.packages(self.keys), self.packages);
         let from = with_packages(self.suite, self.initramfs, packages.trim_end())?;
         let ours = if self.early.is_some() { Some(cache::file_key(&package()?)?) } else { None };
         let key = cache::key(&(self, &from, ours, include_str!("efi.rs"), words()));
-        let kind = match (self.early.is_some(), self.host_drivers, self.packages) {
+        let kind = match (self.early.is_some(), self.host_drivers, self.packages, self.keys) {
             (true, ..) => "-early",
-            (false, true, "") => "-drivers",
-            (false, true, _) => "-libvirt",
-            (false, false, _) => "",
+            (false, true, "", _) => "-drivers",
+            (false, true, ..) => "-libvirt",
+            (false, false, _, Some(_)) => "-signed",
+            (false, false, _, None) => "",
         };
         let name = match self.initramfs {
             Initramfs::InitramfsTools => format!("efi-{}{kind}", self.loader.name()),
@@ -221,7 +274,7 @@ impl EfiDisk {
                 attached: Vec::new(),
                 memory: 2048,
                 devices: Vec::new(),
-                script: format!("set -ex\n{}{}", self.loader.install(), self.configure()),
+                script: format!("set -ex\n{}{}", self.loader.install(self.keys), self.configure()),
                 cut: None,
                 reboots: false,
                 deadline: Duration::from_secs(900),
@@ -250,6 +303,9 @@ impl EfiDisk {
             write(tree, path, &content, 0o644)?;
         }
         self.loader.configure(tree)?;
+        if self.keys == Some(Keys::Owner) {
+            sign_images(tree)?;
+        }
         if self.initramfs == Initramfs::InitramfsTools {
             second_kernel(tree)?;
         }
@@ -315,18 +371,20 @@ fn partitions(tree: &Path, disk: &Path) -> Result<()> {
 /// Such a machine, that may be booted several times.
 pub struct EfiMachine {
     dir: PathBuf,
+    secure: bool,
 }
 
 impl EfiMachine {
     /// A new machine for a scenario: what it writes to its disk and to its firmware's variables is its own.
     pub fn new(scenario: &str, disk: &EfiDisk) -> Result<Self> {
-        let disk = disk.build()?;
+        let (disk, keys) = (disk.build()?, disk.keys);
         let dir = run_dir(scenario)?;
         let mut img = tools::command("qemu-img")?;
         img.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(disk).arg(dir.join("disk.qcow2"));
         tools::output(&mut img)?;
-        fs::copy(tools::firmware("OVMF_VARS_4M.fd")?, dir.join("variables.fd"))?;
-        Ok(EfiMachine { dir })
+        let variables = keys.map_or("OVMF_VARS_4M.fd", Keys::variables);
+        fs::copy(tools::firmware(variables)?, dir.join("variables.fd"))?;
+        Ok(EfiMachine { dir, secure: keys.is_some() })
     }
 
     /// A boot of it that waits for the whole machine, with one card.
@@ -345,7 +403,7 @@ impl EfiMachine {
             bail!("a machine that starts from its own disk gets its command line there, not {:?}", boot.words);
         }
         let spec = Spec {
-            start: Start::Firmware { variables: self.dir.join("variables.fd") },
+            start: Start::Firmware { variables: self.dir.join("variables.fd"), secure: self.secure },
             disk: Some(self.dir.join("disk.qcow2")),
             attached: Vec::new(),
             memory: 2048,

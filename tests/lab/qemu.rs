@@ -52,6 +52,8 @@ pub enum Start {
     Firmware {
         /// The machine's own copy of the firmware's variables.
         variables: PathBuf,
+        /// Whether it is the firmware for Secure Boot, which keeps its variables from the kernel.
+        secure: bool,
     },
 }
 
@@ -210,15 +212,19 @@ fn start(spec: &Spec, dir: &Path) -> Result<Command> {
     command.args(["-m", &spec.memory.to_string(), "-nodefaults", "-no-user-config", "-display", "none"]);
     command.args(["-audiodev", "none,id=silence"]);
     command.args(["-device", "intel-iommu,intremap=on,caching-mode=on"]);
-    let variables = match &spec.start {
+    let (variables, secure) = match &spec.start {
         Start::Kernel { kernel, initrd, words, variables } => {
             command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).args(["-append", words]);
-            variables.as_ref()
+            (variables.as_ref(), false)
         }
-        Start::Firmware { variables } => Some(variables),
+        Start::Firmware { variables, secure } => (Some(variables), *secure),
     };
+    if secure {
+        command.args(["-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]);
+        command.args(["-global", "ICH9-LPC.disable_s3=1"]);
+    }
     if let Some(variables) = variables {
-        let code = tools::firmware("OVMF_CODE_4M.fd")?;
+        let code = tools::firmware(if secure { "OVMF_CODE_4M.secboot.fd" } else { "OVMF_CODE_4M.fd" })?;
         let flash = |unit, more, file: &Path| format!("if=pflash,format=raw,unit={unit}{more},file={}", file.display());
         command.args(["-drive", &flash(0, ",readonly=on", &code), "-drive", &flash(1, "", variables)]);
     }

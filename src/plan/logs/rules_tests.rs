@@ -168,12 +168,17 @@ const LINES: &[(Code, &str, &str)] = &[
     (
         logs::KERNEL_LOCKED_DOWN,
         "Lockdown: setpci: direct PCI access is restricted; see man kernel_lockdown.7",
-        "Kernel is locked down from EFI Secure Boot; see man kernel_lockdown.7",
+        "Lockdown: swapper/0: hibernation is restricted; see man kernel_lockdown.7",
     ),
     (
         logs::MODULE_NOT_SIGNED,
         "Loading of unsigned module is rejected",
         "Loading compiled-in X.509 certificates",
+    ),
+    (
+        logs::MODULE_NOT_SIGNED,
+        "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7",
+        "Lockdown: setpci: direct PCI access is restricted; see man kernel_lockdown.7",
     ),
     (
         logs::INTERRUPT_SHARED,
@@ -411,6 +416,11 @@ const LINES: &[(Code, &str, &str)] = &[
         logs::HARMLESS_TAINT,
         "vendor_reset: module verification failed: signature and/or required key missing - tainting kernel",
         "vendor_reset: loading out-of-tree module taints kernel.",
+    ),
+    (
+        logs::HARMLESS_NO_HIBERNATION,
+        "Lockdown: swapper/0: hibernation is restricted; see man kernel_lockdown.7",
+        "Kernel is locked down from EFI Secure Boot; see man kernel_lockdown.7",
     ),
     (
         logs::HARMLESS_NVIDIA_PROBE,

@@ -18,14 +18,16 @@ rules! {
         ["CORB reset timeout#*, CORBRP = 65535", "no codecs initialized"]
         "The card's sound function does not answer its driver: the card is off or was not reset."
         "Reset the card with all its functions ('vfio reset NAME'), or reboot.";
-    KERNEL_LOCKED_DOWN "kernel-locked-down" Kernel Note
-        ["Lockdown: *is restricted; see man kernel_lockdown.7"]
-        "With Secure Boot the kernel refuses what a program asked for, such as writing configuration space."
-        "Nothing, if everything works; else leave out what needs it, or switch off Secure Boot.";
     MODULE_NOT_SIGNED "module-not-signed" Kernel Warning
-        ["Loading of unsigned module is rejected", "Loading of module with unavailable key is rejected"]
+        ["Loading of unsigned module is rejected", "Loading of module with unavailable key is rejected",
+         "Lockdown: *: unsigned module loading is restricted"]
         "The kernel takes only signed modules, and a module has no signature that it knows."
         "Sign the module with a key of your own (mokutil), or switch off Secure Boot.";
+    KERNEL_LOCKED_DOWN "kernel-locked-down" Kernel Note
+        ["Lockdown: *: direct PCI access is restricted", "Lockdown: *: unsafe module parameters is restricted",
+         "Lockdown: *: modifying ACPI tables is restricted"]
+        "With Secure Boot the kernel refuses what a program asked for, such as writing configuration space."
+        "Nothing, if everything works; else leave out what needs it, or switch off Secure Boot.";
     INTERRUPT_SHARED "interrupt-shared" Kernel Warning
         ["genirq: Flags mismatch irq ", "irq *: nobody cared"]
         "Two devices share an interrupt line and one of them does not say which interrupts are its own."

@@ -42,6 +42,10 @@ rules! {
         ["module verification failed: signature and/or required key missing"]
         "A module without a signature was loaded, which the kernel only takes note of."
         "Nothing.";
+    HARMLESS_NO_HIBERNATION "harmless-no-hibernation" Kernel Ok
+        ["Lockdown: *: hibernation is restricted"]
+        "With Secure Boot the kernel does not hibernate, and says so at every boot."
+        "Nothing.";
     HARMLESS_NVIDIA_PROBE "harmless-nvidia-probe" Kernel Ok
         ["NVRM: The NVIDIA probe routine was not called for"]
         "NVIDIA's driver was loaded and did not get the card that vfio has."
