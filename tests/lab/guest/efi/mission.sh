@@ -44,6 +44,7 @@ second)
 	dmesg >/lab/kernel
 	vfio status >/lab/status 2>&1
 	fact status $?
+	fact wanted "$(asked vfio-bind@big.service WantedBy)"
 	fact failed "$(systemctl list-units --failed --plain --no-legend)"
 	whole=@WHOLE@
 	if [ "$whole" = yes ]; then
