@@ -525,8 +525,8 @@ mod tests {
         for (path, text, expected) in [
             (
                 "proc/cmdline",
-                "root=UUID=0b8e1a2c-1234-4abc-9def-0123456789ab ro quiet rd.password=hunter2 word x.y=\"a b\" vfio-pci.ids=1002:73bf -- z\n",
-                "root=UUID=00000000-0000-0000-0000-000000000001 ro quiet rd.password=masked masked x.y=\"masked \" vfio-pci.ids=1002:73bf -- masked\n",
+                "root=UUID=0b8e1a2c-1234-4abc-9def-0123456789ab ro quiet rd.password=hunter2 word x.y=\"a b\" iommu=pt -- z\n",
+                "root=UUID=00000000-0000-0000-0000-000000000001 ro quiet rd.password=masked masked x.y=\"masked \" iommu=pt -- masked\n",
             ),
             (
                 "etc/default/grub",
