@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! `vfio guest edit` on a guest that libvirt has: what it writes is what the guest then has, on the host and inside.
+//! `vfio guest edit` on a guest that libvirt has: what it writes is what the guest then has, on the host and inside. And
+//! `vfio guest define`: a guest from nothing.
 
 use crate::checks::Checks;
 use crate::desk;
@@ -25,7 +26,18 @@ looking-glass = 640x480
 cpus = 1
 cpus-isolate = yes
 start-timeout = 4min
-stop-timeout = 60s";
+stop-timeout = 60s
+
+[guest made]
+gpus = second
+input = auto
+audio = pipewire
+memory = 128M
+hugepages = 2M
+looking-glass = 640x480
+cpus = 1
+start-timeout = 4min
+stop-timeout = 30s";
 
 /// Two processors, of which the guest has one; a keyboard and a mouse with names of their own.
 const DEVICES: [&str; 4] = [
@@ -40,7 +52,7 @@ pub fn edit() -> Result<()> {
     disk.name = "desk-edit";
     disk.packages = concat!(
         "weston libpam-systemd dbus alsa-utils libvirt-daemon-system libvirt-clients apparmor polkitd ",
-        "pipewire pipewire-bin qemu-system-gui qemu-system-modules-spice acl"
+        "pipewire pipewire-bin qemu-system-gui qemu-system-modules-spice acl virtinst ovmf qemu-utils"
     );
     let machine = Machine::new("machine_guest_edit", &disk)?;
     let mut boot = desk::boot(&include_str!("../guest/desk/edit.sh").replace("@SECTIONS@", SECTIONS));
@@ -99,6 +111,24 @@ pub fn edit() -> Result<()> {
     checks.same(&format!("exit of the undo: {}", run.text("undo")), run.fact("undo"), "0");
     checks.same("the domain was changed", run.text("edited.xml") != run.text("before.xml"), true);
     checks.same("the domain after the undo", run.text("after.xml"), run.text("before.xml"));
+
+    for what in ["made", "made.edit", "made.plan", "made.undo"] {
+        checks.same(&format!("exit of '{what}': {}", run.text(what)), run.fact(what), "0");
+    }
+    let made = run.text("made.xml");
+    let parts = ["ua-vfio-second-0", "ua-vfio-second-1", "type='pflash'", "dev='vda' bus='virtio'", "type='pipewire'"];
+    for part in parts.into_iter().chain(["type='evdev'", "name='looking-glass'", "<vcpupin vcpu='0' cpuset='1'/>"]) {
+        checks.same(&format!("the new domain has {part}"), made.contains(part), true);
+    }
+    checks.line("what the new domain lacks", &run.text("made"), &["warning", "network 'default'"]);
+    checks.same("exit of the new guest's start", run.fact("made.start"), "0");
+    for (function, driver) in [("0000:02:00.0", "bochs-drm"), ("0000:02:00.1", "snd_hda_intel")] {
+        checks.same(&format!("{function} with it"), run.fact(&format!("made.during.{function}")), "vfio-pci");
+        checks.same(&format!("{function} after it"), run.fact(&format!("made.after.{function}")), driver);
+    }
+    checks.same("its huge pages", run.fact("made.pages"), "64");
+    checks.same("its huge pages after", run.fact("made.pages.after"), "0");
+    checks.same("what is left of it", run.fact("made.left"), "");
     checks.same("units that failed", run.fact("failed"), "");
     checks.done()
 }

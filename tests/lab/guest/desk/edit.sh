@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh disable=SC2154 # $compositor is set in desk.sh
 # `vfio guest edit` gives a guest that libvirt has already a card, a keyboard and a mouse, sound, huge pages, a processor for
-# itself and the memory of Looking Glass; the guest runs with them; `--undo`. After desk.sh; the scenario fills in the configuration.
+# itself and the memory of Looking Glass; the guest runs with them; `--undo`. Then `vfio guest define` makes a guest from nothing.
+# After desk.sh; the scenario fills in the configuration.
 guest=edited
 dumped() { virsh dumpxml --inactive --security-info $guest; }
 serial() { cat /var/log/libvirt/qemu/$guest-serial.log 2>/dev/null; }
@@ -86,4 +87,29 @@ fact left "$(find /run/vfio/guests /run/vfio/claims /run/vfio/journal -mindepth 
 vfio guest edit $guest --undo --yes >/lab/undo 2>&1
 fact undo $?
 dumped >/lab/after.xml
+
+# A guest from nothing, as the real virt-install recommends it.
+truncate -s 32769 /srv/installer.iso
+printf CD001 >>/srv/installer.iso
+vfio guest define made --os generic --disk 64M --iso /srv/installer.iso --yes >/lab/made 2>&1
+fact made $?
+virsh dumpxml --inactive made >/lab/made.xml 2>&1
+vfio guest edit made --dry-run >/lab/made.edit 2>&1
+fact made.edit $?
+# The machine has no network of libvirt's that is active.
+sed '/<interface/,/<\/interface>/d' /lab/made.xml >/run/made.xml
+virsh define /run/made.xml >/lab/made.define 2>&1
+vfio guest plan made >/lab/made.plan 2>&1
+fact made.plan $?
+systemctl start vfio-guest@made
+fact made.start $?
+drivers made.during.
+fact made.pages "$(pages)"
+systemctl stop vfio-guest@made
+until_true 240 over made
+drivers made.after.
+fact made.pages.after "$(pages)"
+vfio guest define made --undo --yes >/lab/made.undo 2>&1
+fact made.undo $?
+fact made.left "$(virsh list --all --name | grep -x made)$(ls /var/lib/libvirt/images/made.qcow2 2>/dev/null)"
 fact failed "$(systemctl list-units --failed --plain --no-legend)"
