@@ -9,6 +9,7 @@ use vfio_suite::act::backend::tools_for;
 use vfio_suite::config::{self, Config};
 use vfio_suite::host::kernel_cmdline::KernelCmdline;
 use vfio_suite::host::mounts;
+use vfio_suite::pci::Address;
 use vfio_suite::root::{Root, CONFIG_DIRS, CONFIG_FILE, RUN};
 use vfio_suite::text;
 use vfio_suite::text::shell_command;
@@ -59,7 +60,9 @@ struct Names(BTreeMap<String, &'static str>);
 impl Names {
     fn add(&mut self, kind: &'static str, name: &str) {
         let name = name.trim();
-        if name.chars().count() > 2 && !is_common(name) && !name.bytes().all(|b| b.is_ascii_digit()) {
+        // Where a function is tells whose machine it is as little as a number does, and a report is about it.
+        let says_nothing = name.bytes().all(|b| b.is_ascii_digit()) || name.parse::<Address>().is_ok();
+        if name.chars().count() > 2 && !is_common(name) && !says_nothing {
             // As it is printed.
             self.0.entry(text::line(name).to_lowercase()).or_insert(kind);
         }
@@ -294,4 +297,20 @@ fn commands(root: &Root) -> BTreeMap<u32, String> {
     let pids = root.list("proc").unwrap_or_default().into_iter().filter_map(|name| name.parse().ok());
     let command = |pid: u32| Some((pid, text::line(&root.read_text(&format!("proc/{pid}/comm")).ok()?).into_owned()));
     pids.filter_map(command).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a command everything is a name that may be one; the card that it is about is none.
+    #[test]
+    fn a_function_in_a_command_is_shown() {
+        let mut names = Names(BTreeMap::new());
+        command(&["/usr/bin/qemu", "-device", "vfio-pci,host=0000:01:00.1,serial=tower-disk-7"], &mut names);
+        command(&["/usr/bin/start", "0000:01:00.0"], &mut names);
+        let names: Vec<&str> = names.0.keys().map(String::as_str).collect();
+        assert!(names.contains(&"tower-disk-7"), "{names:?}");
+        assert!(!names.contains(&"0000:01:00.1") && !names.contains(&"0000:01:00.0"), "{names:?}");
+    }
 }

@@ -17,6 +17,7 @@ mod power;
 mod rebar;
 mod refusals;
 mod removal;
+mod replay;
 mod reset;
 mod resize;
 mod root;
@@ -94,6 +95,7 @@ const LONG: &[Scenario] = &[
     ("efi_by_hand_systemd_boot", efi::by_hand_systemd_boot),
     ("efi_by_hand_uki", efi::by_hand_uki),
     ("machine_openrc", openrc::openrc),
+    ("machine_replay", replay::replay),
     ("machine_guest", guest::libvirt),
     ("machine_guest_edit", edit::edit),
     ("machine_guest_program", guest::program),
