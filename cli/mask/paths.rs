@@ -120,7 +120,8 @@ pub fn at(text: &str, before: Option<char>) -> Option<Cut> {
         return None;
     }
     // The end of an element.
-    let name = text[1..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(text.len(), |at| at + 1);
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '.');
+    let name = text[1..].find(|c: char| !is_of_name(c)).map_or(text.len(), |at| at + 1);
     if before == Some('<') && text[name..].starts_with('>') {
         return None;
     }
@@ -202,5 +203,9 @@ mod tests {
         let cut = at("/home/a b.qcow2' is", Some('\'')).map(|cut| cut.length);
         assert_eq!(cut, Some("/home/a b.qcow2".len()));
         assert!(at("/or", Some('d')).is_none());
+        for end in ["/name>", "/on_poweroff>", "/vfio:kept>", "/suspend-to-mem>"] {
+            assert!(at(end, Some('<')).is_none(), "{end}");
+        }
+        assert!(at("/annas_data", Some('<')).is_some());
     }
 }
