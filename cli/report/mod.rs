@@ -25,8 +25,9 @@ const JOURNAL: Duration = Duration::from_secs(20);
 /// Of what is said on standard error no more is shown, in bytes.
 const MOST_SAID: u64 = 1 << 16;
 /// What is said first.
-const NOTICE: &str = "For people it ends with the line '== recording'. Names of users, hosts, networks, disks, guests and processes, addresses of networks, ids and serial numbers, paths \
-                      of your own and most kernel parameters are masked. Read it before you send it.";
+const NOTICE: &str = "For people it ends with the line '== recording'. Names of users, hosts, networks, disks, guests \
+                      and processes, addresses of networks, ids and serial numbers, paths of your own and most kernel \
+                      parameters are masked. Read it before you send it.";
 
 #[derive(Serialize)]
 struct Section {

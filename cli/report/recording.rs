@@ -8,7 +8,7 @@ use vfio_suite::act::boot::unpack::unpacker_for;
 use vfio_suite::host::initramfs::image::Seen;
 use vfio_suite::plan::logs::search::{LogForm, Patterns};
 use vfio_suite::recording::collect::{self, Recorded};
-use vfio_suite::recording::{image, render, Node, Nodes, BEGIN, END};
+use vfio_suite::recording::{answers, image, render, Node, Nodes, BEGIN, END};
 use vfio_suite::root::Root;
 use vfio_suite::trace::{Answer, Outcome};
 
@@ -38,14 +38,10 @@ pub fn record(root: &Root, mask: &Mask) -> anyhow::Result<String> {
         }
         put(&mut nodes, path, sections.program());
     }
-    for (path, seen) in images {
+    let made = images.into_iter().map(|(path, seen)| (path, image::image(&masked(mask, &seen))));
+    for (path, content) in made.chain(damaged) {
         if matches!(nodes.get(&path), Some(Node::File(_, content)) if content.is_empty()) {
-            put(&mut nodes, path, image::image(&masked(mask, &seen)));
-        }
-    }
-    for (path, start) in damaged {
-        if matches!(nodes.get(&path), Some(Node::File(_, content)) if content.is_empty()) {
-            put(&mut nodes, path, start);
+            put(&mut nodes, path, content);
         }
     }
     let mut made = Nodes::new();
@@ -61,7 +57,7 @@ pub fn record(root: &Root, mask: &Mask) -> anyhow::Result<String> {
     nodes.extend(made);
     let answers: BTreeMap<Vec<String>, Answer> =
         answers.into_iter().map(|(words, answer)| answered(mask, &patterns, words, answer)).collect();
-    nodes.extend(collect::answers(&answers));
+    nodes.extend(answers::files(&answers));
     let left_out: String = left_out.iter().map(|path| format!("# left out: /{}\n", mask.file_path(path))).collect();
     Ok(format!("{BEGIN}\n{left_out}{}{END}\n", render(&nodes)))
 }

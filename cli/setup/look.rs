@@ -14,7 +14,7 @@ use vfio_suite::act::setup;
 use vfio_suite::config::{self, Config, Guest};
 use vfio_suite::finding::{codes, Finding, Severity};
 use vfio_suite::host::boot::BootSystem;
-use vfio_suite::host::function::is_vfio;
+use vfio_suite::host::function::{is_vfio, Function};
 use vfio_suite::host::initramfs::Initramfs;
 use vfio_suite::host::leftovers::{self, Leftover, LeftoverKind};
 use vfio_suite::host::platform::{Architecture, Platform};
@@ -164,12 +164,11 @@ fn of_card(seen: &Seen, host: &Host, config: &Config) -> Card {
 
 fn usb_hosts(host: &Host) -> Vec<(Address, String)> {
     let hosts = host.functions.iter().filter(|function| function.class >> 8 == 0x0c03 && !function.is_virtual());
-    hosts.map(|function| (function.address, format!("{:04x}:{:04x}", function.vendor, function.device))).collect()
+    hosts.map(|function| (function.address, function.ids())).collect()
 }
 
 fn kinds(host: &Host, functions: &[Address]) -> Vec<String> {
-    let found = functions.iter().filter_map(|address| host.function(*address));
-    found.map(|function| format!("{:04x}:{:04x}", function.vendor, function.device)).collect()
+    functions.iter().filter_map(|address| host.function(*address)).map(Function::ids).collect()
 }
 
 /// The connector alone: which number the card has depends on the order of drivers.

@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 use vfio_suite::act::replay::unpack;
-use vfio_suite::recording::{collect, parse, render, Node, ANSWERS};
+use vfio_suite::recording::{answers, parse, render, times, Node, ANSWERS};
 
 /// A report is refused, or it is a tree: all of it is below its root, and it is the same when it is written and read again.
 /// What comes onto the disk is what it says, and nothing beside it.
@@ -18,9 +18,9 @@ pub fn check(data: &[u8]) {
     for (path, node) in &nodes {
         if let Node::File(_, content) = node {
             let text = String::from_utf8_lossy(content);
-            assert!(text.lines().filter_map(collect::time).all(|(_, nanoseconds, _)| nanoseconds < 1_000_000_000));
+            assert!(text.lines().filter_map(times::parse).all(|(_, nanoseconds, _)| nanoseconds < 1_000_000_000));
             if path.starts_with(ANSWERS) {
-                drop(collect::answer(&text));
+                drop(answers::parse(&text));
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //! The files of a recording, in a directory of their own.
 
-use crate::recording::{collect, Node, Nodes, TIMES};
+use crate::recording::{self, Node, Nodes, TIMES};
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,7 +47,7 @@ fn times(nodes: &Nodes) -> BTreeMap<String, Timestamps> {
     let Some(Node::File(_, text)) = nodes.get(TIMES) else { return BTreeMap::new() };
     let text = String::from_utf8_lossy(text);
     let time = |line: &str| {
-        let (seconds, nanoseconds, path) = collect::time(line)?;
+        let (seconds, nanoseconds, path) = recording::times::parse(line)?;
         let written = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
         let read = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
         Some((path.to_owned(), Timestamps { last_access: read, last_modification: written }))

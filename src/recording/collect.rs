@@ -4,15 +4,14 @@
 use super::image::{self, Sections};
 use super::processes;
 use super::thin::Thinner;
-use super::{Node, Nodes, ANSWERS, TIMES};
+use super::{times, Node, Nodes};
 use crate::host::function;
 use crate::host::holders;
 use crate::host::initramfs::image::{read_image, Seen, Unpack};
 use crate::pci::Address;
 use crate::root::Root;
-use crate::trace::{Answer, Look, Outcome};
+use crate::trace::{Answer, Look};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Read};
 
 /// What lspci(8) shows of a function and our readers do not all ask for.
@@ -91,7 +90,7 @@ pub fn collect(root: &Root, unpack: &dyn Unpack) -> io::Result<Recorded> {
     }
     processes::add(&plain, &looks, &mut collector.recorded.nodes);
     let mut recorded = Recorded { answers, ..collector.recorded };
-    add_times(&plain, &mut recorded.nodes);
+    times::add(&plain, &mut recorded.nodes);
     Ok(recorded)
 }
 
@@ -249,60 +248,4 @@ impl Collector<'_> {
         }
         true
     }
-}
-
-/// Answers as files.
-pub fn answers(answers: &BTreeMap<Vec<String>, Answer>) -> Nodes {
-    let file = |(number, (words, answer)): (usize, (&Vec<String>, &Answer))| {
-        let outcome = match &answer.outcome {
-            Outcome::Done => "done".to_owned(),
-            Outcome::Failed(line) => format!("failed {}", one_line(line)),
-            Outcome::Errno(errno) => format!("errno {errno}"),
-            Outcome::Silent => "silent".to_owned(),
-        };
-        let words: String = words.iter().map(|word| format!("{}\n", one_line(word))).collect();
-        let content = format!("{words}\n{outcome}\n{}", answer.printed).into_bytes();
-        (format!("{ANSWERS}/{number:04}"), Node::File(0o644, content))
-    };
-    answers.iter().enumerate().map(file).collect()
-}
-
-fn one_line(text: &str) -> String {
-    text.replace('\n', " ")
-}
-
-/// An answer that [`answers`] has written: the question, and the answer. `None` for what is none.
-pub fn answer(text: &str) -> Option<(Vec<String>, Answer)> {
-    let (words, rest) = text.split_once("\n\n")?;
-    let (outcome, printed) = rest.split_once('\n')?;
-    let outcome = match outcome.split_once(' ').unwrap_or((outcome, "")) {
-        ("done", _) => Outcome::Done,
-        ("failed", line) => Outcome::Failed(line.to_owned()),
-        ("errno", number) => Outcome::Errno(number.parse().ok()?),
-        ("silent", _) => Outcome::Silent,
-        _ => return None,
-    };
-    Some((words.lines().map(str::to_owned).collect(), Answer { outcome, printed: printed.to_owned() }))
-}
-
-/// When files were written that are compared by that. Of programs and hooks it counts when they came here.
-fn add_times(root: &Root, nodes: &mut Nodes) {
-    let mut text = String::new();
-    for path in nodes.iter().filter(|(_, node)| matches!(node, Node::File(..))).map(|(path, _)| path) {
-        let of_kernel = ["sys/", "proc/", "dev/", ".kernel/"].iter().any(|place| path.starts_with(place));
-        let Some(stat) = (!of_kernel).then(|| root.stat(path).ok()).flatten() else { continue };
-        let came = ["usr/", "etc/libvirt/hooks/"].iter().any(|place| path.starts_with(place));
-        let (seconds, nanoseconds) =
-            if came { (stat.st_ctime, stat.st_ctime_nsec) } else { (stat.st_mtime, stat.st_mtime_nsec) };
-        // A String takes everything.
-        let _ = writeln!(text, "{seconds}.{nanoseconds:09} {path}");
-    }
-    nodes.insert(TIMES.to_owned(), Node::File(0o644, text.into_bytes()));
-}
-
-/// A line of [`TIMES`]: seconds, nanoseconds, path.
-pub fn time(line: &str) -> Option<(i64, u32, &str)> {
-    let (stamp, path) = line.split_once(' ')?;
-    let (seconds, nanoseconds) = stamp.split_once('.')?;
-    Some((seconds.parse().ok()?, nanoseconds.parse().ok().filter(|n| *n < 1_000_000_000)?, path))
 }

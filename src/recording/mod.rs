@@ -2,11 +2,13 @@
 //! A machine as a text: what `vfio report` ends with, what `--root` takes in the place of a directory, and what the machines
 //! of `tests/hosts` are. `tests/hosts/README.md` has the format.
 
+pub mod answers;
 pub mod collect;
 mod format;
 pub mod image;
 mod processes;
 mod thin;
+pub mod times;
 
 pub use format::{parse, render, ParseError};
 

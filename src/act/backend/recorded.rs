@@ -3,7 +3,7 @@
 
 use crate::act::backend::tools::{not_ended, Ran, Signal, ToolError, Tools};
 use crate::host::process::Process;
-use crate::recording::{collect, ANSWERS};
+use crate::recording::{answers, ANSWERS};
 use crate::root::Root;
 use crate::trace::{Answer, Outcome, Trace};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ impl<'a> Recorded<'a> {
             // A log is longer than other files.
             let mut bytes = Vec::new();
             root.open_regular(&format!("{ANSWERS}/{name}")).ok()?.read_to_end(&mut bytes).ok()?;
-            collect::answer(&String::from_utf8_lossy(&bytes))
+            answers::parse(&String::from_utf8_lossy(&bytes))
         };
         Ok(Recorded { answers: names.iter().take(ANSWERS_LIMIT).filter_map(answer).collect(), others })
     }
