@@ -28,7 +28,6 @@ pub fn openrc() -> Result<()> {
             // Debian's kmod script loads these when udev has started; the initramfs before.
             ("etc/modules", modules.clone()),
             ("etc/initramfs-tools/modules", modules),
-            ("usr/lib/lab/run", include_str!("../guest/openrc/run.sh").to_owned()),
             ("etc/rc.local", "#!/bin/sh\nsetsid /usr/lib/lab/run </dev/null >/dev/null 2>&1 &\n".to_owned()),
         ],
         copies: vec![(crate::extra::pocket()?, "var/lib/libvirt/boot/pocket")],
@@ -39,7 +38,7 @@ pub fn openrc() -> Result<()> {
         ..Disk::new("openrc", Initramfs::InitramfsTools)
     };
     let machine = Machine::new("machine_openrc", &disk)?;
-    let run = machine.boot(&Boot::new("boot", include_str!("../guest/openrc/openrc.sh")))?;
+    let run = machine.boot(&Boot::new("boot", include_str!("../guest/openrc.sh")))?;
     let mut checks = Checks::default();
     checks.same("the first process", run.fact("init"), "init");
     checks.same(&format!("vfio-boot is started: {}", run.text("services")), run.fact("boot"), "0");
