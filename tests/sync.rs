@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use vfio_suite::act::boot::sync;
 use vfio_suite::act::boot::unpack::Programs;
-use vfio_suite::host::initramfs::image::{self, Seen};
+use vfio_suite::host::initramfs::image::{self, Seen, Unseen};
 use vfio_suite::host::run::sync_report::{Report, SyncOutcome};
 use vfio_suite::root::Root;
 
@@ -56,7 +56,7 @@ fn builds(ran: &Ran) -> usize {
 }
 
 /// What of ours is in an image of a tree, or why it cannot be known.
-fn seen(tree: &Tree, path: &str) -> Result<Seen, String> {
+fn seen(tree: &Tree, path: &str) -> Result<Seen, Unseen> {
     image::read_image(&tree.root(), &[path.to_owned()], &Programs)
 }
 
@@ -390,6 +390,43 @@ fn the_initramfs_in_a_unified_kernel_image() {
     assert!(said.contains("/boot/efi/EFI/Linux/own.efi reserves the cards of the configuration"), "{said}");
 }
 
+/// What update-initramfs, dkms and people leave beside an image when they are interrupted, or keep of the one before, is nobody's
+/// image: sync builds because of none of it, doctor speaks of none, and it stays.
+#[test]
+fn what_an_interrupted_build_leaves_is_no_image() {
+    let tree = debian();
+    let old = tree.read(IMAGE);
+    tree.config(CARD);
+    assert_eq!(builds(&run(&tree)), 1);
+    let new = tree.read(IMAGE);
+    let entry = format!("boot/efi/5f/{RELEASE}");
+    tree.write(&format!("{entry}/initrd.img-{RELEASE}"), &new);
+    let mut left = Vec::new();
+    for image in [IMAGE.to_owned(), format!("{entry}/initrd.img-{RELEASE}")] {
+        for ending in [".new", ".dpkg-bak", ".bak", ".old-dkms", "~"] {
+            left.push(format!("{image}{ending}"));
+            // Half of one, or the one before.
+            tree.write(left.last().unwrap(), if ending == ".new" { &new[..new.len() / 2] } else { &old });
+        }
+    }
+    let unified = pe::program(&[(".uname", RELEASE.as_bytes()), (".initrd", old.as_bytes()), (".linux", b"x")]);
+    left.push("boot/efi/EFI/Linux/own.efi.bak".to_owned());
+    let path = tree.path().join(left.last().unwrap());
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, unified).unwrap();
+    let times = || left.iter().map(|path| tree.times().remove(&tree.path().join(path))).collect::<Vec<_>>();
+    let before = times();
+    assert_eq!(builds(&run(&tree)), 0);
+    assert_eq!(times(), before);
+    let said = tree.run(VFIO, &["doctor", "--only", "boot"]).stdout;
+    for image in [format!("/{IMAGE}"), format!("/{entry}/initrd.img-{RELEASE}")] {
+        assert!(said.contains(&format!("{image} reserves the cards of the configuration")), "{image}: {said}");
+    }
+    for path in &left {
+        assert!(!said.contains(path.as_str()), "{path}: {said}");
+    }
+}
+
 /// Runs a program on bytes.
 fn through(words: &[&str], dir: &Path, input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(words[0])
@@ -497,15 +534,15 @@ fn images_are_read_however_they_are_packed() {
         // Cut in the middle, as a full disk leaves it.
         std::fs::write(tree.path().join("image"), &packed[..packed.len() / 2]).unwrap();
         let found = image::read_image(&root, &["image".to_owned()], &Programs);
-        let why = found.expect_err("half an image is no image");
-        assert!(why.starts_with("/image cannot be looked into: "), "{packer:?}: {why}");
+        let Unseen { why, damaged } = found.expect_err("half an image is no image");
+        assert!(damaged && why.starts_with("/image cannot be looked into: "), "{packer:?}: {why}");
     }
-    for (bytes, why) in [
-        (&b"MZ\x90\0 a unified kernel image"[..], "it is packed in a way that is not known"),
-        (b"070701", "it ends in the middle of a file"),
+    for (bytes, why, damaged) in [
+        (&b"MZ\x90\0 a unified kernel image"[..], "it is packed in a way that is not known", false),
+        (b"070701", "it ends in the middle of a file", true),
     ] {
         std::fs::write(tree.path().join("image"), bytes).unwrap();
         let found = image::read_image(&root, &["image".to_owned()], &Programs);
-        assert_eq!(found, Err(format!("/image cannot be looked into: {why}")));
+        assert_eq!(found, Err(Unseen { why: format!("/image cannot be looked into: {why}"), damaged }));
     }
 }

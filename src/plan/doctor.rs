@@ -270,10 +270,19 @@ fn initramfs(facts: &BootFacts<'_>, found: &mut Findings) {
             }
             Fit::Unknown(why) => {
                 let said = format!("{why}; it is newer than the configuration");
-                found.add("initramfs", Severity::Warning, codes::INITRAMFS_UNREADABLE, said, None);
+                let hint = damaged(image, initramfs);
+                found.add("initramfs", Severity::Warning, codes::INITRAMFS_UNREADABLE, said, hint.as_deref());
             }
         }
     }
+}
+
+/// What is to be done with an image that its tool has not written to its end.
+fn damaged(image: &Image, initramfs: &Initramfs) -> Option<String> {
+    image.seen.as_ref().err().filter(|unseen| unseen.damaged)?;
+    let runs: Vec<String> = sync::rebuild(initramfs).iter().map(|run| run.join(" ")).collect();
+    let how = if runs.is_empty() { String::new() } else { format!(": {}", runs.join("; ")) };
+    Some(format!("whatever built it last may have been interrupted: rebuild it before the next boot{how}"))
 }
 
 fn right(facts: &BootFacts<'_>, image: &Image, nothing: bool, found: &mut Findings) {

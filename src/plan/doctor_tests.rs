@@ -5,7 +5,7 @@ use super::*;
 use crate::config;
 use crate::finding::Section;
 use crate::host::boot::{BootFile, Content, Format, Loader, LoaderKind, Role};
-use crate::host::initramfs::image::Seen;
+use crate::host::initramfs::image::{Seen, Unseen};
 use crate::host::kernel_cmdline::KernelCmdline;
 use crate::plan::cmdline::parameters::Parameter;
 use crate::plan::cmdline::record::{Owned, Record};
@@ -179,7 +179,7 @@ fn a_sync_that_failed_is_said() {
     assert_eq!(machine(SyncOutcome::Done).lines(), [""; 0]);
 }
 
-fn image(seen: Result<Seen, String>, made: i64) -> Image {
+fn image(seen: Result<Seen, Unseen>, made: i64) -> Image {
     Image { paths: vec!["boot/initrd.img-6.12".to_owned()], release: Some("6.12".to_owned()), made, seen }
 }
 
@@ -218,7 +218,8 @@ fn images_are_judged_by_what_is_in_them() {
         ["Error initramfs: /boot/initrd.img-6.12 reserves [gpu big] by an older configuration; run 'vfio sync' \
           [initramfs-not-as-required]"]
     );
-    let unknown = |made| lines(image(Err("it cannot be looked into".to_owned()), made));
+    let unseen = |damaged| Unseen { why: "it cannot be looked into".to_owned(), damaged };
+    let unknown = |made| lines(image(Err(unseen(false)), made));
     assert_eq!(
         unknown(4),
         ["Warning initramfs: it cannot be looked into; it is older than the configuration; run 'vfio sync' \
@@ -227,6 +228,11 @@ fn images_are_judged_by_what_is_in_them() {
     assert_eq!(
         unknown(6),
         ["Warning initramfs: it cannot be looked into; it is newer than the configuration [initramfs-unreadable]"]
+    );
+    assert_eq!(
+        lines(image(Err(unseen(true)), 6)),
+        ["Warning initramfs: it cannot be looked into; it is newer than the configuration; whatever built it last may have \
+          been interrupted: rebuild it before the next boot: update-initramfs -u -k all [initramfs-unreadable]"]
     );
     let late = Seen { rule: false, ..ours(CARD) };
     let late = with_image(image(Ok(late), 0)).checks().swap_remove(1);
@@ -248,7 +254,7 @@ fn what_to_do_depends_on_what_builds_images() {
     machine.initramfs.immutable = true;
     assert_eq!(machine.codes(), [(codes::INITRAMFS_NOT_BUILT, Severity::Note)]);
     // Images that nobody needs are not spoken of.
-    let mut machine = with_image(image(Err("no".to_owned()), 0));
+    let mut machine = with_image(image(Err(Unseen::default()), 0));
     (machine.text, machine.initramfs.marked) = (String::new(), false);
     assert_eq!(machine.lines(), [""; 0]);
     // None there at all.

@@ -161,7 +161,7 @@ pub enum Fit {
 pub fn fit(image: &Image, needs: &[CardNeed]) -> Fit {
     let seen = match &image.seen {
         Ok(seen) => seen,
-        Err(why) => return Fit::Unknown(why.clone()),
+        Err(unseen) => return Fit::Unknown(unseen.why.clone()),
     };
     let name = image.name();
     let has = if seen.program && seen.run { self::needs(&config::parse_lasting(&seen.files)) } else { Vec::new() };

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::host::boot::{BootFile, Content, Format, Loader, LoaderKind, Role};
-use crate::host::initramfs::image::Seen;
+use crate::host::initramfs::image::{Seen, Unseen};
 
 const CARD: &str = "[gpu big]\ndevice = 0000:03:00.0\n";
 
@@ -28,7 +28,7 @@ fn without_us() -> Image {
 }
 
 fn unreadable() -> Image {
-    Image { seen: Err("zstd is not there".to_owned()), ..image("") }
+    Image { seen: Err(Unseen { why: "zstd is not there".to_owned(), damaged: false }), ..image("") }
 }
 
 fn debian(images: Vec<Image>) -> Initramfs {

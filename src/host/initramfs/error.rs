@@ -23,6 +23,21 @@ pub enum ImageError {
     Unpack(#[from] UnpackError),
 }
 
+impl ImageError {
+    /// Whether the image itself is not whole, as far as that shows: a boot may fail with it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            ImageError::Damaged(_) | ImageError::Unpack(UnpackError::Failed { .. }) => true,
+            // What unpacks says so when its last bytes are asked for.
+            ImageError::Io(error) => {
+                let error = error.get_ref().and_then(|error| error.downcast_ref::<UnpackError>());
+                matches!(error, Some(UnpackError::Failed { .. }))
+            }
+            ImageError::TooMuch(_) | ImageError::UnknownPacking | ImageError::Unpack(_) => false,
+        }
+    }
+}
+
 /// What kept an image from being unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {

@@ -82,6 +82,21 @@ pub struct Seen {
     pub files: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Why it is not known what of ours is in an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// A sentence.
+    pub why: String,
+    /// Whether the image itself is damaged, as one is whose tool was interrupted.
+    pub damaged: bool,
+}
+
+impl Default for Unseen {
+    fn default() -> Self {
+        Unseen { why: "it was not looked into".to_owned(), damaged: false }
+    }
+}
+
 /// Whether a path is of our configuration, as far as it is put into images.
 pub fn is_configuration(path: &str) -> bool {
     path == "etc/vfio.conf"
@@ -268,7 +283,7 @@ fn walk(root: &Root, path: &str, unpack: &dyn Unpack, visitor: &mut dyn Visitor)
 }
 
 /// Looks what of ours is in an image, which may be of several files that the loader puts one after the other.
-pub fn read_image(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<Seen, String> {
+pub fn read_image(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<Seen, Unseen> {
     let mut collector = Collector::default();
     for _ in 0..PASSES {
         collector.kept = (0, 0);
@@ -280,7 +295,10 @@ pub fn read_image(root: &Root, paths: &[String], unpack: &dyn Unpack) -> Result<
             } else {
                 walked
             };
-            walked.map_err(|error| format!("/{path} cannot be looked into: {error}"))?;
+            walked.map_err(|error| Unseen {
+                why: format!("/{path} cannot be looked into: {error}"),
+                damaged: error.is_damage(),
+            })?;
         }
         if !collector.want_more() {
             break;

@@ -13,7 +13,7 @@ use super::boot::pe::Program;
 use super::boot::{builder, uki};
 use crate::config;
 use crate::root::{Root, STATE};
-use image::{Seen, Unpack};
+use image::{Seen, Unpack, Unseen};
 use serde::Serialize;
 
 /// What makes the images.
@@ -52,7 +52,7 @@ pub struct Image {
     /// When it was made last, in nanoseconds.
     pub made: i64,
     /// What of ours is in it, or why that is not known.
-    pub seen: Result<Seen, String>,
+    pub seen: Result<Seen, Unseen>,
 }
 
 impl Image {
@@ -145,7 +145,7 @@ fn images(root: &Root, tool: Option<Tool>) -> Vec<Image> {
         let there = paths.iter().all(|path| root.stat(path).is_ok_and(|stat| stat.st_mode & 0o17_0000 == 0o10_0000));
         if !paths.is_empty() && there && !found.iter().any(|image| image.paths == paths) {
             let made = paths.iter().filter_map(|path| modified(root, path)).min().unwrap_or_default();
-            let seen = Err("it was not looked into".to_owned());
+            let seen = Err(Unseen::default());
             found.push(Image { paths, release: release.map(str::to_owned), made, seen });
         }
     };
@@ -181,6 +181,7 @@ fn images(root: &Root, tool: Option<Tool>) -> Vec<Image> {
                 let directory = format!("{partition}/{token}/{release}");
                 let names = root.list(&directory).unwrap_or_default();
                 let names = names.iter().filter(|name| name.starts_with("initrd") || name.starts_with("initramfs"));
+                let names = names.filter(|name| !is_put_aside(name));
                 add(names.map(|name| format!("{directory}/{name}")).collect(), Some(release));
             }
         }
@@ -188,7 +189,9 @@ fn images(root: &Root, tool: Option<Tool>) -> Vec<Image> {
     for directory in found_partitions.each(root, "EFI/Linux") {
         for name in root.list(&directory).unwrap_or_default() {
             let path = format!("{directory}/{name}");
-            if uki::is_backup(root, &path) || name.contains("-fallback") {
+            // No loader starts what has another ending.
+            let is_program = name.to_ascii_lowercase().ends_with(".efi");
+            if !is_program || uki::is_backup(root, &path) || name.contains("-fallback") {
                 continue;
             }
             // Another system's may lie beside them.
@@ -203,11 +206,18 @@ fn images(root: &Root, tool: Option<Tool>) -> Vec<Image> {
             let path = vec![format!("boot/{name}")];
             if !found.iter().any(|image| image.paths == path) {
                 let made = modified(root, &path[0]).unwrap_or_default();
-                found.push(Image { paths: path, release: None, made, seen: Err("it was not looked into".to_owned()) });
+                found.push(Image { paths: path, release: None, made, seen: Err(Unseen::default()) });
             }
         }
     }
     found
+}
+
+/// Whether a name is of what tools that build images write before they rename it, or keep of the image before: update-initramfs,
+/// dkms, editors. Where one was interrupted it stays, and no boot entry names it.
+fn is_put_aside(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
+    ["new", "bak", "dpkg-bak", "old", "old-dkms", "tmp"].contains(&ending) || name.ends_with('~')
 }
 
 /// The directories in a directory.
