@@ -193,10 +193,16 @@ pub struct EfiDisk {
 }
 
 /// What dracut would put into an image for any machine, and this one does not use.
-const UNUSED: &str = "hwdb kernel-modules-extra lunmask nvdimm overlay-root qemu resume terminfo virtfs virtiofs";
+const UNUSED: &str = "hwdb kernel-modules-extra lunmask nvdimm overlay-root qemu resume shutdown \
+    systemd-battery-check systemd-pcrphase systemd-sysctl terminfo usrmount virtfs virtiofs";
+
+/// What dracut asks for the libraries of each program: without ldd, which starts four programs for one answer. In an emulator
+/// starting programs is what takes dracut its minutes.
+const LDD: (&str, &str) = ("usr/lib/lab/ldd", "#!/bin/sh\nexec /lib64/ld-linux-x86-64.so.2 --list \"$@\"\n");
 
 /// What an initramfs has. It is read by firmware in an emulator, and built there: so it is little, and the same files make the
-/// same bytes. The host's drivers are loaded before udev starts.
+/// same bytes, in the machine and before it ever ran (in what it takes for a container dracut makes no device nodes). The
+/// host's drivers are loaded before udev starts.
 fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2] {
     let (disk, drivers) = ("virtio_pci virtio_blk ext4", if host_drivers { "bochs snd_hda_intel" } else { "" });
     let modules = format!("{disk} {drivers}");
@@ -206,7 +212,9 @@ fn image(initramfs: Initramfs, host_drivers: bool) -> [(&'static str, String); 2
                 "etc/dracut.conf.d/lab.conf",
                 format!(
                     "hostonly=\"no\"\ncompress=\"cat\"\nreproducible=\"yes\"\ndrivers=\"{modules}\"\n\
-                     omit_dracutmodules+=\" {UNUSED} \"\n"
+                     omit_dracutmodules+=\" {UNUSED} \"\nexport DRACUT_LDD=/{}\n\
+                     systemd-detect-virt() {{ return 1; }}\n",
+                    LDD.0
                 ),
             ),
             ("etc/dracut.conf.d/force.conf", format!("force_drivers+=\" {drivers} \"\n")),
@@ -302,6 +310,9 @@ impl EfiDisk {
         for (path, content) in image(self.initramfs, self.host_drivers) {
             write(tree, path, &content, 0o644)?;
         }
+        if self.initramfs == Initramfs::Dracut {
+            write(tree, LDD.0, LDD.1, 0o755)?;
+        }
         self.loader.configure(tree)?;
         if self.keys == Some(Keys::Owner) {
             sign_images(tree)?;
@@ -318,7 +329,14 @@ impl EfiDisk {
         for command in self.commands {
             enter(tree, command)?;
         }
-        enter(tree, self.initramfs.rebuild()).map(drop)
+        // What dracut is called with is in its image: with what its own package does then.
+        let hook = "etc/kernel/postinst.d/dracut";
+        let command = if tree.join(hook).exists() {
+            format!("/{hook} $(ls /usr/lib/modules)")
+        } else {
+            self.initramfs.rebuild().to_owned()
+        };
+        enter(tree, &command).map(drop)
     }
 }
 

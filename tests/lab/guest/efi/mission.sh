@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
 # What the README promises, over two boots of the machine's own disk: the package installed, the file edited; then the card is
-# on vfio, a guest has it, and the package goes. The scenario fills in what is made anew first, what is written, what is broken
-# on purpose, and whether there is more to see than the second boot itself.
+# on vfio, a guest has it, and the package goes. The scenario fills in what is written, what is broken on purpose, and whether
+# there is more to see than the second boot itself.
 
 # microseconds: since the start of the machine, as systemd has them.
 microseconds() { cut -d' ' -f1 /proc/uptime | tr -d . | sed 's/$/0000/'; }
@@ -24,7 +24,6 @@ dmesg | grep -F 0000:01:00 >"/lab/kernel.$step"
 case $step in
 first)
 	mountpoint -q /boot/efi || mount /boot/efi
-	@ANEW@
 	snapshot >/lab/before
 	apt-get -y --no-install-recommends install /lab/vfio-suite.deb || exit 1
 	snapshot >/lab/installed
