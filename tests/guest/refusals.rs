@@ -323,3 +323,22 @@ fn a_hot_hand_over_ends_nobody() {
     assert_eq!(give_back(&tree, "demo").status, Some(0));
     tree.assert_same(&before, "after a hot hand-over that nobody made way for");
 }
+
+/// Under OpenRC nobody stops a unit of systemd's, nor starts it again; a card that nobody uses is given away and comes back.
+#[test]
+fn another_init_than_systemd() {
+    let tree = machine();
+    tree.write("run/openrc/softlevel", "default\n");
+    refused(&tree, "demo", &["ollama.service would have to be stopped", "[needs-systemd]"]);
+    refused(&tree, "other", &["the display manager of session 2 would have to be stopped", "[needs-systemd]"]);
+    let tree = small_machine().build();
+    tree.config(CONFIGURATION);
+    domain(&tree, "other", &[VIDEO, SOUND], &[]);
+    tree.write("run/openrc/softlevel", "default\n");
+    let running = started(&tree, "other");
+    assert!(has_card(&tree));
+    guest_ends(&tree, "other");
+    assert_eq!(running.end().status, Some(0));
+    assert_eq!(give_back(&tree, "other").status, Some(0));
+    assert!(!has_card(&tree));
+}

@@ -18,6 +18,15 @@ pub fn is_possible() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
+/// Whether systemd can be asked what runs. A test tree's machine has it unless OpenRC has left its mark there.
+pub fn may_ask_systemd(root: &Root) -> bool {
+    if root.is_system() {
+        is_possible()
+    } else {
+        !root.exists("run/openrc")
+    }
+}
+
 /// Whether systemd is there and cannot be asked to run anything: `systemd-run --wait` asks it by D-Bus (`src/run/run.c`), which
 /// a small installation may lack.
 pub fn lacks_bus(root: &Root) -> bool {

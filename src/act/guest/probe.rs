@@ -150,7 +150,9 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, context: &m
     };
     names.extend(desired);
     let sessions = || if end { services::sessions(tools) } else { Ok(Vec::new()) };
-    let (sessions, units) = both(root, sessions, || services::units(tools, &names));
+    let booted = apart::may_ask_systemd(root);
+    let units = || if booted { services::units(tools, &names) } else { Ok(Vec::new()) };
+    let (sessions, units) = both(root, sessions, units);
     let units = match units {
         Ok(units) => units,
         Err(error) => {
@@ -176,6 +178,13 @@ fn desktop(root: &Root, tools: &dyn Tools, guest: &Guest, end: bool, context: &m
             Some(unit) => context.display_manager == Some(unit),
             None => !session.leader.is_some_and(|leader| is_login(root, leader)),
         };
+    }
+    if !booted {
+        let named =
+            || guest.stop_units.first().cloned().or_else(|| desired.filter(|name| *name != ALIAS).map(str::to_owned));
+        let greeter = |s: &&Session| s.managed && s.is_graphical() && context.seats.contains(&s.seat);
+        let opened = || Some(format!("the display manager of session {}", context.sessions.iter().find(greeter)?.id));
+        context.only_systemd_stops = named().or_else(opened);
     }
 }
 

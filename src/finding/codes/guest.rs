@@ -20,6 +20,9 @@ codes! {
     SYSTEMD_DOES_NOT_ANSWER "systemd-does-not-answer"
         "systemd could not be asked which units run, so vfio could not start again what it stops."
         "Try again; if it stays so, see 'systemctl status' and whether D-Bus runs.";
+    NEEDS_SYSTEMD "needs-systemd"
+        "A unit or the display manager would have to be stopped for the guest and started again after it, which vfio does by systemd, and this machine has another init (such as OpenRC)."
+        "Bind the card at boot ('bind = boot'); or, before each start, log out of what uses the card and stop the display manager. Take 'stop-units' and 'display-manager' out of the section.";
     LOGIND_DOES_NOT_ANSWER "logind-does-not-answer"
         "A process shows something on the card, and logind could not be asked which session it belongs to."
         "Try again; if it stays so, see 'systemctl status systemd-logind'.";

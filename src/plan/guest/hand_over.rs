@@ -70,6 +70,11 @@ pub fn plan(
         let text = format!("systemd does not say which units run: {why}");
         plan.refusals.push(Finding::guest(guest, codes::SYSTEMD_DOES_NOT_ANSWER, text).hint("try again"));
     }
+    if let Some(what) = &context.only_systemd_stops {
+        let text = format!("{what} would have to be stopped, which needs systemd, and another init runs here");
+        let hint = "bind the card at boot, or log out of what uses it and stop the display manager first";
+        plan.refusals.push(Finding::guest(guest, codes::NEEDS_SYSTEMD, text).hint(hint));
+    }
     if plan.refusals.is_empty() {
         // Nothing ends for a guest that is not started.
         plan.add(farewells);

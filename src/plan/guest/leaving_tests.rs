@@ -80,3 +80,10 @@ fn what_is_not_known_to_run_would_not_be_started_again() {
     case.context.no_systemd = Some("no answer in time".to_owned());
     assert_eq!(planned(&case), (vec![codes::SYSTEMD_DOES_NOT_ANSWER], Vec::new()));
 }
+
+#[test]
+fn what_only_systemd_stops_is_not_left_running_under_another_init() {
+    let mut case = case("", holder(SESSION));
+    case.context.only_systemd_stops = Some("sddm.service".to_owned());
+    assert_eq!(planned(&case), (vec![codes::NEEDS_SYSTEMD], Vec::new()));
+}

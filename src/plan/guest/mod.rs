@@ -86,6 +86,8 @@ impl GuestPlan {
 pub struct GuestContext {
     /// Why systemd could not be asked about units, if so.
     pub no_systemd: Option<String>,
+    /// What only systemd could stop for this guest, where another init runs.
+    pub only_systemd_stops: Option<String>,
     /// Why logind could not be asked about sessions, if so.
     pub no_logind: Option<String>,
     /// Whether there is no D-Bus, by which systemd is asked to run the guest's commands.

@@ -101,6 +101,7 @@ const LONG: &[Scenario] = &[
     ("machine_guest_program", guest::program),
     ("machine_guest_refusals", guest::refusals),
     ("machine_soak", soak::soak),
+    ("micro_soak", soak::micro),
     ("machine_desktop_greetd_sway", desktops::greetd_sway),
     ("machine_desktop_lightdm_xorg", desktops::lightdm_xorg),
     ("machine_desktop_startx", desktops::startx),
