@@ -143,6 +143,13 @@ pub enum Verb {
     /// Remove a card from the bus and rescan
     #[command(after_help = "Example: vfio rescan big")]
     Rescan(GpuName),
+    /// Print what a shell offers for the last of these words
+    #[command(hide = true)]
+    Complete {
+        /// The words after `vfio`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }
 
 /// What the doctor looks at.

@@ -6,6 +6,7 @@ mod arguments;
 mod cards;
 mod check;
 mod cmdline;
+mod complete;
 mod doctor;
 mod explain;
 mod groups;
@@ -136,6 +137,7 @@ fn carry_out(root: &Root, out: &Output, verb: &Verb) -> anyhow::Result<Answer> {
         Verb::Explain { code } => explain::run(out, code.as_deref()),
         Verb::Setup(options) => setup::run(root, out, options),
         Verb::Report => report::run(root, out),
+        Verb::Complete { words } => complete::run(out, words),
         Verb::Cmdline(verb) => cmdline::run(root, out, verb),
         Verb::Guest(verb) => guest::run(root, out, verb),
     }

@@ -40,21 +40,19 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|part| part.trim_start_matches('-') == word)
 }
 
-/// What completes the command line, and the manual.
-const TOLD_IN: [&str; 4] = ["man/vfio.8", "completions/vfio.bash", "completions/_vfio", "completions/vfio.fish"];
+/// The manual of all verbs. The completions ask the command line itself.
+const MANUAL: &str = "man/vfio.8";
 
 #[test]
-fn verbs_and_options_are_in_the_manual_and_the_completions() {
+fn verbs_and_options_are_in_the_manual() {
     let verbs = verbs(&[]);
     assert!(verbs.len() >= 7, "{verbs:?}");
-    for file in TOLD_IN {
-        let text = read(file);
-        for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
-            assert!(has_word(&text, verb), "{file} does not have the verb {verb}");
-        }
-        for option in options(&help(&[])) {
-            assert!(has_word(&text, &option), "{file} does not have the option --{option}");
-        }
+    let text = read(MANUAL);
+    for verb in verbs.iter().filter(|verb| *verb != "help") {
+        assert!(has_word(&text, verb), "{MANUAL} does not have the verb {verb}");
+    }
+    for option in options(&help(&[])) {
+        assert!(has_word(&text, &option), "{MANUAL} does not have the option --{option}");
     }
 }
 
@@ -63,33 +61,23 @@ const GROUPS: [&str; 4] = ["guest", "cmdline", "rebar", "rom"];
 
 /// Every verb below another is listed where those are, not just somewhere.
 #[test]
-fn the_verbs_below_others_are_in_the_manual_and_the_completions() {
-    let list = |start: &str, end: &str, text: &str| -> String {
-        let rest = &text[text.find(start).unwrap_or_else(|| panic!("no '{start}'"))..];
-        rest[..rest.find(end).unwrap_or_else(|| panic!("no '{end}' after '{start}'"))].to_owned()
-    };
+fn the_verbs_below_others_are_in_the_manual() {
+    let text = read(MANUAL);
     for group in GROUPS {
         let verbs = verbs(&[group]);
         assert!(verbs.len() >= 3, "{verbs:?}");
-        // In the order of `TOLD_IN`: what the list begins and ends with.
-        let marks = [
-            (format!(".Cm {group} {}", verbs[0]), ".Sh DESCRIPTION"),
-            (format!("{group}) words=\""), "\" ;;"),
-            (format!("{group}_verbs=("), "\n    )"),
-            (format!("complete -c vfio -n '__vfio_after {group}'"), "\n\n"),
-        ];
-        for (file, (start, end)) in TOLD_IN.into_iter().zip(marks) {
-            let listed = list(&start, end, &read(file));
-            for verb in verbs.iter().filter(|verb| *verb != "help" || !file.starts_with("man")) {
-                assert!(has_word(&listed, verb), "{file} does not have the verb {group} {verb}");
-            }
+        let start = format!(".Cm {group} {}", verbs[0]);
+        let rest = &text[text.find(&start).unwrap_or_else(|| panic!("no '{start}'"))..];
+        let listed = &rest[..rest.find(".Sh DESCRIPTION").expect("a description")];
+        for verb in verbs.iter().filter(|verb| *verb != "help") {
+            assert!(has_word(listed, verb), "{MANUAL} does not have the verb {group} {verb}");
         }
     }
 }
 
 /// Those of a verb with a page of its own may be there.
 #[test]
-fn the_options_of_verbs_are_in_the_manual_and_the_completions() {
+fn the_options_of_verbs_are_in_the_manual() {
     let common = options(&help(&[]));
     let mut all: Vec<Vec<String>> = verbs(&[]).into_iter().map(|verb| vec![verb]).collect();
     for group in GROUPS {
@@ -98,16 +86,9 @@ fn the_options_of_verbs_are_in_the_manual_and_the_completions() {
     for verb in all.iter().filter(|words| words.last().is_some_and(|last| last != "help")) {
         let words: Vec<&str> = verb.iter().map(String::as_str).collect();
         for option in options(&help(&words)).iter().filter(|option| !common.contains(option)) {
-            for file in TOLD_IN {
-                let own = format!("man/vfio-{}.8", words[0]);
-                let own = if file.starts_with("man") {
-                    std::fs::read_to_string(own).unwrap_or_default()
-                } else {
-                    String::new()
-                };
-                let told = has_word(&read(file), option) || has_word(&own, option);
-                assert!(told, "{file} does not have --{option} of vfio {}", words.join(" "));
-            }
+            let own = std::fs::read_to_string(format!("man/vfio-{}.8", words[0])).unwrap_or_default();
+            let told = has_word(&read(MANUAL), option) || has_word(&own, option);
+            assert!(told, "{MANUAL} does not have --{option} of vfio {}", words.join(" "));
         }
     }
 }

@@ -23,6 +23,8 @@ package="apt-utils createrepo-c debhelper dnf dpkg-dev fakeroot gnupg lintian fi
 lint="mandoc shellcheck"
 # What reads the boot files that are changed, and the ACPI tables that are made.
 boot="acpica-tools bash grub-common"
+# The shells that complete the command line.
+shells="fish zsh"
 # The lab: real kernels under QEMU, trees of Debian made by mmdebstrap. tests/sync.rs packs images in every way.
 lab="busybox-static bzip2 cpio debian-archive-keyring dosfstools e2fsprogs fdisk kmod lz4 mmdebstrap openssl ovmf qemu-system-x86 qemu-utils strace util-linux xz-utils zstd"
 
@@ -34,7 +36,7 @@ rust=
 bench=
 [ "${1:-}" != bench ] || bench="driverctl systemd-zram-generator valgrind"
 
-wanted="$build $package $lint $boot $lab $ukify $rust $bench"
+wanted="$build $package $lint $boot $shells $lab $ukify $rust $bench"
 
 # Sorts them into $present and $missing.
 look() {

@@ -116,6 +116,8 @@ fn run(root: &Root, tools: &dyn Tools, name: &str) -> Result<ExitCode> {
         begin(root, tools, &config, guest)?;
     }
     notify(&[NotifyState::Ready, NotifyState::Status("the guest runs".to_owned())]);
+    // Where nobody is told otherwise.
+    log::info!("the guest runs");
     let _inhibitor = inhibit(root, guest);
     match guest.runner {
         Runner::Libvirt => {

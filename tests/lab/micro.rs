@@ -11,9 +11,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What the micro lab can load: the way out (9p), vfio, and the two host drivers with their friends.
-const MODULES: [&str; 8] =
-    ["virtio_pci", "9pnet_virtio", "9p", "vfio_pci", "vfio_iommu_type1", "bochs", "snd_hda_intel", "fuse"];
+/// What the micro lab can load: the way out (9p), vfio, and the two host drivers with their friends. Without its codec's driver a
+/// sound card is bound and has no card: snd_hda_intel gives up a moment later, and after 32 of these it binds none any more (the
+/// kernel never clears their bits in `probed_devs`, `sound/pci/hda/hda_intel.c`).
+const MODULES: [&str; 9] = [
+    "virtio_pci",
+    "9pnet_virtio",
+    "9p",
+    "vfio_pci",
+    "vfio_iommu_type1",
+    "bochs",
+    "snd_hda_intel",
+    "snd_hda_codec_generic",
+    "fuse",
+];
 
 /// How the packages of a kernel begin, before its version: one package up to Debian 13, four after it.
 const KERNEL: [&str; 4] = ["linux-base-", "linux-binary-", "linux-image-", "linux-modules-"];

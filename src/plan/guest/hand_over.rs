@@ -72,7 +72,7 @@ pub fn plan(
     }
     if let Some(what) = &context.only_systemd_stops {
         let text = format!("{what} would have to be stopped, which needs systemd, and another init runs here");
-        let hint = "bind the card at boot, or log out of what uses it and stop the display manager first";
+        let hint = "bind the card at boot, or end what uses it and stop the display manager first";
         plan.refusals.push(Finding::guest(guest, codes::NEEDS_SYSTEMD, text).hint(hint));
     }
     if plan.refusals.is_empty() {

@@ -4,12 +4,13 @@
 modprobe -a bochs snd_hda_intel vfio_pci
 supervises=/usr/lib/vfio/vfio-guest
 
-has_started() { [ -s /run/vfio/guests/soak/program ] || ! kill -0 "$child" 2>/dev/null; }
+has_started() { grep -q 'the guest runs' /tmp/said || ! kill -0 "$child" 2>/dev/null; }
 starts() {
+	: >/tmp/said
 	$supervises run soak >/tmp/said 2>&1 &
 	child=$!
 	until_true 60 has_started
-	[ -s /run/vfio/guests/soak/program ] || ! cat /tmp/said
+	grep -q 'the guest runs' /tmp/said || ! cat /tmp/said
 }
 stops() { $supervises stop soak; }
 supervisor() { echo "$child"; }
