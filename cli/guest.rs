@@ -12,7 +12,7 @@ use vfio_suite::act::backend::tools_for;
 use vfio_suite::act::guest::give_back::{give_back, End};
 use vfio_suite::act::guest::probe::Source;
 use vfio_suite::act::guest::{self, services, start};
-use vfio_suite::act::lock;
+use vfio_suite::act::{lock, state};
 use vfio_suite::config::{self, Config, Runner};
 use vfio_suite::finding::codes;
 use vfio_suite::finding::{Finding, Part, Severity};
@@ -124,6 +124,11 @@ impl Row {
         self.state == State::HasCards
     }
 
+    /// Whether its last start was refused before anything was touched.
+    pub fn was_refused(&self) -> bool {
+        self.last == Some(GuestOutcome::Refused)
+    }
+
     /// What is not well with it, as something that was found in a part of the machine.
     pub fn trouble(&self, part: Part) -> Vec<Finding> {
         if self.is_well() {
@@ -131,7 +136,8 @@ impl Row {
         }
         let severity = if self.is_stuck() { Severity::Error } else { Severity::Warning };
         let what = if self.is_stuck() { "not all is back with the host" } else { "the last start failed" };
-        let text = format!("[guest {}] {what}: {}", self.guest, self.why.join("; "));
+        let why: Vec<&str> = self.why.iter().map(|why| Finding::without_code(why)).collect();
+        let text = format!("[guest {}] {what}: {}", self.guest, why.join("; "));
         let finding = Finding::check(part, "last", severity, codes::GUEST_NOT_WELL, text);
         let todo = format!("run 'vfio guest restore {}' to try again", self.guest);
         vec![if self.is_stuck() { finding.hint(todo) } else { finding }]
@@ -295,7 +301,13 @@ fn give_all_back(root: &Root, tools: &dyn Tools, out: &Output, name: &str) -> an
         bail!(at_work(root, name));
     };
     match give_back(root, tools, name, End::Unknown, |_| {}).context("the journal")? {
-        None => out.line(format_args!("[guest {name}] has nothing to give back"))?,
+        None => {
+            // What was said of something that is not there any more is over.
+            if guest_status::read(root, name).is_some_and(|status| status.outcome == GuestOutcome::Stuck) {
+                state::write_guest_status(root, name, GuestOutcome::Returned, &[]);
+            }
+            out.line(format_args!("[guest {name}] has nothing to give back"))?;
+        }
         Some(problems) if problems.is_empty() => {
             out.line(format_args!("[guest {name}] everything is back with the host"))?;
         }

@@ -51,6 +51,9 @@ struct Card {
     functions: Vec<Member>,
     blockers: Vec<Blocker>,
     last: Option<Outcome>,
+    /// Whether all that is wrong with it is that the boot has not bound it, or that somebody has taken it from vfio since.
+    #[serde(skip)]
+    only_unbound: bool,
 }
 
 /// How a card is now, from what has its functions.
@@ -133,7 +136,8 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], of
         };
         // Written down when it was found out; nothing that was said before counts any more.
         why = reset::dead(root, &gpu.name).map_or(why, |dead| vec![format!("[gpu {}] {dead}", gpu.name)]);
-        if at_boot && !off && !absent && why.is_empty() && state != State::Vfio {
+        let only_unbound = at_boot && !off && !absent && why.is_empty() && state != State::Vfio;
+        if only_unbound {
             why.push(format!(
                 "[gpu {}] ({}) is to be bound at boot but is not: reboot, or 'vfio bind {}'",
                 gpu.name, gpu.at, gpu.name
@@ -153,6 +157,7 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], of
             functions: members,
             blockers,
             last: last(&gpu.name).map(|s| s.outcome),
+            only_unbound,
         });
     }
     // A card that was changed and is no longer configured is still to be given back.
@@ -165,7 +170,8 @@ fn cards(root: &Root, config: &Config, host: &Host, judged: &[Selection<'_>], of
             status.gpu, status.gpu
         ));
         let (gpu, last, state) = (status.gpu.clone(), Some(status.outcome), state(&functions));
-        cards.push(Card { gpu, bind: None, ok: false, state, why, functions, blockers: Vec::new(), last });
+        let (blockers, only_unbound) = (Vec::new(), false);
+        cards.push(Card { gpu, bind: None, ok: false, state, why, functions, blockers, last, only_unbound });
     }
     cards
 }
@@ -181,17 +187,26 @@ fn holds(last: Outcome, at_boot: bool, state: State) -> bool {
     }
 }
 
-/// What is not as configured, a sentence each; of cards that no guest could have at all the plan says why.
-pub(crate) fn troubles(root: &Root, config: &Config) -> Vec<String> {
-    let mut host = Host::scan(root, Depth::Full);
+/// Something that is not as configured.
+pub(crate) struct Trouble {
+    /// A sentence.
+    pub text: String,
+    /// What puts it right, where that is known.
+    pub todo: Option<String>,
+}
+
+/// What is not as configured on a machine that was looked at already; of cards that no guest could have at all the plan says why.
+pub(crate) fn troubles(root: &Root, config: &Config, mut host: Host) -> Vec<Trouble> {
     let judged = survey::judged(root, config, &mut host);
     let off = vfio_suite::plan::idle(config, &host).or_else(|| host.off.clone());
     let refused = |gpu: &str| judged.iter().any(|c| c.gpu.name == gpu && c.selected.is_err());
     let cards = cards(root, config, &host, &judged, off.is_some());
     let mut troubles = Vec::new();
     for card in cards.iter().filter(|card| !card.ok && !refused(&card.gpu)) {
-        troubles.extend(card.why.iter().cloned());
-        troubles.extend(card.blockers.iter().map(|blocker| format!("[gpu {}] {}", card.gpu, blocked(blocker))));
+        let todo = card.only_unbound.then(|| format!("run 'vfio bind {}'", card.gpu));
+        troubles.extend(card.why.iter().map(|why| Trouble { text: why.clone(), todo: todo.clone() }));
+        let text = |blocker: &Blocker| format!("[gpu {}] {}", card.gpu, blocked(blocker));
+        troubles.extend(card.blockers.iter().map(|blocker| Trouble { text: text(blocker), todo: None }));
     }
     troubles
 }

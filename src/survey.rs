@@ -39,7 +39,7 @@ pub fn selections<'c>(root: &Root, config: &'c Config) -> (Vec<Selection<'c>>, H
 }
 
 /// All functions at `Depth::Boot`, and the boot display if a section asks for it.
-fn whole(root: &Root, config: &Config) -> Host {
+pub fn whole(root: &Root, config: &Config) -> Host {
     let mut host = Host::scan(root, Depth::Boot);
     if boot::asks_for_boot_display(config) {
         host.find_boot_display(root);
@@ -83,7 +83,11 @@ pub fn card_now<'c>(root: &Root, config: &'c Config, name: &str) -> Result<(Sele
 
 /// All sections on the running machine, each with its functions or why not. Who holds them is not looked for.
 pub fn cards_now<'c>(root: &Root, config: &'c Config) -> (Vec<Selection<'c>>, Host) {
-    let mut host = Host::scan(root, Depth::Full);
+    cards_of(root, config, Host::scan(root, Depth::Full))
+}
+
+/// The same on a machine that was looked at already, at `Depth::Full`.
+pub fn cards_of<'c>(root: &Root, config: &'c Config, mut host: Host) -> (Vec<Selection<'c>>, Host) {
     let mut selections = select::select_all(config, &host);
     host.find_usage(root, &boot::functions(&selections));
     inspect(root, &mut selections, &mut host);
@@ -107,7 +111,11 @@ pub fn judged<'c>(root: &Root, config: &'c Config, host: &mut Host) -> Vec<Selec
 
 /// The sections of a guest's cards on the running machine. Who holds them is for the caller to look for, if it matters.
 pub fn of_guest<'c>(root: &Root, config: &'c Config, guest: &Guest) -> (Vec<Selection<'c>>, Host) {
-    let mut host = Host::scan(root, Depth::Full);
+    of_guest_on(root, config, guest, Host::scan(root, Depth::Full))
+}
+
+/// The same on a machine that was looked at already, at `Depth::Full`.
+pub fn of_guest_on<'c>(root: &Root, config: &'c Config, guest: &Guest, mut host: Host) -> (Vec<Selection<'c>>, Host) {
     let mut selections = cards(config, guest, &host);
     host.find_usage(root, &boot::functions(&selections));
     inspect_card(root, &mut selections, &mut host);
@@ -166,18 +174,21 @@ pub fn sizes_now(root: &Root, gpu: &Gpu, host: &mut Host, functions: &[Address])
 
 /// What the machine boots with, and which parameters its kernel needs for this configuration.
 pub fn required_parameters(root: &Root, config: &Config) -> (BootSystem, Vec<Parameter>) {
+    required_parameters_on(root, config, &whole(root, config))
+}
+
+/// The same on a machine that was looked at already.
+pub fn required_parameters_on(root: &Root, config: &Config, host: &Host) -> (BootSystem, Vec<Parameter>) {
     let system = BootSystem::scan(root);
-    let host = whole(root, config);
-    let selections = select::select_all(config, &host);
+    let selections = select::select_all(config, host);
     // Intel's own graphics are always at 00:02.0 (drivers/iommu/intel/iommu.c knows them by class on the root bus).
     let integrated = boot::functions(&selections).iter().any(|a| a.slot == Slot { domain: 0, bus: 0, device: 2 });
     let parameters = parameters::parameters(config, &system, integrated);
     (system, parameters)
 }
 
-/// The sections bound at boot that the host's data forbids, each with why.
-pub fn with_data(root: &Root, config: &Config) -> Vec<Finding> {
-    let mut host = whole(root, config);
+/// The sections bound at boot that the host's data forbids, each with why, on a machine that was looked at already.
+pub fn with_data(root: &Root, config: &Config, mut host: Host) -> Vec<Finding> {
     let selections = boot::selections(config, &host);
     host.find_data(root, &boot::functions(&selections));
     selections.iter().filter_map(|selection| usage::forbids(selection, &host)).collect()

@@ -357,3 +357,39 @@ fn what_is_safe_is_fixed() {
     assert!(ran.stdout.contains("$ vfio guest restore win10\n"), "{}", ran.stdout);
     assert_eq!(ran.status, Some(0), "{} {}", ran.stdout, ran.stderr);
 }
+
+/// What `doctor --fix` has bound is given back by `setup --undo`, in the same boot. What a later boot has bound by itself stays.
+#[test]
+fn a_card_that_doctor_has_bound_is_given_back() {
+    let tree = machine("");
+    tree.config("[gpu big]\ndevice = 0000:03:00.0\nbind = boot\n");
+    let of_host = tree.driver("0000:03:00.0").unwrap();
+    for (later, driver) in [("one", of_host.as_str()), ("two", "vfio-pci")] {
+        tree.write("proc/sys/kernel/random/boot_id", "one\n");
+        let ran = tree.run(VFIO, &["doctor", "--only", "cards", "--fix", "--yes"]);
+        assert!(ran.stdout.contains("fix: vfio bind big (undone by 'vfio restore big')\n$ vfio bind big\n"), "{ran:?}");
+        assert!(!ran.stdout.rsplit("$ vfio bind big").next().unwrap().contains("card-not-as-configured"), "{ran:?}");
+        assert_eq!(tree.driver("0000:03:00.0").as_deref(), Some("vfio-pci"));
+        tree.write("proc/sys/kernel/random/boot_id", &format!("{later}\n"));
+        let ran = tree.run(VFIO, &["setup", "--undo"]);
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "undo: bind [gpu big] to vfio\n"), "{}", ran.stderr);
+        assert_eq!(tree.driver("0000:03:00.0").as_deref(), Some(driver));
+        assert!(!tree.exists("var/lib/vfio/setup"), "{later}");
+    }
+}
+
+/// All parts of `vfio doctor` look at one picture of the machine, however many guests there are.
+#[test]
+fn doctor_looks_at_the_machine_once() {
+    let tree = machine("[guest other]\ngpus = big\n[guest third]\ngpus = big\n");
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-e", "trace=openat2", "-e", "signal=none", "-o"]).arg(log.path()).args([VFIO, "doctor"]);
+    strace.env("VFIO_ROOT", tree.path()).stdin(Stdio::null());
+    let ran = strace.output().expect("strace, which the package of that name has");
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("[guest third]"), "{ran:?}");
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    let looks = |place: &str| text.lines().filter(|line| line.contains(&format!("\"{place}\", "))).count();
+    // What every scan of the machine asks once, and nobody else.
+    assert_eq!(looks("run/vfio/off"), 1);
+}

@@ -2,12 +2,13 @@
 //! `vfio doctor --fix`: the verbs that findings say to run, as far as each is safe: it checks for itself, writes a journal
 //! before it changes anything, and has another that undoes it.
 
-use crate::arguments::{Arguments, DoctorOptions};
+use crate::arguments::{Arguments, DoctorOptions, Verb};
 use crate::output::Output;
 use crate::Answer as Exit;
 use clap::Parser;
 use serde::Serialize;
-use vfio_suite::finding::{Finding, Severity};
+use vfio_suite::act::setup;
+use vfio_suite::finding::{codes, Finding, Severity};
 use vfio_suite::root::Root;
 
 /// The verbs, each with what undoes it. One that ends with a blank has a name after it.
@@ -37,7 +38,9 @@ fn fix(check: &Finding) -> Option<Fix> {
     let verb = check.hint.as_ref()?.strip_prefix("run 'vfio ")?.split('\'').next()?;
     let safe = |(start, _): &&(&str, &str)| verb == *start || start.ends_with(' ') && verb.starts_with(start);
     let (start, undo) = SAFE.iter().find(safe)?;
-    let undo = (!undo.is_empty()).then(|| match verb.strip_prefix(start) {
+    // A restore of a card that only slept would take it from vfio, too.
+    let undone = !undo.is_empty() && check.code != codes::CARD_MAY_SLEEP;
+    let undo = undone.then(|| match verb.strip_prefix(start) {
         Some("") | None => (*undo).to_owned(),
         Some(name) => format!("{undo} {name}"),
     });
@@ -55,12 +58,17 @@ pub fn fixes(checks: &[Finding]) -> Vec<Fix> {
     fixes
 }
 
-/// Shows the fixes, asks, and makes them. What they do is said by themselves.
-pub fn run(root: &Root, out: &Output, options: &DoctorOptions, checks: &[Finding]) -> anyhow::Result<Exit> {
+/// Shows the fixes, asks, and makes them; what they do is said by themselves. An error is how it ends where none is made.
+pub fn run(
+    root: &Root,
+    out: &Output,
+    options: &DoctorOptions,
+    checks: &[Finding],
+) -> anyhow::Result<Result<Exit, Exit>> {
     let fixes = fixes(checks);
     if fixes.is_empty() {
         out.line("nothing of this is fixed without a person")?;
-        return Ok(Exit::No);
+        return Ok(Err(Exit::No));
     }
     for fix in &fixes {
         let undo = fix.undo.as_ref().map(|undo| format!(" (undone by '{undo}')")).unwrap_or_default();
@@ -69,24 +77,26 @@ pub fn run(root: &Root, out: &Output, options: &DoctorOptions, checks: &[Finding
     if !options.yes {
         match out.ask("Run these?")? {
             Some(true) => {}
-            Some(false) => return Ok(Exit::No),
+            Some(false) => return Ok(Err(Exit::No)),
             None => {
                 out.line("nothing was run: there is no terminal to ask on, and no --yes")?;
-                return Ok(Exit::Usage);
+                return Ok(Err(Exit::Usage));
             }
         }
     }
-    // What has no fix is left.
-    let left = checks.iter().filter(is_trouble).any(|check| fix(check).is_none());
-    let mut worst = if left { Exit::No } else { Exit::Done };
+    let mut worst = Exit::Done;
     for fix in &fixes {
         out.line(format_args!("$ {}", fix.run))?;
         // Our own verb, read as from the command line.
         let arguments = Arguments::try_parse_from(fix.run.split(' '))?;
         let Some(verb) = &arguments.verb else { continue };
+        if let (Verb::Bind(card), Some(_)) = (verb, &fix.undo) {
+            let _lock = setup::lock(root).map_err(|error| anyhow::anyhow!(error.sentence()))?;
+            setup::note_bind(root, &card.name)?;
+        }
         worst = worst.max(crate::carry_out(root, out, verb)?);
     }
-    Ok(worst)
+    Ok(Ok(worst))
 }
 
 #[cfg(test)]
@@ -95,7 +105,7 @@ mod tests {
     use vfio_suite::finding::{codes, Part};
 
     fn finding(severity: Severity, hint: &str) -> Finding {
-        Finding::check(Part::System, "x", severity, codes::CARD_MAY_SLEEP, "a").hint(hint)
+        Finding::check(Part::System, "x", severity, codes::CARD_NOT_AS_CONFIGURED, "a").hint(hint)
     }
 
     #[test]
@@ -116,5 +126,7 @@ mod tests {
         assert_eq!(run, ["vfio bind big", "vfio sync", "vfio guest restore win10"]);
         let undo: Vec<Option<&str>> = fixes.iter().map(|fix| fix.undo.as_deref()).collect();
         assert_eq!(undo, [Some("vfio restore big"), Some("vfio cmdline revert"), None]);
+        let asleep = Finding { code: codes::CARD_MAY_SLEEP, ..finding(Severity::Warning, "run 'vfio bind big'") };
+        assert_eq!(super::fixes(&[asleep])[0].undo, None, "the card was bound to vfio before, too");
     }
 }

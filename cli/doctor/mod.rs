@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::Answer as Exit;
 use serde::Serialize;
 use vfio_suite::act::guest::start;
-use vfio_suite::config;
+use vfio_suite::config::{self, Config};
 use vfio_suite::finding::{Finding, Severity};
 use vfio_suite::root::Root;
 
@@ -44,10 +44,49 @@ pub fn run(root: &Root, out: &Output, options: &DoctorOptions) -> anyhow::Result
     if let Some(guest) = &options.guest {
         start::section(&config, guest).map_err(anyhow::Error::msg)?;
     }
+    let checks = look(root, &config, options);
+    if out.is_json() {
+        let (worst, fixes) = (worst(&checks), fix::fixes(&checks));
+        out.json("vfio.doctor/1", &Answer { worst, checks: checks.clone(), fixes })?;
+        return Ok(code(&checks));
+    }
+    // Who asks for a part wants to see what is well in it, too.
+    let with_well = options.only.is_some() || options.all || options.last;
+    out.text(&show::text(&checks, with_well, out))?;
+    if !options.fix || worst(&checks) < Some(Severity::Warning) {
+        return Ok(code(&checks));
+    }
+    match fix::run(root, out, options, &checks)? {
+        Err(code) => Ok(code),
+        // One fix may have put right what another finding was about, and may have failed: what is left is looked for.
+        Ok(made) => {
+            let left = look(root, &config::load(root), options);
+            out.text(&show::text(&left, false, out))?;
+            Ok(if made == Exit::Errors { code(&left).max(made) } else { code(&left) })
+        }
+    }
+}
+
+/// How bad the worst of it is.
+fn worst(checks: &[Finding]) -> Option<Severity> {
+    checks.iter().map(|check| check.severity).max()
+}
+
+fn code(checks: &[Finding]) -> Exit {
+    match worst(checks) {
+        Some(Severity::Error) => Exit::Errors,
+        Some(Severity::Warning) => Exit::No,
+        Some(Severity::Ok | Severity::Note) | None => Exit::Done,
+    }
+}
+
+/// All that is asked for.
+fn look(root: &Root, config: &Config, options: &DoctorOptions) -> Vec<Finding> {
     let guest = options.guest.as_deref();
+    let machine = parts::Machine::scan(root, config);
     let mut checks = Vec::new();
     if options.last {
-        checks = parts::last(root, &config, guest);
+        checks = parts::last(&machine, guest);
     } else {
         let asked = PARTS.iter().filter(|part| match options.only {
             Some(only) => only == **part,
@@ -55,24 +94,9 @@ pub fn run(root: &Root, out: &Output, options: &DoctorOptions) -> anyhow::Result
             None => guest.is_none() || matches!(part, DoctorPart::Guests | DoctorPart::Logs),
         });
         for part in asked {
-            let found = parts::look(root, &config, *part, guest, &checks);
+            let found = parts::look(&machine, *part, guest, &checks);
             checks.extend(found);
         }
     }
-    let fixes = fix::fixes(&checks);
-    let worst = checks.iter().map(|check| check.severity).max();
-    if out.is_json() {
-        out.json("vfio.doctor/1", &Answer { worst, checks, fixes })?;
-    } else {
-        // Who asks for a part wants to see what is well in it, too.
-        out.text(&show::text(&checks, options.only.is_some() || options.all || options.last, out))?;
-        if options.fix && worst >= Some(Severity::Warning) {
-            return fix::run(root, out, options, &checks);
-        }
-    }
-    Ok(match worst {
-        Some(Severity::Error) => Exit::Errors,
-        Some(Severity::Warning) => Exit::No,
-        Some(Severity::Ok | Severity::Note) | None => Exit::Done,
-    })
+    checks
 }

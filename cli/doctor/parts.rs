@@ -31,16 +31,31 @@ use vfio_suite::plan::{boot as next_boot, display, leftovers, reset_now, select}
 use vfio_suite::root::Root;
 use vfio_suite::survey;
 
+/// What all parts share: the machine is looked at once.
+pub struct Machine<'m> {
+    pub root: &'m Root,
+    pub config: &'m Config,
+    /// At `Depth::Full`.
+    pub host: Host,
+}
+
+impl<'m> Machine<'m> {
+    /// Looks at it.
+    pub fn scan(root: &'m Root, config: &'m Config) -> Machine<'m> {
+        Machine { root, config, host: Host::scan(root, Depth::Full) }
+    }
+}
+
 /// Looks at one part; `said` is what other parts have said already.
-pub fn look(root: &Root, config: &Config, part: DoctorPart, guest: Option<&str>, said: &[Finding]) -> Vec<Finding> {
+pub fn look(machine: &Machine<'_>, part: DoctorPart, guest: Option<&str>, said: &[Finding]) -> Vec<Finding> {
     let found = match part {
-        DoctorPart::Boot => boot(root),
-        DoctorPart::Reset => resets(root, config),
-        DoctorPart::Display => displays(root, config),
-        DoctorPart::Cards => cards(root, config),
-        DoctorPart::Guests => guests(root, config, guest),
-        DoctorPart::System => system(root, config),
-        DoctorPart::Logs => in_logs(root, config, guest),
+        DoctorPart::Boot => boot(machine),
+        DoctorPart::Reset => resets(machine),
+        DoctorPart::Display => displays(machine),
+        DoctorPart::Cards => cards(machine),
+        DoctorPart::Guests => guests(machine, guest),
+        DoctorPart::System => system(machine),
+        DoctorPart::Logs => in_logs(machine, guest),
     };
     found.into_iter().filter(|finding| !is_said(finding, said)).collect()
 }
@@ -66,13 +81,14 @@ fn is_watched(root: &Root) -> bool {
     links.into_iter().any(|link| root.exists(&link))
 }
 
-fn boot(root: &Root) -> Vec<Finding> {
-    let snapshot = Snapshot::at(root, true);
+fn boot(machine: &Machine<'_>) -> Vec<Finding> {
+    let Machine { root, host, .. } = machine;
+    let snapshot = Snapshot::on(root, host);
     let record = snapshot.record.as_ref().cloned().unwrap_or_default();
     let parameters: Vec<String> = snapshot.parameters.iter().map(|parameter| parameter.parameter.clone()).collect();
     let options = Options { rescue_entry: snapshot.config.host.needs_rescue_entry(), ..Options::default() };
     let plan = cmdline::plan(&snapshot.system, &parameters, &record, &options);
-    let iommu = Iommu::scan(root);
+    let iommu = &host.iommu;
     let status = status(&snapshot.system, snapshot.parameters.clone(), &record);
     let unknown = snapshot.record.as_ref().err().map(ToString::to_string);
     doctor::boot(&BootFacts {
@@ -86,40 +102,44 @@ fn boot(root: &Root) -> Vec<Finding> {
         report: sync_report::read(root).as_ref(),
         watched: is_watched(root),
         no_iommu: (!iommu.active || !Iommu::covers_pci(root))
-            .then(|| why_off(&iommu, &snapshot.system.parameters))
+            .then(|| why_off(iommu, &snapshot.system.parameters))
             .as_ref(),
         counter: boot_counter::obstacle(root).as_ref(),
     })
 }
 
-fn resets(root: &Root, config: &Config) -> Vec<Finding> {
-    let (selections, host) = survey::cards_now(root, config);
+fn resets(machine: &Machine<'_>) -> Vec<Finding> {
+    let (selections, host) = survey::cards_of(machine.root, machine.config, machine.host.clone());
     selections.iter().flat_map(|selection| reset_now::checks(selection, &host)).collect()
 }
 
-fn displays(root: &Root, config: &Config) -> Vec<Finding> {
+fn displays(machine: &Machine<'_>) -> Vec<Finding> {
+    let Machine { config, host, .. } = machine;
     if config.gpus.is_empty() {
         return Vec::new();
     }
-    let host = Host::scan(root, Depth::Full);
-    display::checks(&next_boot::selections(config, &next_boot::at_next_boot(&host)), &host)
+    display::checks(&next_boot::selections(config, &next_boot::at_next_boot(host)), host)
 }
 
 /// What `vfio check`, `plan` and `status` say of the cards.
-fn cards(root: &Root, config: &Config) -> Vec<Finding> {
+fn cards(machine: &Machine<'_>) -> Vec<Finding> {
+    let Machine { root, config, host } = machine;
     let mut found = Vec::new();
     if config.gpus.is_empty() {
         return found;
     }
-    let mut host = Host::scan(root, Depth::Full);
-    for card in plan::cards(root, config, &mut host) {
+    for card in plan::cards(root, config, &mut host.clone()) {
         let check = |finding: &Finding, severity| finding.as_check(Part::Cards, "plan", severity);
         found.extend(card.plan.refusals.iter().map(|finding| check(finding, Severity::Error)));
         found.extend(card.plan.warnings.iter().map(|finding| check(finding, finding.severity)));
         found.extend(card.plan.notes.iter().map(|finding| check(finding, Severity::Note)));
     }
-    let troubles = status::troubles(root, config);
-    let state = |text| Finding::check(Part::Cards, "state", Severity::Warning, codes::CARD_NOT_AS_CONFIGURED, text);
+    let troubles = status::troubles(root, config, host.clone());
+    let state = |trouble: status::Trouble| {
+        let text = Finding::without_code(&trouble.text);
+        let finding = Finding::check(Part::Cards, "state", Severity::Warning, codes::CARD_NOT_AS_CONFIGURED, text);
+        Finding { hint: trouble.todo.map(Into::into), ..finding }
+    };
     found.extend(troubles.into_iter().map(state));
     if found.is_empty() {
         let text = format!("cards of the configuration that this machine can give to guests: {}", config.gpus.len());
@@ -132,7 +152,8 @@ fn cards(root: &Root, config: &Config) -> Vec<Finding> {
 const BY_DESIGN: [Code; 3] = [codes::SESSION_ENDS, codes::UNRELATED_SESSION_ENDS, codes::HOST_LOSES];
 
 /// What `vfio guest status` and `vfio guest plan` say of the guests.
-fn guests(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
+fn guests(machine: &Machine<'_>, only: Option<&str>) -> Vec<Finding> {
+    let Machine { root, config, host } = machine;
     let mut found = Vec::new();
     let tools = tools_for(root);
     for row in guest::rows(root, config).iter().filter(|row| only.is_none_or(|name| row.is_of(name))) {
@@ -140,10 +161,11 @@ fn guests(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
             found.extend(row.trouble(Part::Guests));
             continue;
         };
-        let plan = start::plan(root, tools.as_ref(), config, section, Source::Libvirt);
-        // What would refuse the next start as it did the last one is said once.
+        let plan = start::plan_on(root, tools.as_ref(), config, section, Source::Libvirt, host.clone());
+        // What refused the last start either refuses the next one, too, and is said below, or is over.
         let stays = |trouble: &Finding| plan.refusals.iter().any(|refusal| trouble.text.contains(&refusal.text));
-        found.extend(row.trouble(Part::Guests).into_iter().filter(|trouble| !stays(trouble)));
+        let counts = |trouble: &Finding| !row.was_refused() && !stays(trouble);
+        found.extend(row.trouble(Part::Guests).into_iter().filter(counts));
         let of_design = |finding: &&Finding| !BY_DESIGN.contains(&finding.code);
         let check = |finding: &Finding, severity| finding.as_check(Part::Guests, "plan", severity);
         found.extend(plan.refusals.iter().map(|finding| check(finding, Severity::Error)));
@@ -157,14 +179,14 @@ fn guests(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
 }
 
 /// What guests need of the system, and what others have left on it.
-fn system(root: &Root, config: &Config) -> Vec<Finding> {
+fn system(machine: &Machine<'_>) -> Vec<Finding> {
+    let Machine { root, config, host } = machine;
     if config.gpus.is_empty() && config.guests.is_empty() {
         return Vec::new();
     }
-    let host = Host::scan(root, Depth::Full);
     let mut sleepers = Vec::new();
     let mut functions = Vec::new();
-    for selection in select::select_all(config, &host) {
+    for selection in select::select_all(config, host) {
         let of_card = selection.selected.iter().flat_map(|selected| &selected.functions);
         for function in of_card {
             functions.push(*function);
@@ -222,10 +244,10 @@ fn not_ready(root: &Root, config: &Config) -> Vec<String> {
 }
 
 /// What the logs say of the cards, or of the cards of one guest.
-fn in_logs(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
-    let (mut logs, hits) = read_logs(root, config, only);
+fn in_logs(machine: &Machine<'_>, only: Option<&str>) -> Vec<Finding> {
+    let (mut logs, hits) = read_logs(machine, only);
     let failed_before = logs.all.iter().any(|log| log.before && guest_failed(&log.text));
-    let mut found = findings(&hits, &logged_cards(root, config, only), failed_before);
+    let mut found = findings(&hits, &logged_cards(machine, only), failed_before);
     let unread = logs.unread.drain(..);
     found.extend(unread.map(|text| Finding::check(Part::Logs, "sources", Severity::Note, codes::LOG_NOT_READ, text)));
     if found.is_empty() {
@@ -235,16 +257,17 @@ fn in_logs(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
     found
 }
 
-fn read_logs(root: &Root, config: &Config, only: Option<&str>) -> (Logs, Vec<Hit>) {
+fn read_logs(machine: &Machine<'_>, only: Option<&str>) -> (Logs, Vec<Hit>) {
+    let Machine { root, config, .. } = machine;
     let guests: Vec<&Guest> = config.guests.iter().filter(|guest| only.is_none_or(|name| guest.name == name)).collect();
     let logs = logs::read(root, tools_for(root).as_ref(), &guests);
     let hits = Patterns::of_all_rules().map(|patterns| logs.all.iter().flat_map(|log| patterns.hits(log)).collect());
     (logs, hits.unwrap_or_default())
 }
 
-fn logged_cards(root: &Root, config: &Config, only: Option<&str>) -> LoggedCards {
-    let host = Host::scan(root, Depth::Full);
-    let mut selections = select::select_all(config, &host);
+fn logged_cards(machine: &Machine<'_>, only: Option<&str>) -> LoggedCards {
+    let Machine { root, config, host } = machine;
+    let mut selections = select::select_all(config, host);
     if let Some(guest) = only.and_then(|name| config.guest(name)) {
         selections.retain(|selection| guest.gpus.value.contains(&selection.gpu.name));
     }
@@ -252,7 +275,8 @@ fn logged_cards(root: &Root, config: &Config, only: Option<&str>) -> LoggedCards
 }
 
 /// Why the last start of a guest, or of each guest, failed.
-pub fn last(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
+pub fn last(machine: &Machine<'_>, only: Option<&str>) -> Vec<Finding> {
+    let Machine { root, config, .. } = machine;
     let mut found = Vec::new();
     if config.guests.is_empty() {
         let text = "the configuration has no [guest] section";
@@ -266,12 +290,12 @@ pub fn last(root: &Root, config: &Config, only: Option<&str>) -> Vec<Finding> {
             continue;
         }
         found.extend(trouble);
-        let (_, mut hits) = read_logs(root, config, Some(row.name()));
+        let (_, mut hits) = read_logs(machine, Some(row.name()));
         // A start and its end take minutes: what is older has nothing to do with it.
         if let Some(since) = row.changed(root).map(|time| time - LONGEST_START) {
             hits.retain(|hit| !hit.before && hit.time.is_none_or(|time| time >= since));
         }
-        found.extend(findings(&hits, &logged_cards(root, config, Some(row.name())), false));
+        found.extend(findings(&hits, &logged_cards(machine, Some(row.name())), false));
     }
     found
 }

@@ -381,7 +381,7 @@ fn define(
 fn boot(root: &Root, config: Config, previews: &mut Previews) {
     let mut snapshot = Snapshot::at(root, true);
     (snapshot.system, snapshot.parameters) = survey::required_parameters(root, &config);
-    snapshot.refused = survey::with_data(root, &config);
+    snapshot.refused = survey::with_data(root, &config, survey::whole(root, &config));
     snapshot.config = config;
     let record = match &snapshot.record {
         Ok(record) => record.clone(),

@@ -185,6 +185,14 @@ impl Finding {
         format!("{self} [{}]", self.code)
     }
 
+    /// What [`Finding::line`] has printed, without the code: where it becomes a part of another that has one.
+    pub fn without_code(line: &str) -> &str {
+        match line.rsplit_once(" [") {
+            Some((text, code)) if code.strip_suffix(']').is_some_and(codes::is_code) => text,
+            _ => line,
+        }
+    }
+
     /// Whether it only says that the card is not there now: nothing is to be fixed.
     pub fn is_absent(&self) -> bool {
         self.code == codes::CARD_ABSENT

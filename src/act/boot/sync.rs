@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::host::boot::BootSystem;
 use crate::host::initramfs::{self, Image, Initramfs};
 use crate::host::run::sync_report::{self, Report, SyncOutcome};
+use crate::host::Host;
 use crate::plan::cmdline::parameters::Parameter;
 use crate::plan::cmdline::record::Record;
 use crate::plan::mkinitcpio;
@@ -54,13 +55,23 @@ impl Snapshot {
     /// Looks, and into the images if they matter, or if all is to be known.
     pub fn at(root: &Root, everything: bool) -> Snapshot {
         let config = config::load_for_next_boot(root);
+        let host = survey::whole(root, &config);
+        Snapshot::of(root, config, host, everything)
+    }
+
+    /// The same, with all that can be known, of a machine that was looked at already.
+    pub fn on(root: &Root, host: &Host) -> Snapshot {
+        Snapshot::of(root, config::load_for_next_boot(root), host.clone(), true)
+    }
+
+    fn of(root: &Root, config: Config, host: Host, everything: bool) -> Snapshot {
         let (record, synced) = (cmdline::load_record(root), load_synced(root));
         let mut initramfs = Initramfs::scan(root, None);
         if everything && !initramfs.immutable || decide::must_look(&config, &initramfs, &synced) {
             initramfs = Initramfs::scan(root, Some(unpacker_for(root).as_ref()));
         }
-        let (system, parameters) = survey::required_parameters(root, &config);
-        let refused = survey::with_data(root, &config);
+        let (system, parameters) = survey::required_parameters_on(root, &config, &host);
+        let refused = survey::with_data(root, &config, host);
         Snapshot { config, system, parameters, record, initramfs, synced, refused }
     }
 

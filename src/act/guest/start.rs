@@ -4,7 +4,7 @@
 use crate::act::backend::tools::Tools;
 use crate::act::guest::probe::{probe_context, Source};
 use crate::config::{Config, Guest};
-use crate::host::holders;
+use crate::host::{holders, Depth, Host};
 use crate::plan::boot;
 use crate::plan::guest::{self, GuestPlan};
 use crate::root::Root;
@@ -28,7 +28,19 @@ pub fn section<'c>(config: &'c Config, name: &str) -> Result<&'c Guest, String> 
 
 /// Looks at the machine and makes the plan.
 pub fn plan(root: &Root, tools: &dyn Tools, config: &Config, guest: &Guest, source: Source<'_>) -> GuestPlan {
-    let (selections, mut host) = survey::of_guest(root, config, guest);
+    plan_on(root, tools, config, guest, source, Host::scan(root, Depth::Full))
+}
+
+/// The same on a machine that was looked at already, at `Depth::Full`.
+pub fn plan_on(
+    root: &Root,
+    tools: &dyn Tools,
+    config: &Config,
+    guest: &Guest,
+    source: Source<'_>,
+    host: Host,
+) -> GuestPlan {
+    let (selections, mut host) = survey::of_guest_on(root, config, guest, host);
     let functions = boot::functions(&selections);
     host.find_holders_of_bound(root, &functions);
     holders::name_users(root, &mut host.holders);

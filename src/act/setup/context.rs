@@ -30,10 +30,7 @@ pub fn probe_context(root: &Root, tools: &dyn Tools) -> Result<SetupContext, Set
 
 /// libvirt's units that are there, and an SSH server's.
 fn units(tools: &dyn Tools) -> Result<Vec<Service>, ToolError> {
-    let mut names: Vec<String> = setup::UNITS.iter().chain(&setup::SSH).map(|unit| (*unit).to_owned()).collect();
-    for driver in setup::DRIVERS {
-        names.extend([".service", ".socket", "-ro.socket", "-admin.socket"].map(|kind| format!("virt{driver}d{kind}")));
-    }
+    let names = setup::units();
     let mut words = vec!["systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState", "--"];
     words.extend(names.iter().map(String::as_str));
     let text = tools.run(&words, DEADLINE)?;

@@ -53,6 +53,9 @@ pub enum SetupError {
     /// libvirt has not taken the domain, or does not tell of it.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// A card was not given back.
+    #[error("{0}")]
+    Card(String),
     /// Boot entries and images could not be brought up to date.
     #[error("{0}")]
     Boot(String),

@@ -13,6 +13,7 @@ use super::files;
 use super::journal::Journal;
 use super::lock::{Lock, LockError};
 use crate::act::backend::tools::{ToolError, Tools};
+use crate::host::run::boot_counter;
 use crate::journal;
 use crate::plan::setup::{self, Record, SetupStep};
 use crate::root::{Root, RUN, STATE};
@@ -48,6 +49,12 @@ fn run(tools: &dyn Tools, words: &[String], limit: Duration, progress: &mut dyn 
     progress(&shell_command(words));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     tools.run(&words, limit).map(drop)
+}
+
+/// Writes down that a card of the host's is about to be bound to vfio by its own verb, so that an undo of all gives it back.
+pub fn note_bind(root: &Root, gpu: &str) -> Result<(), SetupError> {
+    let step = SetupStep::Bind { gpu: gpu.to_owned(), boot: boot_counter::current(root) };
+    append(root, &Record { step, before: Vec::new(), made: Vec::new() })
 }
 
 /// Makes a step so; what is left to a person, a sentence each.
@@ -190,6 +197,7 @@ fn undo_record(
             return Ok(commands.iter().try_for_each(|command| run(tools, command, PACKAGES, progress))?);
         }
         SetupStep::Sync => return steps::bring_up_to_date(root, tools, progress).map(drop),
+        SetupStep::Bind { gpu, boot } => return steps::give_back(root, gpu, boot),
         _ => {}
     }
     let mut now = probe_context(root, tools)?;

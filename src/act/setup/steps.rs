@@ -4,11 +4,15 @@
 use super::error::SetupError;
 use crate::act::backend::tools::Tools;
 use crate::act::boot::{boot_files, sync};
+use crate::act::card;
 use crate::act::definition::error::DefinitionError;
 use crate::act::definition::{self, new, Probed};
 use crate::act::files;
 use crate::act::guest::start;
+use crate::act::lock::Lock;
 use crate::config::{self, Config, Guest};
+use crate::host::run::boot_counter;
+use crate::host::run::card_status::Outcome;
 use crate::host::run::sync_report::SyncOutcome;
 use crate::plan::definition::new_domain::Wish;
 use crate::plan::setup::{Record, SetupStep, ASIDE};
@@ -173,6 +177,18 @@ pub(super) fn unedit(root: &Root, tools: &dyn Tools, name: &str) -> Result<(), S
 pub fn domains(tools: &dyn Tools, uri: &str) -> Result<Vec<String>, SetupError> {
     let text = tools.run(&["virsh", "--connect", uri, "list", "--all", "--name"], ASK)?;
     Ok(text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// Gives the host a card that was bound in this boot. What the boot itself has bound stays.
+pub(super) fn give_back(root: &Root, gpu: &str, boot: &str) -> Result<(), SetupError> {
+    if boot != boot_counter::current(root) {
+        return Ok(());
+    }
+    let _lock = Lock::take(root).map_err(|error| SetupError::Card(error.sentence()))?;
+    match card::restore(root, gpu, &mut Vec::new())? {
+        Some(status) if status.outcome != Outcome::Restored => Err(SetupError::Card(status.why.join("; "))),
+        _ => Ok(()),
+    }
 }
 
 /// Brings boot entries and images up to date; what is left to a person, a sentence each.

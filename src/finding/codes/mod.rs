@@ -72,6 +72,11 @@ const AREAS: [(&str, &[Explanation]); 8] = [
     ("Setup", setup::ALL),
 ];
 
+/// Whether a word is a code.
+pub fn is_code(word: &str) -> bool {
+    ALL.iter().flat_map(|(_, codes)| *codes).any(|of| of.code.name() == word)
+}
+
 /// All codes: of the configuration, of cards, of guests and their domains, of option ROMs, of how the machine boots, of lines in logs.
 pub const ALL: [(&str, &[Explanation]); AREAS.len() + logs::ALL.len()] = {
     let mut all = [("", &[] as &[Explanation]); AREAS.len() + logs::ALL.len()];

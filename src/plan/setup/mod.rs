@@ -29,12 +29,26 @@ pub const UNITS: [&str; 10] = [
     "virtlockd.socket",
     "virtlockd-admin.socket",
 ];
+/// What the units of one of its drivers end in.
+const OF_DRIVER: [&str; 4] = ["d.service", "d.socket", "d-ro.socket", "d-admin.socket"];
 /// OpenRC's services of libvirt; one that needs another comes first.
 pub const OPENRC_SERVICES: [&str; 3] = ["libvirtd", "virtlogd", "virtlockd"];
 const VIRSH: [&str; 3] = ["virsh", "--connect", "qemu:///system"];
 
 /// The units of an SSH server: by Debian's name, and by everybody else's.
 pub const SSH: [&str; 4] = ["ssh.service", "sshd.service", "ssh.socket", "sshd.socket"];
+
+/// The units that systemd is asked after.
+pub fn units() -> Vec<String> {
+    let of_drivers = DRIVERS.iter().flat_map(|driver| OF_DRIVER.map(|end| format!("virt{driver}{end}")));
+    UNITS.iter().chain(&SSH).map(|unit| (*unit).to_owned()).chain(of_drivers).collect()
+}
+
+/// Whether a unit is one of [`units`].
+pub fn is_unit(name: &str) -> bool {
+    let of = |driver: &&str| name.strip_prefix("virt").and_then(|rest| rest.strip_prefix(*driver));
+    UNITS.contains(&name) || SSH.contains(&name) || DRIVERS.iter().filter_map(of).any(|end| OF_DRIVER.contains(&end))
+}
 
 /// Who starts services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +165,8 @@ impl SetupContext {
             | SetupStep::Define { .. }
             | SetupStep::Edit { .. }
             | SetupStep::Images { .. }
-            | SetupStep::Sync => false,
+            | SetupStep::Sync
+            | SetupStep::Bind { .. } => false,
         }
     }
 
@@ -282,7 +297,8 @@ pub fn commands(step: &SetupStep, now: &SetupContext) -> Vec<Vec<String>> {
         | SetupStep::Aside { .. }
         | SetupStep::Define { .. }
         | SetupStep::Edit { .. }
-        | SetupStep::Sync => Vec::new(),
+        | SetupStep::Sync
+        | SetupStep::Bind { .. } => Vec::new(),
     }
 }
 
@@ -342,7 +358,8 @@ pub fn undo(record: &Record, now: &SetupContext) -> Vec<Vec<String>> {
         | SetupStep::Define { .. }
         | SetupStep::Edit { .. }
         | SetupStep::Images { .. }
-        | SetupStep::Sync => Vec::new(),
+        | SetupStep::Sync
+        | SetupStep::Bind { .. } => Vec::new(),
     }
 }
 

@@ -68,6 +68,13 @@ pub enum SetupStep {
     },
     /// Boot entries and images are what the configuration says (`plan::sync`).
     Sync,
+    /// A card that the host's driver had is bound to vfio: `vfio bind` does that, for `vfio doctor --fix`.
+    Bind {
+        /// The section's name.
+        gpu: String,
+        /// The boot in which it was: a later one binds it by itself.
+        boot: String,
+    },
 }
 
 /// What the name of a thing that was put aside ends in: udev, modprobe and libvirt disregard it.
@@ -88,7 +95,8 @@ impl SetupStep {
             | SetupStep::Define { .. }
             | SetupStep::Edit { .. }
             | SetupStep::Images { .. }
-            | SetupStep::Sync => false,
+            | SetupStep::Sync
+            | SetupStep::Bind { .. } => false,
         }
     }
 
@@ -112,6 +120,7 @@ impl SetupStep {
             SetupStep::Edit { guest } => format!("edit the domain of [guest {guest}]"),
             SetupStep::Images { .. } => "build the initramfs anew".to_owned(),
             SetupStep::Sync => "bring boot entries and initramfs up to date".to_owned(),
+            SetupStep::Bind { gpu, .. } => format!("bind [gpu {gpu}] to vfio"),
         }
     }
 }
