@@ -228,6 +228,15 @@ impl Root {
         Ok(stat)
     }
 
+    /// When what is at `path` was changed last, in seconds since 1970: of a link the link itself, and not what it leads to.
+    pub fn changed(&self, path: &str) -> io::Result<i64> {
+        self.note(path, Look::Place);
+        let (parent, name) = self.parent(path)?;
+        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        // As with `stat`.
+        Ok(if self.system { stat.st_ctime } else { stat.st_mtime })
+    }
+
     /// What is left of the file system that `path` is on.
     pub fn room(&self, path: &str) -> io::Result<FileSystem> {
         let fd = self.open_at(path, OFlags::PATH, Mode::empty())?;

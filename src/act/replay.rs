@@ -2,7 +2,7 @@
 //! The files of a recording, in a directory of their own.
 
 use crate::recording::{self, Node, Nodes, TIMES};
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -32,7 +32,10 @@ pub fn unpack(nodes: &Nodes, directory: &Path) -> io::Result<()> {
         if let Node::Link(target) = node {
             let at = directory.join(path);
             make_above(&at)?;
-            symlink(target, at)?;
+            symlink(target, &at)?;
+            if let Some(times) = times.get(path.as_str()) {
+                rustix::fs::utimensat(rustix::fs::CWD, &at, times, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
         }
     }
     Ok(())

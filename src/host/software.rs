@@ -65,7 +65,8 @@ pub fn has_qemu(root: &Root) -> bool {
 /// Whether libvirt's daemon was started before our hook was there: it looks for hooks once (`src/util/virhook.c`,
 /// `virHookInitialize`), and where it has found any it asks again for each domain.
 pub fn hook_is_unseen(root: &Root) -> bool {
-    let changed = |path: &str| root.stat(path).ok().map(|stat| stat.st_ctime);
+    // Packages have a link as their hook. It came here with the package, whatever it leads to.
+    let changed = |path: &str| root.changed(path).ok();
     let Some(hook) = changed(&format!("{HOOKS}/{OURS}")) else { return false };
     let Some(started) = daemon_started(root) else { return false };
     let mut others = vec![changed(HOOK)];
@@ -126,13 +127,17 @@ mod tests {
     fn a_daemon_from_before_the_hook_does_not_call_it() {
         for (later, unseen) in [(-3600, true), (3600, false)] {
             let tree = tree(&[
-                ("etc/libvirt/hooks/qemu.d/50-vfio", ""),
+                ("etc/libvirt/hooks/qemu.d/README", ""),
                 ("run/libvirtd.pid", "812\n"),
                 ("proc/stat", ""),
                 ("proc/812/stat", &format!("812 (libvirtd) S {}0 100", "0 ".repeat(18))),
             ]);
-            let hook = fs::metadata(tree.path().join("etc/libvirt/hooks/qemu.d/50-vfio")).unwrap();
-            let started = hook.ctime() + later;
+            // As packages have it; when the program behind it was made says nothing.
+            let (hook, program) = (tree.path().join("etc/libvirt/hooks/qemu.d/50-vfio"), tree.path().join("program"));
+            std::os::unix::fs::symlink("../../../../program", &hook).unwrap();
+            let program = fs::File::create(program).unwrap();
+            program.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            let started = fs::symlink_metadata(hook).unwrap().mtime() + later;
             fs::write(tree.path().join("proc/stat"), format!("cpu 1\nbtime {started}\n")).unwrap();
             let root = Root::open(tree.path()).unwrap();
             assert_eq!(daemon_started(&root), Some(started));

@@ -8,10 +8,17 @@ use std::fmt::Write as _;
 /// When files were written that are compared by that. Of programs and hooks it counts when they came here.
 pub(super) fn add(root: &Root, nodes: &mut Nodes) {
     let mut text = String::new();
+    let is_hook = |path: &str| path.starts_with("etc/libvirt/hooks/");
+    for path in nodes.iter().filter(|(path, node)| matches!(node, Node::Link(_)) && is_hook(path)).map(|(path, _)| path)
+    {
+        if let Ok(seconds) = root.changed(path) {
+            let _ = writeln!(text, "{seconds}.000000000 {path}");
+        }
+    }
     for path in nodes.iter().filter(|(_, node)| matches!(node, Node::File(..))).map(|(path, _)| path) {
         let of_kernel = ["sys/", "proc/", "dev/", ".kernel/"].iter().any(|place| path.starts_with(place));
         let Some(stat) = (!of_kernel).then(|| root.stat(path).ok()).flatten() else { continue };
-        let came = ["usr/", "etc/libvirt/hooks/"].iter().any(|place| path.starts_with(place));
+        let came = path.starts_with("usr/") || is_hook(path);
         let (seconds, nanoseconds) =
             if came { (stat.st_ctime, stat.st_ctime_nsec) } else { (stat.st_mtime, stat.st_mtime_nsec) };
         // A String takes everything.
