@@ -159,6 +159,35 @@ fn a_report_has_holders_domains_and_logs() {
     );
 }
 
+/// Of a guest with a name that is masked everything is found as well: what was asked about it is asked by the other name.
+#[test]
+fn what_doctor_finds_is_the_same_by_any_name() {
+    let tree = hosts::unpack("single-amd");
+    domain::domain(&tree, "annas-games", &["0000:09:00.0", "0000:09:00.1"], &[]);
+    tree.config("[gpu big]\ndevice = 0000:09:00.0\nbind = guest\n[guest annas-games]\ngpus = big\n");
+    tree.write("usr/bin/virsh", "");
+    std::fs::create_dir_all(tree.join("run/systemd/system")).unwrap();
+    tree.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n");
+    tree.write("etc/group", "root:x:0:\n");
+    desktop::unit(&tree, "libvirtd.service", &["state active"]);
+    desktop::unit(&tree, "virtinterfaced-admin.socket", &["state inactive"]);
+    tree.write(".kernel/log", "1700000000.1 kernel: vfio-pci 0000:09:00.0: not ready 65535ms after FLR; giving up\n");
+    let report = report(&tree);
+    let text = std::fs::read_to_string(report.path()).unwrap();
+    assert!(!text.contains("annas") && text.contains("virtinterfaced-admin.socket"), "the guest's name is masked");
+    let found = |ran: Ran| {
+        let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let checks = answer["checks"].as_array().unwrap().clone();
+        let code = |check: &serde_json::Value| format!("{} {} {}", check["part"], check["level"], check["code"]);
+        checks.iter().map(code).collect::<Vec<_>>()
+    };
+    let machine = found(tree.run(VFIO, &["doctor", "--json"]));
+    for code in ["not-ready-after-reset", "libvirt-not-ready"] {
+        assert!(machine.iter().any(|found| found.contains(code)), "{machine:?}");
+    }
+    assert_eq!(found(replay(report.path(), &["doctor", "--json"])), machine);
+}
+
 fn without_times(mut nodes: common::text::Nodes) -> common::text::Nodes {
     nodes.remove(".kernel/times");
     nodes

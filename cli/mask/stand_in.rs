@@ -34,28 +34,31 @@ fn same_form(thing: &str, number: usize) -> String {
     name.chars().chain(shown).collect()
 }
 
+/// An address without what follows it (a port, a network's length, an interface, the dot that ends a sentence), and that.
+fn split_address(thing: &str) -> (&str, &str) {
+    let of =
+        |fits: fn(char) -> bool| thing[..thing.find(|c| !fits(c)).unwrap_or(thing.len())].trim_end_matches('.').len();
+    let v4 = of(|c| c.is_ascii_digit() || c == '.');
+    let is_v4 = thing[..v4].parse::<Ipv4Addr>().is_ok();
+    thing.split_at(if is_v4 { v4 } else { of(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.')) })
+}
+
 /// Addresses that documents have (RFC 5737, RFC 3849); a port and a network's length stay.
 fn address(thing: &str, number: usize) -> String {
-    let end = |fits: fn(char) -> bool| thing.find(|c| !fits(c)).unwrap_or(thing.len());
-    let v4 = end(|c| c.is_ascii_digit() || c == '.');
+    let (address, rest) = split_address(thing);
     // Of a mask of 16 bits none is cut off that counts.
     let low = (number & 0xffff) as u16;
-    if thing[..v4].trim_end_matches('.').parse::<Ipv4Addr>().is_ok() {
+    if address.parse::<Ipv4Addr>().is_ok() {
         let [high, low] = low.to_be_bytes();
-        return format!("198.18.{high}.{low}{}", &thing[v4..]);
+        return format!("198.18.{high}.{low}{rest}");
     }
-    let v6 = end(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
-    format!("{}{}", Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, low), thing[v6..].split('%').next().unwrap_or_default())
+    format!("{}{}", Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, low), rest.split('%').next().unwrap_or_default())
 }
 
 /// The part of a thing by which it is known again: an address without its port, a disk without its partition.
 pub fn known_by<'t>(kind: &str, thing: &'t str) -> &'t str {
     match kind {
-        "ip" => {
-            let v4 = thing.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(thing.len());
-            let v6 = thing.find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, ':' | '.'))).unwrap_or(thing.len());
-            &thing[..if thing[..v4].parse::<Ipv4Addr>().is_ok() { v4 } else { v6 }]
-        }
+        "ip" => split_address(thing).0,
         "disk" => thing.rfind("-part").map_or(thing, |at| &thing[..at]),
         _ => thing,
     }
@@ -78,14 +81,19 @@ mod tests {
             ("ip", "10.11.12.13", "198.18.0.7"),
             ("ip", "10.11.12.13:5901", "198.18.0.7:5901"),
             ("ip", "10.11.0.0/16", "198.18.0.7/16"),
+            ("ip", "10.11.12.13.", "198.18.0.7."),
+            ("ip", "fe80::9.", "2001:db8::7."),
             ("ip", "fe80::5054:ff:fe12:9%eth0", "2001:db8::7"),
             ("disk", "nvme-Big_500_S7QNNJ0W77-part2", "nvme-disk-7-part2"),
             ("user", "anna", "user-7"),
         ] {
             assert_eq!(stand_in(kind, thing, 7), shown, "{thing}");
         }
-        assert_eq!(known_by("ip", "10.1.2.3:22"), "10.1.2.3");
+        for thing in ["10.1.2.3", "10.1.2.3:22", "10.1.2.3.", "10.1.2.3/8"] {
+            assert_eq!(known_by("ip", thing), "10.1.2.3", "one address, one number");
+        }
         assert_eq!(known_by("ip", "fe80::1%eth0"), "fe80::1");
+        assert_eq!(known_by("ip", "fe80::1."), "fe80::1");
         assert_eq!(known_by("disk", "nvme-a-part2"), "nvme-a");
     }
 }

@@ -2,6 +2,7 @@
 //! Units of systemd: those that distributions have are shown, others may be anybody's.
 
 use super::kinds::is_word;
+use vfio_suite::plan::setup::is_unit;
 
 const SUFFIXES: [&str; 11] =
     ["service", "scope", "slice", "socket", "target", "mount", "automount", "swap", "timer", "path", "device"];
@@ -12,8 +13,7 @@ const SHOWN: &str = "accounts-daemon avahi-daemon bluetooth boot-efi boot colord
     greetd init kmod libvirtd libvirt- lightdm lxdm ly modprobe \
     NetworkManager NetworkManager-wait-online nvidia- org.gnome. pipewire pipewire-pulse plasma- plymouth- podman \
     polkit pulseaudio sddm seatd session ssh sshd system system- \
-    systemd- udev upower user vfio- virtlockd virtlogd virtnetworkd virtnodedevd \
-    virtproxyd virtqemud virtsecretd virtstoraged wireplumber xdm";
+    systemd- udev upower user vfio- virtproxyd wireplumber xdm";
 
 /// Targets that are shown.
 const TARGETS: &str = "basic bluetooth cryptsetup cryptsetup-pre default emergency final getty getty-pre graphical graphical-session \
@@ -40,7 +40,9 @@ pub fn at(text: &str) -> Option<(usize, &str, bool)> {
         TEMPLATES.iter().any(|shown| template == *shown || (shown.ends_with('-') && template.starts_with(shown)))
     });
     let target = suffix == "target" && TARGETS.split_ascii_whitespace().any(|target| target == name);
-    Some((unit.len(), suffix, known && instance || target || name == "-"))
+    // A recording has the questions that are asked again.
+    let asked = is_unit(unit);
+    Some((unit.len(), suffix, known && instance || target || asked || name == "-"))
 }
 
 /// Whether this may follow: nothing, an instance, which is looked at by itself, or the number of a session or a user.
@@ -83,6 +85,10 @@ mod tests {
         ] {
             assert_eq!(at(unit).map(|(length, _, known)| (length, known)), Some((unit.len(), false)), "{unit}");
         }
+        for unit in vfio_suite::plan::setup::units() {
+            assert_eq!(at(&unit).map(|(_, _, known)| known), Some(true), "{unit}");
+        }
+        assert!(at("virtannad.socket").is_some_and(|(_, _, known)| !known));
         assert!(at("vfio.conf").is_none() && at(".service").is_none());
     }
 }

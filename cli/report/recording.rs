@@ -108,7 +108,6 @@ fn lines(mask: &Mask, patterns: &Patterns, form: LogForm, text: &str) -> String 
 
 /// A question and its answer.
 fn answered(mask: &Mask, patterns: &Patterns, words: Vec<String>, answer: Answer) -> (Vec<String>, Answer) {
-    let is_log = words.first().is_some_and(|program| program == "journalctl");
     let printed = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["journalctl", ..] => lines(mask, patterns, LogForm::Journal, &answer.printed),
         ["virsh", .., "dumpxml", _, _] | ["virsh", .., "dumpxml", _] => mask.xml(&answer.printed),
@@ -122,6 +121,5 @@ fn answered(mask: &Mask, patterns: &Patterns, words: Vec<String>, answer: Answer
         Outcome::Failed(line) => Outcome::Failed(mask.text(&line)),
         other => other,
     };
-    let words = if is_log { words } else { words.iter().map(|word| mask.printed(word)).collect() };
-    (words, Answer { outcome, printed })
+    (words.iter().map(|word| mask.printed(word)).collect(), Answer { outcome, printed })
 }
