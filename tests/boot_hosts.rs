@@ -264,6 +264,9 @@ fn images_take_addons_if_all_is_there() {
     let system = scan(&unknown);
     assert_eq!(only(&system).kind, LoaderKind::UkiAddon);
     assert!(only(&system).missing[0].starts_with("a signing key"), "{}", show(&system));
+    let plan = cmdline::plan(&system, &["iommu=pt".to_owned()], &Record::default(), &Options::default());
+    let problem = plan.problems.first().unwrap();
+    assert!(problem.contains("write there where your key") && !problem.contains("install"), "{problem}");
     // And if they take none, it is said.
     let system = scan(&unknown.bytes("boot/efi/EFI/Linux/old.efi", pe::image("253.4", "quiet")));
     let Some(Content::Unreadable(why)) = &only(&system).boot_files[0].content else { panic!("{}", show(&system)) };

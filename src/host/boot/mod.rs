@@ -36,6 +36,7 @@ mod unmounted;
 mod void;
 
 pub use grub::sets_anew;
+pub use uki::SIGNING_KEY;
 pub use unmounted::Unmounted;
 
 use super::platform::Platform;

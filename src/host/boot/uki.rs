@@ -106,6 +106,10 @@ fn number(version: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// What an addon cannot be signed without. No package has it: it is the machine's owner's.
+pub const SIGNING_KEY: &str =
+    "a signing key (SecureBootPrivateKey= and SecureBootCertificate= in /etc/kernel/uki.conf)";
+
 /// An addon on every partition that has images.
 fn addon(root: &Root, images: &[Image], secure_boot: bool) -> Loader {
     let mut partitions: Vec<&str> = images.iter().map(|image| image.partition.as_str()).collect();
@@ -146,8 +150,7 @@ fn addon(root: &Root, images: &[Image], secure_boot: bool) -> Loader {
             }
         }
         _ if secure_boot => {
-            let keys = "a signing key (SecureBootPrivateKey= and SecureBootCertificate= in /etc/kernel/uki.conf)";
-            missing.push(keys.to_owned());
+            missing.push(SIGNING_KEY.to_owned());
         }
         _ => {}
     }

@@ -29,6 +29,7 @@ mod tool_managed;
 pub mod unchecked;
 
 use crate::host::boot::identity::Identity;
+use crate::host::boot::SIGNING_KEY;
 use crate::host::boot::{BootFile, BootSystem, Content, Format, Loader, LoaderKind, Role};
 use edit_file::{ours_alone, reads_as, shared, unique, Asked};
 use format::Problem;
@@ -368,8 +369,12 @@ fn of_loader(
     part.known = hook_entries::known(loader, &part.owned);
     if !part.changes.is_empty() || !part.runs.is_empty() {
         if let Some(tool) = loader.missing.first() {
+            let todo = match tool.as_str() {
+                SIGNING_KEY => "write there where your key and its certificate are",
+                _ => "install it",
+            };
             return Err(format!(
-                "{tool} is not there, and without it {} cannot be changed: install it, or add these parameters manually: {}",
+                "{tool} is not there, and without it {} cannot be changed: {todo}, or add these parameters manually: {}",
                 loader.kind.name(),
                 required.join(" ")
             ));
