@@ -172,6 +172,12 @@ fn one_card_and_a_desktop_on_it() {
     from_fresh_to_guest("arch", &arch(), &["--vm=win11"], &answers, 80);
 }
 
+/// The keyboard's own USB host goes with the card.
+#[test]
+fn one_card_and_a_usb_host_with_it() {
+    from_fresh_to_guest("usb", &arch(), &["--vm=win11"], &["", "2", "", "", "y"], 160);
+}
+
 #[test]
 fn a_card_beside_the_one_that_shows_the_desktop() {
     // The card, the guest, when, Looking Glass with a picture, no keyboard of the host's, sound as it comes.

@@ -18,6 +18,7 @@ use vfio_suite::host::function::{is_vfio, Function};
 use vfio_suite::host::initramfs::Initramfs;
 use vfio_suite::host::leftovers::{self, Leftover, LeftoverKind};
 use vfio_suite::host::platform::{Architecture, Platform};
+use vfio_suite::host::usage::Use;
 use vfio_suite::host::{input, qemu, software, Depth, Host};
 use vfio_suite::pci::Address;
 use vfio_suite::plan::card::is_apu;
@@ -84,6 +85,7 @@ pub fn facts(root: &Root, tools: &dyn Tools, user: Option<&str>) -> anyhow::Resu
         user,
         desktops,
         usb_hosts: usb_hosts(&host),
+        usb_alone: usb_alone(&host),
         inputs: Some(inputs(root)),
         domains: domains(root, tools, &system)?,
         rules: leftovers.iter().filter_map(|leftover| rules(root, leftover, &leftovers)).collect(),
@@ -165,6 +167,20 @@ fn of_card(seen: &Seen, host: &Host, config: &Config) -> Card {
 fn usb_hosts(host: &Host) -> Vec<(Address, String)> {
     let hosts = host.functions.iter().filter(|function| function.class >> 8 == 0x0c03 && !function.is_virtual());
     hosts.map(|function| (function.address, function.ids())).collect()
+}
+
+/// Those that a guest can be given without anything else.
+fn usb_alone(host: &Host) -> Vec<(Address, Vec<String>)> {
+    let is_alone = |address: &Address| {
+        let group = host.function(*address).and_then(|function| function.group);
+        group.is_some_and(|group| host.group(group).filter(|member| !member.is_bridge()).count() == 1)
+    };
+    let plugged_in = |what: &Use| match what {
+        Use::Keyboard { name } | Use::Mouse { name } => Some(name.clone()),
+        _ => None,
+    };
+    let hosts = usb_hosts(host).into_iter().map(|(address, _)| address).filter(is_alone);
+    hosts.map(|address| (address, host.usage_of(address).filter_map(plugged_in).collect())).collect()
 }
 
 fn kinds(host: &Host, functions: &[Address]) -> Vec<String> {

@@ -37,6 +37,8 @@ pub struct Facts {
     pub sound: Option<Sound>,
     /// USB hosts, each with its `vendor:device`.
     pub usb_hosts: Vec<(Address, String)>,
+    /// Those of them that are alone in their IOMMU group, each with the keyboards and mice that are plugged into it.
+    pub usb_alone: Vec<(Address, Vec<String>)>,
     /// Keyboards and mice by which a guest could be used, or why there are none.
     pub inputs: Option<Result<Vec<String>, String>>,
     /// The domains of libvirt, each with its text if that can be read.

@@ -208,16 +208,31 @@ fn by_looking_glass() -> Question {
     Question { topic: Topic::Glass, lines, options: Vec::new(), default: "n".to_owned() }
 }
 
+/// The ways of keyboard and mouse, in the order of the question.
+fn input_ways(facts: &Facts) -> Vec<InputWay> {
+    let hosts = facts.usb_alone.iter().map(|(address, _)| InputWay::Usb(*address));
+    [InputWay::Evdev].into_iter().chain(hosts).chain([InputWay::Leave]).collect()
+}
+
 fn which_input(facts: &Facts, answers: &Answers) -> Question {
     let names = match &facts.inputs {
         Some(Ok(names)) => format!(": {}", names.join(", ")),
         Some(Err(why)) => format!(" (not possible: {why})"),
         None => String::new(),
     };
-    let options =
-        vec![format!("share the host's, both Ctrl keys switch (evdev){names}"), "leave the domain as it is".to_owned()];
-    let default = if answers.input == InputWay::Evdev { 1 } else { 2 };
-    numbered(Topic::Input, "Keyboard and mouse of the guest", options, default)
+    let shown = |way: &InputWay| match way {
+        InputWay::Evdev => format!("share the host's, both Ctrl keys switch (evdev){names}"),
+        InputWay::Usb(address) => {
+            let host = facts.usb_alone.iter().find(|(host, _)| host == address);
+            let devices = host.map(|(_, devices)| devices.join(", ")).filter(|devices| !devices.is_empty());
+            let devices = devices.map_or(" (no keyboard now)".to_owned(), |devices| format!(": {devices}"));
+            format!("take the USB host {address} and all on it{devices}")
+        }
+        InputWay::Leave => "leave the domain as it is".to_owned(),
+    };
+    let ways = input_ways(facts);
+    let at = ways.iter().position(|way| *way == answers.input).unwrap_or(ways.len() - 1);
+    numbered(Topic::Input, "Keyboard and mouse of the guest", ways.iter().map(shown).collect(), at + 1)
 }
 
 /// The ways that sound can go, in the order of the question.
@@ -281,10 +296,11 @@ pub fn take(facts: &Facts, request: &mut Request, question: &Question, said: &st
         }
         Topic::When => request.when = Asked::Is(if at == 0 { When::Boot } else { When::Guest }),
         Topic::Input => {
-            if let (0, Some(Err(why))) = (at, &facts.inputs) {
+            let way = input_ways(facts).get(at).copied().unwrap_or(InputWay::Leave);
+            if let (InputWay::Evdev, Some(Err(why))) = (way, &facts.inputs) {
                 return Err(Refused::Again(why.clone()));
             }
-            request.input = Asked::Is(if at == 0 { InputWay::Evdev } else { InputWay::Leave });
+            request.input = Asked::Is(way);
         }
         Topic::Audio => request.audio = audio_ways(facts).get(at).map_or(Asked::Auto, |way| Asked::Is(*way)),
         Topic::WayBack => request.way_back = ways_back(facts).get(at).map_or(Asked::Auto, |(_, way)| Asked::Is(*way)),
