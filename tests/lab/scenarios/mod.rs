@@ -4,6 +4,7 @@
 mod boot;
 mod crash;
 mod desktops;
+mod doctor;
 mod edit;
 mod efi;
 mod facts;
@@ -96,6 +97,7 @@ const LONG: &[Scenario] = &[
     ("efi_by_hand_uki", efi::by_hand_uki),
     ("machine_openrc", openrc::openrc),
     ("machine_replay", replay::replay),
+    ("machine_doctor", doctor::doctor),
     ("machine_guest", guest::libvirt),
     ("machine_guest_edit", edit::edit),
     ("machine_guest_program", guest::program),
