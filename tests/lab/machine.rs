@@ -47,6 +47,8 @@ pub struct Boot {
     pub name: String,
     /// Further words on the kernel's command line.
     pub words: String,
+    /// Its memory in MiB.
+    pub memory: u32,
     /// Its devices.
     pub devices: Vec<String>,
     /// The devices that its disk is on, after all others, and the disk's name there; /dev/vda if empty.
@@ -76,7 +78,8 @@ impl Boot {
         let (name, script) = (name.to_owned(), script.to_owned());
         let attached = (Vec::new(), "/dev/vda");
         let over = Vec::new();
-        Boot { name, words, devices, attached, over, ovmf: false, script, cut: None, reboots: false, deadline }
+        let (memory, ovmf, cut, reboots) = (2048, false, None, false);
+        Boot { name, words, memory, devices, attached, over, ovmf, script, cut, reboots, deadline }
     }
 }
 
@@ -132,7 +135,7 @@ impl Machine {
             start,
             disk: Some(self.dir.join("disk.qcow2")),
             attached: attached.clone(),
-            memory: 2048,
+            memory: boot.memory,
             devices: boot.devices.clone(),
             script: boot.script.clone(),
             cut: boot.cut.clone(),

@@ -12,19 +12,29 @@ use crate::{extra, qemu};
 use anyhow::Result;
 use std::time::Duration;
 
-struct Desktop {
+pub struct Desktop {
     /// The scenario.
-    name: &'static str,
+    pub name: &'static str,
     /// The process that draws.
-    program: &'static str,
+    pub program: &'static str,
+    /// Whose process that is; anybody's if empty.
+    pub owner: &'static str,
     /// Commands after which the user is logged in, again too.
-    log_in: &'static str,
+    pub log_in: &'static str,
     /// Commands after which nobody is logged in by itself.
-    login_screen: &'static str,
+    pub login_screen: &'static str,
     /// Whether the login screen is there.
-    greets: &'static str,
+    pub greets: &'static str,
     /// The display manager's state then.
-    manager: &'static str,
+    pub manager: &'static str,
+    /// Further options of the card's display.
+    pub display: &'static str,
+    /// Further words on the kernel's command line.
+    pub words: &'static str,
+    /// The machine's memory in MiB.
+    pub memory: u32,
+    /// How many seconds the desktop has to be drawn.
+    pub patience: u32,
 }
 
 /// All of these desktops, logind, and sound.
@@ -35,11 +45,16 @@ const PACKAGES: &str = "dbus dbus-user-session libpam-systemd pipewire pipewire-
 const GREETD: Desktop = Desktop {
     name: "machine_desktop_greetd_sway",
     program: "sway",
+    owner: "",
     // Its first session is started once a boot.
     log_in: "rm -f /run/greetd.run; manager greetd",
     login_screen: ":",
     greets: "on_card cage",
     manager: "active",
+    display: "",
+    words: "",
+    memory: 2048,
+    patience: 400,
 };
 
 const LIGHTDM: Desktop = Desktop {
@@ -93,7 +108,7 @@ exec \"$@\"
 ";
 
 /// X would take the machine's first display.
-const XORG: &str = "\
+pub const XORG: &str = "\
 Section \"Device\"
 	Identifier \"card\"
 	Driver \"modesetting\"
@@ -118,6 +133,7 @@ RestartSec=2
 WantedBy=default.target
 ";
 
+/// Guests that get the card in each way.
 fn configuration() -> String {
     let mut text = "[gpu big]\ndevice = 0000:01:00.0\nidentity = 1234:1111\nbind = guest\n".to_owned();
     for way in ["auto", "hot", "steal"] {
@@ -131,18 +147,29 @@ fn configuration() -> String {
 }
 
 fn disk() -> Result<Disk> {
-    let mut disk = Disk::new("desktops", Initramfs::InitramfsTools);
-    disk.packages = PACKAGES;
+    disk_of(
+        "desktops",
+        PACKAGES,
+        &[
+            ("usr/lib/lab/wayland", WAYLAND),
+            ("etc/greetd/config.toml", GREETD_CONFIGURATION),
+            ("etc/X11/xorg.conf.d/10-card.conf", XORG),
+            ("etc/skel/.xinitrc", "exec openbox-session\n"),
+            ("etc/skel/.config/openbox/autostart", "hsetroot -add '#204060' -add '#e08020' -gradient 30\n"),
+        ],
+    )
+}
+
+/// A disk with a user who is to be logged in, and whose music plays then.
+pub fn disk_of(name: &'static str, packages: &'static str, files: &[(&'static str, &str)]) -> Result<Disk> {
+    let mut disk = Disk::new(name, Initramfs::InitramfsTools);
+    disk.packages = packages;
     disk.files = vec![
         ("etc/vfio.conf", configuration()),
-        ("usr/lib/lab/wayland", WAYLAND.to_owned()),
         ("usr/lib/lab/play", include_str!("../guest/desk/play.sh").to_owned()),
         ("etc/systemd/user/lab-play.service", PLAY.to_owned()),
-        ("etc/greetd/config.toml", GREETD_CONFIGURATION.to_owned()),
-        ("etc/X11/xorg.conf.d/10-card.conf", XORG.to_owned()),
-        ("etc/skel/.xinitrc", "exec openbox-session\n".to_owned()),
-        ("etc/skel/.config/openbox/autostart", "hsetroot -add '#204060' -add '#e08020' -gradient 30\n".to_owned()),
     ];
+    disk.files.extend(files.iter().map(|(path, content)| (*path, (*content).to_owned())));
     disk.copies = vec![(extra::pocket()?, "var/lib/libvirt/boot/pocket")];
     disk.commands = vec![
         "useradd --create-home --shell /bin/sh --groups audio,video desk".to_owned(),
@@ -151,16 +178,23 @@ fn disk() -> Result<Disk> {
     Ok(disk)
 }
 
-fn run(desktop: &Desktop) -> Result<()> {
+pub fn run(desktop: &Desktop, disk: &Disk) -> Result<()> {
     let script = include_str!("../guest/desk/desktops.sh")
         .replace("@PROGRAM@", desktop.program)
+        .replace("@OWNER@", desktop.owner)
+        .replace("@PATIENCE@", &desktop.patience.to_string())
         .replace("@LOG_IN@", desktop.log_in)
         .replace("@LOGIN_SCREEN@", desktop.login_screen)
         .replace("@GREETS@", desktop.greets);
     let mut boot = Boot::new("boot", &format!("{}{}{script}", desk::UNITS, include_str!("../guest/desk/log-in.sh")));
     boot.devices = [qemu::card(1), vec![qemu::host_display()]].concat();
+    for device in &mut boot.devices {
+        *device = device.replace("secondary-vga,", &format!("secondary-vga,{}", desktop.display));
+    }
+    boot.memory = desktop.memory;
+    boot.words += desktop.words;
     boot.deadline = Duration::from_secs(3600);
-    let run = Machine::new(desktop.name, &disk()?)?.boot(&boot)?;
+    let run = Machine::new(desktop.name, disk)?.boot(&boot)?;
     for picture in ["before", "hot", "after-hot", "steal", "after", "again"] {
         keep(desktop.name, &format!("{picture}.ppm"), &run)?;
     }
@@ -212,17 +246,17 @@ fn run(desktop: &Desktop) -> Result<()> {
 }
 
 pub fn greetd_sway() -> Result<()> {
-    run(&GREETD)
+    run(&GREETD, &disk()?)
 }
 
 pub fn lightdm_xorg() -> Result<()> {
-    run(&LIGHTDM)
+    run(&LIGHTDM, &disk()?)
 }
 
 pub fn startx() -> Result<()> {
-    run(&STARTX)
+    run(&STARTX, &disk()?)
 }
 
 pub fn autologin() -> Result<()> {
-    run(&AUTOLOGIN)
+    run(&AUTOLOGIN, &disk()?)
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod edit;
 mod efi;
 mod facts;
+mod gnome;
 mod guest;
 mod holders;
 mod hotplug;
@@ -108,6 +109,7 @@ const LONG: &[Scenario] = &[
     ("machine_desktop_lightdm_xorg", desktops::lightdm_xorg),
     ("machine_desktop_startx", desktops::startx),
     ("machine_desktop_autologin", desktops::autologin),
+    ("machine_desktop_gdm_gnome", gnome::gdm_gnome),
 ];
 
 /// The card at 0000:01:00 is bound at boot.

@@ -4,12 +4,15 @@
 # ending the session. After units.sh; the scenario fills in how its session comes up, and how it shows.
 card=0000:01:00
 program=@PROGRAM@
+owner=@OWNER@
+patience=@PATIENCE@
 
-# on_card NAME: a process of that name has the card open; $holder is its number then.
+# on_card NAME USER: a process of that name, and of that user unless that is empty, has the card open; $holder is its number then.
 on_card() {
-	set -- "$1" /sys/bus/pci/devices/$card.0/drm/card*
+	set -- "$1" "$2" /sys/bus/pci/devices/$card.0/drm/card*
 	for holder in $(pidof "$1"); do
-		! find "/proc/$holder/fd" -lname "/dev/dri/${2##*/}" 2>/dev/null | grep -q . || return 0
+		[ -z "$2" ] || [ "$(stat -c %U "/proc/$holder")" = "$2" ] || continue
+		! find "/proc/$holder/fd" -lname "/dev/dri/${3##*/}" 2>/dev/null | grep -q . || return 0
 	done
 	return 1
 }
@@ -20,7 +23,7 @@ pictures() {
 	fact "colours.$1" "$colours"
 }
 # up NAME: the desktop is on the card.
-up() { on_card $program && pictures "$1" && [ "$colours" -gt 100 ]; }
+up() { on_card $program "$owner" && pictures "$1" && [ "$colours" -gt 100 ]; }
 as_user() { setpriv --reuid=desk --regid=desk --init-groups env XDG_RUNTIME_DIR=/run/user/1000 "$@"; }
 user_units() { as_user systemctl --user list-units --type=service --state=active --plain --no-legend | awk '{ print $1 }' | sort; }
 sounds() { user_units | grep -q lab-play && vfio holders big | grep -q pipewire; }
@@ -61,14 +64,15 @@ all_back() {
 log_in() {
 	@LOG_IN@
 }
-drawn() { pictures after && [ "$colours" -gt 1 ]; }
+# drawn NUMBER: the card shows more colours than that, or than one.
+drawn() { pictures after && [ "$colours" -gt "${1:-1}" ]; }
 greets() {
 	@GREETS@
 }
 
 began=$(seconds)
 log_in
-until_true 400 up before || {
+until_true $patience up before || {
 	loginctl list-sessions
 	vfio holders big
 	exit 1
@@ -100,7 +104,7 @@ all_back after-hot
 journalctl -b -o short-monotonic --no-hostname >/lab/journal.hot
 if ! up before-steal; then
 	log_in
-	until_true 600 up before-steal || exit 1
+	until_true $patience up before-steal || exit 1
 fi
 
 # The session ends; afterwards there is a login screen.
@@ -108,7 +112,7 @@ fi
 begin steal
 fact during.manager "$(systemctl is-active user@1000.service)"
 finish steal
-until_true 300 greets
+until_true $patience greets
 fact greets $?
 took steal.back "$began"
 sessions after
@@ -117,7 +121,7 @@ fact manager "$(property display-manager.service ActiveState)"
 
 # Whoever logs in again has everything again.
 log_in
-until_true 900 up again
+until_true $patience up again
 fact back.steal $?
 until_true 120 sounds
 fact sounds.again $?
