@@ -29,7 +29,7 @@ fn sections() -> String {
     )
 }
 
-/// Two images by dracut are made in it: a minute each in an emulator that has a processor for itself, several in one that has not.
+/// Two images by dracut are made in it: a minute and a half each where the emulator has a processor for itself, else several.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Installed, edited, rebooted; with nothing broken a guest has the card then, and the package is purged.
@@ -73,7 +73,11 @@ fn booted(run: &Outcome, checks: &mut Checks) {
 /// The whole of it; the record of the run stays beside the results.
 fn mission(name: &str, loader: Loader, initramfs: Initramfs) -> Result<()> {
     let disk = EfiDisk { initramfs, host_drivers: true, ..EfiDisk::new(loader) };
-    let run = run(name, "boot", &disk, None)?;
+    whole(name, &disk)?.1.done()
+}
+
+fn whole(name: &str, disk: &EfiDisk) -> Result<(Outcome, Checks)> {
+    let run = run(name, "boot", disk, None)?;
     for file in ["../console.log", "kernel.first", "kernel.second", "sync"] {
         keep(name, file, &run)?;
     }
@@ -92,7 +96,7 @@ fn mission(name: &str, loader: Loader, initramfs: Initramfs) -> Result<()> {
     }
     checks.same("exit of the purge", run.fact("purge"), "0");
     checks.same("boot files after the purge", run.text("after"), run.text("before"));
-    checks.done()
+    Ok((run, checks))
 }
 
 /// The boot files before the installation, and the package's own one.
@@ -114,6 +118,28 @@ pub fn systemd_boot_dracut() -> Result<()> {
 
 pub fn grub() -> Result<()> {
     mission("efi_mission_grub", Loader::Grub, Initramfs::Dracut)
+}
+
+/// Has the kernel of Debian's backports in the place of the suite's own.
+const BACKPORTS: &[&str] = &[
+    "sed 's/ trixie / trixie-backports /' /etc/apt/sources.list >/etc/apt/sources.list.d/backports.list",
+    "apt-get -q update",
+    "INITRD=No apt-get -y purge linux-image-amd64 \"linux-image-$(ls /usr/lib/modules)\"",
+    "INITRD=No apt-get -y --no-install-recommends -t trixie-backports install linux-image-amd64",
+    "apt-get clean",
+];
+
+pub fn backports() -> Result<()> {
+    let disk = EfiDisk { host_drivers: true, commands: BACKPORTS, ..EfiDisk::new(Loader::SystemdBoot) };
+    let (run, mut checks) = whole("efi_mission_backports", &disk)?;
+    let kernel = run.text("kernel");
+    let release = kernel.split_once("Linux version ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
+    checks.same(
+        &format!("the suite's own kernel: {release}"),
+        release.is_empty() || release.starts_with("6.12."),
+        false,
+    );
+    checks.done()
 }
 
 /// With a piece broken on purpose the scenario must fail, for that reason: these words are in what it then says.

@@ -77,6 +77,7 @@ const LONG: &[Scenario] = &[
     ("machine_root_disk_dracut", root::dracut),
     ("efi_mission_systemd_boot_dracut", mission::systemd_boot_dracut),
     ("efi_mission_grub", mission::grub),
+    ("efi_mission_backports", mission::backports),
     ("efi_mission_fault_sync", mission::fault_sync),
     ("efi_mission_fault_generator", mission::fault_generator),
     ("efi_mission_fault_initramfs_tools", mission::fault_initramfs_tools),
