@@ -237,6 +237,18 @@ impl Root {
         Ok(if self.system { stat.st_ctime } else { stat.st_mtime })
     }
 
+    /// When what is at `path` was made, in seconds since 1970; not every file system knows (statx(2), `stx_btime`). In a test tree
+    /// the time of its last change.
+    pub fn made(&self, path: &str) -> Option<i64> {
+        if !self.system {
+            return self.changed(path).ok();
+        }
+        self.note(path, Look::Place);
+        let (parent, name) = self.parent(path).ok()?;
+        let stat = rustix::fs::statx(parent, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).ok()?;
+        (stat.stx_mask & StatxFlags::BTIME.bits() != 0).then_some(stat.stx_btime.tv_sec)
+    }
+
     /// What is left of the file system that `path` is on.
     pub fn room(&self, path: &str) -> io::Result<FileSystem> {
         let fd = self.open_at(path, OFlags::PATH, Mode::empty())?;

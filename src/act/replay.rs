@@ -38,6 +38,14 @@ pub fn unpack(nodes: &Nodes, directory: &Path) -> io::Result<()> {
             }
         }
     }
+    // Last: what is put into a directory changes it. A path is taken for one if something was put there.
+    for (path, times) in &times {
+        let below = format!("{path}/");
+        if nodes.range(below.clone()..).next().is_some_and(|(node, _)| node.starts_with(&below)) {
+            let at = directory.join(path);
+            rustix::fs::utimensat(rustix::fs::CWD, &at, times, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+    }
     Ok(())
 }
 

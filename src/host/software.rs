@@ -69,7 +69,8 @@ pub fn hook_is_unseen(root: &Root) -> bool {
     let changed = |path: &str| root.changed(path).ok();
     let Some(hook) = changed(&format!("{HOOKS}/{OURS}")) else { return false };
     let Some(started) = daemon_started(root) else { return false };
-    let mut others = vec![changed(HOOK)];
+    // An upgrade brings another link into the same directory, which had come with the first.
+    let mut others = vec![changed(HOOK), root.made(HOOKS)];
     let _ = root.for_each_name(HOOKS, |name| {
         let name = std::ffi::OsStr::from_bytes(name).to_string_lossy();
         if name != OURS {
@@ -142,6 +143,10 @@ mod tests {
             let root = Root::open(tree.path()).unwrap();
             assert_eq!(daemon_started(&root), Some(started));
             assert_eq!(hook_is_unseen(&root), unseen);
+            // An upgrade of the package: another link, in a directory from before the daemon.
+            let hooks = fs::File::open(tree.path().join(HOOKS)).unwrap();
+            hooks.set_modified(std::time::UNIX_EPOCH).unwrap();
+            assert!(!hook_is_unseen(&root));
         }
         assert!(!hook_is_unseen(&Root::open(tree(&[(HOOK, "")]).path()).unwrap()));
     }

@@ -5,10 +5,16 @@ use super::{Node, Nodes, TIMES};
 use crate::root::Root;
 use std::fmt::Write as _;
 
+/// libvirt's hooks for QEMU; when the directory was made is compared too.
+const HOOKS: &str = "etc/libvirt/hooks/qemu.d";
+
 /// When files were written that are compared by that. Of programs and hooks it counts when they came here.
 pub(super) fn add(root: &Root, nodes: &mut Nodes) {
     let mut text = String::new();
     let is_hook = |path: &str| path.starts_with("etc/libvirt/hooks/");
+    if let Some(seconds) = root.made(HOOKS) {
+        let _ = writeln!(text, "{seconds}.000000000 {HOOKS}");
+    }
     for path in nodes.iter().filter(|(path, node)| matches!(node, Node::Link(_)) && is_hook(path)).map(|(path, _)| path)
     {
         if let Ok(seconds) = root.changed(path) {

@@ -8,15 +8,10 @@ use anyhow::Result;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What `vfio doctor --json` has found of the machine and its cards, without names.
+/// What `vfio doctor --json` has found, without names.
 fn codes(answer: &Value) -> BTreeSet<String> {
     let checks = answer["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let of_cards = |check: &&Value| ["boot", "cards", "display", "reset"].iter().any(|part| check["part"] == *part);
-    checks
-        .iter()
-        .filter(of_cards)
-        .map(|check| format!("{} {} {}", check["part"], check["level"], check["code"]))
-        .collect()
+    checks.iter().map(|check| format!("{} {} {}", check["part"], check["level"], check["code"])).collect()
 }
 
 /// The machine of the guest scenarios: a desktop on a card, libvirt with domains, a kernel's log.
@@ -36,7 +31,9 @@ pub fn replay() -> Result<()> {
         checks.same(&format!("exit of `vfio --root REPORT {verb}`"), run.fact(&format!("replayed.{verb}")), code);
     }
     let real = codes(&run.json("real.doctor")?);
-    checks.same("doctor says something", real.is_empty(), false);
+    for part in ["guests", "system", "logs"] {
+        checks.same(&format!("doctor says something of {part}"), real.iter().any(|found| found.contains(part)), true);
+    }
     checks.same("what doctor finds in the report", codes(&run.json("replayed.doctor")?), real);
     checks.done()
 }

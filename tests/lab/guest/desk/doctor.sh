@@ -3,7 +3,7 @@
 # Troubles, one after the other, each made for real and then put right, and what `vfio doctor` says of each. After desk.sh.
 guest=demo
 bound=0000:02:00.0
-hook=/etc/libvirt/hooks/qemu.d/50-vfio
+hooks=/etc/libvirt/hooks/qemu.d
 
 # look NAME: what doctor says now.
 look() {
@@ -44,12 +44,12 @@ take_from_vfio
 look host-driver
 vfio bind second
 
-# libvirt looks for hooks when it starts.
-mv $hook /run/hook
+# libvirt looks for hooks when it starts. In another file system and back again the directory is a new one.
+mv $hooks /run/hooks
 systemctl restart libvirtd.service
 until_true 60 virsh list
 sleep 2
-mv /run/hook $hook
+mv /run/hooks $hooks
 look hook
 systemctl restart libvirtd.service
 until_true 60 virsh list
@@ -94,15 +94,15 @@ look program
 mv /usr/bin/virsh.away /usr/bin/virsh
 
 # What the guide and its like leave.
-mkdir -p /etc/libvirt/hooks/qemu.d/$guest/prepare/begin
-printf '#!/bin/sh\nvirsh nodedev-detach pci_0000_01_00_0\n' >/etc/libvirt/hooks/qemu.d/$guest/prepare/begin/start.sh
+mkdir -p $hooks/$guest/prepare/begin
+printf '#!/bin/sh\nvirsh nodedev-detach pci_0000_01_00_0\n' >$hooks/$guest/prepare/begin/start.sh
 printf 'options vfio-pci ids=1234:1111\nblacklist snd_hda_intel\n' >/etc/modprobe.d/lab.conf
 driverctl --noprobe set-override $bound vfio-pci
 # It binds the card anew, and what vfio-pci binds may sleep.
 vfio bind second
 printf 'ACTION=="add", SUBSYSTEM=="pci", ATTR{reset_method}="bus"\n' >/etc/udev/rules.d/99-lab.rules
 look leftovers
-rm -r /etc/libvirt/hooks/qemu.d/$guest /etc/modprobe.d/lab.conf /etc/udev/rules.d/99-lab.rules /etc/driverctl.d/*
+rm -r $hooks/$guest /etc/modprobe.d/lab.conf /etc/udev/rules.d/99-lab.rules /etc/driverctl.d/*
 
 echo auto >/sys/bus/pci/devices/$bound/power/control
 look sleep
