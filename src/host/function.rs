@@ -75,6 +75,11 @@ impl Function {
         [&self.driver, &self.driver_override].into_iter().flatten().any(|driver| is_vfio(driver))
     }
 
+    /// Whether it is a USB host controller (class 0c03, of the PCI Code and ID Assignment Specification).
+    pub fn is_usb_controller(&self) -> bool {
+        self.class >> 8 == 0x0c03
+    }
+
     /// Base class 06, bridges of every kind: never given to a guest.
     pub fn is_bridge(&self) -> bool {
         self.class >> 16 == 0x06

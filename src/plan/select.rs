@@ -210,16 +210,16 @@ fn functions(gpu: &Gpu, device: Device, host: &Host) -> Result<Selected, Finding
         notes.push(Finding::card(gpu, &gpu.device.at, codes::VIRTUAL_FUNCTION, text).note());
     }
     if !functions.iter().filter_map(|a| host.function(*a)).any(card::is_main) {
-        let kind = host.function(functions[0]).map_or("device", Function::kind);
-        warnings.push(
-            Finding::card(
-                gpu,
-                &gpu.device.at,
-                codes::NOT_A_GRAPHICS_CARD,
-                format!("{} is not a graphics card ({kind})", functions[0]),
-            )
-            .warning(),
-        );
+        let function = host.function(functions[0]);
+        let kind = function.map_or("device", Function::kind);
+        let text = format!("{} is not a graphics card ({kind})", functions[0]);
+        let finding = Finding::card(gpu, &gpu.device.at, codes::NOT_A_GRAPHICS_CARD, text);
+        // Guests get USB controllers for their keyboards, and setup itself writes such sections.
+        if function.is_some_and(Function::is_usb_controller) {
+            notes.push(finding.note());
+        } else {
+            warnings.push(finding.warning());
+        }
     }
     Ok(Selected { slot, card, functions, beside: Vec::new(), warnings, notes })
 }
