@@ -14,6 +14,9 @@ codes! {
     SESSION_ENDS "session-ends"
         "A login session that shows something on the card ends when the guest starts."
         "Save the work in that session first. 'bind = boot' keeps sessions from the card; with 'handover = hot' no session is ended.";
+    SESSION_MAY_END "session-may-end"
+        "With 'handover = hot' a program that shows something on the card is told by udev that the card goes. It may release the card and live on, keep it (then the guest does not start), or crash, as sway did when its only card went; its session ends then."
+        "Save the work in that session first, or use 'handover = auto', which ends the session in order.";
     UNRELATED_SESSION_ENDS "unrelated-session-ends"
         "Login sessions on other seats end when the guest starts, because the display manager that is stopped serves all seats."
         "Save the work in those sessions first, or bind the card at boot ('bind = boot').";

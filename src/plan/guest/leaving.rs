@@ -26,6 +26,8 @@ pub(super) struct Leaving<'a> {
     pub(super) with_it: Vec<&'a Session>,
     /// Whether programs are told that the cards are going.
     pub(super) announced: bool,
+    /// With `hot`: processes that show something on a card, and are told that it goes.
+    told: Vec<&'a Holder>,
     /// Processes that will still hold a card, each once.
     pub(super) staying: Vec<&'a Holder>,
     /// A process that shows something on a card in a session of which nothing is known, and why.
@@ -116,7 +118,7 @@ pub(super) fn leaving<'a>(
             Home::System(_) if stopped.iter().any(|unit| held.home.is_of(unit)) || of_manager(held) => {}
             Home::System(_) if guest.kill_holders && guest.handover != Handover::Hot => leaving.asked.push(holder),
             Home::System(_) => leaving.staying.push(holder),
-            _ if guest.handover == Handover::Hot => {}
+            _ if guest.handover == Handover::Hot => leaving.told.extend(held.shows),
             home if leaving.ends_home(home) => leaving.asked.extend(holder.outlives_sessions().then_some(holder)),
             // Sound servers have every card's mixer open, and come back as soon as they are needed: they follow udev.
             Home::Manager { .. } | Home::Session(_) if held.only_sound => leaving.announced = true,
@@ -249,6 +251,11 @@ pub(super) fn findings(
             Handover::Steal => "'handover = auto' stops it only if the card cannot be had otherwise",
             _ => "a card that is bound at boot ('bind = boot') ends no session",
         }));
+    }
+    for holder in &leaving.told {
+        let text = format!("{holder}, is told that the card goes, and may crash");
+        let finding = Finding::guest(guest, codes::SESSION_MAY_END, text).warning();
+        findings.push(finding.hint("save the work in that session first; 'handover = auto' ends it in order"));
     }
     // Where the host keeps no other display everybody expects the desktop to end.
     if guest.handover == Handover::Auto && !display::goes_dark(selections, host) {

@@ -87,3 +87,9 @@ fn what_only_systemd_stops_is_not_left_running_under_another_init() {
     case.context.only_systemd_stops = Some("sddm.service".to_owned());
     assert_eq!(planned(&case), (vec![codes::NEEDS_SYSTEMD], Vec::new()));
 }
+
+#[test]
+fn who_is_only_told_may_crash() {
+    let case = case("handover = hot\n", holder(SESSION));
+    assert_eq!(planned(&case), (Vec::new(), vec![codes::SESSION_MAY_END]));
+}

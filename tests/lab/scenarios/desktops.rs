@@ -220,13 +220,27 @@ pub fn run(desktop: &Desktop, disk: &Disk) -> Result<()> {
         }
     }
 
-    // The program that draws keeps the card open: no driver is touched.
-    checks.same("a 'hot' start fails", run.fact("start.hot"), "1");
-    for (function, driver) in functions {
-        checks.same(&format!("{function} with 'hot'"), run.fact(&format!("hot.{function}")), driver);
+    checks.line("the plan of 'hot'", &run.text("plan.hot"), &[desktop.program, "may crash"]);
+    let crashed = run
+        .text("dmesg")
+        .lines()
+        .any(|line| line.contains(&format!("{}[", desktop.program)) && line.contains("segfault"));
+    if run.fact("program.hot") == "gone" && crashed {
+        // sway now and then, when udev has said that its only card goes: nobody holds the card any more.
+        println!("{}: {} crashed with 'hot'", desktop.name, desktop.program);
+        checks.same("a 'hot' start then", run.fact("start.hot"), "0");
+        for (function, _) in functions {
+            checks.same(&format!("{function} with 'hot'"), run.fact(&format!("hot.{function}")), "vfio-pci");
+        }
+    } else {
+        // The program that draws keeps the card open: no driver is touched.
+        checks.same("a 'hot' start fails", run.fact("start.hot"), "1");
+        for (function, driver) in functions {
+            checks.same(&format!("{function} with 'hot'"), run.fact(&format!("hot.{function}")), driver);
+        }
+        checks.line("`vfio guest status` then", &run.text("status.hot"), &[desktop.program, "/dev/dri/card"]);
+        checks.same("the compositor after 'hot'", run.fact("program.hot"), "same");
     }
-    checks.line("`vfio guest status` then", &run.text("status.hot"), &[desktop.program, "/dev/dri/card"]);
-    checks.same("the compositor after 'hot'", run.fact("program.hot"), "same");
     checks.same("the desktop on the card after 'hot'", run.fact("back.hot"), "0");
     host(&mut checks, "after-hot");
 
