@@ -19,7 +19,7 @@ const ROUNDS_OF_MICRO: u32 = 1000;
 const SCRIPT: &str = include_str!("../guest/soak/soak.sh");
 
 /// The card that nobody holds, and a guest that has its group open until it is ended, or told to end. It may be told with which
-/// code.
+/// code. What it runs has not: where no control group ends that, it outlives the guest for a moment.
 const SECTIONS: &str = "\
 [gpu second]
 device = 0000:02:00.0
@@ -31,7 +31,7 @@ runner = command
 user = root
 inhibit-sleep = no
 command = /bin/sh -c \"exec 3<>/dev/vfio/$(basename $(readlink /sys/bus/pci/devices/{bdf}/iommu_group)); \
-while [ ! -s /run/soak-ends ]; do sleep 0.2; done; exit $(cat /run/soak-ends)\"
+while [ ! -s /run/soak-ends ]; do sleep 0.2 3>&-; done; exit $(cat /run/soak-ends)\"
 start-timeout = 2min
 stop-timeout = 20s";
 

@@ -102,7 +102,7 @@ driverctl --noprobe set-override $bound vfio-pci
 vfio bind second
 printf 'ACTION=="add", SUBSYSTEM=="pci", ATTR{reset_method}="bus"\n' >/etc/udev/rules.d/99-lab.rules
 look leftovers
-rm -r $hooks/$guest /etc/modprobe.d/lab.conf /etc/udev/rules.d/99-lab.rules /etc/driverctl.d/*
+rm -r "${hooks:?}/$guest" /etc/modprobe.d/lab.conf /etc/udev/rules.d/99-lab.rules /etc/driverctl.d/*
 
 echo auto >/sys/bus/pci/devices/$bound/power/control
 look sleep
