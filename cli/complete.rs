@@ -130,11 +130,7 @@ fn values(root: Option<&Root>, verbs: &[&str], arg: &Arg) -> Vec<Offer> {
             plain(["win11", "win10", "debian13", "generic"].map(str::to_owned))
         }
         (["setup"], "user") => named(users),
-        (["explain"], _) => codes::ALL
-            .iter()
-            .flat_map(|(_, codes)| *codes)
-            .map(|of| (of.code.name().to_owned(), of.means.to_owned()))
-            .collect(),
+        (["explain"], _) => codes::all().map(|of| (of.code.name().to_owned(), of.means.to_owned())).collect(),
         (["rebar", "set"], "sizes") => plain((0..6).map(|bar| format!("{bar}="))),
         (["guest", ..], "name") | (["setup"], "vm") | (_, "guest") => named(guests),
         (_, "name" | "gpu" | "what") => named(gpus),
@@ -160,28 +156,25 @@ fn offers(words: &[String]) -> (Vec<Offer>, bool) {
     // A report is not unpacked while somebody types: there are no names then.
     let root = Root::from_option(place.root.map(Path::new)).ok();
     let root = root.as_ref();
-    let (mut found, files, begin) = if let Some(arg) = place.value_of {
-        (values(root, &place.verbs, arg), are_files(arg), word)
+    let (mut found, files): (Vec<Offer>, bool) = if let Some(arg) = place.value_of {
+        (values(root, &place.verbs, arg), are_files(arg))
     } else if let Some((name, begin)) = word.split_once('=').filter(|_| word.starts_with("--")) {
         let Some(arg) = option(place.command, name) else { return (Vec::new(), false) };
         let values = values(root, &place.verbs, arg).into_iter();
-        (
-            values.map(|(value, help)| (format!("{name}={value}"), help)).collect(),
-            are_files(arg) && begin.is_empty(),
-            word,
-        )
+        let whole = values.map(|(value, help)| (format!("{name}={value}"), help)).collect();
+        (whole, are_files(arg) && begin.is_empty())
     } else if word.starts_with('-') {
         let shown = place.command.get_arguments().filter(|arg| !arg.is_hide_set());
         let named = shown.filter_map(|arg| Some((format!("--{}", arg.get_long()?), help(arg.get_help()))));
-        (named.collect(), false, word)
+        (named.collect(), false)
     } else {
         let shown = place.command.get_subcommands().filter(|verb| !verb.is_hide_set() && place.arguments == 0);
         let verbs = shown.map(|verb| (verb.get_name().to_owned(), help(verb.get_about())));
         let next = next_argument(&place);
         let values = next.map(|arg| values(root, &place.verbs, arg)).unwrap_or_default();
-        (verbs.chain(values).collect(), next.is_some_and(are_files), word)
+        (verbs.chain(values).collect(), next.is_some_and(are_files))
     };
-    found.retain(|(offer, _)| offer.starts_with(begin));
+    found.retain(|(offer, _)| offer.starts_with(word));
     (found, files)
 }
 

@@ -15,12 +15,11 @@ struct Explained {
 
 /// Explains one code, or all of them.
 pub fn run(out: &Output, code: Option<&str>) -> anyhow::Result<Answer> {
-    let all = || codes::ALL.iter().flat_map(|(_, codes)| *codes);
     // As a message has it.
     let asked = code.map(|code| code.trim_start_matches('[').trim_end_matches(']'));
-    let found: Vec<&Explanation> = all().filter(|of| asked.is_none_or(|code| of.code.name() == code)).collect();
+    let found: Vec<&Explanation> = codes::all().filter(|of| asked.is_none_or(|code| of.code.name() == code)).collect();
     if let Some(code) = asked.filter(|_| found.is_empty()) {
-        let hint = did_you_mean(code, all().map(|of| of.code.name()));
+        let hint = did_you_mean(code, codes::all().map(|of| of.code.name()));
         let hint = hint.unwrap_or_else(|| "'vfio explain' lists all codes".to_owned());
         complain(format_args!("vfio: no message has the code '{code}'; {hint}"));
         return Ok(Answer::Usage);

@@ -165,7 +165,7 @@ fn of_card(seen: &Seen, host: &Host, config: &Config) -> Card {
 }
 
 fn usb_hosts(host: &Host) -> Vec<(Address, String)> {
-    let hosts = host.functions.iter().filter(|function| function.class >> 8 == 0x0c03 && !function.is_virtual());
+    let hosts = host.functions.iter().filter(|function| function.is_usb_controller() && !function.is_virtual());
     hosts.map(|function| (function.address, function.ids())).collect()
 }
 

@@ -72,9 +72,14 @@ const AREAS: [(&str, &[Explanation]); 8] = [
     ("Setup", setup::ALL),
 ];
 
+/// All codes, one after the other.
+pub fn all() -> impl Iterator<Item = &'static Explanation> {
+    ALL.iter().flat_map(|(_, codes)| *codes)
+}
+
 /// Whether a word is a code.
 pub fn is_code(word: &str) -> bool {
-    ALL.iter().flat_map(|(_, codes)| *codes).any(|of| of.code.name() == word)
+    all().any(|of| of.code.name() == word)
 }
 
 /// All codes: of the configuration, of cards, of guests and their domains, of option ROMs, of how the machine boots, of lines in logs.

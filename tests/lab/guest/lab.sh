@@ -41,3 +41,6 @@ until_true() {
 		sleep 0.2
 	done
 }
+
+# descriptors PID: how many a process has.
+descriptors() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }

@@ -11,7 +11,7 @@ use anyhow::{bail, Context, Result};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// So many without `$VFIO_LAB_SOAK`: with systemd a hand-over takes the machine a dozen seconds, without it about one.
+/// So many without `$VFIO_LAB_SOAK`: with systemd a hand-over takes the machine a dozen seconds, without it about three.
 const ROUNDS: u32 = 200;
 const ROUNDS_OF_MICRO: u32 = 1000;
 

@@ -53,9 +53,6 @@ clean() {
 	[ -z "$wrong" ] || journalctl -b -o short-monotonic --no-hostname >"/lab/journal.$clean"
 }
 
-# How many descriptors a process has.
-descriptors() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
-
 # Without a desktop there is nothing to see; the journal says why.
 until_true 120 shows || exit 1
 note_time desktop

@@ -11,8 +11,6 @@ draw() {
 }
 # resident PID: its memory, in kB.
 resident() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"; }
-# How many descriptors a process has.
-descriptors() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
 # below DIRECTORY...: how many files are in there.
 below() { find "$@" -mindepth 1 2>/dev/null | wc -l; }
 # noted WHEN: what may grow from one hand-over to the next, a line each.
